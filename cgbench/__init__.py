@@ -1,0 +1,38 @@
+"""cgbench: unpaired image translation, compared under identical seeds.
+
+This package is the core: what a method, a dataset and a metric declare, how they are found, how seeds are
+derived and how results are written. It never imports torch, so listings and reports start at once.
+"""
+
+from cgbench.config import TrialConfig
+from cgbench.dataset import Dataset, Domain, Item, SemanticClass
+from cgbench.errors import CgbenchError
+from cgbench.method import Apply, Compute, History, Method, Network, Player, Reference, Term
+from cgbench.metric import Metric, Scores, Translations, Value
+from cgbench.registry import DATASETS, METHODS, METRICS
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DATASETS",
+    "METHODS",
+    "METRICS",
+    "Apply",
+    "CgbenchError",
+    "Compute",
+    "Dataset",
+    "Domain",
+    "History",
+    "Item",
+    "Method",
+    "Metric",
+    "Network",
+    "Player",
+    "Reference",
+    "Scores",
+    "SemanticClass",
+    "Term",
+    "Translations",
+    "TrialConfig",
+    "Value",
+]

@@ -1,0 +1,190 @@
+"""The configuration of a trial: typed, resolved once through layers, recorded whole.
+
+Layers, later ones win: preset, method default, dataset, suite, `--set`. A method may set its own fields only; budget,
+batch, resolution and augmentation belong to the suite, or the comparison is not fair.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cgbench.errors import CgbenchError, did_you_mean
+
+
+def setting(default: Any, doc: str, *, least: float | None = None, choices: tuple = (), method: bool = False) -> Any:
+    """A field of the configuration: its default, one sentence, its bounds, and whether a method may set it."""
+    metadata = {"doc": doc, "least": least, "choices": choices, "method": method}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """Everything that decides a trial, apart from its method, dataset and seed. Defaults are the published recipe."""
+
+    steps: int = setting(0, "Training steps; 0 means that `epochs` decides.", least=0)
+    epochs: int = setting(200, "Passes over the larger domain, used where `steps` is 0.", least=1)
+    batch: int = setting(1, "Images per domain and step.", least=1)
+    decay_fraction: float = setting(0.5, "Last share of the budget in which the learning rate falls linearly.", least=0)
+
+    load_size: int = setting(286, "Side in pixels to which a training image is resized.", least=8)
+    crop_size: int = setting(256, "Side in pixels of the random training crop and of the test images.", least=8)
+    fit: str = setting(
+        "squash",
+        "How a rectangle becomes a square: `squash` resizes both sides, `crop` the short side and cuts the middle.",
+        choices=("squash", "crop"),
+    )
+    flip: bool = setting(True, "Whether half of the training crops are mirrored.")
+    train_limit: int = setting(0, "Training images per domain, the first ones of the split; 0 means all.", least=0)
+    test_limit: int = setting(0, "Test images, spread evenly over the split; 0 means all.", least=0)
+
+    generator: str = setting("resnet", "Generator network.", choices=("resnet", "unet"), method=True)
+    blocks: int = setting(9, "Residual blocks of the ResNet generator.", least=0)
+    ngf: int = setting(64, "Channels after the generator's first layer.", least=1)
+    discriminator: str = setting("patch", "Discriminator network.", choices=("patch", "pixel"), method=True)
+    discriminator_layers: int = setting(3, "Strided layers of the PatchGAN; 3 gives a 70-pixel field.", least=1)
+    ndf: int = setting(64, "Channels after the discriminator's first layer.", least=1)
+    norm: str = setting("instance", "Normalisation of both networks.", choices=("instance", "batch"), method=True)
+    init_std: float = setting(0.02, "Standard deviation of the normal initial weights.", least=0, method=True)
+
+    learning_rate: float = setting(2e-4, "Adam's step size before the decay.", least=0, method=True)
+    beta1: float = setting(0.5, "Adam's decay of the mean gradient.", least=0, method=True)
+    beta2: float = setting(0.999, "Adam's decay of the squared gradient.", least=0, method=True)
+    pool_size: int = setting(50, "Images per domain that the discriminator's image pool holds; 0 means none.", least=0)
+
+    scorer_steps: int = setting(3000, "Training steps of the scorer.", least=1)
+    scorer_batch: int = setting(16, "Images per step of the scorer's training.", least=1)
+    scorer_width: int = setting(32, "Channels after the scorer's first layer.", least=1)
+
+    log_every: int = setting(50, "Steps between two lines of the loss log.", least=1)
+    save_every: int = setting(1000, "Steps between two checkpoints.", least=1)
+
+    def total_steps(self, count_a: int, count_b: int) -> int:
+        """Return the number of training steps for domains of the given sizes."""
+        return self.steps or self.epochs * self.steps_per_epoch(count_a, count_b)
+
+    def steps_per_epoch(self, count_a: int, count_b: int) -> int:
+        """Return the steps in which the larger domain is seen once (rounded up)."""
+        return -(-max(count_a, count_b) // self.batch)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "smoke": {
+        "steps": 6, "batch": 2, "load_size": 36, "crop_size": 32, "blocks": 1, "ngf": 8, "ndf": 8,
+        "discriminator_layers": 2, "pool_size": 4, "train_limit": 12, "test_limit": 6,
+        "scorer_steps": 30, "scorer_batch": 8, "scorer_width": 8, "log_every": 2, "save_every": 3,
+    },
+    "demo": {
+        "steps": 2000, "batch": 4, "load_size": 72, "crop_size": 64, "blocks": 3, "ngf": 16, "ndf": 16,
+        "scorer_steps": 600, "scorer_batch": 16, "scorer_width": 24, "save_every": 250,
+    },
+    "paper": {},
+}  # fmt: skip
+PRESET_SUMMARIES = {
+    "smoke": "seconds on a CPU: does everything run?",
+    "demo": "minutes on two CPU cores, 64 pixels: see the methods differ",
+    "paper": "the published recipe: batch 1, 100 + 100 epochs, 256 pixels; wants a GPU",
+}
+FIELDS = {item.name: item for item in dataclasses.fields(TrialConfig)}
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A configuration, the term weights set by hand, and the layer that each value came from."""
+
+    config: TrialConfig
+    weights: dict[str, float]
+    origins: dict[str, str]
+
+
+def preset_values(preset: str) -> dict[str, Any]:
+    """Return the values of a preset; an unknown name raises."""
+    if preset not in PRESETS:
+        raise CgbenchError(f"unknown preset '{preset}': {did_you_mean(preset, list(PRESETS))}")
+    return dict(PRESETS[preset])
+
+
+def resolve(layers: Iterable[tuple[str, Mapping[str, Any]]], term_names: Iterable[str] = ()) -> Resolved:
+    """Merge `layers` of (name, values), later ones winning; values that are text are read as their field's type.
+
+    A key is a field of `TrialConfig` or the name of one of the method's terms, whose weight it sets. Unknown keys,
+    wrong types, values out of bounds and method layers that set a suite's field raise `CgbenchError`.
+    """
+    terms = set(term_names)
+    values: dict[str, Any] = {}
+    weights: dict[str, float] = {}
+    origins = dict.fromkeys(FIELDS, "recipe")
+    for layer, given in layers:
+        for key, value in given.items():
+            if key in terms:
+                weights[key] = _number(key, value, layer)
+            elif key not in FIELDS:
+                raise CgbenchError(f"{layer}: unknown setting '{key}': {did_you_mean(key, [*FIELDS, *terms])}")
+            elif layer == "method" and not FIELDS[key].metadata["method"]:
+                raise CgbenchError(f"{layer}: '{key}' belongs to the comparison and cannot be set by one method")
+            else:
+                values[key] = _typed(key, value, layer)
+            origins[key] = layer
+    config = TrialConfig(**values)
+    if config.crop_size > config.load_size:
+        raise CgbenchError(f"crop_size ({config.crop_size}) is larger than load_size ({config.load_size})")
+    if config.crop_size % 4:
+        raise CgbenchError(f"crop_size ({config.crop_size}) must be a multiple of 4: the generators halve it twice")
+    return Resolved(config, weights, origins)
+
+
+def split_assignments(assignments: Iterable[str]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """Split `key=value` and `method.key=value` into those for all methods and those for one method each."""
+    shared: dict[str, str] = {}
+    own: dict[str, dict[str, str]] = {}
+    for text in assignments:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not key or not value:
+            raise CgbenchError(f"--set '{text}': write key=value, for example --set steps=500")
+        method, dot, rest = key.partition(".")
+        if dot:
+            own.setdefault(method, {})[rest] = value
+        else:
+            shared[key] = value
+    return shared, own
+
+
+def _typed(key: str, value: Any, layer: str) -> Any:
+    """Return `value` as the type of field `key`, checked against its bounds."""
+    kind = type(FIELDS[key].default)
+    meta = FIELDS[key].metadata
+    try:
+        if kind is bool:
+            typed = {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
+        elif kind is int:
+            typed = int(value) if isinstance(value, str) else value
+            if not isinstance(typed, int) or isinstance(typed, bool):
+                raise ValueError
+        elif kind is float:
+            return _number(key, value, layer, meta["least"])
+        else:
+            typed = str(value)
+    except (KeyError, ValueError):
+        raise CgbenchError(f"{layer}: '{key}' must be {_kind_name(kind)}, not '{value}'") from None
+    if meta["choices"] and typed not in meta["choices"]:
+        raise CgbenchError(f"{layer}: '{key}' must be one of {', '.join(meta['choices'])}, not '{value}'")
+    if meta["least"] is not None and typed < meta["least"]:
+        raise CgbenchError(f"{layer}: '{key}' must be at least {meta['least']}, not {value}")
+    return typed
+
+
+def _number(key: str, value: Any, layer: str, least: float | None = None) -> float:
+    """Return `value` as a finite float."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise CgbenchError(f"{layer}: '{key}' must be a number, not '{value}'") from None
+    if number - number != 0:
+        raise CgbenchError(f"{layer}: '{key}' must be finite, not {value}")
+    if least is not None and number < least:
+        raise CgbenchError(f"{layer}: '{key}' must be at least {least:g}, not {value}")
+    return number
+
+
+def _kind_name(kind: type) -> str:
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[kind]

@@ -1,0 +1,87 @@
+"""What a dataset declares: two domains, splits, and where there are any, pairs and labels."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+IGNORE = 255  # class id of pixels that no score counts
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One of the two image collections. `kind` is "photo" or "labels": label images are resized without blending."""
+
+    name: str
+    kind: str = "photo"
+
+
+@dataclass(frozen=True)
+class SemanticClass:
+    """A class of the label maps: its name and its colour (R, G, B), 0 to 255. Its id is its place in the palette."""
+
+    name: str
+    colour: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image, loaded when asked for.
+
+    `key` names it within its split and domain, and is the same in both domains where test images are paired.
+    `image(side)` returns uint8 (H, W, 3) and `labels(side)` class ids, uint8 (H, W) with 255 ignored. `side` is the
+    square that will be made of it: a procedural dataset renders for it, a file is returned at its own size.
+    """
+
+    key: str
+    image: Callable[[int], np.ndarray]
+    labels: Callable[[int], np.ndarray] | None = None
+
+
+class Dataset(ABC):
+    """A pair of domains A and B. A is the left one of the direction `AtoB`, for example labels in labels→photo.
+
+    Splits: `train` (A and B from disjoint scenes), `test`, and where they exist `scorer` (labelled photos of the
+    training scenes, from which the scorer learns) and `ood` (test scenes of a kind that training never shows).
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    licence: ClassVar[str] = ""
+    source: ClassVar[str] = ""
+    domains: tuple[Domain, Domain]
+    palette: tuple[SemanticClass, ...] = ()
+    paired_test: bool = False
+    splits: tuple[str, ...] = ("train", "test")
+    settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # preset -> values of the dataset's layer
+
+    def __init__(self, root: Path | None = None):
+        self.root = root
+
+    @property
+    def label(self) -> str:
+        """The name in folders and tables; a dataset that serves many directories says which."""
+        return self.name
+
+    @abstractmethod
+    def missing(self) -> str | None:
+        """Return None if the data is there, else what is missing and how to get it, in at most one screen."""
+
+    @abstractmethod
+    def items(self, split: str, domain: str) -> Sequence[Item]:
+        """Return the images of `domain` ("A" or "B") in `split`, in a fixed order.
+
+        Where test images are paired, both domains have the same keys in the same order.
+        """
+
+    def direction_name(self, direction: str) -> str:
+        """Return "labels→photo" for AtoB, and the reverse for BtoA."""
+        a, b = (domain.name for domain in self.domains)
+        return f"{a}→{b}" if direction == "AtoB" else f"{b}→{a}"
+
+    def target(self, direction: str) -> Domain:
+        """Return the domain that `direction` translates to."""
+        return self.domains[1 if direction == "AtoB" else 0]

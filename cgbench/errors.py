@@ -1,0 +1,34 @@
+"""Errors a user can act on: one line that says what is wrong, where, and what to do."""
+
+from difflib import get_close_matches
+
+EXIT_OK = 0
+EXIT_TRIAL_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+class CgbenchError(Exception):
+    """A problem the user can mend; the command line prints it without a traceback and exits with `exit_code`."""
+
+    exit_code = EXIT_USAGE
+
+
+class DataMissing(CgbenchError):
+    """The data set is not where it was looked for; the message says how to get it."""
+
+
+class DataBroken(CgbenchError):
+    """A file of the data set cannot be used; the message names the file."""
+
+
+class Diverged(CgbenchError):
+    """A loss or a weight became infinite or not a number."""
+
+    exit_code = EXIT_TRIAL_FAILED
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """Return a hint for a mistyped `word`: the nearest known name, else all of them."""
+    near = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(known)) or 'none'}"

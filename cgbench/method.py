@@ -1,0 +1,241 @@
+"""What a method is: networks, a graph of named tensors, named terms, and players. A value; nothing in it loops.
+
+    real_a, real_b                 the two images of a step
+    fake_b = G_ab(real_a)          Apply("G_ab", "real_a")
+    cycle_a = G_ba(fake_b)         Apply("G_ba", "fake_b")
+    pool_b = history of fake_b     History("fake_b")
+
+A term names the tensors it reads, its function and its weight; a tensor that no live term needs is never computed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from cgbench.errors import CgbenchError, did_you_mean
+
+SOURCES = ("real_a", "real_b")
+DIRECTIONS = ("AtoB", "BtoA")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network: `build(config)` returns a `torch.nn.Module` with uninitialised or default weights.
+
+    `per_sample` says that each output depends on its own input alone (instance norm yes, batch norm no), so several
+    applications may go through it as one batch without changing a single result.
+    """
+
+    build: Callable[..., Any]
+    per_sample: bool = True
+
+
+@dataclass(frozen=True)
+class Apply:
+    """`network(*inputs)`: one application of a network to named tensors."""
+
+    network: str
+    inputs: tuple[str, ...]
+
+    def __init__(self, network: str, *inputs: str):
+        object.__setattr__(self, "network", network)
+        object.__setattr__(self, "inputs", inputs)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """`function(*inputs)`: a fixed function of named tensors. `detached` says that no gradient passes through it."""
+
+    function: Callable[..., Any]
+    inputs: tuple[str, ...]
+    detached: bool = False
+
+    def __init__(self, function: Callable[..., Any], *inputs: str, detached: bool = False):
+        object.__setattr__(self, "function", function)
+        object.__setattr__(self, "inputs", inputs)
+        object.__setattr__(self, "detached", detached)
+
+
+@dataclass(frozen=True)
+class History:
+    """The image pool (Shrivastava et al. 2017; 50 images in CycleGAN §4) fed by one tensor; passes no gradient."""
+
+    inputs: tuple[str, ...]
+    detached: bool = True
+
+    def __init__(self, tensor: str):
+        object.__setattr__(self, "inputs", (tensor,))
+
+
+Node = Apply | Compute | History
+
+
+@dataclass(frozen=True)
+class Term:
+    """One named part of a player's loss: `weight * function(*reads)`, a scalar."""
+
+    name: str
+    function: Callable[..., Any]
+    reads: tuple[str, ...]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Player:
+    """Networks that share one optimiser, and the terms it minimises. Players move in the order they are declared."""
+
+    name: str
+    networks: tuple[str, ...]
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An untrained row: `function(sources, targets, rng) -> outputs` on uint8 arrays of shape (N, S, S, 3).
+
+    `needs_pairs` says that the row is only meaningful where test images are paired. `role` is "floor" or "ceiling".
+    """
+
+    function: Callable[..., Any]
+    role: str
+    needs_pairs: bool = False
+
+
+@dataclass(frozen=True)
+class Method:
+    """A complete way to learn a translation.
+
+    `translates` maps a direction to the tensor that is its output (`{"AtoB": "fake_b"}`), `reconstructs` to the tensor
+    that should give the source back; both are evaluated on the same graph from that direction's source alone.
+    `defaults` may set the method-owned fields of the configuration. `source` cites where it was published.
+    """
+
+    name: str
+    summary: str
+    source: str = ""
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    graph: Mapping[str, Node] = field(default_factory=dict)
+    players: tuple[Player, ...] = ()
+    translates: Mapping[str, str] = field(default_factory=dict)
+    reconstructs: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    reference: Reference | None = None
+    parent: str = ""
+    changes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.reference is None:
+            _validate(self)
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """All declared terms, of all players in order."""
+        return tuple(term for player in self.players for term in player.terms)
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """The directions it can translate; an untrained reference row serves both."""
+        return DIRECTIONS if self.reference else tuple(d for d in DIRECTIONS if d in self.translates)
+
+    def but(
+        self,
+        name: str,
+        summary: str = "",
+        *,
+        source: str = "",
+        drop: Sequence[str] = (),
+        weights: Mapping[str, float] | None = None,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+        add: Mapping[str, Sequence[Term]] | None = None,
+        graph: Mapping[str, Node] | None = None,
+        networks: Mapping[str, Network] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> "Method":
+        """Return the variant called `name`: drop terms, change weights or functions, add terms, nodes or networks.
+
+        An unknown term, player or tensor raises `CgbenchError`. The parent and what changed are recorded.
+        """
+        weights, functions, add = dict(weights or {}), dict(functions or {}), dict(add or {})
+        graph, networks, defaults = dict(graph or {}), dict(networks or {}), dict(defaults or {})
+        _known(self, "term", [*drop, *weights, *functions], [term.name for term in self.terms])
+        _known(self, "player", add, [player.name for player in self.players])
+
+        def changed(player: Player) -> Player:
+            kept = tuple(
+                replace(term, weight=weights.get(term.name, term.weight), function=functions.get(term.name, term.function))
+                for term in player.terms
+                if term.name not in drop
+            )
+            return replace(player, terms=kept + tuple(add.get(player.name, ())))
+
+        return replace(
+            self,
+            name=name,
+            summary=summary or f"{self.name}, changed",
+            source=source or self.source,
+            networks={**self.networks, **networks},
+            graph={**self.graph, **graph},
+            players=tuple(map(changed, self.players)),
+            defaults={**self.defaults, **defaults},
+            parent=self.name,
+            changes=_changes(self, drop, weights, functions, add, graph, networks, defaults),
+        )
+
+    def weighted(self, weights: Mapping[str, float]) -> "Method":
+        """Return the same method, under its own name, with other term weights (`--set cyclegan.cycle_a=5`)."""
+        variant = self.but(self.name, self.summary, weights=weights)
+        return replace(variant, parent=self.parent, changes=self.changes)
+
+
+def _changes(parent, drop, weights, functions, add, graph, networks, defaults) -> tuple[str, ...]:
+    """What `but` did, one line each, for `cgbench show`."""
+    was = {term.name: term for term in parent.terms}
+    return (
+        *(f"without {name}" for name in drop),
+        *(f"{name}: weight {was[name].weight:g} → {weight:g}" for name, weight in weights.items()),
+        *(f"{name}: {was[name].function.__name__} → {fn.__name__}" for name, fn in functions.items()),
+        *(f"with {term.name} (weight {term.weight:g})" for terms in add.values() for term in terms),
+        *(f"tensor {name}" for name in graph),
+        *(f"network {name}" for name in networks),
+        *(f"{key} = {value}" for key, value in defaults.items()),
+    )
+
+
+def _known(method: Method, kind: str, names, known: list[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise CgbenchError(f"method '{method.name}' has no {kind} '{name}': {did_you_mean(name, known)}")
+
+
+def _validate(method: Method) -> None:
+    """Raise where a name is used that nothing declares, twice declared, or where the graph has a circle."""
+    tensors = [*SOURCES, *method.graph]
+    done = set(SOURCES)
+    for out, node in method.graph.items():
+        _known(method, "tensor", node.inputs, tensors)
+        if isinstance(node, Apply):
+            _known(method, "network", [node.network], list(method.networks))
+        if out in SOURCES:
+            raise CgbenchError(f"method '{method.name}': '{out}' is given by the data and cannot be computed")
+    pending = dict(method.graph)
+    while pending:
+        ready = [out for out, node in pending.items() if done.issuperset(node.inputs)]
+        if not ready:
+            raise CgbenchError(f"method '{method.name}': these tensors depend on each other: {', '.join(pending)}")
+        done.update(ready)
+        for out in ready:
+            del pending[out]
+    names = [term.name for term in method.terms]
+    for name in names:
+        if names.count(name) > 1:
+            raise CgbenchError(f"method '{method.name}' declares the term '{name}' twice")
+    owned = [network for player in method.players for network in player.networks]
+    for player in method.players:
+        _known(method, "network", player.networks, list(method.networks))
+        for term in player.terms:
+            _known(method, "tensor", term.reads, tensors)
+    for network in owned:
+        if owned.count(network) > 1:
+            raise CgbenchError(f"method '{method.name}': two players own the network '{network}'")
+    _known(method, "tensor", [*method.translates.values(), *method.reconstructs.values()], tensors)
+    _known(method, "direction", [*method.translates, *method.reconstructs], list(DIRECTIONS))

@@ -1,0 +1,66 @@
+"""What a metric declares: its values, when it applies, and a pure function of translated images."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cgbench.dataset import SemanticClass
+
+
+@dataclass(frozen=True)
+class Value:
+    """One number that a metric gives. `better` is "higher", "lower" or "" where neither is; `digits` after the point."""
+
+    name: str
+    label: str
+    better: str
+    digits: int = 3
+
+
+@dataclass(frozen=True)
+class Translations:
+    """All that a metric may look at: one method's translations of the whole test split in one direction.
+
+    Images are uint8 (N, S, S, 3). `targets` are real test images of the target domain, row by row those of the same
+    scene where `paired`. `labels` are the true class ids of the source scenes, uint8 (N, S, S), 255 ignored.
+    `target_kind` is "photo" or "labels". `scorer` maps photos to class ids of their size.
+    """
+
+    direction: str
+    keys: tuple[str, ...]
+    sources: np.ndarray
+    outputs: np.ndarray
+    target_kind: str
+    targets: np.ndarray | None = None
+    paired: bool = False
+    reconstructions: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    palette: tuple[SemanticClass, ...] = ()
+    scorer: Callable[[np.ndarray], np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """`values`: one number per declared value. `per_image`: arrays of length N; NaN where an image has no score."""
+
+    values: Mapping[str, float]
+    per_image: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A family of numbers computed together.
+
+    `unfit(translations)` returns why the metric does not apply, or None. `version` rises whenever the arithmetic
+    changes, and is part of the protocol of every number, as is `uses_scorer`.
+    """
+
+    name: str
+    summary: str
+    values: tuple[Value, ...]
+    compute: Callable[[Translations], Scores]
+    unfit: Callable[[Translations], str | None]
+    uses_scorer: bool = False
+    version: int = 1
+    source: str = ""

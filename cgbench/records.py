@@ -1,0 +1,82 @@
+"""Records: one measured number with everything that identifies it, and the long table of a run."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cgbench.errors import CgbenchError
+from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders, write_text
+
+
+@dataclass(frozen=True)
+class Record:
+    """One number. `protocol` is the digest of what it was measured with, `n` the number of images, `status` the
+    trial's state; a trial without numbers has one record with an empty metric."""
+
+    run: str
+    dataset: str
+    direction: str
+    method: str
+    parent: str
+    seed: int
+    step: int
+    metric: str
+    value: float
+    n: int
+    protocol: str
+    status: str
+
+
+COLUMNS = [item.name for item in fields(Record)]
+
+
+def digest(value: Any) -> str:
+    """Return 12 hex digits that identify a JSON-able value."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def trial_records(run: str, folder: TrialFolder) -> list[Record]:
+    """Return the records of one trial; one with an empty metric and value NaN where nothing was measured."""
+    trial = read_json(folder.trial)
+    status = folder.status()
+    common = {
+        "run": run,
+        "dataset": trial["dataset"]["label"],
+        "method": trial["method"]["name"],
+        "parent": trial["method"]["parent"],
+        "seed": trial["seed"],
+        "status": status["state"],
+    }
+    rows = list(read_jsonl(folder.metrics)) if status["state"] == "done" else []
+    if not rows:
+        nothing = {"direction": "", "step": status.get("step", 0), "metric": "", "value": float("nan")}
+        rows = [{**nothing, "n": 0, "protocol": ""}]
+    return [Record(**common, **row) for row in rows]
+
+
+def collect(run: Path) -> pd.DataFrame:
+    """Return the long table of a run folder, one row per record, and write it to `results.csv` there."""
+    records = [record for folder in trial_folders(run) for record in trial_records(run.name, folder)]
+    table = pd.DataFrame([asdict(record) for record in records], columns=COLUMNS)
+    write_text(run / "results.csv", table.to_csv(index=False))
+    return table
+
+
+def one_protocol(table: pd.DataFrame) -> None:
+    """Raise where the numbers of one metric and direction were measured by different protocols."""
+    measured = table[table["metric"] != ""]
+    for key, group in measured.groupby(["dataset", "direction", "metric"]):
+        protocols = sorted(group["protocol"].unique())
+        if len(protocols) > 1:
+            sides = "; ".join(
+                f"{name}: {', '.join(sorted(set(group[group['protocol'] == name]['method'])))}" for name in protocols
+            )
+            raise CgbenchError(
+                f"{' '.join(key)}: measured by {len(protocols)} protocols ({sides}); "
+                "they cannot stand in one table: run 'cgbench evaluate' on the run, and see protocols.json"
+            )

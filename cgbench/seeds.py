@@ -1,0 +1,20 @@
+"""Random streams by purpose.
+
+Every stream is derived from `(seed, purpose)` alone, never from a method's name and never from how many numbers
+somebody else drew. Two methods with one seed therefore share initial weights, crops and order (common random numbers).
+"""
+
+import hashlib
+
+import numpy as np
+
+
+def derive(seed: int, *purpose: str | int) -> int:
+    """Return a 63-bit seed for the stream `purpose` of `seed`, for example `derive(0, "init", "G_ab")`."""
+    text = "/".join([str(seed), *map(str, purpose)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def generator(seed: int, *purpose: str | int) -> np.random.Generator:
+    """Return a fresh numpy generator for the stream `purpose` of `seed`."""
+    return np.random.Generator(np.random.PCG64(derive(seed, *purpose)))
