@@ -1,0 +1,1 @@
+"""The command line, the runner, the one training loop, evaluation and metrics."""

@@ -12,9 +12,15 @@ from typing import Any
 from cgbench.errors import CgbenchError, did_you_mean
 
 
-def setting(default: Any, doc: str, *, least: float | None = None, choices: tuple = (), method: bool = False) -> Any:
-    """A field of the configuration: its default, one sentence, its bounds, and whether a method may set it."""
-    metadata = {"doc": doc, "least": least, "choices": choices, "method": method}
+def setting(
+    default: Any, doc: str, *, least: float | None = None, choices: tuple = (),
+    method: bool = False, affects: str = "training",
+) -> Any:  # fmt: skip
+    """A field of the configuration: its default, one sentence, its bounds, and whether a method may set it.
+
+    `affects` is "training", "evaluation" or "bookkeeping": only the first makes a trained model another one.
+    """
+    metadata = {"doc": doc, "least": least, "choices": choices, "method": method, "affects": affects}
     return field(default=default, metadata=metadata)
 
 
@@ -36,7 +42,9 @@ class TrialConfig:
     )
     flip: bool = setting(True, "Whether half of the training crops are mirrored.")
     train_limit: int = setting(0, "Training images per domain, the first ones of the split; 0 means all.", least=0)
-    test_limit: int = setting(0, "Test images, spread evenly over the split; 0 means all.", least=0)
+    test_limit: int = setting(
+        0, "Test images, spread evenly over the split; 0 means all.", least=0, affects="evaluation"
+    )
 
     generator: str = setting("resnet", "Generator network.", choices=("resnet", "unet"), method=True)
     blocks: int = setting(9, "Residual blocks of the ResNet generator.", least=0)
@@ -52,16 +60,20 @@ class TrialConfig:
     beta2: float = setting(0.999, "Adam's decay of the squared gradient.", least=0, method=True)
     pool_size: int = setting(50, "Images per domain that the discriminator's image pool holds; 0 means none.", least=0)
 
-    scorer_steps: int = setting(3000, "Training steps of the scorer.", least=1)
-    scorer_batch: int = setting(16, "Images per step of the scorer's training.", least=1)
-    scorer_width: int = setting(32, "Channels after the scorer's first layer.", least=1)
+    scorer_steps: int = setting(3000, "Training steps of the scorer.", least=1, affects="evaluation")
+    scorer_batch: int = setting(16, "Images per step of the scorer's training.", least=1, affects="evaluation")
+    scorer_width: int = setting(32, "Channels after the scorer's first layer.", least=1, affects="evaluation")
 
-    log_every: int = setting(50, "Steps between two lines of the loss log.", least=1)
-    save_every: int = setting(1000, "Steps between two checkpoints.", least=1)
+    log_every: int = setting(50, "Steps between two lines of the loss log.", least=1, affects="bookkeeping")
+    save_every: int = setting(1000, "Steps between two checkpoints.", least=1, affects="bookkeeping")
 
     def total_steps(self, count_a: int, count_b: int) -> int:
         """Return the number of training steps for domains of the given sizes."""
         return self.steps or self.epochs * self.steps_per_epoch(count_a, count_b)
+
+    def affecting(self, what: str) -> dict[str, Any]:
+        """Return the fields that affect `what`: "training", "evaluation" or "bookkeeping"."""
+        return {name: getattr(self, name) for name, item in FIELDS.items() if item.metadata["affects"] == what}
 
     def steps_per_epoch(self, count_a: int, count_b: int) -> int:
         """Return the steps in which the larger domain is seen once (rounded up)."""

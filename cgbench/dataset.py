@@ -55,6 +55,7 @@ class Dataset(ABC):
     domains: tuple[Domain, Domain]
     palette: tuple[SemanticClass, ...] = ()
     paired_test: bool = False
+    split_rule: str = ""  # how unpaired training sets are made of paired scenes, one sentence for the record
     splits: tuple[str, ...] = ("train", "test")
     settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # preset -> values of the dataset's layer
 

@@ -30,5 +30,6 @@ class Diverged(CgbenchError):
 
 def did_you_mean(word: str, known: list[str]) -> str:
     """Return a hint for a mistyped `word`: the nearest known name, else all of them."""
-    near = get_close_matches(word, known, n=1, cutoff=0.6)
+    near = [name for name in known if name.lower() == word.lower()]
+    near = near or get_close_matches(word, known, n=1, cutoff=0.6)
     return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(known)) or 'none'}"

@@ -10,6 +10,7 @@
     runs/NAME/results.csv, runs/NAME/report/
 """
 
+import hashlib
 import json
 import os
 import re
@@ -92,6 +93,12 @@ def safe_name(text: str) -> str:
     return name
 
 
+def file_name(key: str) -> str:
+    """Return a file name for any key: the key itself where it is a safe name, else with a digest that keeps it apart."""
+    cleaned = re.sub(r"[^\w.+-]+", "-", key, flags=re.ASCII).strip(".-")[:100]
+    return key if cleaned == key else f"{cleaned}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+
+
 @dataclass(frozen=True)
 class TrialFolder:
     """The folder of one trial: method × dataset × seed."""
@@ -129,7 +136,7 @@ class TrialFolder:
 
     def output(self, direction: str, key: str) -> Path:
         """Return where the translation of test image `key` lies."""
-        return self.path / "outputs" / direction / f"{safe_name(key)}.png"
+        return self.path / "outputs" / direction / f"{file_name(key)}.png"
 
     def status(self) -> dict:
         """Return the trial's status, `{"state": ""}` if it has not begun."""

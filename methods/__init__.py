@@ -1,0 +1,1 @@
+"""Methods: one file per family. A method is a declaration; see `cgbench.method`."""

@@ -1,0 +1,134 @@
+"""The command line. torch is imported only by the commands that compute."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cgbench import __version__
+from cgbench.benchmarks import commands
+from cgbench.config import PRESET_SUMMARIES, PRESETS
+from cgbench.errors import EXIT_INTERRUPTED, EXIT_TRIAL_FAILED, CgbenchError
+
+DATA_ROOT = click.option(
+    "--data-root", type=click.Path(path_type=Path), envvar="CGBENCH_DATA", show_envvar=True,
+    help="Where data sets lie. Not needed for 'streets', which is drawn on the fly.",
+)  # fmt: skip
+DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+PRESET = click.option(
+    "--preset", type=click.Choice(list(PRESETS)), help="; ".join(f"{k}: {v}" for k, v in PRESET_SUMMARIES.items()) + "."
+)  # no default here: a suite may name one
+SET = click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE",
+    help="Change one setting, for example steps=500 or cyclegan.cycle_a=5 (one method's term weight). Repeatable.",
+)  # fmt: skip
+
+
+def one_line_errors(command: Callable[..., int | None]) -> Callable[..., None]:
+    """Print what the user can mend as one line without a traceback, and turn it into the exit code."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            sys.exit(command(*args, **kwargs) or 0)
+        except CgbenchError as error:
+            click.echo(f"cgbench: {error}", err=True)
+            sys.exit(error.exit_code)
+        except BrokenPipeError:
+            sys.exit(EXIT_TRIAL_FAILED)
+        except KeyboardInterrupt:
+            click.echo("\ncgbench: stopped. What was finished is kept; the same command goes on from there.", err=True)
+            sys.exit(EXIT_INTERRUPTED)
+
+    return wrapped
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="cgbench")
+def main() -> None:
+    """Compare methods of unpaired image translation under identical seeds.
+
+    \b
+    A first run, a few minutes on a laptop, no data needed:
+        cgbench run --methods cyclegan,gan_only --dataset streets --preset demo
+    What there is:
+        cgbench methods        cgbench datasets        cgbench show cyclegan
+    """
+
+
+@main.command()
+@click.option("--methods", help="Names with commas between them, or 'all'. See 'cgbench methods'.")
+@click.option("--dataset", help="See 'cgbench datasets'.")
+@click.option("--seeds", help="Whole numbers with commas, or a range like 0-4.  [default: 0]")
+@PRESET
+@click.option("--suite", help="A TOML file with these options, or the name of one that comes along (family).")
+@SET
+@DATA_ROOT
+@DEVICE
+@click.option("--name", help="Name of the run's folder.  [default: DATASET-PRESET]")
+@click.option(
+    "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder that holds all runs."
+)
+@click.option("--dry-run", is_flag=True, help="Show the plan with measured times, and train nothing.")
+@one_line_errors
+def run(**options: Any) -> int:
+    """Train, measure and compare methods, and write the report.
+
+    The untrained rows 'copy', 'shuffled' and 'real' are always added: the floors and the ceiling of every score.
+    Stop it whenever you like (Ctrl-C); the same command goes on where it was. Exit code 0: all trials are done,
+    1: some failed or diverged, 2: something is wrong with the command or the data, 130: stopped.
+    """
+    return commands.run(**options)
+
+
+@main.command()
+@one_line_errors
+def methods() -> None:
+    """List the methods."""
+    commands.list_methods()
+
+
+@main.command()
+@DATA_ROOT
+@one_line_errors
+def datasets(data_root: Path | None) -> None:
+    """List the datasets, and whether each is ready."""
+    commands.list_datasets(data_root)
+
+
+@main.command()
+@one_line_errors
+def metrics() -> None:
+    """List the metrics and the numbers they give."""
+    commands.list_metrics()
+
+
+@main.command()
+@click.argument("method")
+@PRESET
+@SET
+@one_line_errors
+def show(method: str, preset: str | None, assignments: tuple[str, ...]) -> None:
+    """Show what METHOD trains: networks, players, every live loss term, and its difference from its parent."""
+    commands.show(method, preset or "paper", assignments)
+
+
+@main.command()
+@click.argument("run_folder", type=click.Path(path_type=Path))
+@DATA_ROOT
+@DEVICE
+@one_line_errors
+def evaluate(run_folder: Path, data_root: Path | None, device: str) -> int:
+    """Translate the test images again with the trained models of RUN_FOLDER, measure them, and write the report."""
+    return commands.evaluate(run_folder, data_root, device)
+
+
+@main.command()
+@click.argument("run_folder", type=click.Path(path_type=Path))
+@one_line_errors
+def report(run_folder: Path) -> None:
+    """Write the tables and the page of RUN_FOLDER from its records, and print the table."""
+    commands.report(run_folder)

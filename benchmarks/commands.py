@@ -1,0 +1,201 @@
+"""What the commands do. Whatever needs torch is imported inside the function that needs it."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cgbench.benchmarks.suite import read_suite
+from cgbench.config import TrialConfig, preset_values
+from cgbench.dataset import Dataset
+from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError, DataMissing
+from cgbench.metric import Value
+from cgbench.registry import DATASETS, METHODS, METRICS
+from cgbench.storage import read_json, safe_name, trial_folders, write_json
+
+
+def run(
+    methods: str | None, dataset: str | None, seeds: str | None, preset: str | None, suite: str | None,
+    assignments: Sequence[str], data_root: Path | None, device: str, name: str | None, runs: Path, dry_run: bool,
+) -> int:  # fmt: skip
+    """Carry out `cgbench run` and return the exit code."""
+    given = read_suite(suite) if suite else {}
+    names = methods.split(",") if methods else given.get("methods") or _required("--methods", "cyclegan,gan_only")
+    names = [text.strip() for text in names if text.strip()]
+    names = _trainable() if names == ["all"] else names
+    chosen = dataset or given.get("dataset") or _required("--dataset", "streets")
+    numbers = parse_seeds(seeds) if seeds else given.get("seeds") or [0]
+    level = preset or given.get("preset") or "demo"
+    preset_values(level)
+    for text in names:
+        METHODS.factory(text)
+    data = open_dataset(chosen, data_root)
+
+    from cgbench.benchmarks.trial import resolve_trials
+
+    trials = resolve_trials(names, data, numbers, level, assignments, given.get("set"))
+    folder = runs / safe_name(name or given.get("name") or f"{data.label}-{level}")
+    return _run_trials(trials, data, folder, choose_device(device), dry_run, level)
+
+
+def _run_trials(trials: list, data: Dataset, folder: Path, device: str, dry_run: bool, preset: str) -> int:
+    """Show the plan, then train, evaluate and report."""
+    from cgbench.benchmarks.planning import print_plan
+    from cgbench.benchmarks.runner import open_workshop, run_trials
+
+    print_plan(trials, data, folder, device)
+    if dry_run:
+        return EXIT_OK
+    workshop = open_workshop(folder, data, trials[0].config, device)
+    write_run(folder, trials, data.label, preset)
+    try:
+        ended = run_trials(trials, workshop)
+    finally:
+        if any(folder.glob("*/*/seed-*/metrics.jsonl")):
+            report(folder)
+    return EXIT_OK if set(ended) == {"done"} else EXIT_TRIAL_FAILED
+
+
+def write_run(folder: Path, trials: list, label: str, preset: str) -> None:
+    """Write or extend `run.json`: a second command with the same name adds its methods and seeds to the first."""
+    path = folder / "run.json"
+    known = read_json(path) if path.exists() else {"methods": [], "seeds": []}
+    methods = [trial.method.name for trial in trials if trial.method.reference is None]
+    write_json(
+        path,
+        {
+            "name": folder.name,
+            "command": shlex.join(["cgbench", *sys.argv[1:]]),
+            "methods": list(dict.fromkeys([*known["methods"], *methods])),
+            "seeds": sorted({*known["seeds"], *(trial.seed for trial in trials)}),
+            "preset": preset,
+            "dataset": label,
+            "created": known.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    )
+
+
+def evaluate(run_folder: Path, data_root: Path | None, device: str) -> int:
+    """Carry out `cgbench evaluate`: measure every finished trial again, from its checkpoint."""
+    from cgbench.benchmarks.runner import open_workshop, reevaluate, reopen_trial
+
+    folders = trial_folders(run_folder)
+    facts = read_json(folders[0].trial)
+    data = open_dataset(facts["dataset"]["name"], data_root)
+    workshop = open_workshop(run_folder, data, TrialConfig(**facts["config"]), choose_device(device))
+    ended = [reevaluate(reopen_trial(folder), workshop, folder) for folder in folders]
+    report(run_folder)
+    return EXIT_OK if all(ended) else EXIT_TRIAL_FAILED
+
+
+def report(run_folder: Path) -> None:
+    """Carry out `cgbench report`: write tables and page, print the table and where the page lies."""
+    from cgbench.reports.page import write_report
+
+    trial_folders(run_folder)
+    page = write_report(run_folder, metric_values())
+    click.echo((page.parent / "table.md").read_text(encoding="utf-8"))
+    click.echo(f"Report: {page}")
+
+
+def metric_values() -> dict[str, Value]:
+    """Return the declarations of all numbers that metrics give, by name."""
+    return {value.name: value for name in METRICS.names() for value in METRICS.get(name).values}
+
+
+def list_methods() -> None:
+    """Print one line per method: its name, its parent, what it is."""
+    rows = [METHODS.get(name) for name in METHODS.names()]
+    wide = max(len(method.name) for method in rows)
+    for method in rows:
+        click.echo(f"{method.name:{wide}}  {method.summary}")
+    click.echo("\n'cgbench show NAME' tells networks and losses. Reference rows (floor, ceiling) join every run.")
+    _print_broken(METHODS)
+
+
+def list_datasets(data_root: Path | None) -> None:
+    """Print one line per dataset: its name, whether it is ready, what it is."""
+    names = DATASETS.names()
+    wide = max(map(len, names))
+    for name in names:
+        data = DATASETS.factory(name)(data_root)
+        state = "ready" if data.missing() is None else "not there"
+        click.echo(f"{name:{wide}}  {state:9}  {data.summary}")
+    click.echo("\nData is looked for under --data-root or CGBENCH_DATA. 'cgbench run' on one that is not there says how to get it.")
+    _print_broken(DATASETS)
+
+
+def list_metrics() -> None:
+    """Print one line per metric with the numbers it gives."""
+    names = METRICS.names()
+    wide = max(map(len, names))
+    for name in names:
+        metric = METRICS.get(name)
+        arrows = {"higher": "↑", "lower": "↓", "": ""}
+        values = ", ".join(f"{value.name} {arrows[value.better]}".strip() for value in metric.values)
+        click.echo(f"{name:{wide}}  {metric.summary} [{values}]")
+    _print_broken(METRICS)
+
+
+def show(name: str, preset: str, assignments: Sequence[str]) -> None:
+    """Carry out `cgbench show`."""
+    method = METHODS.get(name)
+    if method.reference is not None:
+        click.echo(f"{name}: {method.summary}\nuntrained: a {method.reference.role} row of every table")
+        return
+    from cgbench.benchmarks.showing import method_text
+    from cgbench.benchmarks.trial import resolve_one
+
+    click.echo(method_text(resolve_one(name, preset, assignments)))
+
+
+def open_dataset(name: str, data_root: Path | None) -> Dataset:
+    """Return the dataset `name`; where its data is missing, raise with what to do and what is ready instead."""
+    data = DATASETS.factory(name)(data_root)
+    problem = data.missing()
+    if problem is None:
+        return data
+    ready = [other for other in DATASETS.names() if DATASETS.factory(other)(data_root).missing() is None]
+    raise DataMissing(f"{problem.rstrip()}\nReady now: {', '.join(ready) or 'none'}")
+
+
+def choose_device(device: str) -> str:
+    """Return `cpu` or `cuda[:N]`; one that is not there raises."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise CgbenchError(f"--device {device}: use auto, cpu, cuda or cuda:N")
+    if kind == "cuda" and (not torch.cuda.is_available() or int(number or 0) >= torch.cuda.device_count()):
+        raise CgbenchError(f"--device {device}: there is no such GPU here ({torch.cuda.device_count()} found); use --device cpu")
+    return device
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Return the seeds of `0,1,2` or `0-4`."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()) or (dash and int(last) < int(first)):
+            raise CgbenchError(f"--seeds {text}: write whole numbers with commas (0,1,2) or a range (0-4)")
+        seeds.extend(range(int(first), int(last) + 1) if dash else [int(first)])
+    return list(dict.fromkeys(seeds))
+
+
+def _trainable() -> list[str]:
+    return [name for name in METHODS.names() if METHODS.get(name).reference is None]
+
+
+def _required(option: str, example: str) -> Any:
+    raise CgbenchError(f"{option} is missing, for example {option} {example} (or give a --suite)")
+
+
+def _print_broken(registry: Any) -> None:
+    for name, why in registry.broken.items():
+        click.echo(f"plugin '{name}' could not be loaded: {why}", err=True)

@@ -1,0 +1,125 @@
+"""Images in memory, and the batch of every step as a pure function of (seed, step)."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cgbench.config import TrialConfig
+from cgbench.dataset import Dataset
+from cgbench.datasets.images import square
+from cgbench.errors import DataBroken
+from cgbench.seeds import generator
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Decoded images of one domain and split: uint8 (N, S, S, 3); `labels` are class ids, uint8 (N, S, S)."""
+
+    keys: tuple[str, ...]
+    images: np.ndarray
+    labels: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def digest(self) -> str:
+        """12 hex digits that identify the content: keys, pixels and labels."""
+        content = hashlib.sha256("\n".join(self.keys).encode())
+        for array in (self.images, self.labels):
+            if array is not None:
+                content.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+        return content.hexdigest()[:12]
+
+
+def load_images(
+    dataset: Dataset, split: str, domain: str, side: int, config: TrialConfig, limit: int = 0,
+    spread: bool = False, progress: Progress | None = None,
+) -> ImageSet:  # fmt: skip
+    """Decode a domain of a split to squares of `side` pixels. `limit` takes the first images, or evenly `spread` ones.
+
+    Raises `DataBroken` where the domain is empty or a file cannot be used.
+    """
+    items = list(dataset.items(split, domain))
+    kind = dataset.domains[0 if domain == "A" else 1]
+    if not items:
+        raise DataBroken(f"dataset '{dataset.label}': split '{split}' has no image of domain {domain} ({kind.name})")
+    if limit and limit < len(items):
+        chosen = np.linspace(0, len(items) - 1, limit).round().astype(int) if spread else range(limit)
+        items = [items[index] for index in chosen]
+    images, labels = [], []
+    for number, item in enumerate(items):
+        images.append(square(item.image(side), side, config.fit, blend=kind.kind == "photo"))
+        if item.labels is not None:
+            labels.append(square(item.labels(side), side, config.fit, blend=False))
+        if progress:
+            progress(number + 1, len(items))
+    keys = tuple(item.key for item in items)
+    if len(set(keys)) < len(keys):
+        raise DataBroken(f"dataset '{dataset.label}': two images of split '{split}', domain {domain}, have one key")
+    return ImageSet(keys, np.stack(images), np.stack(labels) if len(labels) == len(items) else None)
+
+
+@lru_cache(maxsize=16)
+def _epoch_order(seed: int, domain: str, epoch: int, count: int) -> np.ndarray:
+    return generator(seed, "data", "order", domain, epoch).permutation(count)
+
+
+def batch_indices(seed: int, domain: str, step: int, batch: int, count: int) -> np.ndarray:
+    """Return which images of a domain form the batch of `step`; every image comes once per epoch of its domain.
+
+    The two domains are shuffled by streams of their own, so that nothing pairs them.
+    """
+    positions = np.arange(step * batch, (step + 1) * batch)
+    return np.array([_epoch_order(seed, domain, int(p) // count, count)[p % count] for p in positions])
+
+
+def crops(seed: int, domain: str, step: int, config: TrialConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return the crop corners, int (batch, 2) as (row, column), and the mirror flags, bool (batch,), of a step."""
+    rng = generator(seed, "data", "augment", domain, step)
+    corners = rng.integers(0, config.load_size - config.crop_size + 1, size=(config.batch, 2))
+    mirrored = rng.random(config.batch) < 0.5
+    return corners, mirrored & config.flip
+
+
+class Feed:
+    """The training images of both domains on the device, as uint8, and their batches."""
+
+    def __init__(self, a: ImageSet, b: ImageSet, config: TrialConfig, seed: int, device: str = "cpu"):
+        self.config, self.seed = config, seed
+        self.domains = {
+            "a": torch.from_numpy(a.images).to(device).permute(0, 3, 1, 2).contiguous(),
+            "b": torch.from_numpy(b.images).to(device).permute(0, 3, 1, 2).contiguous(),
+        }
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """Return `real_a` and `real_b` of a step: float (batch, 3, crop, crop) in [-1, 1]."""
+        return {f"real_{domain}": self._domain_batch(domain, step) for domain in self.domains}
+
+    def _domain_batch(self, domain: str, step: int) -> Tensor:
+        images, side = self.domains[domain], self.config.crop_size
+        chosen = batch_indices(self.seed, domain, step, self.config.batch, len(images))
+        corners, mirrored = crops(self.seed, domain, step, self.config)
+        parts = []
+        for index, (row, column), mirror in zip(chosen, corners, mirrored, strict=True):
+            part = images[int(index), :, row : row + side, column : column + side]
+            parts.append(part.flip(-1) if mirror else part)
+        return to_signed(torch.stack(parts))
+
+
+def to_signed(images: Tensor) -> Tensor:
+    """Return uint8 images as float in [-1, 1]."""
+    return images.float() / 127.5 - 1
+
+
+def to_bytes(images: Tensor) -> np.ndarray:
+    """Return float images (N, 3, S, S) in [-1, 1] as uint8 (N, S, S, 3), rounded to the nearest level."""
+    levels = ((images.float() + 1) * 127.5).round().clamp(0, 255)
+    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -1,0 +1,155 @@
+"""Translate every test image exactly once, keep the images, and measure them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from cgbench.benchmarks.data import ImageSet, to_bytes, to_signed
+from cgbench.benchmarks.scorer import Scorer
+from cgbench.benchmarks.trial import Trial
+from cgbench.dataset import Dataset
+from cgbench.metric import Metric, Translations
+from cgbench.methods.blocks.model import Model
+from cgbench.records import digest
+from cgbench.registry import METRICS
+from cgbench.seeds import generator
+from cgbench.storage import TrialFolder, write_json, write_jsonl
+
+Step = Callable[[int, int], None]
+BATCH_PIXELS = 64 * 128 * 128  # pixels translated at once; bounds the memory of evaluation
+
+
+@dataclass(frozen=True)
+class TestBench:
+    """What all methods of a run are measured with: the test images of both domains and the scorer, if there is one."""
+
+    __test__ = False  # not a test class, whatever its name looks like to pytest
+
+    dataset: Dataset
+    fit: str
+    split: str
+    domains: Mapping[str, ImageSet]  # "A", "B"
+    scorer: Scorer | None = None
+
+    def source(self, direction: str) -> ImageSet:
+        """Return the images that `direction` starts from."""
+        return self.domains[direction[0]]
+
+    def target(self, direction: str) -> ImageSet:
+        """Return the real images that `direction` should arrive at."""
+        return self.domains[direction[-1]]
+
+    def protocol(self, metric: Metric, direction: str) -> dict:
+        """Return what a number of this metric is measured with; its digest is the number's protocol."""
+        source, target = self.source(direction), self.target(direction)
+        return {
+            "metric": metric.name,
+            "version": metric.version,
+            "dataset": self.dataset.label,
+            "split": self.split,
+            "direction": direction,
+            "images": len(source),
+            "sources": source.digest,
+            "targets": target.digest,
+            "side": int(source.images.shape[1]),
+            "fit": self.fit,
+            "format": "8-bit RGB, rounded, no compression loss",
+            "scorer": self.scorer.digest if metric.uses_scorer and self.scorer else "",
+        }
+
+    def digest(self) -> str:
+        """Identify all protocols together: a trial measured under another digest is measured again."""
+        return digest(
+            [self.protocol(METRICS.get(name), direction) for name in METRICS.names() for direction in ("AtoB", "BtoA")]
+        )
+
+
+def evaluate(trial: Trial, model: Model | None, bench: TestBench, folder: TrialFolder, step: int, progress: Step) -> None:
+    """Translate, write the images and the records of a trial. `model` is None for an untrained reference row."""
+    metrics, images, protocols = [], [], {}
+    directions = trial.method.directions
+    for number, direction in enumerate(directions):
+        translations = translate_all(trial, model, bench, direction)
+        _write_images(folder, direction, translations)
+        for name in METRICS.names():
+            metric = METRICS.get(name)
+            if metric.unfit(translations) is not None:
+                continue
+            scores = metric.compute(translations)
+            details = bench.protocol(metric, direction)
+            protocols[digest(details)] = details
+            common = {"direction": direction, "step": step}
+            for key, value in scores.values.items():
+                n = len(translations.keys)
+                row = {"metric": key, "value": float(value), "n": n, "protocol": digest(details)}
+                metrics.append({**common, **row})
+            images.extend(_image_rows(direction, translations.keys, scores.per_image))
+        progress(number + 1, len(directions))
+    write_json(folder.protocols, protocols)
+    write_jsonl(folder.images, images)
+    write_jsonl(folder.metrics, metrics)
+
+
+def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction: str) -> Translations:
+    """Return every test image of a direction, translated once, with all that metrics may need."""
+    source, target = bench.source(direction), bench.target(direction)
+    if model is None:
+        rng = generator(trial.seed, "reference", trial.method.name, direction)
+        outputs = trial.method.reference.function(source.images, target.images, rng)
+        reconstructions = None
+    else:
+        outputs, reconstructions = _through(model, source.images, direction)
+    if outputs.shape != source.images.shape:
+        raise RuntimeError(f"{trial.method.name}: {source.images.shape} went in, {outputs.shape} came out")
+    return Translations(
+        direction=direction,
+        keys=source.keys,
+        sources=source.images,
+        outputs=outputs,
+        target_kind=bench.dataset.target(direction).kind,
+        targets=target.images,
+        paired=bench.dataset.paired_test,
+        reconstructions=reconstructions,
+        labels=source.labels if source.labels is not None else target.labels if bench.dataset.paired_test else None,
+        palette=bench.dataset.palette,
+        scorer=bench.scorer.predict if bench.scorer else None,
+    )
+
+
+def _through(model: Model, images: np.ndarray, direction: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return outputs and reconstructions of all `images`, uint8 (N, S, S, 3), in batches of bounded size."""
+    model.train(False)
+    outputs, reconstructions = [], []
+    for part in _batches(images):
+        tensor = to_signed(torch.from_numpy(part).to(model.device).permute(0, 3, 1, 2).contiguous())
+        output, reconstruction = model.translate_and_reconstruct(tensor, direction)
+        outputs.append(to_bytes(output))
+        if reconstruction is not None:
+            reconstructions.append(to_bytes(reconstruction))
+    return np.concatenate(outputs), np.concatenate(reconstructions) if reconstructions else None
+
+
+def _batches(images: np.ndarray) -> Iterator[np.ndarray]:
+    size = max(1, BATCH_PIXELS // (images.shape[1] * images.shape[2]))
+    for start in range(0, len(images), size):
+        yield images[start : start + size]
+
+
+def _write_images(folder: TrialFolder, direction: str, translations: Translations) -> None:
+    """Write the outputs as PNG, losslessly: what was measured is what can be looked at."""
+    for key, image in zip(translations.keys, translations.outputs, strict=True):
+        path: Path = folder.output(direction, key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path, compress_level=1)
+
+
+def _image_rows(direction: str, keys: tuple[str, ...], per_image: Mapping[str, np.ndarray]) -> Iterator[dict]:
+    """One row per image and score; an image without a score has none, not a NaN."""
+    for metric, scores in per_image.items():
+        for key, score in zip(keys, scores, strict=True):
+            if np.isfinite(score):
+                yield {"direction": direction, "key": key, "metric": metric, "value": round(float(score), 6)}

@@ -1,0 +1,45 @@
+"""Mean absolute differences between images: of the reconstruction to the source, of the output to the true target."""
+
+import numpy as np
+
+from cgbench.errors import CgbenchError
+from cgbench.metric import Metric, Scores, Value
+from cgbench.registry import METRICS
+
+
+@METRICS.register
+def reconstruction() -> Metric:
+    """How far a source, translated there and back, is from itself."""
+    return Metric(
+        name="reconstruction",
+        summary="mean absolute difference between sources and their reconstructions, on the scale 0 to 1",
+        values=(Value("reconstruction_l1", "rec. L1", better="lower"),),
+        compute=lambda t: _l1("reconstruction_l1", t.sources, t.reconstructions),
+        unfit=lambda t: "needs a method that reconstructs its source" if t.reconstructions is None else None,
+        source="the cycle-consistency loss of Zhu et al. 2017, equation 2, measured on test images",
+    )
+
+
+@METRICS.register
+def paired_l1() -> Metric:
+    """How far a translation is from the true image of the same scene."""
+    return Metric(
+        name="paired_l1",
+        summary="mean absolute difference between translations and the true images of their scenes, scale 0 to 1",
+        values=(Value("paired_l1", "L1 to truth", better="lower"),),
+        compute=lambda t: _l1("paired_l1", t.targets, t.outputs),
+        unfit=lambda t: None if t.paired and t.targets is not None else "needs paired test images",
+        source="the L1 term of Isola et al. 2017, equation 3, measured on test images",
+    )
+
+
+def l1_by_image(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return float64 (N,): mean |first - second| / 255 of each image of two uint8 (N, S, S, 3) arrays."""
+    if first.shape != second.shape or not len(first):
+        raise CgbenchError(f"images to compare must be as many and as large: {first.shape} and {second.shape}")
+    return np.array([np.abs(a.astype(np.int16) - b).mean() / 255 for a, b in zip(first, second, strict=True)])
+
+
+def _l1(name: str, first: np.ndarray, second: np.ndarray) -> Scores:
+    by_image = l1_by_image(first, second)
+    return Scores({name: float(by_image.mean())}, {name: by_image})

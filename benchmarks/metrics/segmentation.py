@@ -1,0 +1,102 @@
+"""Segmentation scores of translations: the FCN score of photos, and the accuracy of decoded label images."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cgbench.benchmarks.confusion import confusion_matrices, per_image_iou, per_image_pixel_accuracy, scores
+from cgbench.dataset import SemanticClass
+from cgbench.errors import CgbenchError
+from cgbench.metric import Metric, Scores, Translations, Value
+from cgbench.registry import METRICS
+
+PIXELS_AT_ONCE = 2**18  # of the decoding, which bounds its memory
+
+
+@METRICS.register
+def fcn_score() -> Metric:
+    """How well the scorer, trained on real photos, finds the true classes in translated ones."""
+    return Metric(
+        name="fcn_score",
+        summary="FCN score: a network trained on real photos looks for the true classes in translated photos",
+        values=_values("fcn", "FCN"),
+        compute=lambda t: _segmentation_scores("fcn", t.labels, t.scorer(t.outputs), len(t.palette)),
+        unfit=_unfit_for_fcn_score,
+        uses_scorer=True,
+        source="Isola et al. 2017, section 4.1; Zhu et al. 2017, section 5.1; classes absent from the truth left out",
+    )
+
+
+@METRICS.register
+def label_accuracy() -> Metric:
+    """How well translated label images, decoded to the nearest palette colour, agree with the true classes."""
+    return Metric(
+        name="label_accuracy",
+        summary="translated label images, each pixel read as the nearest palette colour, against the true classes",
+        values=_values("label", "label"),
+        compute=lambda t: _segmentation_scores("label", t.labels, nearest_class(t.outputs, t.palette), len(t.palette)),
+        unfit=_unfit_for_label_accuracy,
+        source="Zhu et al. 2017, tables 3 and 5; L2 distance in RGB; classes absent from the truth left out",
+    )
+
+
+def nearest_class(images: np.ndarray, palette: Sequence[SemanticClass]) -> np.ndarray:
+    """Return the id of the nearest palette colour of each pixel: uint8 (N, S, S, 3) to uint8 (N, S, S).
+
+    Nearest by L2 distance in RGB; the lowest id where several are equally near. An empty palette, one of more than
+    255 classes and one with a colour twice raise `CgbenchError`.
+    """
+    colours = _checked_colours(palette)
+    pixels = images.reshape(-1, 3)
+    found = np.empty(len(pixels), np.uint8)
+    # |x - c|² = |x|² - 2 x·c + |c|², and |x|² does not matter; all whole numbers below 2^24, so float32 is exact
+    weights, offsets = -2 * colours.T, (colours**2).sum(axis=1)
+    for start in range(0, len(pixels), PIXELS_AT_ONCE):
+        part = slice(start, start + PIXELS_AT_ONCE)
+        found[part] = np.argmin(pixels[part].astype(np.float32) @ weights + offsets, axis=1)
+    return found.reshape(images.shape[:-1])
+
+
+def _checked_colours(palette: Sequence[SemanticClass]) -> np.ndarray:
+    """Return the palette's colours, float32 (C, 3), different from one another."""
+    if not 1 <= len(palette) <= 255:
+        raise CgbenchError(f"a palette of {len(palette)} classes cannot be decoded: it needs 1 to 255")
+    for i, item in enumerate(palette):
+        for other in palette[:i]:
+            if tuple(other.colour) == tuple(item.colour):
+                raise CgbenchError(f"palette: classes '{other.name}' and '{item.name}' share the colour {item.colour}")
+    return np.array([item.colour for item in palette], np.float32)
+
+
+def _values(prefix: str, label: str) -> tuple[Value, ...]:
+    names = (("pixel", "pixel"), ("class", "class"), ("iou", "IoU"))
+    return tuple(Value(f"{prefix}_{name}", f"{label} {word}", better="higher", digits=3) for name, word in names)
+
+
+def _segmentation_scores(prefix: str, true: np.ndarray, predicted: np.ndarray, classes: int) -> Scores:
+    """Return pixel accuracy, class accuracy and IoU of the whole split, and the first and last of each image."""
+    matrices = confusion_matrices(true, predicted, classes)
+    found = scores(matrices.sum(axis=0))
+    values = {f"{prefix}_pixel": found.pixel, f"{prefix}_class": found.class_accuracy, f"{prefix}_iou": found.iou}
+    per_image = {f"{prefix}_pixel": per_image_pixel_accuracy(matrices), f"{prefix}_iou": per_image_iou(matrices)}
+    return Scores(values, per_image)
+
+
+def _unfit_for_fcn_score(translations: Translations) -> str | None:
+    if translations.target_kind != "photo":
+        return "is for translations to photos"
+    if translations.scorer is None:
+        return "needs a scorer, and so labelled photos to train it"
+    return _unlabelled(translations)
+
+
+def _unfit_for_label_accuracy(translations: Translations) -> str | None:
+    if translations.target_kind != "labels":
+        return "is for translations to label images"
+    return _unlabelled(translations)
+
+
+def _unlabelled(translations: Translations) -> str | None:
+    if translations.labels is None:
+        return "needs test labels"
+    return None if translations.palette else "needs a palette: the dataset's classes and their colours"

@@ -1,0 +1,102 @@
+"""What a run will cost, from a few measured steps, before it begins."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.table import Table
+
+from cgbench.benchmarks.console import console, duration, size
+from cgbench.benchmarks.trainer import make_optimisers, train_step
+from cgbench.benchmarks.trial import Trial
+from cgbench.config import TrialConfig
+from cgbench.dataset import Dataset
+from cgbench.methods.blocks.model import Model
+from cgbench.storage import TrialFolder
+
+MEASURED_SECONDS = 1.5  # per method, after one step of warm-up
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a trial of one method needs: seconds per step, bytes of its checkpoint, weights per network."""
+
+    seconds_per_step: float
+    checkpoint_bytes: int
+    parameters: dict[str, int]
+
+
+def measure(trial: Trial, device: str) -> Cost:
+    """Take a few training steps on noise and return their cost. Nothing is written, no stream of the trial is used."""
+    model = Model(trial.method, trial.config, seed=0, device=device)
+    optimisers = make_optimisers(model, trial.config)
+    generator = torch.Generator().manual_seed(0)
+    batch = {name: _noise(trial.config, generator, device) for name in ("real_a", "real_b")}
+    train_step(model, optimisers, batch, 0, 0.0)
+    _wait(device)
+    started, steps = time.perf_counter(), 0
+    while steps == 0 or time.perf_counter() - started < MEASURED_SECONDS:
+        train_step(model, optimisers, batch, steps + 1, 0.0)
+        _wait(device)
+        steps += 1
+    seconds = (time.perf_counter() - started) / steps
+    counts = model.counts()
+    trained = sum(counts[name] for player in model.live.players for name in player.networks)
+    pools = len(model.pools) * trial.config.pool_size * 3 * trial.config.crop_size**2
+    return Cost(seconds, 4 * (sum(counts.values()) + 2 * trained + pools), counts)
+
+
+def print_plan(trials: list[Trial], data: Dataset, run: Path, device: str) -> None:
+    """Print what will be trained, for how long, and where it goes; finished trials are counted as such."""
+    config = trials[0].config
+    counts = _counts(data, config)
+    steps = config.total_steps(*counts)
+    trained: dict[str, list[Trial]] = {}
+    for trial in trials:
+        if trial.method.reference is None:
+            trained.setdefault(trial.method.name, []).append(trial)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("method", "trials", "to do", "steps", "s/step", "time", "disk"):
+        table.add_column(title, justify="left" if title == "method" else "right")
+    seconds = disk = 0.0
+    for name, group in trained.items():
+        cost = measure(group[0], device)
+        todo = [trial for trial in group if not _is_done(run, data, trial)]
+        time_left = len(todo) * steps * cost.seconds_per_step
+        bytes_left = len(todo) * cost.checkpoint_bytes
+        seconds, disk = seconds + time_left, disk + bytes_left
+        per_step = f"{cost.seconds_per_step:.3f}"
+        table.add_row(name, str(len(group)), str(len(todo)), str(steps), per_step, duration(time_left), size(bytes_left))
+    console.print(
+        f"[bold]{data.label}[/]: {data.direction_name('AtoB')} and {data.direction_name('BtoA')}, "
+        f"{counts[0]} + {counts[1]} training images, {config.crop_size} pixels, batch {config.batch}, "
+        f"preset {trials[0].preset}, seeds {', '.join(str(seed) for seed in sorted({t.seed for t in trials}))}, {device}"
+    )
+    console.print(table)
+    console.print(
+        f"training about {duration(seconds)} and {size(disk)} on disk in {run}, measured just now; "
+        "reading the data, the scorer and the evaluation come on top"
+    )
+
+
+def _counts(data: Dataset, config: TrialConfig) -> tuple[int, int]:
+    """Return the number of training images of both domains, without decoding one."""
+    limit = config.train_limit
+    a, b = (len(data.items("train", domain)) for domain in "AB")
+    return (min(a, limit), min(b, limit)) if limit else (a, b)
+
+
+def _is_done(run: Path, data: Dataset, trial: Trial) -> bool:
+    return TrialFolder.of(run, data.label, trial.method.name, trial.seed).status()["state"] == "done"
+
+
+def _noise(config: TrialConfig, generator: torch.Generator, device: str) -> torch.Tensor:
+    shape = (config.batch, 3, config.crop_size, config.crop_size)
+    return (torch.rand(shape, generator=generator) * 2 - 1).to(device)
+
+
+def _wait(device: str) -> None:
+    """A GPU works on after the call returns; wait for it, or the clock lies."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()

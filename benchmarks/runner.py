@@ -1,0 +1,197 @@
+"""From trials to records: load the data once, train what is missing, evaluate, go on when one trial fails."""
+
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from cgbench.benchmarks.checkpoint import read_checkpoint, restore
+from cgbench.benchmarks.console import console, duration, progress
+from cgbench.benchmarks.data import Feed, ImageSet, load_images
+from cgbench.benchmarks.evaluation import TestBench, evaluate
+from cgbench.benchmarks.scorer import Scorer, cache_folder, cached_scorer
+from cgbench.benchmarks.trainer import train
+from cgbench.benchmarks.trial import Trial, refuse_another, trial_digest, trial_facts
+from cgbench.config import Resolved, TrialConfig
+from cgbench.dataset import Dataset
+from cgbench.describe import describe, identity
+from cgbench.errors import CgbenchError, DataBroken, Diverged
+from cgbench.methods.blocks.model import Model
+from cgbench.registry import METHODS
+from cgbench.storage import TrialFolder, read_json, write_json, write_text
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """All that the trials of one run share: data in memory, the test bench, the device."""
+
+    run: Path
+    dataset: Dataset
+    train_a: ImageSet
+    train_b: ImageSet
+    bench: TestBench
+    device: str
+
+    def folder(self, trial: Trial) -> TrialFolder:
+        """Return the folder of a trial."""
+        return TrialFolder.of(self.run, self.dataset.label, trial.method.name, trial.seed)
+
+    def digest(self, trial: Trial) -> str:
+        """Return what identifies a trial, with the content of the training images."""
+        return trial_digest(trial, {"a": self.train_a.digest, "b": self.train_b.digest})
+
+    def steps(self, trial: Trial) -> tuple[int, int]:
+        """Return the training steps of a trial, and the steps after which its learning rate may change."""
+        if trial.method.reference is not None:
+            return 0, 1
+        counts = len(self.train_a), len(self.train_b)
+        epoch = 1 if trial.config.steps else trial.config.steps_per_epoch(*counts)
+        return trial.config.total_steps(*counts), epoch
+
+
+def open_workshop(run: Path, dataset: Dataset, config: TrialConfig, device: str) -> Workshop:
+    """Decode the training and test images and get the scorer ready, trained or from the cache."""
+    with progress(f"reading {dataset.label}") as update:
+        trains = [
+            load_images(dataset, "train", domain, config.load_size, config, config.train_limit, progress=update)
+            for domain in "AB"
+        ]
+        tests = {
+            domain: load_images(dataset, "test", domain, config.crop_size, config, config.test_limit, True, update)
+            for domain in "AB"
+        }
+    if dataset.paired_test and tests["A"].keys != tests["B"].keys:
+        raise DataBroken(f"dataset '{dataset.label}' says its test images are paired, but their keys differ")
+    scorer = _scorer(dataset, config, device)
+    bench = TestBench(dataset, config.fit, "test", tests, scorer)
+    return Workshop(run, dataset, *trains, bench, device)
+
+
+def _scorer(dataset: Dataset, config: TrialConfig, device: str) -> Scorer | None:
+    """Return the dataset's scorer, trained on real photos and their labels; None where there are no labels."""
+    photos = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
+    if not dataset.palette or "scorer" not in dataset.splits or not photos:
+        return None
+    with progress("reading photos for the scorer") as update:
+        real = load_images(dataset, "scorer", photos[-1], config.crop_size, config, progress=update)
+    if real.labels is None:
+        raise DataBroken(f"dataset '{dataset.label}' declares a split 'scorer' whose photos have no labels")
+    with progress("training the scorer") as update:
+        return cached_scorer(cache_folder(), real.images, real.labels, len(dataset.palette), config, device, update)
+
+
+def run_trials(trials: Sequence[Trial], workshop: Workshop) -> dict[str, int]:
+    """Bring every trial to an end and return how many ended in which state. A failed trial does not stop the others.
+
+    Ctrl-C leaves the trial in hand as `interrupted`, with a checkpoint, and is raised again.
+    """
+    for trial in trials:
+        refuse_another(trial, workshop.folder(trial), workshop.digest(trial))
+    ended: dict[str, int] = {}
+    for number, trial in enumerate(trials, 1):
+        title = f"[{number}/{len(trials)}] {trial.method.name}, seed {trial.seed}"
+        state = run_trial(trial, workshop, title)
+        ended[state] = ended.get(state, 0) + 1
+    return ended
+
+
+def run_trial(trial: Trial, workshop: Workshop, title: str) -> str:
+    """Train and evaluate one trial, unless that is done, and return the state it ended in."""
+    folder = workshop.folder(trial)
+    known = folder.status()
+    if known["state"] == "diverged" or is_current(known, workshop):
+        console.print(f"{title}: {known['state']} before, kept")
+        return known["state"]
+    started = time.perf_counter()
+    try:
+        status = _train_and_evaluate(trial, workshop, folder, title)
+    except KeyboardInterrupt:
+        folder.set_status("interrupted", step=_saved_step(folder))
+        raise
+    except Diverged as error:
+        folder.set_status("diverged", step=_saved_step(folder), reason=str(error))
+        console.print(f"{title}: diverged: {error}", style="yellow")
+        return "diverged"
+    except Exception as error:
+        write_text(folder.path / "error.txt", traceback.format_exc())
+        reason = str(error) if isinstance(error, CgbenchError) else f"{type(error).__name__}: {error}"
+        folder.set_status("failed", step=_saved_step(folder), reason=reason)
+        console.print(f"{title}: failed: {reason} (see {folder.path / 'error.txt'})", style="red")
+        return "failed"
+    folder.set_status("done", **status)
+    console.print(f"{title}: done in {duration(time.perf_counter() - started)}")
+    return "done"
+
+
+def is_current(status: dict, workshop: Workshop) -> bool:
+    """Say whether a trial is done and was measured by the present protocols."""
+    return status["state"] == "done" and status.get("evaluation") == workshop.bench.digest()
+
+
+def _train_and_evaluate(trial: Trial, workshop: Workshop, folder: TrialFolder, title: str) -> dict:
+    """Return the details of a finished trial's status."""
+    digest, (total, epoch) = workshop.digest(trial), workshop.steps(trial)
+    model, seconds = None, 0.0
+    if trial.method.reference is None:
+        model = Model(trial.method, trial.config, trial.seed, workshop.device)
+    if not folder.trial.exists():
+        counts = {"train A": len(workshop.train_a), "train B": len(workshop.train_b),
+                  "test A": len(workshop.bench.domains["A"]), "test B": len(workshop.bench.domains["B"])}  # fmt: skip
+        parameters = model.counts() if model else {}
+        device = device_name(workshop.device)
+        write_json(folder.trial, trial_facts(trial, workshop.dataset, device, digest, counts, total, parameters))
+    folder.set_status("running", step=_saved_step(folder))
+    if model is not None:
+        feed = Feed(workshop.train_a, workshop.train_b, trial.config, trial.seed, workshop.device)
+        with progress(title) as update:
+            seconds = train(model, feed, trial.config, total, epoch, folder, digest, update).seconds
+    with progress(f"{title}: evaluation") as update:
+        evaluate(trial, model, workshop.bench, folder, total, update)
+    return {"step": total, "seconds": round(seconds, 2), "evaluation": workshop.bench.digest()}
+
+
+def reopen_trial(folder: TrialFolder) -> Trial:
+    """Return the trial that a folder holds; a method that has changed since raises."""
+    facts = read_json(folder.trial)
+    method = METHODS.get(facts["method"]["name"])
+    method = method.weighted(facts["weights"]) if facts["weights"] else method
+    if identity(describe(method)) != identity(facts["method"]):
+        raise CgbenchError(f"{folder.path}: method '{method.name}' is declared differently now; it cannot be measured again")
+    resolved = Resolved(TrialConfig(**facts["config"]), facts["weights"], facts["origins"])
+    return Trial(method, facts["seed"], facts["preset"], resolved)
+
+
+def reevaluate(trial: Trial, workshop: Workshop, folder: TrialFolder) -> bool:
+    """Measure a finished trial again, from its checkpoint; return False for one that is not finished."""
+    status, title = folder.status(), f"{trial.method.name}, seed {trial.seed}"
+    if status["state"] != "done":
+        console.print(f"{title}: {status['state'] or 'not begun'}, left out")
+        return False
+    model = None
+    if trial.method.reference is None:
+        model = Model(trial.method, trial.config, trial.seed, workshop.device)
+        tensors, facts = read_checkpoint(folder.checkpoint)
+        if facts["digest"] != read_json(folder.trial)["digest"]:
+            raise CgbenchError(f"{folder.checkpoint} does not belong to the trial.json beside it")
+        restore(model, {}, tensors, folder.checkpoint)
+    with progress(title) as update:
+        evaluate(trial, model, workshop.bench, folder, status["step"], update)
+    folder.set_status(**{**status, "evaluation": workshop.bench.digest()})
+    return True
+
+
+def _saved_step(folder: TrialFolder) -> int:
+    """Return the step of the last checkpoint, 0 if there is none."""
+    if not folder.checkpoint.exists():
+        return 0
+    return int(read_checkpoint(folder.checkpoint)[1].get("step", 0))
+
+
+def device_name(device: str) -> str:
+    """Return the device as it is recorded: `cpu (2 threads)` or the GPU's name."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({torch.get_num_threads()} threads)"

@@ -1,0 +1,321 @@
+"""The scorer: a small segmentation network, trained on real photos, that judges translated ones (the FCN score).
+
+Isola et al. 2017 (pix2pix, section 4.1) judge a photo made from labels by how well a network trained on real photos
+finds these labels in it. Theirs is FCN-8s (Long et al. 2015); ours is a U-Net-shaped fully convolutional network,
+trained at the resolution of the translations, the same for every method of a comparison.
+"""
+
+import hashlib
+import json
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+from torch.nn import functional
+
+from cgbench.config import TrialConfig
+from cgbench.dataset import IGNORE
+from cgbench.errors import CgbenchError, DataBroken, Diverged
+from cgbench.records import digest
+from cgbench.seeds import derive, generator
+from cgbench.storage import write_bytes
+
+VERSION = 1  # rises whenever training changes: it is part of the name of the cache file
+SEED = 0  # one fixed scorer for all seeds of all methods
+MULTIPLE = 8  # three halvings
+LEARNING_RATE = 3e-3
+WEIGHT_DECAY = 1e-3
+WARM_UP = 0.15  # share of the steps in which the learning rate rises
+SCALES = (0.8, 1.5)  # zoom of a training crop; below 1 the photo's border is repeated and its labels ignored
+COLOUR = 0.15  # standard deviation of gain and offset, as a share of the range of values
+CLASS_POWER = 0.25  # class weight = frequency ** -CLASS_POWER: rare classes count a little more
+PIXELS_AT_ONCE = 2**18  # of a batch in prediction, which bounds the memory
+
+
+def _layer(ins: int, outs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(ins, outs, 3, padding=1, bias=False), nn.BatchNorm2d(outs), nn.ReLU(inplace=True))
+
+
+class SegmentationNet(nn.Module):
+    """Photos, float (N, 3, S, S) in [-1, 1], to logits (N, classes, S, S); S is a multiple of 8.
+
+    Four levels with `width`, 2, 4 and 8 times as many channels, two 3×3 convolutions each, skip connections
+    (Ronneberger et al. 2015) and batch normalisation.
+    """
+
+    def __init__(self, classes: int, width: int):
+        super().__init__()
+        widths = [width, 2 * width, 4 * width, 8 * width]
+        self.down = nn.ModuleList(
+            nn.Sequential(_layer(ins, outs), _layer(outs, outs))
+            for ins, outs in zip([3, *widths[:-1]], widths, strict=True)
+        )
+        deep_first = list(reversed(widths))
+        pairs = list(zip(deep_first[:-1], deep_first[1:], strict=True))
+        self.rise = nn.ModuleList(nn.ConvTranspose2d(ins, outs, 2, stride=2) for ins, outs in pairs)
+        self.up = nn.ModuleList(nn.Sequential(_layer(2 * outs, outs), _layer(outs, outs)) for _, outs in pairs)
+        self.head = nn.Conv2d(width, classes, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        skips = []
+        for level, block in enumerate(self.down):
+            x = block(x if level == 0 else functional.max_pool2d(x, 2))
+            skips.append(x)
+        for rise, block, skip in zip(self.rise, self.up, reversed(skips[:-1]), strict=True):
+            x = block(torch.cat([rise(x), skip], dim=1))
+        return self.head(x)
+
+
+def build_network(classes: int, width: int) -> SegmentationNet:
+    """Return the network with He-normal weights from the scorer's own streams; no global generator is touched."""
+    with torch.device("meta"):
+        network = SegmentationNet(classes, width)
+    network.to_empty(device="cpu")
+    for name, module in network.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            stream = torch.Generator().manual_seed(derive(SEED, "scorer/init", name))
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=stream)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return network
+
+
+class Scorer:
+    """A trained network with `info`: classes, width, side, settings of its training and accuracy on its photos."""
+
+    def __init__(self, network: SegmentationNet, info: dict[str, Any], device: str = "cpu"):
+        self.network = network.to(device).eval()
+        self.info = info
+        self.device = device
+
+    @torch.inference_mode()
+    def predict(self, photos: np.ndarray) -> np.ndarray:
+        """Return the class ids, uint8 (N, S, S), of photos, uint8 (N, S, S, 3); S must be a multiple of 8."""
+        _check_photos(photos)
+        side = photos.shape[1]
+        count = max(1, PIXELS_AT_ONCE // side**2)
+        found = np.empty(photos.shape[:3], np.uint8)
+        for start in range(0, len(photos), count):
+            logits = self.network(_to_float(torch.from_numpy(photos[start : start + count]).to(self.device)))
+            found[start : start + count] = logits.argmax(1).to(torch.uint8).cpu().numpy()
+        return found
+
+    @property
+    def digest(self) -> str:
+        """12 hex digits of the weights' content: the same weights have the same digest on every machine."""
+        text = hashlib.sha256()
+        for name, tensor in sorted(self.network.state_dict().items()):
+            text.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+            text.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return text.hexdigest()[:12]
+
+    def save(self, path: Path) -> None:
+        """Write weights and `info` as one safetensors file, atomically."""
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
+        metadata = {"scorer": json.dumps(self.info), "digest": self.digest}
+        write_bytes(path, safetensors.torch.save(weights, metadata))
+
+    @classmethod
+    def load(cls, path: Path, device: str = "cpu") -> "Scorer":
+        """Read what `save` wrote; a file that is no whole scorer raises `DataBroken`."""
+        try:
+            with safetensors.safe_open(path, framework="pt") as file:
+                metadata = file.metadata()
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            info = json.loads(metadata["scorer"])
+            network = build_network(info["classes"], info["width"])
+            network.load_state_dict(weights)
+            scorer = cls(network, info, device)
+            if scorer.digest != metadata["digest"]:
+                raise ValueError("its weights do not match their digest")
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise DataBroken(f"{path} is not a readable scorer ({reason}): it must be trained again") from None
+        return scorer
+
+
+def train_scorer(
+    photos: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    config: TrialConfig,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Scorer:
+    """Train a scorer on photos, uint8 (N, S, S, 3), and their class ids, uint8 (N, S, S) with 255 ignored.
+
+    AdamW, learning rate with linear warm-up and cosine decay, cross-entropy with mild class weights; crops are
+    mirrored, zoomed, shifted and changed in colour. Every draw comes from streams of the fixed scorer seed: on a CPU
+    two trainings with the same number of threads agree bit for bit. `progress(step, steps)` is called after a step.
+    """
+    _check_training_data(photos, labels, classes)
+    network = build_network(classes, config.scorer_width).to(device, memory_format=torch.channels_last).train()
+    weights = torch.from_numpy(class_weights(labels, classes)).to(device)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    for step, chosen in enumerate(_batches(len(photos), config.scorer_steps, config.scorer_batch)):
+        optimiser.param_groups[0]["lr"] = LEARNING_RATE * schedule(step, config.scorer_steps)
+        x, y = _augmented(torch.from_numpy(photos[chosen]), torch.from_numpy(labels[chosen]), step, device)
+        loss = _loss(network(x), y, weights)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        if progress is not None:
+            progress(step + 1, config.scorer_steps)
+    if not math.isfinite(loss.item()):
+        raise Diverged(f"the scorer's loss became {loss.item()} within {config.scorer_steps} steps")
+    info = {"classes": classes, "side": photos.shape[1], "images": len(photos), "version": VERSION} | _settings(config)
+    scorer = Scorer(network, info, device)
+    scorer.info["training_accuracy"] = _accuracy(scorer, photos, labels)
+    return scorer
+
+
+def cached_scorer(
+    cache: Path,
+    key: dict[str, Any],
+    photos: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    config: TrialConfig,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Scorer:
+    """Return the scorer of these photos and labels from the folder `cache`; train it, and keep it there, if need be.
+
+    The file is named after `key` (what the caller wants told apart), the content of the arrays, the settings and
+    `VERSION`. A file that cannot be read is trained anew, with a warning; so is one that cannot be written next time.
+    """
+    _check_training_data(photos, labels, classes)
+    identity = {"key": key, "content": content_digest(photos, labels), "classes": classes, "version": VERSION}
+    path = cache / f"scorer-{digest(identity | _settings(config))}.safetensors"
+    if path.exists():
+        try:
+            return Scorer.load(path, device)
+        except DataBroken as error:
+            warnings.warn(str(error), stacklevel=2)
+    scorer = train_scorer(photos, labels, classes, config, device, progress)
+    try:
+        scorer.save(path)
+    except OSError as error:
+        warnings.warn(f"{path} cannot be written ({error}): the scorer will be trained again next time", stacklevel=2)
+    return scorer
+
+
+def cache_folder() -> Path:
+    """Return where scorers are kept: $CGBENCH_CACHE, else `cgbench` in $XDG_CACHE_HOME, else in ~/.cache."""
+    own = os.environ.get("CGBENCH_CACHE")
+    if own:
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cgbench"
+
+
+def content_digest(*arrays: np.ndarray) -> str:
+    """Return 12 hex digits that identify the shapes, types and values of arrays."""
+    text = hashlib.sha256()
+    for array in arrays:
+        text.update(f"{array.shape} {array.dtype}\n".encode())
+        text.update(np.ascontiguousarray(array))
+    return text.hexdigest()[:12]
+
+
+def schedule(step: int, steps: int) -> float:
+    """Return the factor of the learning rate in `step` (from 0): linear rise, then half a cosine down to 0."""
+    rise = max(1, round(WARM_UP * steps))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Return float32 (classes,): frequency ** -CLASS_POWER, scaled to a mean of 1 over pixels; 0 for absent classes."""
+    counts = np.bincount(labels.ravel(), minlength=IGNORE + 1)[:classes]
+    frequency = counts / counts.sum()
+    weights = np.zeros(classes)
+    weights[counts > 0] = frequency[counts > 0] ** -CLASS_POWER
+    return (weights / (weights * frequency).sum()).astype(np.float32)
+
+
+def _settings(config: TrialConfig) -> dict[str, int]:
+    return {"steps": config.scorer_steps, "batch": config.scorer_batch, "width": config.scorer_width}
+
+
+def _loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return the weighted mean cross-entropy over labelled pixels; 0 where no pixel is labelled."""
+    total = functional.cross_entropy(logits, labels, weights, ignore_index=IGNORE, reduction="sum")
+    counted = weights[labels[labels != IGNORE]].sum()
+    return total / counted.clamp(min=1e-6)
+
+
+def _batches(images: int, steps: int, batch: int) -> Iterator[np.ndarray]:
+    """Yield the image numbers of each step: pass after pass, each in its own order."""
+    passes = -(-steps * batch // images)
+    order = np.concatenate([generator(SEED, "scorer/order", number).permutation(images) for number in range(passes)])
+    for step in range(steps):
+        yield order[step * batch : (step + 1) * batch]
+
+
+def _augmented(photos: torch.Tensor, labels: torch.Tensor, step: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return photos as floats and labels as int64, mirrored, zoomed, shifted and changed in colour by random."""
+    count = len(photos)
+    random = generator(SEED, "scorer/augment", step)
+    zoom = np.exp(random.uniform(*np.log(SCALES), count))
+    mirror = np.where(random.random(count) < 0.5, -1.0, 1.0)
+    reach = np.abs(1 - 1 / zoom)
+    shift = random.uniform(-1, 1, (2, count)) * reach
+    zero = np.zeros(count)
+    theta = np.array([[mirror / zoom, zero, shift[0]], [zero, 1 / zoom, shift[1]]]).transpose(2, 0, 1)
+    gain = np.exp(COLOUR * (random.normal(size=(count, 1)) + 0.5 * random.normal(size=(count, 3))))
+    offset = COLOUR * (random.normal(size=(count, 1)) + 0.5 * random.normal(size=(count, 3)))
+
+    x = _to_float(photos.to(device))
+    grid = functional.affine_grid(torch.from_numpy(theta).to(x), list(x.shape), align_corners=False)
+    x = functional.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    x = x * torch.from_numpy(gain).to(x)[..., None, None] + torch.from_numpy(offset).to(x)[..., None, None]
+    # ids rise by one, 255 becomes 0: then what lies outside the photo, which is filled with 0, is ignored as well
+    raised = (labels.to(device) + 1)[:, None].float()
+    y = functional.grid_sample(raised, grid, mode="nearest", padding_mode="zeros", align_corners=False)[:, 0]
+    return x.clamp(-1, 1), ((y.round().long() - 1) % 256)
+
+
+def _to_float(photos: torch.Tensor) -> torch.Tensor:
+    """uint8 (N, S, S, 3) to float (N, 3, S, S) in [-1, 1]."""
+    return photos.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _accuracy(scorer: Scorer, photos: np.ndarray, labels: np.ndarray) -> float:
+    """Return the share of labelled pixels that the scorer finds in at most 256 of its training photos."""
+    some = slice(None, None, -(-len(photos) // 256))
+    counted = labels[some] != IGNORE
+    return round(float((scorer.predict(photos[some]) == labels[some])[counted].mean()), 4)
+
+
+def _check_photos(photos: np.ndarray) -> None:
+    if photos.ndim != 4 or photos.shape[3] != 3 or photos.shape[1] != photos.shape[2] or photos.dtype != np.uint8:
+        raise CgbenchError(f"the scorer takes uint8 photos (N, S, S, 3), not {photos.dtype} {photos.shape}")
+    if photos.shape[1] % MULTIPLE or photos.shape[1] == 0:
+        raise CgbenchError(
+            f"the scorer halves photos three times: their side ({photos.shape[1]}) must be a multiple of {MULTIPLE}; "
+            "set crop_size so"
+        )
+
+
+def _check_training_data(photos: np.ndarray, labels: np.ndarray, classes: int) -> None:
+    _check_photos(photos)
+    if labels.shape != photos.shape[:3] or labels.dtype != np.uint8:
+        raise CgbenchError(
+            f"the scorer's labels must be uint8 {photos.shape[:3]} like its photos, not {labels.dtype} {labels.shape}"
+        )
+    counted = labels[labels != IGNORE]
+    if not counted.size:
+        raise CgbenchError("the scorer has nothing to learn from: no pixel of its photos has a label")
+    if counted.max() >= classes:
+        raise CgbenchError(f"the scorer's labels hold class {counted.max()}, but there are only {classes} classes")

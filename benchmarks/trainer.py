@@ -1,0 +1,152 @@
+"""The one training loop. It knows no method by name and has no callbacks."""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cgbench.benchmarks.checkpoint import Optimisers, read_checkpoint, restore, save_checkpoint
+from cgbench.benchmarks.data import Feed
+from cgbench.config import TrialConfig
+from cgbench.errors import CgbenchError, Diverged
+from cgbench.methods.blocks.model import Model
+from cgbench.storage import TrialFolder, append_jsonl, read_jsonl, write_jsonl
+
+
+@dataclass
+class Position:
+    """Where a training stands: steps done, seconds spent in them, and the sums of the losses since the last log."""
+
+    step: int
+    seconds: float
+    sums: dict[str, Tensor]
+
+
+def train(
+    model: Model, feed: Feed, config: TrialConfig, total: int, epoch: int, folder: TrialFolder, digest: str,
+    progress: Callable[[int, int], None] = lambda step, total: None,
+) -> Position:  # fmt: skip
+    """Train `model` for `total` steps, going on from the folder's checkpoint if there is one.
+
+    `epoch` is the number of steps after which the learning rate may change, `digest` identifies the trial.
+    Raises `Diverged` where a loss is not finite; the last checkpoint before it stays. Ctrl-C saves and goes up.
+    """
+    optimisers = make_optimisers(model, config)
+    at = _resume(model, optimisers, folder, digest)
+    model.train()
+    started = time.perf_counter() - at.seconds
+    saved = at.step
+    try:
+        while at.step < total:
+            factor = rate_factor(at.step, total, epoch, config.decay_fraction)
+            losses = train_step(model, optimisers, feed.batch(at.step), at.step, config.learning_rate * factor)
+            at.sums = {name: at.sums.get(name, 0) + value for name, value in losses.items()}
+            at.step += 1
+            at.seconds = time.perf_counter() - started
+            if at.step % config.log_every == 0 or at.step == total:
+                _log(at, config, folder.steps, config.learning_rate * factor)
+            if at.step % config.save_every == 0 or at.step == total:
+                _save(folder.checkpoint, model, optimisers, at, digest)
+                saved = at.step
+            progress(at.step, total)
+    except KeyboardInterrupt:
+        if at.step > saved:
+            _save(folder.checkpoint, model, optimisers, at, digest)
+        raise
+    return at
+
+
+def train_step(
+    model: Model, optimisers: Optimisers, batch: dict[str, Tensor], step: int, rate: float
+) -> dict[str, Tensor]:
+    """Move every player once, in their order, and return the unweighted value of each term.
+
+    A tensor computed for one player is used again by the next: discriminators judge the fakes that the generators
+    made before they moved, as in the published training.
+    """
+    values = dict(batch)
+    losses: dict[str, Tensor] = {}
+    for player in model.live.players:
+        reads = [tensor for term in player.terms for tensor in term.reads]
+        model.evaluate(values, [tensor for tensor in reads if tensor not in batch], step)
+        terms = {term.name: term.function(*(values[name] for name in term.reads)) for term in player.terms}
+        total = sum(term.weight * terms[term.name] for term in player.terms)
+        optimiser = optimisers[player.name]
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        optimiser.zero_grad(set_to_none=True)
+        _backward(total, optimiser)
+        optimiser.step()
+        losses.update({name: value.detach() for name, value in terms.items()})
+    return losses
+
+
+def _backward(total: Tensor, optimiser: torch.optim.Optimizer) -> None:
+    """Fill the gradients of this optimiser's weights, and of no others."""
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+    gradients = torch.autograd.grad(total, weights, allow_unused=True)
+    for weight, gradient in zip(weights, gradients, strict=True):
+        weight.grad = gradient
+
+
+def make_optimisers(model: Model, config: TrialConfig) -> Optimisers:
+    """Return one Adam per player (§4: both generators share one, both discriminators another)."""
+    return {
+        player.name: torch.optim.Adam(
+            model.parameters(player.name).values(), lr=config.learning_rate, betas=(config.beta1, config.beta2)
+        )
+        for player in model.live.players
+    }
+
+
+def rate_factor(step: int, total: int, epoch: int, decay_fraction: float) -> float:
+    """Return the factor of the learning rate at 0-based `step`: 1, then a linear fall in the last epochs.
+
+    With 200 epochs of which 100 decay: 1 - max(0, e + 1 - 100) / 101 for 0-based epoch e (protocol of the PyTorch code).
+    """
+    epochs = math.ceil(total / epoch)
+    constant = epochs - round(epochs * decay_fraction)
+    return 1 - max(0, step // epoch + 1 - constant) / (epochs - constant + 1)
+
+
+def _resume(model: Model, optimisers: Optimisers, folder: TrialFolder, digest: str) -> Position:
+    """Load the folder's checkpoint, if any, and cut the log back to it, so that no step is logged twice."""
+    if not folder.checkpoint.exists():
+        folder.steps.unlink(missing_ok=True)
+        return Position(0, 0.0, {})
+    tensors, facts = read_checkpoint(folder.checkpoint)
+    if facts["digest"] != digest:
+        raise CgbenchError(f"{folder.checkpoint} belongs to another trial (digest {facts['digest']}, not {digest})")
+    sums = restore(model, optimisers, tensors, folder.checkpoint)
+    at = Position(int(facts["step"]), float(facts["seconds"]), sums)
+    write_jsonl(folder.steps, [row for row in read_jsonl(folder.steps) if row["step"] <= at.step])
+    return at
+
+
+def _log(at: Position, config: TrialConfig, path: Path, rate: float) -> None:
+    """Append the mean of every term since the last line, and start new sums; raise where one is not finite."""
+    count = (at.step - 1) % config.log_every + 1
+    means = {name: (total / count).item() for name, total in at.sums.items()}
+    bad = [name for name, value in means.items() if not math.isfinite(value)]
+    if bad:
+        raise Diverged(f"{', '.join(bad)} became infinite or not a number before step {at.step}")
+    append_jsonl(path, {"step": at.step, "learning_rate": rate, "seconds": round(at.seconds, 3), "losses": means})
+    at.sums = {}
+
+
+def _save(path: Path, model: Model, optimisers: Optimisers, at: Position, digest: str) -> None:
+    """Write a checkpoint, unless a weight or a pending loss is not finite: then raise and keep the one before."""
+    if not all_finite(model, at.sums.values()):
+        raise Diverged(f"a weight or a loss became infinite or not a number before step {at.step}")
+    facts = {"step": str(at.step), "seconds": f"{at.seconds:.3f}", "digest": digest, "method": model.method.name}
+    save_checkpoint(path, model, optimisers, at.sums, facts)
+
+
+def all_finite(model: Model, more: Iterable[Tensor] = ()) -> bool:
+    """Say whether every weight, and every tensor in `more`, is finite; one transfer from the device."""
+    weights = [weight for network in model.networks.values() for weight in network.parameters()]
+    return bool(torch.stack([tensor.detach().isfinite().all() for tensor in [*weights, *more]]).all())

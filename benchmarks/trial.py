@@ -1,0 +1,182 @@
+"""A trial: one method, seed and configuration on one dataset; what identifies it and what is recorded of it."""
+
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from cgbench.config import FIELDS, Resolved, TrialConfig, preset_values, resolve, split_assignments
+from cgbench.dataset import Dataset
+from cgbench.describe import describe, identity
+from cgbench.errors import CgbenchError, did_you_mean
+from cgbench.method import Method
+from cgbench.records import digest
+from cgbench.registry import METHODS
+from cgbench.storage import TrialFolder, read_json
+
+SCHEMA = 1
+PACKAGES = ("cgbench", "torch", "numpy", "pillow", "pandas")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One cell of the comparison. `method` already carries the term weights that were set by hand."""
+
+    method: Method
+    seed: int
+    preset: str
+    resolved: Resolved
+
+    @property
+    def config(self) -> TrialConfig:
+        """The resolved configuration."""
+        return self.resolved.config
+
+
+def resolve_trials(
+    methods: Sequence[str], dataset: Dataset, seeds: Sequence[int], preset: str,
+    assignments: Sequence[str] = (), suite: Mapping[str, Any] | None = None,
+) -> list[Trial]:  # fmt: skip
+    """Return the trials of a run, seed by seed, with the untrained reference rows first.
+
+    `assignments` are the texts of `--set`; `suite` the values of a suite file. Anything unknown raises `CgbenchError`.
+    """
+    shared, own = split_assignments(assignments)
+    for name in own:
+        if name not in methods:
+            raise CgbenchError(f"--set {name}.…: no such method in this run: {did_you_mean(name, list(methods))}")
+    chosen = [METHODS.get(name) for name in with_references(methods, dataset)]
+    every_term = {term.name for method in chosen for term in method.terms}
+    resolved = {}
+    for method in chosen:
+        name, terms = method.name, {term.name for term in method.terms}
+        foreign = every_term - terms  # a weight set for all methods goes to those that have the term
+        layers = [
+            ("preset", preset_values(preset)),
+            ("method", method.defaults),
+            ("dataset", dataset.settings.get(preset, {})),
+            ("suite", {key: value for key, value in (suite or {}).items() if key not in foreign}),
+            ("--set", {key: value for key, value in shared.items() if key not in foreign} | own.get(name, {})),
+        ]
+        _own_fields_only(name, own.get(name, {}))
+        result = resolve(layers, terms)
+        resolved[name] = (method.weighted(result.weights) if result.weights else method, result)
+    return [Trial(method, seed, preset, result) for seed in seeds for method, result in resolved.values()]
+
+
+def resolve_one(name: str, preset: str, assignments: Sequence[str]) -> Trial:
+    """Return the trial of one method without a dataset's layer, for looking at it."""
+    shared, own = split_assignments(assignments)
+    method = METHODS.get(name)
+    layers = [("preset", preset_values(preset)), ("method", method.defaults), ("--set", shared | own.get(name, {}))]
+    result = resolve(layers, [term.name for term in method.terms])
+    return Trial(method.weighted(result.weights) if result.weights else method, 0, preset, result)
+
+
+def with_references(methods: Sequence[str], dataset: Dataset) -> list[str]:
+    """Return the rows of the table: the reference rows that fit the dataset, then the methods asked for."""
+    rows = [name for name in METHODS.names() if (reference := METHODS.get(name).reference) is not None
+            and (dataset.paired_test or not reference.needs_pairs)]  # fmt: skip
+    return rows + [name for name in dict.fromkeys(methods) if METHODS.get(name).reference is None]
+
+
+def _own_fields_only(name: str, values: Mapping[str, str]) -> None:
+    """Raise where `--set METHOD.key` sets what must be the same for all methods."""
+    for key in values:
+        if key in FIELDS and not FIELDS[key].metadata["method"]:
+            raise CgbenchError(
+                f"--set {name}.{key}: '{key}' must be the same for all methods; write --set {key}={values[key]}"
+            )
+
+
+def trial_digest(trial: Trial, data: Mapping[str, str]) -> str:
+    """Return what identifies a training: method, configuration, seed and the content of the training images."""
+    return digest(
+        {
+            "schema": SCHEMA,
+            "method": identity(describe(trial.method)),
+            "config": trial.config.affecting("training") if trial.method.reference is None else {},
+            "seed": trial.seed,
+            "data": dict(data) if trial.method.reference is None else {},
+        }
+    )
+
+
+def refuse_another(trial: Trial, folder: TrialFolder, wanted: str) -> None:
+    """Raise if the folder already holds a trial that is not this one, and say where they differ."""
+    if not folder.trial.exists():
+        return
+    known = read_json(folder.trial)
+    if known.get("digest") == wanted:
+        return
+    mine, theirs = asdict(trial.config), known.get("config", {})
+    fields = trial.config.affecting("training")
+    differing = [f"{key} {theirs.get(key)} → {mine[key]}" for key in fields if theirs.get(key) != mine[key]]
+    reason = ", ".join(differing) or "its method, its data or this program's version changed"
+    raise CgbenchError(
+        f"{folder.path} holds another trial ({reason}); choose another --name, or delete that folder to train it again"
+    )
+
+
+def trial_facts(
+    trial: Trial, dataset: Dataset, device: str, wanted: str, counts: Mapping[str, int], total: int,
+    parameters: Mapping[str, int],
+) -> dict[str, Any]:  # fmt: skip
+    """Return the content of `trial.json`: everything resolved, with where it came from."""
+    return {
+        "schema": SCHEMA,
+        "method": describe(trial.method),
+        "dataset": {
+            "name": dataset.name,
+            "label": dataset.label,
+            "domains": [asdict(domain) for domain in dataset.domains],
+            "directions": {direction: dataset.direction_name(direction) for direction in ("AtoB", "BtoA")},
+            "palette": [[entry.name, *entry.colour] for entry in dataset.palette],
+            "licence": dataset.licence,
+            "source": dataset.source,
+            "split_rule": dataset.split_rule,
+            "counts": dict(counts),
+        },
+        "seed": trial.seed,
+        "preset": trial.preset,
+        "steps": total,
+        "config": asdict(trial.config),
+        "weights": trial.resolved.weights,
+        "origins": trial.resolved.origins,
+        "digest": wanted,
+        "parameters": dict(parameters),
+        "device": device,
+        "versions": versions(),
+        "git": git_commit(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that numbers may depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = ""
+    return found
+
+
+@cache
+def git_commit() -> str:
+    """Return the commit of the checkout this program runs from, with `+` if it was changed; "" outside of one."""
+    where = Path(__file__).resolve().parent
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=where, capture_output=True, text=True, timeout=5, check=True
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"], cwd=where, capture_output=True, text=True, timeout=5
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return commit + ("+" if changed else "")

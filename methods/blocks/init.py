@@ -1,0 +1,45 @@
+"""Initial weights from a named random stream, and what a network's layers say about batching."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.dropout import _DropoutNd
+
+from cgbench import seeds
+
+
+@torch.no_grad()
+def initialise(module: nn.Module, seed: int, *purpose: str | int, std: float = 0.02) -> None:
+    """Draw the weights of `module` in place: N(0, std) for convolutions and linear layers, biases 0 (CycleGAN §7.1);
+    N(1, std) and 0 for the scale and shift of a normalisation. Weights of other kinds of layers are left as they are.
+
+    They come from the stream `(seed, "init", *purpose)`, for example `initialise(net, 0, "G_ab", std=0.02)`, in float32
+    on the CPU, so they depend neither on the device and type of `module` nor on any other network.
+    """
+    stream = torch.Generator().manual_seed(seeds.derive(seed, "init", *purpose))
+    for layer in module.modules():
+        weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
+        if isinstance(layer, _ConvNd | nn.Linear):
+            _draw(weight, 0.0, std, stream)
+        elif isinstance(layer, _NormBase | nn.GroupNorm | nn.LayerNorm) and weight is not None:
+            _draw(weight, 1.0, std, stream)
+        else:
+            continue
+        if bias is not None:
+            bias.zero_()
+
+
+def _draw(weight: Tensor, mean: float, std: float, stream: torch.Generator) -> None:
+    """Fill `weight` with normal numbers from `stream`."""
+    weight.copy_(torch.empty(weight.shape, dtype=torch.float32).normal_(mean, std, generator=stream))
+
+
+def per_sample(module: nn.Module) -> bool:
+    """Return whether each output of `module` depends on its own input alone, as far as its layers tell.
+
+    False with batch norm, which mixes the images of a batch, and with dropout, whose masks depend on the batch.
+    """
+    return not any(
+        isinstance(layer, _BatchNorm) or (isinstance(layer, _DropoutNd) and layer.p > 0) for layer in module.modules()
+    )

@@ -1,0 +1,78 @@
+"""The ResNet generator of CycleGAN (Zhu et al. 2017, appendix 7.2, after Johnson et al. 2016)."""
+
+from collections import OrderedDict
+
+from torch import Tensor, nn
+
+from cgbench.methods.blocks.layers import bias_before, norm_layer, plain_layout, require_multiples
+
+
+class ResnetGenerator(nn.Module):
+    """c7s1-64, d128, d256, R256 × `blocks`, u128, u64, c7s1-3 in the notation of the paper, for `ngf` = 64.
+
+    Maps images (N, channels_in, H, W) in [-1, 1] to (N, channels_out, H, W) in [-1, 1]. H and W must be multiples of 4
+    and at least 8, else `CgbenchError`. The paper uses 6 blocks for 128 pixels and 9 for 256, and no dropout.
+    """
+
+    def __init__(
+        self,
+        channels_in: int = 3,
+        channels_out: int = 3,
+        ngf: int = 64,
+        blocks: int = 9,
+        norm: str = "instance",
+        dropout: bool = False,
+    ) -> None:
+        super().__init__()
+        bias = bias_before(norm)
+        self.stem = _with_norm(nn.Conv2d(channels_in, ngf, 7, bias=bias), norm, ngf, pad=3)
+        self.down1 = _with_norm(nn.Conv2d(ngf, 2 * ngf, 3, stride=2, padding=1, bias=bias), norm, 2 * ngf)
+        self.down2 = _with_norm(nn.Conv2d(2 * ngf, 4 * ngf, 3, stride=2, padding=1, bias=bias), norm, 4 * ngf)
+        self.blocks = nn.Sequential(*(ResnetBlock(4 * ngf, norm, dropout) for _ in range(blocks)))
+        self.up1 = _with_norm(_doubling(4 * ngf, 2 * ngf, bias), norm, 2 * ngf)
+        self.up2 = _with_norm(_doubling(2 * ngf, ngf, bias), norm, ngf)
+        self.output = nn.Sequential(
+            OrderedDict(pad=nn.ReflectionPad2d(3), conv=nn.Conv2d(ngf, channels_out, 7), tanh=nn.Tanh())
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Translate `images` (N, channels_in, H, W), values in [-1, 1]."""
+        require_multiples(images, 4, 8, "the ResNet generator")
+        maps = self.down2(self.down1(self.stem(plain_layout(images))))
+        return self.output(self.up2(self.up1(self.blocks(maps))))
+
+
+class ResnetBlock(nn.Module):
+    """A residual block (N, C, H, W) → same shape: two 3×3 convolutions, identity skip, no ReLU after the sum."""
+
+    def __init__(self, channels: int, norm: str, dropout: bool = False) -> None:
+        super().__init__()
+        bias = bias_before(norm)
+        layers = OrderedDict(
+            pad1=nn.ReflectionPad2d(1),
+            conv1=nn.Conv2d(channels, channels, 3, bias=bias),
+            norm1=norm_layer(norm, channels),
+            relu=nn.ReLU(inplace=True),
+        )
+        if dropout:
+            layers["dropout"] = nn.Dropout(0.5)
+        layers["pad2"] = nn.ReflectionPad2d(1)
+        layers["conv2"] = nn.Conv2d(channels, channels, 3, bias=bias)
+        layers["norm2"] = norm_layer(norm, channels)
+        self.residual = nn.Sequential(layers)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return `maps` plus their residual."""
+        return maps + self.residual(maps)
+
+
+def _with_norm(conv: nn.Module, norm: str, channels: int, pad: int = 0) -> nn.Sequential:
+    """Reflection padding where `pad` is given, then convolution, normalisation and ReLU."""
+    layers = OrderedDict(pad=nn.ReflectionPad2d(pad)) if pad else OrderedDict()
+    layers.update(conv=conv, norm=norm_layer(norm, channels), relu=nn.ReLU(inplace=True))
+    return nn.Sequential(layers)
+
+
+def _doubling(channels_in: int, channels_out: int, bias: bool) -> nn.ConvTranspose2d:
+    """A transposed convolution that doubles both sides exactly."""
+    return nn.ConvTranspose2d(channels_in, channels_out, 3, stride=2, padding=1, output_padding=1, bias=bias)

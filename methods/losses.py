@@ -1,0 +1,41 @@
+"""Losses: pure functions of tensors that return a scalar. A term's weight is not part of them.
+
+A verdict is what a discriminator says, of any shape: near 1 for real and near 0 for fake with least squares, a logit
+with cross-entropy. Torch is imported only where it is needed, so that methods can be listed without it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def lsgan_generator(fake: Tensor) -> Tensor:
+    """mean((D(fake) - 1)²): least squares (Mao et al. 2017; CycleGAN §4)."""
+    return (fake - 1).square().mean()
+
+
+def lsgan_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """mean((D(real) - 1)²) + mean(D(fake)²): least squares (CycleGAN §4; its factor ½ is the weight of the term)."""
+    return (real - 1).square().mean() + fake.square().mean()
+
+
+def bce_generator(fake: Tensor) -> Tensor:
+    """-mean(log σ(D(fake))): the non-saturating form (Goodfellow et al. 2014, §3) on logits, finite for all of them."""
+    from torch.nn.functional import logsigmoid
+
+    return -logsigmoid(fake).mean()
+
+
+def bce_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """-mean(log σ(D(real))) - mean(log(1 - σ(D(fake)))) on logits (Goodfellow et al. 2014 and CycleGAN, equation 1)."""
+    from torch.nn.functional import logsigmoid
+
+    return -logsigmoid(real).mean() - logsigmoid(-fake).mean()
+
+
+def l1(x: Tensor, y: Tensor) -> Tensor:
+    """mean(|x - y|) of two tensors of one shape: the cycle loss (CycleGAN equation 2) and the identity loss (§5.2)."""
+    return (x - y).abs().mean()

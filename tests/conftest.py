@@ -1,0 +1,13 @@
+"""Tests compute tiny things: one thread is faster than two, and caches must not leave the test."""
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _no_outside(monkeypatch, tmp_path_factory):
+    """No test reads the user's data or cache."""
+    monkeypatch.delenv("CGBENCH_DATA", raising=False)
+    monkeypatch.setenv("CGBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))

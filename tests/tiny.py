@@ -1,0 +1,42 @@
+"""Small things that tests share: a configuration of a few pixels, images of noise, models in float64."""
+
+import numpy as np
+import torch
+
+from cgbench.benchmarks.data import Feed, ImageSet
+from cgbench.config import TrialConfig, preset_values, resolve
+from cgbench.method import Method
+from cgbench.methods.blocks.model import Model
+
+
+def tiny_config(**changes) -> TrialConfig:
+    """The smoke preset at 16 pixels, with `changes`."""
+    small = {"crop_size": 16, "load_size": 20, "ngf": 4, "ndf": 4, "discriminator_layers": 1, "batch": 2, "steps": 4}
+    return resolve([("preset", preset_values("smoke")), ("test", {**small, **changes})]).config
+
+
+def noise_set(name: str, count: int = 6, side: int = 20) -> ImageSet:
+    """Images of noise that only `name` decides."""
+    rng = np.random.default_rng(sum(map(ord, name)))
+    keys = tuple(f"{name}{index}" for index in range(count))
+    return ImageSet(keys, rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8))
+
+
+def tiny_feed(config: TrialConfig, seed: int = 0) -> Feed:
+    """Batches of noise for a configuration."""
+    return Feed(noise_set("a", side=config.load_size), noise_set("b", side=config.load_size), config, seed)
+
+
+def double_model(method: Method, config: TrialConfig, seed: int = 0) -> Model:
+    """A model whose weights are float64, for comparisons where rounding must not hide a mistake."""
+    model = Model(method, config, seed)
+    for network in model.networks.values():
+        network.double()
+    return model
+
+
+def noise_batch(config: TrialConfig, dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
+    """`real_a` and `real_b` of noise in [-1, 1]."""
+    generator = torch.Generator().manual_seed(1)
+    shape = (config.batch, 3, config.crop_size, config.crop_size)
+    return {name: torch.rand(shape, generator=generator, dtype=dtype) * 2 - 1 for name in ("real_a", "real_b")}
