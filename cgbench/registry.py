@@ -16,12 +16,13 @@ class Registry(Generic[T]):
     """Names to factories. `register` is a decorator for a function or class that makes the thing when called.
 
     Built-in things live one per file in `package`; others come through the entry-point group of the same name
-    (`cgbench.methods`, ...), whose value is a module that registers, or the factory itself.
+    (`cgbench.methods`, `cgbench.datasets`, `cgbench.metrics`), whose value is a module that registers, or the factory itself.
     """
 
-    def __init__(self, kind: str, package: str):
+    def __init__(self, kind: str, package: str, group: str = ""):
         self.kind = kind
         self.package = package
+        self.group = group or package  # of entry points
         self.broken: dict[str, str] = {}  # entry point -> why it could not be loaded
         self._factories: dict[str, Callable[..., T]] = {}
         self._origins: dict[str, str] = {}
@@ -49,7 +50,7 @@ class Registry(Generic[T]):
             for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
                 if not module.ispkg:  # sub-packages hold building blocks, which may import torch
                     importlib.import_module(f"{self.package}.{module.name}")
-            for point in entry_points(group=self.package):
+            for point in entry_points(group=self.group):
                 try:
                     found = point.load()
                     if callable(found) and found not in self._factories.values():
@@ -85,4 +86,4 @@ class Registry(Generic[T]):
 
 METHODS: Registry = Registry("method", "cgbench.methods")
 DATASETS: Registry = Registry("dataset", "cgbench.datasets")
-METRICS: Registry = Registry("metric", "cgbench.benchmarks.metrics")
+METRICS: Registry = Registry("metric", "cgbench.benchmarks.metrics", group="cgbench.metrics")

@@ -22,6 +22,7 @@ class Model:
         self.method = method
         self.live = live(method)
         self.device = torch.device(device)
+        self.owned = {name for player in self.live.players for name in player.networks}
         self.networks: dict[str, nn.Module] = {}
         for name in self.live.networks:
             network = method.networks[name].build(config)
@@ -108,7 +109,7 @@ class Model:
         # A network that this application does not train records no gradient of its weights: half the backward cost.
         network.requires_grad_(trained)
         outputs = network(*(torch.cat(column) if len(column) > 1 else column[0] for column in inputs))
-        network.requires_grad_(True)
+        network.requires_grad_(name in self.owned)
         sizes = [len(image) for image in inputs[0]]
         values.update(zip(tensors, outputs.split(sizes) if len(sizes) > 1 else [outputs], strict=True))
 

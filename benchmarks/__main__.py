@@ -1,0 +1,5 @@
+"""`python -m cgbench.benchmarks`: the command line, where the script is not on the path."""
+
+from cgbench.benchmarks.cli import main
+
+main(prog_name="cgbench")

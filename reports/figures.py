@@ -1,0 +1,182 @@
+"""Figures as SVG text: loss curves and dot plots, one small panel each. The same input gives the same bytes.
+
+The background is transparent and the ink is `currentColor`, so that a panel fits a light page and a dark one.
+"""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import matplotlib
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from cgbench.metric import Value
+from cgbench.reports.tables import header
+
+# Okabe and Ito's colour-blind-safe hues, the light ones darkened to keep contrast 3:1 on white and on near-black.
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#c4679a", "#b58500", "#3f97cf", "#8566c9")
+DASHES = ("", (4, 1.5), (1, 1.2))
+REFERENCE_COLOUR = "#858585"
+INK = "#7f7f7e"  # stands for currentColor until the SVG is written; no colour above equals it
+RC = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a dollar in a name is a dollar
+    "font.size": 8,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 9,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.useoffset": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "grid.color": INK,
+    "grid.alpha": 0.18,
+    "grid.linewidth": 0.6,
+}
+PANEL_WIDTH = 3.7  # inches
+RUNAWAY = 10  # a loss axis is cut where the maximum is this many times the 98th percentile
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a method is drawn everywhere: a colour, and a dash pattern once the colours are used up."""
+
+    colour: str
+    dash: str | tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One figure: its title, the SVG element, and a note where something is not shown as it is."""
+
+    title: str
+    svg: str
+    note: str = ""
+
+
+def styles(order: Sequence[str], roles: Mapping[str, str]) -> dict[str, Style]:
+    """Return the fixed style of each method: untrained rows are grey, trained ones go through the palette in order."""
+    trained = [name for name in order if not roles.get(name, "")]
+    found = {name: Style(REFERENCE_COLOUR, "") for name in order}
+    for place, name in enumerate(trained):
+        round_, colour = divmod(place, len(PALETTE))
+        found[name] = Style(PALETTE[colour], DASHES[round_ % len(DASHES)])
+    return found
+
+
+def loss_panels(losses: pd.DataFrame, terms: Sequence[str], looks: Mapping[str, Style]) -> list[Panel]:
+    """Return one panel per term of `losses` (columns method, seed, step, term, loss), all with the same step axis.
+
+    A line is the mean over seeds, its band reaches from the lowest seed to the highest. Terms in the order of `terms`,
+    then those it does not name.
+    """
+    if losses.empty:
+        return []
+    found = set(losses["term"])
+    last = float(losses["step"].max())
+    ordered = [*(term for term in terms if term in found), *sorted(found - set(terms))]
+    return [_loss_panel(losses[losses["term"] == term], term, last, looks) for term in ordered]
+
+
+def _loss_panel(losses: pd.DataFrame, term: str, last: float, looks: Mapping[str, Style]) -> Panel:
+    methods = [name for name in looks if name in set(losses["method"])]
+    with matplotlib.rc_context({**RC, "svg.hashsalt": term}):
+        figure, axes = _panel(2.2)
+        curves = losses.groupby(["method", "step"], as_index=False)["loss"].agg(["mean", "min", "max"])
+        sns.lineplot(
+            curves, x="step", y="mean", hue="method", style="method", hue_order=methods, style_order=methods,
+            palette={name: looks[name].colour for name in methods}, dashes={name: looks[name].dash for name in methods},
+            estimator=None, linewidth=1.5, legend=False, ax=axes,
+        )  # fmt: skip
+        for name, curve in curves.groupby("method"):
+            colour = looks[name].colour
+            axes.fill_between(curve["step"], curve["min"], curve["max"], color=colour, alpha=0.16, linewidth=0)
+        top, usual = losses["loss"].max(), losses["loss"].quantile(0.98)
+        note = ""
+        if usual > 0 and top > RUNAWAY * usual:
+            axes.set_ylim(top=1.5 * usual)
+            note = f"axis cut at {1.5 * usual:.3g}; the largest value is {top:.3g}"
+        axes.set(xlim=(0, last), xlabel="step", ylabel="")
+        if losses["loss"].min() >= 0:
+            axes.set_ylim(bottom=0)
+        axes.grid(axis="y")
+        alt = f"Loss curves of {term} over training steps: {', '.join(methods)}"
+        return Panel(term, _svg(figure, f"loss-{term}", alt), note)
+
+
+def dot_panels(
+    records: pd.DataFrame, table: pd.DataFrame, direction: str, values: Mapping[str, Value], looks: Mapping[str, Style]
+) -> list[Panel]:
+    """Return one panel per metric of a direction: a dot per seed, a bar at the mean, methods in the table's order.
+
+    `records` are those of the run, `table` is its summary; a method without a number shows its status.
+    """
+    cells = table[(table["direction"] == direction) & (table["metric"] != "")]
+    panels = []
+    for metric, rows in cells.groupby("metric", sort=False):
+        hits = records[(records["direction"] == direction) & (records["metric"] == metric)]
+        seeds = hits.sort_values("step", kind="stable").drop_duplicates(["method", "seed"], keep="last")
+        value = values.get(metric) or Value(metric, metric, "")
+        panels.append(_dot_panel(seeds, rows, direction, value, looks))
+    return panels
+
+
+def _dot_panel(
+    seeds: pd.DataFrame, rows: pd.DataFrame, direction: str, value: Value, looks: Mapping[str, Style]
+) -> Panel:
+    methods = list(rows["method"])
+    palette = {name: looks[name].colour for name in methods}
+    with matplotlib.rc_context({**RC, "svg.hashsalt": f"{direction}-{value.name}"}):
+        figure, axes = _panel(0.62 + 0.24 * len(methods))
+        sns.stripplot(
+            seeds, x="value", y="method", order=methods, hue="method", hue_order=methods, palette=palette,
+            jitter=False, size=5.5, alpha=0.6, legend=False, ax=axes,
+        )  # fmt: skip
+        for place, row in enumerate(rows.itertuples()):
+            if row.n_seeds:
+                axes.plot([row.mean], [place], "|", markersize=13, markeredgewidth=2.2, color=palette[row.method])
+            else:
+                axes.text(0.5, place, row.status, transform=axes.get_yaxis_transform(), va="center", ha="center")
+        axes.set(xlabel="", ylabel="", ylim=(len(methods) - 0.5, -0.5))
+        axes.set_yticks(range(len(methods)), [_tick(row) for row in rows.itertuples()])
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="both")
+        alt = f"{value.label}, {direction}: one dot per seed and a bar at the mean for {', '.join(methods)}"
+        return Panel(header(value), _svg(figure, f"dots-{direction}-{value.name}", alt))
+
+
+def _tick(row) -> str:
+    """Return a method's axis label, with the seeds that have a number where others have none."""
+    return f"{row.method} ({row.n_seeds} of {row.n_trials})" if 0 < row.n_seeds < row.n_trials else row.method
+
+
+def _panel(height: float) -> tuple[Figure, Axes]:
+    """Return an empty panel of `height` inches; without pyplot, which would keep every figure alive."""
+    figure = Figure(figsize=(PANEL_WIDTH, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _svg(figure: Figure, name: str, alt: str) -> str:
+    """Return the figure as an SVG element whose ids are its own on a page, with `alt` as its text alternative."""
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(["Date", "Creator", "Format", "Type"])
+    figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    text = buffer.getvalue()
+    text = text[text.index("<svg ") :].rstrip()
+    text = re.sub(r"<style type=\"text/css\">.*?</style>", "", text, count=1, flags=re.DOTALL)  # would style the page
+    prefix = re.sub(r"[^\w-]+", "-", name)
+    text = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}-", text)
+    text = re.sub(re.escape(INK), "currentColor", text, flags=re.IGNORECASE)
+    return text.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)

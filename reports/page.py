@@ -1,0 +1,131 @@
+"""The report of a run: table.md, table.csv, and one HTML page that needs nothing but itself."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from cgbench.method import DIRECTIONS
+from cgbench.metric import Value
+from cgbench.reports import figures, provenance, tables
+from cgbench.reports.gallery import galleries
+from cgbench.reports.rundata import Run, read_losses, read_run
+from cgbench.storage import write_text
+
+TEMPLATES = Path(__file__).parent / "templates"
+ENOUGH_SEEDS = 3
+
+
+def write_report(run: Path, values: Mapping[str, Value]) -> Path:
+    """Write `report/table.md`, `report/table.csv` and `report/index.html` of a run folder; return the page's path.
+
+    `values` are the declarations of the metrics by name; a number that none of them declares is shown by its name.
+    """
+    data = read_run(run)
+    names = data.dataset["directions"]
+    table = tables.summary(data.records, values, data.order, data.roles)
+    text = "\n".join([f"## {headline(data)}\n", *(f"> {line}\n" for line in cautions(data))])
+    folder = run / "report"
+    write_text(folder / "table.md", f"{text}\n{tables.markdown(table, values, names)}")
+    write_text(folder / "table.csv", tables.csv(table, names))
+    page = folder / "index.html"
+    write_text(page, html(data, values))
+    return page
+
+
+def html(run: Run, values: Mapping[str, Value]) -> str:
+    """Return the page. Everything that comes from data is escaped; only its own script may run, and nothing loads."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["duration"] = provenance.duration
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    checksum = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template("page.html.j2").render(
+        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        script_checksum=checksum,
+        **context(run, values),
+    )
+
+
+def context(run: Run, values: Mapping[str, Value]) -> dict[str, Any]:
+    """Return all that the template shows, as plain data."""
+    names = run.dataset["directions"]
+    table = tables.summary(run.records, values, run.order, run.roles)
+    looks = figures.styles(run.order, run.roles)
+    losses = figures.loss_panels(read_losses(run.trials), provenance.term_names(run), looks)
+    settings = provenance.settings(run)
+    dots = [
+        {"name": names.get(way, way), "panels": figures.dot_panels(run.records, table, way, values, looks)}
+        for way in DIRECTIONS
+    ]
+    return {
+        "run": run,
+        "headline": headline(run),
+        "cautions": cautions(run),
+        "tables": tables.layout(table, values, names),
+        "unfinished": unfinished(run),
+        "galleries": galleries(run),
+        "dots": [way for way in dots if way["panels"]],
+        "losses": losses,
+        "legend": [(name, looks[name], _dash(looks[name])) for name in run.trained],
+        "methods": [(name, run.of(name)[0].spec) for name in run.order if run.of(name)],
+        "terms": provenance.term_rows(run),
+        "changed_settings": [row for row in settings if row.layer != "recipe"],
+        "recipe_settings": [row for row in settings if row.layer == "recipe"],
+        "facts": provenance.facts(run),
+        "protocols": provenance.protocols(run),
+        "seconds": sum(trial.status.get("seconds") or 0 for trial in run.trials),
+    }
+
+
+def headline(run: Run) -> str:
+    """Return what was compared, on what, in one line."""
+    methods, seeds = len(run.trained), len(run.seeds)
+    return (
+        f"{methods} trained {_plural('method', methods)} on {run.dataset['label']}, "
+        f"{seeds} {_plural('seed', seeds)}, preset {run.about['preset']}"
+    )
+
+
+def cautions(run: Run) -> list[str]:
+    """Return what a reader must be warned of before looking at a number."""
+    found = []
+    if len(run.seeds) < ENOUGH_SEEDS:
+        count = {1: "One seed", 2: "Two seeds"}[len(run.seeds)]
+        found.append(f"{count}: differences between methods may be noise.")
+    states = [trial["status"] for trial in unfinished(run)]
+    if states:
+        asked = len(run.records.drop_duplicates(["method", "seed"]))
+        listed = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        found.append(f"Trials without numbers: {len(states)} of {asked} ({listed}).")
+    if run.other_datasets:
+        found.append(f"This run also holds trials of {', '.join(run.other_datasets)}, which are not shown here.")
+    return found
+
+
+def unfinished(run: Run) -> list[dict[str, Any]]:
+    """Return method, seed, status, step and reason of the trials that are not done, those not started among them."""
+    details = {(trial.method, trial.seed): trial.status for trial in run.trials}
+    trials = run.records.drop_duplicates(["method", "seed"])
+    return [
+        {"method": row.method, "seed": row.seed, "status": row.status, "step": row.step}
+        | {"reason": details.get((row.method, row.seed), {}).get("reason", "")}
+        for method in run.order
+        for row in trials[(trials["method"] == method) & (trials["status"] != "done")].itertuples()
+    ]
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"
+
+
+def _dash(style: figures.Style) -> str:
+    """Return a style's dashes for an SVG line of width 3."""
+    return " ".join(f"{3 * length:g}" for length in style.dash)

@@ -1,0 +1,141 @@
+"""What a reader needs to check a comparison: what each method is, every setting and its layer, and what it ran on."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from cgbench.config import FIELDS
+from cgbench.reports.rundata import Run, Trial
+
+
+@dataclass(frozen=True)
+class TermRow:
+    """One loss term: `function` where all methods use the same, and a text per trained method: its weight."""
+
+    term: str
+    player: str
+    function: str
+    weights: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One value of the configuration. `methods` is empty where it holds for all of them."""
+
+    name: str
+    value: str
+    layer: str
+    doc: str
+    methods: str
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A property of trials, its value, and which trials have it; `trials` is empty where all do."""
+
+    name: str
+    value: str
+    trials: str
+
+
+def term_names(run: Run) -> list[str]:
+    """Return the names of all terms, in the order in which the methods declare them."""
+    return list(dict.fromkeys(term["name"] for name in run.trained for term in _terms(run, name)))
+
+
+def term_rows(run: Run) -> list[TermRow]:
+    """Return one row per term with its weight in each trained method; "–" where a method does not have it."""
+    rows = []
+    for name in term_names(run):
+        found = {method: term for method in run.trained for term in _terms(run, method) if term["name"] == name}
+        functions = {term["function"] for term in found.values()}
+        players = list(dict.fromkeys(term["player"] for term in found.values()))
+        shared = functions.pop() if len(functions) == 1 else ""
+        weights = tuple(_weight(found.get(method), shared) for method in run.trained)
+        rows.append(TermRow(name, ", ".join(players), shared, weights))
+    return rows
+
+
+def settings(run: Run) -> list[Setting]:
+    """Return every setting of the trained methods, with the layer it came from; several rows where methods differ."""
+    specs = {name: run.of(name)[0].spec for name in run.trained if run.of(name)}
+    keys = dict.fromkeys(key for spec in specs.values() for key in [*spec["config"], *spec["weights"]])
+    rows = []
+    for key in keys:
+        holders: dict[tuple[str, str], list[str]] = {}
+        for method, spec in specs.items():
+            if key in spec["config"] or key in spec["weights"]:
+                value = spec["config"].get(key, spec["weights"].get(key))
+                holders.setdefault((_plain(value), spec["origins"].get(key, "recipe")), []).append(method)
+        doc = FIELDS[key].metadata["doc"].replace("`", "") if key in FIELDS else "Weight of this loss term."
+        for (value, layer), methods in holders.items():
+            everywhere = len(methods) == len(specs)
+            rows.append(Setting(key, value, layer, doc, "" if everywhere else ", ".join(methods)))
+    return rows
+
+
+def facts(run: Run) -> list[Fact]:
+    """Return device, git commit and package versions, with the trials that differ."""
+    found = _fact("device", run.trials, lambda spec: spec.get("device", ""))
+    found += _fact("git commit", run.trials, lambda spec: spec.get("git", ""))
+    packages = dict.fromkeys(package for trial in run.trials for package in trial.spec.get("versions", {}))
+    for package in packages:
+        found += _fact(package, run.trials, lambda spec, package=package: spec.get("versions", {}).get(package, ""))
+    return found
+
+
+def protocols(run: Run) -> list[dict[str, str]]:
+    """Return each protocol that a number was measured by: its digest, what it measured, and its details as JSON."""
+    details: dict[str, Any] = {}
+    for trial in run.trials:
+        if trial.folder.protocols.exists():
+            details |= json.loads(trial.folder.protocols.read_text(encoding="utf-8"))
+    rows = []
+    for digest, group in run.records[run.records["protocol"] != ""].groupby("protocol", sort=True):
+        pairs = sorted(set(zip(group["direction"], group["metric"], strict=True)))
+        text = json.dumps(details.get(digest, "not recorded"), indent=2, ensure_ascii=False)
+        measures = ", ".join(f"{metric} ({direction})" for direction, metric in pairs)
+        rows.append({"digest": digest, "measures": measures, "details": text})
+    return rows
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration in words: "42 s", "3 min 05 s", "2 h 10 min"; "" where none is known."""
+    if seconds is None:
+        return ""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _terms(run: Run, method: str) -> list[dict[str, Any]]:
+    trials = run.of(method)
+    return trials[0].spec["method"]["terms"] if trials else []
+
+
+def _weight(term: dict[str, Any] | None, shared: str) -> str:
+    if term is None:
+        return "–"
+    return f"{term['weight']:g}" if shared else f"{term['weight']:g} {term['function']}"
+
+
+def _plain(value: Any) -> str:
+    """Return a setting as it would be written on the command line."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _fact(name: str, trials: Iterable[Trial], value_of) -> list[Fact]:
+    """Return one fact where all trials agree, else one for each value with the trials that have it."""
+    holders: dict[str, list[str]] = {}
+    for trial in trials:
+        holders.setdefault(str(value_of(trial.spec)), []).append(f"{trial.method} seed {trial.seed}")
+    return [
+        Fact(name, value or "unknown", "" if len(holders) == 1 else ", ".join(names))
+        for value, names in holders.items()
+    ]

@@ -1,0 +1,134 @@
+"""What a report reads: the trials of a run folder, their records in one table, and their losses in another."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cgbench.errors import CgbenchError
+from cgbench.records import COLUMNS, collect
+from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders
+
+NOT_STARTED = "not started"
+CURVE_POINTS = 120  # points per loss curve: more cannot be told apart in a panel, and would swell the page
+ROLE_RANK = {"floor": 0, "": 1, "ceiling": 2}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial as it lies on disk: `spec` is its trial.json, `status` its status.json."""
+
+    folder: TrialFolder
+    spec: dict[str, Any]
+    status: dict[str, Any]
+
+    @property
+    def method(self) -> str:
+        return self.spec["method"]["name"]
+
+    @property
+    def seed(self) -> int:
+        return self.spec["seed"]
+
+    @property
+    def state(self) -> str:
+        return self.status["state"] or NOT_STARTED
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of one dataset. `about` is run.json, `order` the methods as every table and figure shows them (floors,
+    trained ones as asked for, ceilings), `roles` maps each to "floor", "ceiling" or "" (trained)."""
+
+    path: Path
+    about: dict[str, Any]
+    trials: tuple[Trial, ...]
+    records: pd.DataFrame
+    order: tuple[str, ...]
+    roles: Mapping[str, str]
+    seeds: tuple[int, ...]
+    other_datasets: tuple[str, ...]
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        return tuple(name for name in self.order if not self.roles[name])
+
+    @property
+    def dataset(self) -> dict[str, Any]:
+        return self.trials[0].spec["dataset"]
+
+    def of(self, method: str) -> list[Trial]:
+        """Return the trials of a method, by seed."""
+        return [trial for trial in self.trials if trial.method == method]
+
+
+def read_run(path: Path) -> Run:
+    """Read the run folder `path`; trials that run.json asks for and that have not begun get a record that says so."""
+    about = read_json(path / "run.json")
+    found = [Trial(folder, read_json(folder.trial), folder.status()) for folder in trial_folders(path)]
+    labels = {trial.spec["dataset"]["label"] for trial in found}
+    if about["dataset"] not in labels:
+        raise CgbenchError(f"{path / 'run.json'} names the dataset {about['dataset']}, of which no trial has begun")
+    trials = [trial for trial in found if trial.spec["dataset"]["label"] == about["dataset"]]
+    roles = {trial.method: trial.spec["method"].get("role", "") for trial in trials}
+    asked = list(about["methods"])
+    methods = [*asked, *sorted(set(roles) - set(asked))]
+    roles = {name: roles.get(name, "") for name in methods}
+    records = collect(path)
+    records = records[records["dataset"] == about["dataset"]]
+    missing = _not_started(about, records, roles)
+    order = row_order(methods, roles)
+    return Run(
+        path=path,
+        about=about,
+        trials=tuple(sorted(trials, key=lambda trial: (order.index(trial.method), trial.seed))),
+        records=pd.concat([records, missing], ignore_index=True) if len(missing) else records.reset_index(drop=True),
+        order=order,
+        roles=roles,
+        seeds=tuple(sorted({*about["seeds"], *(trial.seed for trial in trials if not roles[trial.method])})),
+        other_datasets=tuple(sorted(labels - {about["dataset"]})),
+    )
+
+
+def row_order(methods: Iterable[str], roles: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the methods with floors first and ceilings last, each group in the given order."""
+    return tuple(sorted(methods, key=lambda name: ROLE_RANK[roles.get(name, "")]))
+
+
+def read_losses(trials: Iterable[Trial]) -> pd.DataFrame:
+    """Return the logged losses, long: method, seed, step, term, loss (unweighted; finite values only).
+
+    Long logs are averaged over spans of steps, the same spans for all trials, so that a curve has at most
+    `CURVE_POINTS` points.
+    """
+    logs = []
+    for trial in trials:
+        lines = [{"step": line["step"], **line["losses"]} for line in read_jsonl(trial.folder.steps)]
+        if lines:
+            log = pd.DataFrame(lines).melt("step", var_name="term", value_name="loss")
+            logs.append(log.assign(method=trial.method, seed=trial.seed))
+    if not logs:
+        return pd.DataFrame(columns=["method", "seed", "step", "term", "loss"])
+    table = pd.concat(logs, ignore_index=True)
+    table["loss"] = pd.to_numeric(table["loss"], errors="coerce")
+    table = table[table["loss"].abs() < float("inf")]  # also drops NaN
+    span = -(-int(table["step"].max()) // CURVE_POINTS) if table["step"].nunique() > CURVE_POINTS else 0
+    if span:
+        table["step"] = (table["step"] - 1) // span * span + span / 2
+    return table.groupby(["method", "seed", "step", "term"], sort=True, as_index=False)["loss"].mean()
+
+
+def _not_started(about: Mapping[str, Any], records: pd.DataFrame, roles: Mapping[str, str]) -> pd.DataFrame:
+    """Return one empty record per trained method and seed that was asked for and has no folder yet."""
+    begun = set(zip(records["method"], records["seed"], strict=True))
+    common = dict.fromkeys(["direction", "parent", "metric", "protocol"], "")
+    common |= {"run": about["name"], "dataset": about["dataset"], "step": 0, "value": float("nan"), "n": 0}
+    rows = [
+        {**common, "method": method, "seed": seed, "status": NOT_STARTED}
+        for method in about["methods"]
+        for seed in about["seeds"]
+        if not roles[method] and (method, seed) not in begun
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,0 +1,247 @@
+"""Tables: records → one long summary → Markdown, CSV and the cells of the page. Pure functions of their arguments."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from cgbench.method import DIRECTIONS
+from cgbench.metric import Value
+from cgbench.records import one_protocol
+from cgbench.reports.rundata import NOT_STARTED, row_order
+
+NUMBER = "number"
+NOT_APPLICABLE = "–"
+ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+COLUMNS = ["direction", "method", "role", "metric", "mean", "spread", "n_seeds", "n_trials", "n_images", "status"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: `mean` is "0.51" or empty, `spread` "± 0.02" or empty, `note` the status beside or in place of them."""
+
+    mean: str
+    spread: str
+    note: str
+    best: bool = False
+
+    @property
+    def text(self) -> str:
+        parts = [self.mean, self.spread, f"({self.note})" if self.mean and self.note else self.note]
+        return " ".join(filter(None, parts))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method of a table."""
+
+    method: str
+    role: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Methods × metrics in one direction. `headers` are metric labels with the arrow of what is better."""
+
+    direction: str
+    name: str
+    headers: tuple[str, ...]
+    rows: tuple[Row, ...]
+    caption: str
+
+
+def summary(
+    records: pd.DataFrame, values: Mapping[str, Value], order: Sequence[str], roles: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return one row per direction, method and metric, in the order they are shown.
+
+    `mean` and `spread` (sample standard deviation; NaN for one seed) run over the `n_seeds` of `n_trials` seeds that
+    have a number, each at its last measured step. `status` says what the others are; it is empty where all have one,
+    and "–" where the metric does not apply. A run without any number has rows with an empty metric. Numbers of
+    different protocols raise `CgbenchError`.
+    """
+    one_protocol(records)
+    directions = [name for name in DIRECTIONS if name in set(records["direction"])] or list(DIRECTIONS)
+    methods = row_order([*order, *sorted(set(records["method"]) - set(order))], roles)
+    by_method = {name: records[records["method"] == name] for name in methods}
+    rows = []
+    for direction in directions:
+        metrics = _metrics(records[records["direction"] == direction], values)
+        for method in methods:
+            for metric in metrics:
+                cell = _cell(by_method[method], direction, metric)
+                common = {"direction": direction, "method": method, "role": roles.get(method, ""), "metric": metric}
+                rows.append({**common, **cell})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def best(table: pd.DataFrame, values: Mapping[str, Value]) -> set[tuple[str, str, str]]:
+    """Return (direction, method, metric) of the best means of trained methods, ties as they are printed.
+
+    Only where two trained methods or more have a number. A method with a seed that has none is left out: the mean of
+    the seeds that survived is not comparable.
+    """
+    trained = table[(table["role"] == "") & table["mean"].notna()]
+    found = set()
+    for (direction, metric), group in trained.groupby(["direction", "metric"], sort=False):
+        value = declared(values, metric)
+        whole = group[group["n_seeds"] == group["n_trials"]]
+        if len(group) < 2 or whole.empty or not value.better:
+            continue
+        means = whole["mean"].round(value.digits)
+        top = means.max() if value.better == "higher" else means.min()
+        found.update((direction, method, metric) for method in whole["method"][means == top])
+    return found
+
+
+def layout(table: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str]) -> list[Table]:
+    """Return the printable tables of a summary, one per direction. `names` maps a direction to what it is called."""
+    winners = best(table, values)
+    tables = []
+    for direction, group in table.groupby("direction", sort=False):
+        metrics = list(dict.fromkeys(group["metric"]))
+        rows = tuple(
+            Row(method, cells["role"].iloc[0], tuple(_printed(row, values, winners) for row in cells.itertuples()))
+            for method, cells in group.groupby("method", sort=False)
+        )
+        headers = tuple(header(declared(values, metric)) for metric in metrics)
+        bold = any(cell.best for row in rows for cell in row.cells)
+        name = names.get(direction, direction)
+        tables.append(Table(direction, name, headers, rows, _caption(group, name, bold)))
+    return tables
+
+
+def markdown(table: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str]) -> str:
+    """Return the summary as Markdown: per direction a heading, a table with the best means bold, and a caption."""
+    parts = []
+    for shown in layout(table, values, names):
+        lines = [["method", *map(_escaped, shown.headers)]]
+        for row in shown.rows:
+            label = f"{row.method} ({row.role})" if row.role else row.method
+            lines.append([_escaped(label), *(_markdown_cell(cell) for cell in row.cells)])
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        lines.insert(1, ["-" * width for width in widths])
+        text = "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines)
+        parts.append(f"### {shown.direction}: {_escaped(shown.name)}\n\n{text}\n\n{_escaped(shown.caption)}\n")
+    return "\n".join(parts)
+
+
+def csv(table: pd.DataFrame, names: Mapping[str, str]) -> str:
+    """Return the summary as CSV: one row per direction and method, a mean and a spread column per metric.
+
+    Numbers have six significant digits; an empty one is explained by the row's status, or the metric does not apply.
+    """
+    rows = []
+    for (direction, method), group in table.groupby(["direction", "method"], sort=False):
+        states = [text for text in dict.fromkeys(group["status"]) if text not in ("", NOT_APPLICABLE)]
+        row = {"direction": direction, "name": names.get(direction, direction), "method": method}
+        row |= {"role": group["role"].iloc[0], "seeds": group["n_trials"].max(), "images": group["n_images"].max()}
+        row |= {"status": "; ".join(states)}
+        for cell in group[group["metric"] != ""].itertuples():
+            row |= {cell.metric: cell.mean, f"{cell.metric}_spread": cell.spread}
+        rows.append(row)
+    return pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+
+
+def declared(values: Mapping[str, Value], metric: str) -> Value:
+    """Return a metric's declaration; one that nobody declares any more is shown under its stored name."""
+    return values.get(metric) or Value(metric, metric or "status", "")
+
+
+def header(value: Value) -> str:
+    """Return the column header of a metric, for example "FCN pixel ↑"."""
+    return f"{value.label} {ARROWS[value.better]}".rstrip()
+
+
+def _metrics(measured: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
+    """Return the metrics in a table's columns: in declared order, then unknown ones; [""] where there is none."""
+    found = set(measured["metric"]) - {""}
+    return [*(name for name in values if name in found), *sorted(found - set(values))] or [""]
+
+
+def _cell(trials: pd.DataFrame, direction: str, metric: str) -> dict:
+    """Return mean, spread, counts and status of one method in one column."""
+    outcomes = {seed: _outcome(rows, direction, metric) for seed, rows in trials.groupby("seed")}
+    numbers = [value for outcome, value, _ in outcomes.values() if outcome == NUMBER]
+    return {
+        "mean": float(np.mean(numbers)) if numbers else math.nan,
+        "spread": float(np.std(numbers, ddof=1)) if len(numbers) > 1 else math.nan,
+        "n_seeds": len(numbers),
+        "n_trials": len(outcomes),
+        "n_images": max((n for _, _, n in outcomes.values()), default=0),
+        "status": _status(Counter(outcome for outcome, _, _ in outcomes.values())),
+    }
+
+
+def _outcome(rows: pd.DataFrame, direction: str, metric: str) -> tuple[str, float, int]:
+    """Return what one trial gives for a column: (NUMBER, value, images), or the reason why there is no number."""
+    state = rows["status"].iloc[0]
+    if state != "done":
+        return state, math.nan, 0
+    if (rows["metric"] == "").all():
+        return "not measured", math.nan, 0
+    hits = rows[(rows["direction"] == direction) & (rows["metric"] == metric)].sort_values("step", kind="stable")
+    if hits.empty:
+        return NOT_APPLICABLE, math.nan, 0
+    last = hits.iloc[-1]
+    return (NUMBER if math.isfinite(last["value"]) else "undefined"), float(last["value"]), int(last["n"])
+
+
+def _status(outcomes: Counter) -> str:
+    """Return the status text of a cell from how its seeds came out."""
+    total, numbers = outcomes.total(), outcomes[NUMBER]
+    if total == 0:
+        return NOT_STARTED
+    if numbers == total:
+        return ""
+    if numbers == 0 and outcomes[NOT_APPLICABLE]:
+        return NOT_APPLICABLE
+    others = {name: count for name, count in sorted(outcomes.items()) if name != NUMBER and count}
+    if numbers == 0 and len(others) == 1:
+        return next(iter(others))
+    listed = ", ".join(f"{n} {'not measured' if name == NOT_APPLICABLE else name}" for name, n in others.items())
+    return f"{numbers} of {total} seeds; {listed}" if numbers else listed
+
+
+def _printed(row, values: Mapping[str, Value], winners: set[tuple[str, str, str]]) -> Cell:
+    """Return the cell of one row of the summary."""
+    if math.isnan(row.mean):
+        return Cell("", "", row.status)
+    digits = declared(values, row.metric).digits
+    mean = f"{round(row.mean, digits) + 0.0:.{digits}f}"  # + 0.0 turns -0.000 into 0.000
+    spread = "" if math.isnan(row.spread) else f"± {row.spread:.{digits}f}"
+    return Cell(mean, spread, row.status, (row.direction, row.method, row.metric) in winners)
+
+
+def _caption(group: pd.DataFrame, name: str, bold: bool) -> str:
+    """Return what a reader must know to read one table."""
+    images = sorted(set(group["n_images"]) - {0})
+    if not images:
+        return f"{name}: no trial has a number."
+    trained = group[group["role"] == ""]
+    seeds = int((trained if len(trained) else group)["n_trials"].max())
+    parts = [f"{name}: {'–'.join(map(str, dict.fromkeys((images[0], images[-1]))))} test images; "]
+    if seeds > 1:
+        parts.append(f"mean ± sample standard deviation over {seeds} seeds unless a cell says otherwise.")
+    else:
+        parts.append("one seed, so nothing is known about the spread.")
+    parts.append(" ↑ higher is better, ↓ lower is better, – does not apply.")
+    if bold:
+        parts.append(" Bold: best mean of the trained methods whose seeds all finished; not a claim of significance.")
+    return "".join(parts)
+
+
+def _markdown_cell(cell: Cell) -> str:
+    text = _escaped(cell.text)
+    return f"**{text}**" if cell.best else text
+
+
+def _escaped(text: str) -> str:
+    """Return text that Markdown shows as it is, on one line."""
+    for sign in "\\|*`[":
+        text = text.replace(sign, f"\\{sign}")
+    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())

@@ -1,0 +1,230 @@
+"""The command line as users meet it: the main job, what it says when something is wrong, and what it leaves behind."""
+
+import json
+import sys
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from cgbench.benchmarks.cli import main
+from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders
+
+SMALL = ["--preset", "smoke", "--device", "cpu", "--set", "steps=3", "--set", "scorer_steps=4", "--set", "train_limit=4",
+         "--set", "test_limit=3", "--set", "crop_size=16", "--set", "load_size=20", "--set", "ngf=4"]  # fmt: skip
+
+
+def cgbench(*arguments, code=0):
+    """Run the command line in this process, expect an exit code, and return what it printed."""
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of two methods and two seeds on the built-in dataset; tests must not change it."""
+    runs = tmp_path_factory.mktemp("runs")
+    command = ["run", "--methods", "cyclegan,gan_only", "--dataset", "streets", "--seeds", "0,1", *SMALL, "--runs", runs]
+    return runs, command, cgbench(*command)
+
+
+def test_the_main_job_ends_with_a_table_and_a_page(finished):
+    runs, _, output = finished
+    run = runs / "streets-smoke"
+    assert "cyclegan" in output and "gan_only" in output and "Report:" in output
+    assert (run / "report" / "index.html").exists() and (run / "report" / "table.csv").exists()
+    assert len(trial_folders(run)) == 10  # two methods and three reference rows, two seeds each
+    assert {folder.status()["state"] for folder in trial_folders(run)} == {"done"}
+
+
+def test_records_identify_every_number(finished):
+    runs, _, _ = finished
+    table = pd.read_csv(runs / "streets-smoke" / "results.csv")
+    assert set(table["method"]) == {"copy", "shuffled", "real", "cyclegan", "gan_only"}
+    assert (table["n"] == 3).all() and table["protocol"].notna().all() and table["value"].between(0, 2).all()
+    assert set(table["direction"]) == {"AtoB", "BtoA"}
+    assert table.groupby(["direction", "metric"])["protocol"].nunique().max() == 1
+    perfect = table[(table["method"] == "real") & table["metric"].isin(["label_pixel", "label_iou"])]
+    assert len(perfect) == 4 and (perfect["value"] == 1).all()
+
+
+def test_every_test_image_is_translated_once(finished):
+    runs, _, _ = finished
+    folder = TrialFolder.of(runs / "streets-smoke", "streets", "cyclegan", 0)
+    for direction in ("AtoB", "BtoA"):
+        files = sorted((folder.path / "outputs" / direction).glob("*.png"))
+        keys = {row["key"] for row in read_jsonl(folder.images) if row["direction"] == direction}
+        assert len(files) == 3 and {file.stem for file in files} == keys
+
+
+def test_the_trial_says_how_it_was_made(finished):
+    runs, _, _ = finished
+    facts = read_json(TrialFolder.of(runs / "streets-smoke", "streets", "gan_only", 1).trial)
+    assert sorted(facts) == sorted([
+        "schema", "method", "dataset", "seed", "preset", "steps", "config", "weights", "origins", "digest", "parameters",
+        "device", "versions", "git",
+    ])  # fmt: skip
+    assert facts["method"]["parent"] == "cyclegan" and facts["seed"] == 1 and facts["steps"] == 3
+    assert facts["origins"]["steps"] == "--set" and facts["origins"]["batch"] == "preset"
+    assert facts["origins"]["learning_rate"] == "recipe" and facts["versions"]["torch"]
+
+
+def test_a_second_call_trains_nothing(finished):
+    runs, command, _ = finished
+    before = {folder.path: folder.checkpoint.stat().st_mtime_ns
+              for folder in trial_folders(runs / "streets-smoke") if folder.checkpoint.exists()}  # fmt: skip
+    output = cgbench(*command)
+    assert "done before, kept" in output
+    assert before and all(TrialFolder(path).checkpoint.stat().st_mtime_ns == time for path, time in before.items())
+
+
+def test_a_changed_setting_under_the_same_name_is_refused(finished):
+    _, command, _ = finished
+    output = cgbench(*command, "--set", "learning_rate=1e-3", code=2)
+    assert "learning_rate 0.0002 → 0.001" in output and "--name" in output
+
+
+def test_evaluating_again_gives_the_same_numbers(finished):
+    runs, _, _ = finished
+    run = runs / "streets-smoke"
+    before = (run / "results.csv").read_bytes(), (run / "report" / "table.md").read_bytes()
+    cgbench("evaluate", run, "--device", "cpu")
+    assert ((run / "results.csv").read_bytes(), (run / "report" / "table.md").read_bytes()) == before
+
+
+def test_report_alone_gives_the_same_table(finished):
+    runs, _, output = finished
+    assert (runs / "streets-smoke" / "report" / "table.md").read_text() in output
+    assert (runs / "streets-smoke" / "report" / "table.md").read_text() in cgbench("report", runs / "streets-smoke")
+
+
+def test_methods_join_an_existing_run(tmp_path):
+    common = ["--dataset", "streets", *SMALL, "--runs", tmp_path]
+    cgbench("run", "--methods", "cycle_only", *common)
+    output = cgbench("run", "--methods", "gan_only", *common)
+    assert read_json(tmp_path / "streets-smoke" / "run.json")["methods"] == ["cycle_only", "gan_only"]
+    assert "cycle_only" in output and "gan_only" in output
+
+
+def test_divergence_is_a_status_and_the_others_go_on(tmp_path):
+    output = cgbench(
+        "run", "--methods", "cyclegan,gan_only", "--dataset", "streets", *SMALL, "--runs", tmp_path,
+        "--set", "cyclegan.learning_rate=1e30", code=1,
+    )  # fmt: skip
+    run = tmp_path / "streets-smoke"
+    assert TrialFolder.of(run, "streets", "cyclegan", 0).status()["state"] == "diverged"
+    assert TrialFolder.of(run, "streets", "gan_only", 0).status()["state"] == "done"
+    assert "diverged" in (run / "report" / "table.md").read_text() and "diverged" in output
+
+
+def test_ctrl_c_leaves_a_resumable_run(tmp_path, monkeypatch):
+    from cgbench.benchmarks import trainer
+
+    command = ["run", "--methods", "gan_only", "--dataset", "streets", *SMALL, "--runs", tmp_path]
+    real_step = trainer.train_step
+
+    def stop_at_two(model, optimisers, batch, step, rate):
+        if step == 2:
+            raise KeyboardInterrupt
+        return real_step(model, optimisers, batch, step, rate)
+
+    monkeypatch.setattr(trainer, "train_step", stop_at_two)
+    assert "the same command goes on" in cgbench(*command, code=130)
+    folder = TrialFolder.of(tmp_path / "streets-smoke", "streets", "gan_only", 0)
+    assert folder.status() == {"state": "interrupted", "step": 2}
+    monkeypatch.setattr(trainer, "train_step", real_step)
+    cgbench(*command)
+    assert folder.status()["state"] == "done"
+
+
+def test_a_dry_run_plans_and_writes_nothing(tmp_path):
+    output = cgbench("run", "--methods", "cyclegan", "--dataset", "streets", *SMALL, "--runs", tmp_path, "--dry-run")
+    assert "s/step" in output and "training about" in output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["--preset", "paper"]])
+def test_missing_cityscapes_says_what_to_get_and_where_to_put_it(arguments, tmp_path):
+    output = cgbench("run", "--methods", "cyclegan,gan_only", "--dataset", "cityscapes", *arguments, code=2)
+    for word in ("registration", "gtFine_trainvaltest.zip", "leftImg8bit_trainvaltest.zip", "--data-root", "CGBENCH_DATA"):
+        assert word in output, word
+    assert "Ready now: streets" in output
+    assert len(output.splitlines()) <= 24 and max(map(len, output.splitlines())) <= 120
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--methods", "cyclgan", "--dataset", "streets"], "did you mean 'cyclegan'"),
+        (["--methods", "cyclegan", "--dataset", "street"], "did you mean 'streets'"),
+        (["--methods", "cyclegan"], "--dataset is missing"),
+        (["--dataset", "streets"], "--methods is missing"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--set", "step=5"], "did you mean 'steps'"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--set", "steps=many"], "must be a whole number"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--set", "steps"], "write key=value"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--set", "crop_size=30"], "multiple of 4"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--set", "cyclegan.batch=2"], "the same for all methods"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--set", "gan_only.lr=2"], "no such method in this run"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--seeds", "x"], "--seeds x"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--suite", "familly"], "did you mean 'family'"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--device", "tpu"], "--device tpu"),
+        (["--methods", "cyclegan", "--dataset", "folder"], "--data-root"),
+        (["--methods", "cyclegan", "--dataset", "camvid"], "Ready now"),
+    ],
+)
+def test_a_mistake_gets_one_line_that_helps(arguments, said):
+    output = cgbench("run", *arguments, code=2)
+    assert said in output
+
+
+def test_a_suite_file_says_what_to_run(tmp_path):
+    suite = tmp_path / "mine.toml"
+    suite.write_text('methods = ["gan_only"]\ndataset = "streets"\npreset = "smoke"\nseeds = [4]\n[set]\nsteps = 2\nngf = 4\n')
+    cgbench("run", "--suite", suite, "--runs", tmp_path, *SMALL[4:], "--set", "steps=2")
+    folder = TrialFolder.of(tmp_path / "streets-smoke", "streets", "gan_only", 4)
+    assert read_json(folder.trial)["origins"]["ngf"] == "--set" and folder.status()["state"] == "done"
+    suite.write_text("metods = []\n")
+    assert "did you mean 'methods'" in cgbench("run", "--suite", suite, code=2)
+
+
+def test_show_lists_live_terms_only():
+    output = cgbench("show", "gan_only")
+    assert "adversarial_a" in output and "difference from cyclegan: without cycle_a; without cycle_b" in output
+    assert "l1(" not in output and "11,378,179" in output and "2,764,737" in output
+    assert "0.5 × identity" not in output
+    assert "5 × cycle_a" in cgbench("show", "cyclegan", "--set", "cycle_a=5")
+
+
+def test_listings_say_what_is_ready(tmp_path):
+    lines = cgbench("datasets").splitlines()
+    state = {line.split()[0]: line for line in lines if line and not line.startswith("Data is")}
+    assert " ready " in state["streets"] and "not there" in state["cityscapes"]
+    assert "gan_forward_cycle" in cgbench("methods") and "fcn_iou ↑" in cgbench("metrics")
+
+
+def test_a_run_folder_that_is_none_is_named(tmp_path):
+    assert "is not there" in cgbench("report", tmp_path / "nothing", code=2)
+    assert "holds no trial" in cgbench("report", tmp_path, code=2)
+    (tmp_path / "d" / "m" / "seed-0").mkdir(parents=True)
+    (tmp_path / "d" / "m" / "seed-0" / "trial.json").write_text("{")
+    assert "not readable JSON" in cgbench("report", tmp_path, code=2)
+
+
+def test_mixed_protocols_are_refused(finished, tmp_path):
+    import shutil
+
+    runs, _, _ = finished
+    run = tmp_path / "copy"
+    shutil.copytree(runs / "streets-smoke", run)
+    path = TrialFolder.of(run, "streets", "cyclegan", 0).metrics
+    rows = [json.loads(line) | {"protocol": "another"} for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert "cannot stand in one table" in cgbench("report", run, code=2)
+
+
+def test_the_version_is_that_of_the_package():
+    assert sys.version_info >= (3, 11)
+    assert "0.1.0" in cgbench("--version")
