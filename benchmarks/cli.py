@@ -70,7 +70,11 @@ def main() -> None:
 @DEVICE
 @click.option("--name", help="Name of the run's folder.  [default: DATASET-PRESET]")
 @click.option(
-    "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder that holds all runs."
+    "--runs",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Folder that holds all runs.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan with measured times, and train nothing.")
 @one_line_errors

@@ -125,7 +125,9 @@ def list_datasets(data_root: Path | None) -> None:
         data = DATASETS.factory(name)(data_root)
         state = "ready" if data.missing() is None else "not there"
         click.echo(f"{name:{wide}}  {state:9}  {data.summary}")
-    click.echo("\nData is looked for under --data-root or CGBENCH_DATA. 'cgbench run' on one that is not there says how to get it.")
+    click.echo(
+        "\nData is looked for under --data-root or CGBENCH_DATA. 'cgbench run' on one that is not there says how to get it."
+    )
     _print_broken(DATASETS)
 
 
@@ -173,7 +175,9 @@ def choose_device(device: str) -> str:
     if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
         raise CgbenchError(f"--device {device}: use auto, cpu, cuda or cuda:N")
     if kind == "cuda" and (not torch.cuda.is_available() or int(number or 0) >= torch.cuda.device_count()):
-        raise CgbenchError(f"--device {device}: there is no such GPU here ({torch.cuda.device_count()} found); use --device cpu")
+        raise CgbenchError(
+            f"--device {device}: there is no such GPU here ({torch.cuda.device_count()} found); use --device cpu"
+        )
     return device
 
 

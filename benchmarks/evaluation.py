@@ -12,8 +12,8 @@ from cgbench.benchmarks.data import ImageSet, to_bytes, to_signed
 from cgbench.benchmarks.scorer import Scorer
 from cgbench.benchmarks.trial import Trial
 from cgbench.dataset import Dataset
-from cgbench.metric import Metric, Translations
 from cgbench.methods.blocks.model import Model
+from cgbench.metric import Metric, Translations
 from cgbench.records import digest
 from cgbench.registry import METRICS
 from cgbench.seeds import generator
@@ -68,7 +68,9 @@ class TestBench:
         )
 
 
-def evaluate(trial: Trial, model: Model | None, bench: TestBench, folder: TrialFolder, step: int, progress: Step) -> None:
+def evaluate(
+    trial: Trial, model: Model | None, bench: TestBench, folder: TrialFolder, step: int, progress: Step
+) -> None:
     """Translate, write the images and the records of a trial. `model` is None for an untrained reference row."""
     metrics, images, protocols = [], [], {}
     directions = trial.method.directions

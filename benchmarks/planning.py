@@ -67,7 +67,9 @@ def print_plan(trials: list[Trial], data: Dataset, run: Path, device: str) -> No
         bytes_left = len(todo) * cost.checkpoint_bytes
         seconds, disk = seconds + time_left, disk + bytes_left
         per_step = f"{cost.seconds_per_step:.3f}"
-        table.add_row(name, str(len(group)), str(len(todo)), str(steps), per_step, duration(time_left), size(bytes_left))
+        table.add_row(
+            name, str(len(group)), str(len(todo)), str(steps), per_step, duration(time_left), size(bytes_left)
+        )
     console.print(
         f"[bold]{data.label}[/]: {data.direction_name('AtoB')} and {data.direction_name('BtoA')}, "
         f"{counts[0]} + {counts[1]} training images, {config.crop_size} pixels, batch {config.batch}, "

@@ -76,7 +76,8 @@ def _scorer(dataset: Dataset, config: TrialConfig, device: str) -> Scorer | None
     if not dataset.palette or "scorer" not in dataset.splits or not photos:
         return None
     with progress("reading photos for the scorer") as update:
-        real = load_images(dataset, "scorer", photos[-1], config.crop_size, config, progress=update)
+        limit = config.scorer_limit
+        real = load_images(dataset, "scorer", photos[-1], config.crop_size, config, limit, True, update)
     if real.labels is None:
         raise DataBroken(f"dataset '{dataset.label}' declares a split 'scorer' whose photos have no labels")
     with progress("training the scorer") as update:
@@ -159,7 +160,9 @@ def reopen_trial(folder: TrialFolder) -> Trial:
     method = METHODS.get(facts["method"]["name"])
     method = method.weighted(facts["weights"]) if facts["weights"] else method
     if identity(describe(method)) != identity(facts["method"]):
-        raise CgbenchError(f"{folder.path}: method '{method.name}' is declared differently now; it cannot be measured again")
+        raise CgbenchError(
+            f"{folder.path}: method '{method.name}' is declared differently now; it cannot be measured again"
+        )
     resolved = Resolved(TrialConfig(**facts["config"]), facts["weights"], facts["origins"])
     return Trial(method, facts["seed"], facts["preset"], resolved)
 

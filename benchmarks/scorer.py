@@ -31,11 +31,11 @@ from cgbench.storage import write_bytes
 VERSION = 1  # rises whenever training changes: it is part of the name of the cache file
 SEED = 0  # one fixed scorer for all seeds of all methods
 MULTIPLE = 8  # three halvings
-LEARNING_RATE = 3e-3
+LEARNING_RATE = 1e-2
 WEIGHT_DECAY = 1e-3
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
 SCALES = (0.8, 1.5)  # zoom of a training crop; below 1 the photo's border is repeated and its labels ignored
-COLOUR = 0.15  # standard deviation of gain and offset, as a share of the range of values
+COLOUR = 0.08  # standard deviation of gain and offset, as a share of the range of values
 CLASS_POWER = 0.25  # class weight = frequency ** -CLASS_POWER: rare classes count a little more
 PIXELS_AT_ONCE = 2**18  # of a batch in prediction, which bounds the memory
 
@@ -47,21 +47,19 @@ def _layer(ins: int, outs: int) -> nn.Sequential:
 class SegmentationNet(nn.Module):
     """Photos, float (N, 3, S, S) in [-1, 1], to logits (N, classes, S, S); S is a multiple of 8.
 
-    Four levels with `width`, 2, 4 and 8 times as many channels, two 3×3 convolutions each, skip connections
-    (Ronneberger et al. 2015) and batch normalisation.
+    A small U-Net (Ronneberger et al. 2015) with batch normalisation: four levels with `width`, 2, 4 and 8 times as
+    many channels; 3×3 convolutions, two per level down (one at full size) and one per level up.
     """
 
-    def __init__(self, classes: int, width: int):
+    def __init__(self, classes: int, width: int) -> None:
         super().__init__()
-        widths = [width, 2 * width, 4 * width, 8 * width]
-        self.down = nn.ModuleList(
-            nn.Sequential(_layer(ins, outs), _layer(outs, outs))
-            for ins, outs in zip([3, *widths[:-1]], widths, strict=True)
-        )
-        deep_first = list(reversed(widths))
-        pairs = list(zip(deep_first[:-1], deep_first[1:], strict=True))
-        self.rise = nn.ModuleList(nn.ConvTranspose2d(ins, outs, 2, stride=2) for ins, outs in pairs)
-        self.up = nn.ModuleList(nn.Sequential(_layer(2 * outs, outs), _layer(outs, outs)) for _, outs in pairs)
+        w1, w2, w3, w4 = width, 2 * width, 4 * width, 8 * width
+        pairs = [(w1, w2), (w2, w3), (w3, w4)]
+        down = [_layer(3, w1), *(nn.Sequential(_layer(upper, lower), _layer(lower, lower)) for upper, lower in pairs)]
+        self.down = nn.ModuleList(down)
+        pairs.reverse()
+        self.rise = nn.ModuleList(nn.ConvTranspose2d(lower, upper, 2, stride=2) for upper, lower in pairs)
+        self.up = nn.ModuleList(_layer(2 * upper, upper) for upper, _ in pairs)
         self.head = nn.Conv2d(width, classes, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -93,8 +91,8 @@ def build_network(classes: int, width: int) -> SegmentationNet:
 class Scorer:
     """A trained network with `info`: classes, width, side, settings of its training and accuracy on its photos."""
 
-    def __init__(self, network: SegmentationNet, info: dict[str, Any], device: str = "cpu"):
-        self.network = network.to(device).eval()
+    def __init__(self, network: SegmentationNet, info: dict[str, Any], device: str = "cpu") -> None:
+        self.network = network.to(device, memory_format=torch.channels_last).eval()
         self.info = info
         self.device = device
 
@@ -102,28 +100,25 @@ class Scorer:
     def predict(self, photos: np.ndarray) -> np.ndarray:
         """Return the class ids, uint8 (N, S, S), of photos, uint8 (N, S, S, 3); S must be a multiple of 8."""
         _check_photos(photos)
-        side = photos.shape[1]
-        count = max(1, PIXELS_AT_ONCE // side**2)
+        count = max(1, PIXELS_AT_ONCE // photos.shape[1] ** 2)
         found = np.empty(photos.shape[:3], np.uint8)
         for start in range(0, len(photos), count):
-            logits = self.network(_to_float(torch.from_numpy(photos[start : start + count]).to(self.device)))
+            logits = self.network(_to_float(torch.from_numpy(photos[start : start + count].copy()).to(self.device)))
             found[start : start + count] = logits.argmax(1).to(torch.uint8).cpu().numpy()
         return found
 
     @property
     def digest(self) -> str:
         """12 hex digits of the weights' content: the same weights have the same digest on every machine."""
-        text = hashlib.sha256()
-        for name, tensor in sorted(self.network.state_dict().items()):
-            text.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-            text.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return text.hexdigest()[:12]
+        return content_digest(*(tensor.numpy() for _, tensor in sorted(self._weights().items())))
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
 
     def save(self, path: Path) -> None:
         """Write weights and `info` as one safetensors file, atomically."""
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
         metadata = {"scorer": json.dumps(self.info), "digest": self.digest}
-        write_bytes(path, safetensors.torch.save(weights, metadata))
+        write_bytes(path, safetensors.torch.save(self._weights(), metadata))
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> "Scorer":
@@ -173,15 +168,14 @@ def train_scorer(
             progress(step + 1, config.scorer_steps)
     if not math.isfinite(loss.item()):
         raise Diverged(f"the scorer's loss became {loss.item()} within {config.scorer_steps} steps")
-    info = {"classes": classes, "side": photos.shape[1], "images": len(photos), "version": VERSION} | _settings(config)
-    scorer = Scorer(network, info, device)
+    about = {"classes": classes, "side": photos.shape[1], "images": len(photos), "version": VERSION}
+    scorer = Scorer(network, about | _settings(config), device)
     scorer.info["training_accuracy"] = _accuracy(scorer, photos, labels)
     return scorer
 
 
 def cached_scorer(
     cache: Path,
-    key: dict[str, Any],
     photos: np.ndarray,
     labels: np.ndarray,
     classes: int,
@@ -191,11 +185,11 @@ def cached_scorer(
 ) -> Scorer:
     """Return the scorer of these photos and labels from the folder `cache`; train it, and keep it there, if need be.
 
-    The file is named after `key` (what the caller wants told apart), the content of the arrays, the settings and
-    `VERSION`. A file that cannot be read is trained anew, with a warning; so is one that cannot be written next time.
+    The file is named after the content of the arrays, the settings and `VERSION`. A file that cannot be read is
+    trained anew, with a warning; one that cannot be written is a warning as well.
     """
     _check_training_data(photos, labels, classes)
-    identity = {"key": key, "content": content_digest(photos, labels), "classes": classes, "version": VERSION}
+    identity = {"content": content_digest(photos, labels), "classes": classes, "version": VERSION}
     path = cache / f"scorer-{digest(identity | _settings(config))}.safetensors"
     if path.exists():
         try:
@@ -267,19 +261,18 @@ def _augmented(photos: torch.Tensor, labels: torch.Tensor, step: int, device: st
     """Return photos as floats and labels as int64, mirrored, zoomed, shifted and changed in colour by random."""
     count = len(photos)
     random = generator(SEED, "scorer/augment", step)
-    zoom = np.exp(random.uniform(*np.log(SCALES), count))
+    view = np.exp(-random.uniform(*np.log(SCALES), count))  # side of the crop as a share of the photo's
     mirror = np.where(random.random(count) < 0.5, -1.0, 1.0)
-    reach = np.abs(1 - 1 / zoom)
-    shift = random.uniform(-1, 1, (2, count)) * reach
+    shift = random.uniform(-1, 1, (2, count)) * np.abs(1 - view)
     zero = np.zeros(count)
-    theta = np.array([[mirror / zoom, zero, shift[0]], [zero, 1 / zoom, shift[1]]]).transpose(2, 0, 1)
-    gain = np.exp(COLOUR * (random.normal(size=(count, 1)) + 0.5 * random.normal(size=(count, 3))))
-    offset = COLOUR * (random.normal(size=(count, 1)) + 0.5 * random.normal(size=(count, 3)))
+    theta = np.array([[mirror * view, zero, shift[0]], [zero, view, shift[1]]]).transpose(2, 0, 1)
+    jitter = COLOUR * (random.normal(size=(2, count, 1, 1, 1)) + 0.5 * random.normal(size=(2, count, 3, 1, 1)))
 
     x = _to_float(photos.to(device))
     grid = functional.affine_grid(torch.from_numpy(theta).to(x), list(x.shape), align_corners=False)
     x = functional.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    x = x * torch.from_numpy(gain).to(x)[..., None, None] + torch.from_numpy(offset).to(x)[..., None, None]
+    gain, offset = torch.from_numpy(jitter).to(x)
+    x = x * gain.exp() + offset
     # ids rise by one, 255 becomes 0: then what lies outside the photo, which is filled with 0, is ignored as well
     raised = (labels.to(device) + 1)[:, None].float()
     y = functional.grid_sample(raised, grid, mode="nearest", padding_mode="zeros", align_corners=False)[:, 0]
@@ -303,17 +296,14 @@ def _check_photos(photos: np.ndarray) -> None:
         raise CgbenchError(f"the scorer takes uint8 photos (N, S, S, 3), not {photos.dtype} {photos.shape}")
     if photos.shape[1] % MULTIPLE or photos.shape[1] == 0:
         raise CgbenchError(
-            f"the scorer halves photos three times: their side ({photos.shape[1]}) must be a multiple of {MULTIPLE}; "
-            "set crop_size so"
+            f"the scorer needs photos whose side is a multiple of {MULTIPLE}: crop_size={photos.shape[1]}"
         )
 
 
 def _check_training_data(photos: np.ndarray, labels: np.ndarray, classes: int) -> None:
     _check_photos(photos)
     if labels.shape != photos.shape[:3] or labels.dtype != np.uint8:
-        raise CgbenchError(
-            f"the scorer's labels must be uint8 {photos.shape[:3]} like its photos, not {labels.dtype} {labels.shape}"
-        )
+        raise CgbenchError(f"the scorer's labels must be uint8 {photos.shape[:3]}, not {labels.dtype} {labels.shape}")
     counted = labels[labels != IGNORE]
     if not counted.size:
         raise CgbenchError("the scorer has nothing to learn from: no pixel of its photos has a label")

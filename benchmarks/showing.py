@@ -13,7 +13,9 @@ def method_text(trial: Trial) -> str:
     lines = [f"{method.name}: {method.summary}", f"source: {method.source or 'none given'}"]
     if method.parent:
         lines.append(f"difference from {method.parent}: {'; '.join(method.changes)}")
-    lines.append(f"\nnetworks (preset {trial.preset}: {config.crop_size} pixels, {config.blocks} blocks, ngf {config.ngf})")
+    lines.append(
+        f"\nnetworks (preset {trial.preset}: {config.crop_size} pixels, {config.blocks} blocks, ngf {config.ngf})"
+    )
     lines += [f"  {name:8} {count:>12,} weights  {facts['networks'][name]}" for name, count in counts.items()]
     lines.append(f"  {'total':8} {sum(counts.values()):>12,}")
     lines.append("\ntensors that training computes")
@@ -22,7 +24,8 @@ def method_text(trial: Trial) -> str:
         lines.append(f"\nplayer {player} trains {', '.join(networks)} to lower")
         terms = [term for term in facts["terms"] if term["player"] == player]
         lines += [
-            f"  {term['weight']:>5g} × {term['name']:16} {term['function']}({', '.join(term['reads'])})" for term in terms
+            f"  {term['weight']:>5g} × {term['name']:16} {term['function']}({', '.join(term['reads'])})"
+            for term in terms
         ]
     dead = [term.name for term in method.terms if term.name not in {entry["name"] for entry in facts["terms"]}]
     if dead:

@@ -22,7 +22,9 @@ def read_suite(name: str) -> dict[str, Any]:
     """
     path = SUITES / f"{name}.toml" if name in suite_names() else Path(name)
     if not path.is_file():
-        raise CgbenchError(f"--suite {name}: no such file, and no suite of that name: {did_you_mean(name, suite_names())}")
+        raise CgbenchError(
+            f"--suite {name}: no such file, and no suite of that name: {did_you_mean(name, suite_names())}"
+        )
     try:
         suite = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

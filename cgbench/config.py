@@ -60,6 +60,9 @@ class TrialConfig:
     beta2: float = setting(0.999, "Adam's decay of the squared gradient.", least=0, method=True)
     pool_size: int = setting(50, "Images per domain that the discriminator's image pool holds; 0 means none.", least=0)
 
+    scorer_limit: int = setting(
+        0, "Photos that the scorer learns from, spread evenly; 0 means all.", least=0, affects="evaluation"
+    )
     scorer_steps: int = setting(3000, "Training steps of the scorer.", least=1, affects="evaluation")
     scorer_batch: int = setting(16, "Images per step of the scorer's training.", least=1, affects="evaluation")
     scorer_width: int = setting(32, "Channels after the scorer's first layer.", least=1, affects="evaluation")
@@ -83,7 +86,7 @@ class TrialConfig:
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {
         "steps": 6, "batch": 2, "load_size": 36, "crop_size": 32, "blocks": 1, "ngf": 8, "ndf": 8,
-        "discriminator_layers": 2, "pool_size": 4, "train_limit": 12, "test_limit": 6,
+        "discriminator_layers": 2, "pool_size": 4, "train_limit": 12, "test_limit": 6, "scorer_limit": 24,
         "scorer_steps": 30, "scorer_batch": 8, "scorer_width": 8, "log_every": 2, "save_every": 3,
     },
     "demo": {

@@ -162,7 +162,9 @@ class Method:
 
         def changed(player: Player) -> Player:
             kept = tuple(
-                replace(term, weight=weights.get(term.name, term.weight), function=functions.get(term.name, term.function))
+                replace(
+                    term, weight=weights.get(term.name, term.weight), function=functions.get(term.name, term.function)
+                )
                 for term in player.terms
                 if term.name not in drop
             )

@@ -1,13 +1,13 @@
 """Files of a run: where things lie, and how they are written so that a crash never leaves half a file.
 
-    runs/NAME/run.json                           what was asked for
-    runs/NAME/DATASET/METHOD/seed-N/trial.json   everything resolved, with versions, device and digest
-                                    status.json  running, done, diverged, failed or interrupted
-                                    steps.jsonl  losses by step
-                                    metrics.jsonl, images.jsonl, protocols.json
-                                    outputs/DIRECTION/KEY.png
-                                    checkpoint.safetensors
-    runs/NAME/results.csv, runs/NAME/report/
+runs/NAME/run.json                           what was asked for
+runs/NAME/DATASET/METHOD/seed-N/trial.json   everything resolved, with versions, device and digest
+                                status.json  running, done, diverged, failed or interrupted
+                                steps.jsonl  losses by step
+                                metrics.jsonl, images.jsonl, protocols.json
+                                outputs/DIRECTION/KEY.png
+                                checkpoint.safetensors
+runs/NAME/results.csv, runs/NAME/report/
 """
 
 import hashlib

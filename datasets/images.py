@@ -1,15 +1,17 @@
 """Reading image files by stated rules, and making squares of them."""
 
-import warnings
+import struct
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from cgbench.dataset import IGNORE, SemanticClass
 from cgbench.errors import CgbenchError, DataBroken
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
-PIXEL_LIMIT = 100_000_000  # width × height above which a file is refused unread
+PIXEL_LIMIT = 80_000_000  # width × height above which a file is refused unread
 FIXED_POINT_MODES = ("I", "I;16", "I;16B", "I;16L")
 
 
@@ -17,8 +19,9 @@ def read_image(path: Path) -> np.ndarray:
     """Return a picture as uint8 (H, W, 3), turned as its EXIF orientation says; of several frames the first.
 
     Grey becomes three equal channels, a palette its colours, CMYK becomes RGB. Transparency is laid over white.
-    16-bit grey is divided by 257, so that 0 to 65535 becomes 0 to 255 whatever the picture's own range. Files that
-    are truncated, empty, no image or above `PIXEL_LIMIT` pixels raise `DataBroken`.
+    16-bit grey is divided by 257, so that 0 to 65535 becomes 0 to 255 whatever the picture's own range; wider integers
+    are cut at 65535 first. Files that are truncated, empty, no image, of floating-point numbers or above `PIXEL_LIMIT`
+    pixels raise `DataBroken`.
     """
     return np.asarray(_load(path, _as_rgb))
 
@@ -57,6 +60,29 @@ def square(image: np.ndarray, side: int, fit: str, blend: bool) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize((side, side), how, box=box))
 
 
+def coloured(labels: np.ndarray, palette: Sequence[SemanticClass]) -> np.ndarray:
+    """Return class ids, uint8 (H, W), in the colours of `palette`, uint8 (H, W, 3); ids beyond it become black."""
+    colours = np.zeros((256, 3), dtype=np.uint8)
+    colours[: len(palette)] = [entry.colour for entry in palette]
+    return colours[labels]
+
+
+def nearest_class(
+    image: np.ndarray, palette: Sequence[SemanticClass], void: Sequence[tuple[int, int, int]] = ()
+) -> np.ndarray:
+    """Return for each pixel of `image`, uint8 (H, W, 3), the class of nearest colour in squared RGB distance.
+
+    Pixels nearest to one of the `void` colours become 255. The first of equally near colours wins.
+    """
+    colours = np.array([*(entry.colour for entry in palette), *void], dtype=np.int32)
+    ids = np.array([*range(len(palette)), *(IGNORE for _ in void)], dtype=np.uint8)
+    code = image.astype(np.int32) @ np.array([65536, 256, 1], dtype=np.int32)
+    seen, place = np.unique(code, return_inverse=True)  # a label image has few colours
+    pixels = np.stack([seen >> 16, (seen >> 8) & 255, seen & 255], axis=1)
+    nearest = [((colours - pixel) ** 2).sum(axis=1).argmin() for pixel in pixels]
+    return ids[np.array(nearest)][place].reshape(image.shape[:2])
+
+
 def image_files(folder: Path) -> list[Path]:
     """Return the image files in `folder`, sorted by name; hidden files and other kinds are left out."""
     if not folder.is_dir():
@@ -65,31 +91,29 @@ def image_files(folder: Path) -> list[Path]:
     return sorted((path for path in found if path.is_file()), key=lambda path: path.name)
 
 
-def _load(path: Path, convert) -> Image.Image:
+def _load(path: Path, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
     """Return `convert(image)` of a fully decoded file; anything that goes wrong raises `DataBroken` naming it."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # PIXEL_LIMIT is checked here instead
-            with Image.open(path) as image:
-                if image.width * image.height > PIXEL_LIMIT:
-                    raise DataBroken(
-                        f"{path}: {image.width} × {image.height} pixels are more than {PIXEL_LIMIT:,}: shrink it"
-                    )
-                image.load()
-                return convert(image)
-    except DataBroken:
-        raise
+        with Image.open(path) as image:
+            if image.width * image.height > PIXEL_LIMIT:
+                raise DataBroken(
+                    f"{path}: {image.width} × {image.height} is more than {PIXEL_LIMIT:,} pixels: shrink it"
+                )
+            image.load()
+            return convert(image)
     except FileNotFoundError:
-        raise DataBroken(f"{path}: the file is not there: restore it or take it out of the list") from None
-    except Image.DecompressionBombError:
+        raise DataBroken(f"{path}: the file is not there: restore it") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # a warning where warnings are errors
         raise DataBroken(f"{path}: more than {PIXEL_LIMIT:,} pixels: shrink it") from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:  # what Pillow raises for bad files
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:  # bad files, in Pillow
         raise DataBroken(f"{path}: cannot be read as an image ({error}): replace it") from None
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
     """Return a decoded image in mode RGB by the rules of `read_image`."""
     image = ImageOps.exif_transpose(image)
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, whose range is not stated")
     if image.mode in FIXED_POINT_MODES:
         grey = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
         image = Image.fromarray(((grey + 128) // 257).astype(np.uint8))

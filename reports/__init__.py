@@ -1,0 +1,1 @@
+"""Reports: records in, tables, figures, picture grids and one HTML page out. Never imports torch."""

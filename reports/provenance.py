@@ -7,6 +7,7 @@ from typing import Any
 
 from cgbench.config import FIELDS
 from cgbench.reports.rundata import Run, Trial
+from cgbench.storage import read_json
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def protocols(run: Run) -> list[dict[str, str]]:
     details: dict[str, Any] = {}
     for trial in run.trials:
         if trial.folder.protocols.exists():
-            details |= json.loads(trial.folder.protocols.read_text(encoding="utf-8"))
+            details |= read_json(trial.folder.protocols)
     rows = []
     for digest, group in run.records[run.records["protocol"] != ""].groupby("protocol", sort=True):
         pairs = sorted(set(zip(group["direction"], group["metric"], strict=True)))

@@ -77,7 +77,7 @@ def read_run(path: Path) -> Run:
     methods = [*asked, *sorted(set(roles) - set(asked))]
     roles = {name: roles.get(name, "") for name in methods}
     records = collect(path)
-    records = records[records["dataset"] == about["dataset"]]
+    records = records[records["dataset"] == about["dataset"]].replace({"status": {"": NOT_STARTED}})
     missing = _not_started(about, records, roles)
     order = row_order(methods, roles)
     return Run(

@@ -70,7 +70,9 @@ def test_files_and_functions_stay_readable(path):
 
 def test_the_package_list_names_every_folder():
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    found = {".".join([FOLDERS[path.relative_to(ROOT).parts[0]], *path.relative_to(ROOT).parts[1:-1]]) for path in SOURCES}
+    found = {
+        ".".join([FOLDERS[path.relative_to(ROOT).parts[0]], *path.relative_to(ROOT).parts[1:-1]]) for path in SOURCES
+    }
     assert sorted(listed) == sorted(found)
 
 

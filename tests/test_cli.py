@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from cgbench.benchmarks.cli import main
 from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders
 
-SMALL = ["--preset", "smoke", "--device", "cpu", "--set", "steps=3", "--set", "scorer_steps=4", "--set", "train_limit=4",
+SMALL = ["--preset", "smoke", "--device", "cpu", "--set", "steps=3", "--set", "scorer_steps=4", "--set", "scorer_limit=4", "--set", "train_limit=4",
          "--set", "test_limit=3", "--set", "crop_size=16", "--set", "load_size=20", "--set", "ngf=4"]  # fmt: skip
 
 
@@ -27,7 +27,18 @@ def cgbench(*arguments, code=0):
 def finished(tmp_path_factory):
     """A run of two methods and two seeds on the built-in dataset; tests must not change it."""
     runs = tmp_path_factory.mktemp("runs")
-    command = ["run", "--methods", "cyclegan,gan_only", "--dataset", "streets", "--seeds", "0,1", *SMALL, "--runs", runs]
+    command = [
+        "run",
+        "--methods",
+        "cyclegan,gan_only",
+        "--dataset",
+        "streets",
+        "--seeds",
+        "0,1",
+        *SMALL,
+        "--runs",
+        runs,
+    ]
     return runs, command, cgbench(*command)
 
 
@@ -149,7 +160,13 @@ def test_a_dry_run_plans_and_writes_nothing(tmp_path):
 @pytest.mark.parametrize("arguments", [[], ["--preset", "paper"]])
 def test_missing_cityscapes_says_what_to_get_and_where_to_put_it(arguments, tmp_path):
     output = cgbench("run", "--methods", "cyclegan,gan_only", "--dataset", "cityscapes", *arguments, code=2)
-    for word in ("registration", "gtFine_trainvaltest.zip", "leftImg8bit_trainvaltest.zip", "--data-root", "CGBENCH_DATA"):
+    for word in (
+        "registration",
+        "gtFine_trainvaltest.zip",
+        "leftImg8bit_trainvaltest.zip",
+        "--data-root",
+        "CGBENCH_DATA",
+    ):
         assert word in output, word
     assert "Ready now: streets" in output
     assert len(output.splitlines()) <= 24 and max(map(len, output.splitlines())) <= 120
@@ -182,7 +199,9 @@ def test_a_mistake_gets_one_line_that_helps(arguments, said):
 
 def test_a_suite_file_says_what_to_run(tmp_path):
     suite = tmp_path / "mine.toml"
-    suite.write_text('methods = ["gan_only"]\ndataset = "streets"\npreset = "smoke"\nseeds = [4]\n[set]\nsteps = 2\nngf = 4\n')
+    suite.write_text(
+        'methods = ["gan_only"]\ndataset = "streets"\npreset = "smoke"\nseeds = [4]\n[set]\nsteps = 2\nngf = 4\n'
+    )
     cgbench("run", "--suite", suite, "--runs", tmp_path, *SMALL[4:], "--set", "steps=2")
     folder = TrialFolder.of(tmp_path / "streets-smoke", "streets", "gan_only", 4)
     assert read_json(folder.trial)["origins"]["ngf"] == "--set" and folder.status()["state"] == "done"
@@ -210,7 +229,8 @@ def test_a_run_folder_that_is_none_is_named(tmp_path):
     assert "holds no trial" in cgbench("report", tmp_path, code=2)
     (tmp_path / "d" / "m" / "seed-0").mkdir(parents=True)
     (tmp_path / "d" / "m" / "seed-0" / "trial.json").write_text("{")
-    assert "not readable JSON" in cgbench("report", tmp_path, code=2)
+    (tmp_path / "run.json").write_text("{")
+    assert "run.json is not readable JSON" in cgbench("report", tmp_path, code=2)
 
 
 def test_mixed_protocols_are_refused(finished, tmp_path):

@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import tiny_config, tiny_feed
 
 from cgbench.benchmarks.data import batch_indices, crops, to_bytes, to_signed
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.cyclegan import cycle_only, cyclegan, cyclegan_identity, gan_only
 from cgbench.seeds import derive, generator
-from tiny import tiny_config, tiny_feed
 
 
 @settings(max_examples=30, deadline=None)
@@ -70,12 +70,19 @@ def test_methods_with_one_seed_start_from_the_same_weights():
 
 def test_two_networks_of_one_shape_start_differently():
     state = Model(cyclegan(), tiny_config(), seed=0).state()
-    pairs = [(name, name.replace("G_ab", "G_ba")) for name in state if name.startswith("network.G_ab") and "weight" in name]
+    pairs = [
+        (name, name.replace("G_ab", "G_ba")) for name in state if name.startswith("network.G_ab") and "weight" in name
+    ]
     assert pairs and all(not torch.equal(state[p], state[q]) for p, q in pairs)
 
 
 def test_a_stream_is_named_by_its_purpose():
     assert derive(0, "init", "G_ab") == derive(0, "init", "G_ab")
-    names = [derive(0, "init", "G_ab"), derive(0, "init", "G_ba"), derive(1, "init", "G_ab"), derive(0, "init/G_ab", "x")]
+    names = [
+        derive(0, "init", "G_ab"),
+        derive(0, "init", "G_ba"),
+        derive(1, "init", "G_ab"),
+        derive(0, "init/G_ab", "x"),
+    ]
     assert len(set(names)) == 4 and all(0 <= value < 2**63 for value in names)
     assert generator(0, "x").random() == generator(0, "x").random()

@@ -5,12 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-METHOD = '''
+METHOD = """
 from cgbench.methods.cyclegan import cyclegan
 
 def soft_cycle():
     return cyclegan().but("soft_cycle", "half the cycle weight", weights={"cycle_a": 5, "cycle_b": 5})
-'''
+"""
 DATASET = '''
 import numpy as np
 from cgbench import Dataset, Domain, Item
@@ -32,14 +32,14 @@ class Stripes(Dataset):
 
         return [Item(f"{index}", lambda side, index=index: draw(side, index)) for index in range(4)]
 '''
-METRIC = '''
+METRIC = """
 import numpy as np
 from cgbench import Metric, Scores, Value
 
 def brightness():
     return Metric("brightness", "mean level of the output", (Value("brightness", "brightness", ""),),
                   compute=lambda t: Scores({"brightness": float(t.outputs.mean() / 255)}), unfit=lambda t: None)
-'''
+"""
 ENTRY_POINTS = """
 [cgbench.methods]
 soft_cycle = stranger_method:soft_cycle

@@ -40,9 +40,7 @@ class Model:
     def parameters(self, player: str) -> dict[str, nn.Parameter]:
         """Return the weights that a player trains, keyed `network.parameter`."""
         networks = next(entry.networks for entry in self.live.players if entry.name == player)
-        return {
-            f"{name}.{key}": weight for name in networks for key, weight in self.networks[name].named_parameters()
-        }
+        return {f"{name}.{key}": weight for name in networks for key, weight in self.networks[name].named_parameters()}
 
     def counts(self) -> dict[str, int]:
         """Return the number of weights of each live network."""

@@ -5,12 +5,11 @@ import math
 import numpy as np
 
 from cgbench.dataset import IGNORE
-from cgbench.datasets.street_model import (
+from cgbench.datasets.street_scenes.model import (
     FOLIAGE,
     GLASS,
     NEAREST,
     PAINT,
-    PLAIN,
     Colour,
     Model,
     between,
@@ -20,8 +19,8 @@ from cgbench.datasets.street_model import (
     tinted,
     wall_x,
     wall_z,
-)  # fmt: skip
-from cgbench.datasets.street_objects import BARK, HUB, TYRE, WINDOW, add_box, foliage
+)
+from cgbench.datasets.street_scenes.objects import BARK, HUB, TYRE, WINDOW, add_box, foliage
 
 BRIGHT = ((0.85, 0.15, 0.15), (0.95, 0.75, 0.12), (0.15, 0.35, 0.75), (0.92, 0.90, 0.86), (0.20, 0.60, 0.35))
 HIDES = ((0.45, 0.30, 0.18), (0.55, 0.54, 0.53), (0.86, 0.82, 0.76), (0.20, 0.16, 0.14), (0.66, 0.47, 0.26))
@@ -102,7 +101,7 @@ def add_animal(model: Model, rng: np.random.Generator, x: float, z: float) -> No
         part([(a - leg, 0), (a - leg * 1.3, tall * 0.6), (a + leg * 1.3, tall * 0.6), (a + leg, 0)], darker(hide, tone))
     body = disc(0, 0, z, 1.0, 18)
     body = np.stack([x + long * 0.55 * body[:, 0], tall - fat * 0.62 + fat * 0.6 * body[:, 1], body[:, 2]], axis=1)
-    model.add(body, IGNORE, hide, FOLIAGE, (x, tall - fat * 0.5, long * 0.6, fat * 0.7))
+    model.add(body, IGNORE, hide)
     front, back = long * 0.38, tall - fat * 0.3
     head = (long * 0.62 + neck * 0.35, tall + neck * 0.8)
     part([(front, back - fat * 0.4), (front, back + fat * 0.1), head, (head[0] + fat * 0.3, head[1] - fat * 0.3)], hide)
@@ -121,4 +120,4 @@ def add_animal(model: Model, rng: np.random.Generator, x: float, z: float) -> No
             spot = disc(
                 x + long * between(rng, -0.4, 0.4), tall - fat * between(rng, 0.4, 0.9), z - 0.02, fat * 0.16, 9
             )
-            model.add(spot, IGNORE, darker(hide, 0.4) if hide[0] > 0.4 else (0.85, 0.83, 0.8), PLAIN)
+            model.add(spot, IGNORE, darker(hide, 0.4) if hide[0] > 0.4 else (0.85, 0.83, 0.8))

@@ -9,8 +9,8 @@ from functools import cache
 
 import numpy as np
 
-from cgbench.datasets.street_light import Light
-from cgbench.datasets.street_model import (
+from cgbench.datasets.street_scenes.light import Light
+from cgbench.datasets.street_scenes.model import (
     ASPHALT,
     FACADE,
     FOLIAGE,
@@ -18,7 +18,7 @@ from cgbench.datasets.street_model import (
     GRASS,
     PAINT,
     PAVING,
-)  # fmt: skip
+)
 from cgbench.seeds import generator
 
 TABLE = 256  # side of the random tables, which repeat

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cgbench.datasets.street_model import (
+from cgbench.datasets.street_scenes.model import (
     ASPHALT,
     BUILDING,
     FACADE,
@@ -22,17 +22,18 @@ from cgbench.datasets.street_model import (
     tinted,
     wall_x,
     wall_z,
-)  # fmt: skip
-from cgbench.datasets.street_objects import add_hedge, add_tree
+)
+from cgbench.datasets.street_scenes.objects import add_hedge, add_tree
 
 if TYPE_CHECKING:
-    from cgbench.datasets.street_scene import Scene
+    from cgbench.datasets.street_scenes.scene import Scene
 
 KERB = 0.12  # metres
 BACK = 60.0  # metres behind the camera that the heights of a side reach
 WALLS = (
-    (0.56, 0.30, 0.22), (0.66, 0.42, 0.30), (0.76, 0.62, 0.42), (0.80, 0.77, 0.70), (0.56, 0.56, 0.55), (0.42, 0.42, 0.44),
-    (0.70, 0.60, 0.52), (0.60, 0.68, 0.72), (0.78, 0.56, 0.48), (0.58, 0.64, 0.52), (0.86, 0.82, 0.62), (0.34, 0.24, 0.20),
+    (0.56, 0.30, 0.22), (0.66, 0.42, 0.30), (0.76, 0.62, 0.42), (0.80, 0.77, 0.70), (0.56, 0.56, 0.55),
+    (0.42, 0.42, 0.44), (0.70, 0.60, 0.52), (0.60, 0.68, 0.72), (0.78, 0.56, 0.48), (0.58, 0.64, 0.52),
+    (0.86, 0.82, 0.62), (0.34, 0.24, 0.20),
 )  # fmt: skip
 ROOFS = ((0.46, 0.22, 0.16), (0.26, 0.26, 0.29), (0.36, 0.28, 0.22), (0.40, 0.40, 0.42))
 PLASTER, BRICK, PANEL, BAND = range(4)

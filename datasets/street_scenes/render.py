@@ -8,10 +8,10 @@ lamp light and haze.
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from cgbench.datasets.street_model import ASPHALT, CLOUDS, FACADE, GRASS, MATERIALS, NEAREST, PAVING
-from cgbench.datasets.street_scene import Scene
-from cgbench.datasets.street_side import BACK
-from cgbench.datasets.street_surface import Surface, paint, sky
+from cgbench.datasets.street_scenes.model import ASPHALT, CLOUDS, FACADE, GRASS, MATERIALS, NEAREST, PAVING
+from cgbench.datasets.street_scenes.scene import Scene
+from cgbench.datasets.street_scenes.side import BACK
+from cgbench.datasets.street_scenes.surface import Surface, paint, sky
 
 IS_GROUND = np.isin(np.arange(MATERIALS), (ASPHALT, PAVING, GRASS))
 SHOULDER = 1.45  # steepness of the film's response

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cgbench.datasets.street_light import Light, draw_light
-from cgbench.datasets.street_model import (
+from cgbench.datasets.street_scenes.light import Light, draw_light
+from cgbench.datasets.street_scenes.model import (
     ASPHALT,
     CLOUDS,
     GRASS,
@@ -23,10 +23,10 @@ from cgbench.datasets.street_model import (
     tinted,
     wall_x,
     wall_z,
-)  # fmt: skip
-from cgbench.datasets.street_objects import add_car, add_lamp, add_person, add_sign, add_tree
-from cgbench.datasets.street_side import KERB, Side, add_background, add_side
-from cgbench.datasets.street_strange import add_animal, add_balloon, add_fallen_tree, add_truck
+)
+from cgbench.datasets.street_scenes.objects import add_car, add_lamp, add_person, add_sign, add_tree
+from cgbench.datasets.street_scenes.side import KERB, Side, add_background, add_side
+from cgbench.datasets.street_scenes.strange import add_animal, add_balloon, add_fallen_tree, add_truck
 
 FAR = 300.0  # metres to which the ground reaches
 SEASONS = (
@@ -163,7 +163,9 @@ def _traffic(rng: np.random.Generator, left: float, right: float, strange: bool)
     for kind, x in (("car front", left + room + 1.4), ("car rear", right - room - 1.4)):
         z = between(rng, 5, 30) + (12 if strange else 0)
         for _ in range(rng.poisson(0.9) if wide > 6 else rng.poisson(0.4)):
-            planned.append((z, kind, x + between(rng, -0.3, 0.3)))
+            middle = x + between(rng, -0.3, 0.3)
+            if all(abs(other[0] - z) > 5.2 or abs(other[2] - middle) > 2.1 for other in planned):
+                planned.append((z, kind, middle))
             z += between(rng, 9, 30)
     return planned
 

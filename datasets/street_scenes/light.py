@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cgbench.datasets.street_model import Colour, between, tinted
+from cgbench.datasets.street_scenes.model import Colour, between, tinted
 
 # kind: share of scenes, sun elevation (degrees), sun, ambient, zenith, horizon (RGB), clouds, share of lit windows
 KINDS = {

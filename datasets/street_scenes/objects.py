@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 
-from cgbench.datasets.street_model import (
+from cgbench.datasets.street_scenes.model import (
     CAR,
     FOLIAGE,
     GLASS,
@@ -25,7 +25,7 @@ from cgbench.datasets.street_model import (
     tinted,
     wall_x,
     wall_z,
-)  # fmt: skip
+)
 
 # Side profile from the rear end: depths (share of length) of belt and roof at the rear, roof and belt at the front;
 # then width, height and length in metres.
@@ -37,12 +37,13 @@ CARS = {
     "van": (0.01, 0.03, 0.76, 0.90, 1.95, 2.20, 5.0),
 }
 CAR_PAINTS = (
-    (0.85, 0.86, 0.87), (0.60, 0.62, 0.64), (0.36, 0.37, 0.40), (0.10, 0.10, 0.12), (0.66, 0.10, 0.10), (0.12, 0.22, 0.52),
-    (0.10, 0.32, 0.22), (0.80, 0.64, 0.14), (0.60, 0.50, 0.38), (0.35, 0.58, 0.72), (0.80, 0.36, 0.10), (0.30, 0.12, 0.16),
+    (0.85, 0.86, 0.87), (0.60, 0.62, 0.64), (0.36, 0.37, 0.40), (0.10, 0.10, 0.12), (0.66, 0.10, 0.10),
+    (0.12, 0.22, 0.52), (0.10, 0.32, 0.22), (0.80, 0.64, 0.14), (0.60, 0.50, 0.38), (0.35, 0.58, 0.72),
+    (0.80, 0.36, 0.10), (0.30, 0.12, 0.16),
 )  # fmt: skip
 CLOTHES = (
-    (0.12, 0.13, 0.18), (0.20, 0.25, 0.42), (0.70, 0.14, 0.14), (0.82, 0.80, 0.76), (0.42, 0.36, 0.28), (0.16, 0.40, 0.30),
-    (0.85, 0.66, 0.18), (0.48, 0.50, 0.54), (0.55, 0.25, 0.50), (0.30, 0.50, 0.70),
+    (0.12, 0.13, 0.18), (0.20, 0.25, 0.42), (0.70, 0.14, 0.14), (0.82, 0.80, 0.76), (0.42, 0.36, 0.28),
+    (0.16, 0.40, 0.30), (0.85, 0.66, 0.18), (0.48, 0.50, 0.54), (0.55, 0.25, 0.50), (0.30, 0.50, 0.70),
 )  # fmt: skip
 SKIN = ((0.90, 0.72, 0.60), (0.76, 0.56, 0.42), (0.50, 0.34, 0.24), (0.32, 0.21, 0.16))
 TYRE, HUB, WINDOW, BUMPER = (0.06, 0.06, 0.07), (0.45, 0.46, 0.48), (0.12, 0.15, 0.18), (0.14, 0.14, 0.15)
@@ -136,7 +137,7 @@ def add_car(model: Model, rng: np.random.Generator, x: float, z: float, front: b
     return width, height, length
 
 
-def add_person(model: Model, rng: np.random.Generator, x: float, z: float, ground: float, label: int = PERSON) -> float:
+def add_person(model: Model, rng: np.random.Generator, x: float, z: float, ground: float) -> float:
     """Add a walking or standing person and return the height in metres."""
     height = between(rng, 1.5, 1.95) * (1.0 if rng.random() < 0.88 else 0.68)
     coat, legs = tinted(rng, pick(rng, CLOTHES)), tinted(rng, pick(rng, CLOTHES))
@@ -146,7 +147,7 @@ def add_person(model: Model, rng: np.random.Generator, x: float, z: float, groun
     hem = 0.40 if rng.random() < 0.7 else 0.26
 
     def part(outline: list[tuple[float, float]], colour: Colour) -> None:
-        model.add([(x + height * a, ground + height * b, z) for a, b in outline], label, colour)
+        model.add([(x + height * a, ground + height * b, z) for a, b in outline], PERSON, colour)
 
     for sign, tone in ((-1, 0.8), (1, 1.0)):
         hip, foot = sign * 0.05, sign * (0.04 + stride)
@@ -168,7 +169,7 @@ def add_person(model: Model, rng: np.random.Generator, x: float, z: float, groun
         coat,
     )
     part([(-0.028, 0.85), (0.028, 0.85), (0.028, 0.81), (-0.028, 0.81)], darker(skin, 0.8))
-    model.add(disc(x, ground + height * 0.925, z, height * 0.066, 9), label, skin)
+    model.add(disc(x, ground + height * 0.925, z, height * 0.066, 9), PERSON, skin)
     part([(-0.066, 0.92), (-0.055, 0.98), (0, 1.0), (0.055, 0.98), (0.066, 0.92), (0.03, 0.955), (-0.03, 0.955)], hair)
     return height
 
@@ -194,7 +195,7 @@ def add_tree(
     trunk = [(x - thick, ground, z), (x - thick * 0.6, ground + stem + 1, z), (x + thick * 0.6, ground + stem + 1, z)]
     model.add([*trunk, (x + thick, ground, z)], VEGETATION, tinted(rng, BARK))
     count = (9 if slim else int(rng.integers(5, 9))) if z < 40 else 3
-    level = (np.arange(count) + rng.random(count)) / count  # one clump per storey of the crown, so that none floats
+    level = (np.arange(count) + 0.25 + 0.5 * rng.random(count)) / count  # evenly spread, so that no clump floats
     spread = np.sin(np.pi * (0.12 + 0.8 * level)) if form < 0.75 else 1.05 - level  # round, or pointed
     radii = np.maximum(
         wide * (0.5 + 0.25 * rng.random(count)) * (0.55 + 0.45 * spread), (1.0 if slim else 0.8) * tall / count

