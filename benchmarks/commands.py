@@ -126,7 +126,7 @@ def list_datasets(data_root: Path | None) -> None:
         state = "ready" if data.missing() is None else "not there"
         click.echo(f"{name:{wide}}  {state:9}  {data.summary}")
     click.echo(
-        "\nData is looked for under --data-root or CGBENCH_DATA. 'cgbench run' on one that is not there says how to get it."
+        "\nData is looked for under --data-root or CGBENCH_DATA.\n'cgbench run' says how to get what is not there."
     )
     _print_broken(DATASETS)
 

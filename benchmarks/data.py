@@ -92,7 +92,7 @@ def crops(seed: int, domain: str, step: int, config: TrialConfig) -> tuple[np.nd
 class Feed:
     """The training images of both domains on the device, as uint8, and their batches."""
 
-    def __init__(self, a: ImageSet, b: ImageSet, config: TrialConfig, seed: int, device: str = "cpu"):
+    def __init__(self, a: ImageSet, b: ImageSet, config: TrialConfig, seed: int, device: str = "cpu") -> None:
         self.config, self.seed = config, seed
         self.domains = {
             "a": torch.from_numpy(a.images).to(device).permute(0, 3, 1, 2).contiguous(),

@@ -70,10 +70,11 @@ def print_plan(trials: list[Trial], data: Dataset, run: Path, device: str) -> No
         table.add_row(
             name, str(len(group)), str(len(todo)), str(steps), per_step, duration(time_left), size(bytes_left)
         )
+    seeds = [str(seed) for seed in sorted({trial.seed for trial in trials})]
     console.print(
         f"[bold]{data.label}[/]: {data.direction_name('AtoB')} and {data.direction_name('BtoA')}, "
         f"{counts[0]} + {counts[1]} training images, {config.crop_size} pixels, batch {config.batch}, "
-        f"preset {trials[0].preset}, seeds {', '.join(str(seed) for seed in sorted({t.seed for t in trials}))}, {device}"
+        f"preset {trials[0].preset}, seeds {', '.join(seeds)}, {device}"
     )
     console.print(table)
     console.print(

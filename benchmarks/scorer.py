@@ -1,8 +1,8 @@
 """The scorer: a small segmentation network, trained on real photos, that judges translated ones (the FCN score).
 
 Isola et al. 2017 (pix2pix, section 4.1) judge a photo made from labels by how well a network trained on real photos
-finds these labels in it. Theirs is FCN-8s (Long et al. 2015); ours is a U-Net-shaped fully convolutional network,
-trained at the resolution of the translations, the same for every method of a comparison.
+finds these labels in it. Theirs is FCN-8s (Long et al. 2015); ours is a small U-Net, trained at the resolution
+of the translations, the same for every method of a comparison.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ LEARNING_RATE = 1e-2
 WEIGHT_DECAY = 1e-3
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
 SCALES = (0.8, 1.5)  # zoom of a training crop; below 1 the photo's border is repeated and its labels ignored
-COLOUR = 0.08  # standard deviation of gain and offset, as a share of the range of values
+COLOUR = 0.08  # spread of the random gain and offset of photos on the scale -1 to 1
 CLASS_POWER = 0.25  # class weight = frequency ** -CLASS_POWER: rare classes count a little more
 PIXELS_AT_ONCE = 2**18  # of a batch in prediction, which bounds the memory
 
@@ -55,8 +55,8 @@ class SegmentationNet(nn.Module):
         super().__init__()
         w1, w2, w3, w4 = width, 2 * width, 4 * width, 8 * width
         pairs = [(w1, w2), (w2, w3), (w3, w4)]
-        down = [_layer(3, w1), *(nn.Sequential(_layer(upper, lower), _layer(lower, lower)) for upper, lower in pairs)]
-        self.down = nn.ModuleList(down)
+        halve = (nn.Sequential(nn.MaxPool2d(2), _layer(upper, lower), _layer(lower, lower)) for upper, lower in pairs)
+        self.down = nn.ModuleList([_layer(3, w1), *halve])
         pairs.reverse()
         self.rise = nn.ModuleList(nn.ConvTranspose2d(lower, upper, 2, stride=2) for upper, lower in pairs)
         self.up = nn.ModuleList(_layer(2 * upper, upper) for upper, _ in pairs)
@@ -64,8 +64,8 @@ class SegmentationNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         skips = []
-        for level, block in enumerate(self.down):
-            x = block(x if level == 0 else functional.max_pool2d(x, 2))
+        for block in self.down:
+            x = block(x)
             skips.append(x)
         for rise, block, skip in zip(self.rise, self.up, reversed(skips[:-1]), strict=True):
             x = block(torch.cat([rise(x), skip], dim=1))
@@ -134,7 +134,7 @@ class Scorer:
             if scorer.digest != metadata["digest"]:
                 raise ValueError("its weights do not match their digest")
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = str(error).partition("\n")[0] or type(error).__name__
             raise DataBroken(f"{path} is not a readable scorer ({reason}): it must be trained again") from None
         return scorer
 
@@ -168,8 +168,7 @@ def train_scorer(
             progress(step + 1, config.scorer_steps)
     if not math.isfinite(loss.item()):
         raise Diverged(f"the scorer's loss became {loss.item()} within {config.scorer_steps} steps")
-    about = {"classes": classes, "side": photos.shape[1], "images": len(photos), "version": VERSION}
-    scorer = Scorer(network, about | _settings(config), device)
+    scorer = Scorer(network, _settings(classes, config) | {"side": photos.shape[1], "images": len(photos)}, device)
     scorer.info["training_accuracy"] = _accuracy(scorer, photos, labels)
     return scorer
 
@@ -189,8 +188,8 @@ def cached_scorer(
     trained anew, with a warning; one that cannot be written is a warning as well.
     """
     _check_training_data(photos, labels, classes)
-    identity = {"content": content_digest(photos, labels), "classes": classes, "version": VERSION}
-    path = cache / f"scorer-{digest(identity | _settings(config))}.safetensors"
+    name = digest(_settings(classes, config) | {"content": content_digest(photos, labels)})
+    path = cache / f"scorer-{name}.safetensors"
     if path.exists():
         try:
             return Scorer.load(path, device)
@@ -206,17 +205,15 @@ def cached_scorer(
 
 def cache_folder() -> Path:
     """Return where scorers are kept: $CGBENCH_CACHE, else `cgbench` in $XDG_CACHE_HOME, else in ~/.cache."""
-    own = os.environ.get("CGBENCH_CACHE")
-    if own:
+    if own := os.environ.get("CGBENCH_CACHE"):
         return Path(own).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cgbench"
 
 
 def content_digest(*arrays: np.ndarray) -> str:
     """Return 12 hex digits that identify the shapes, types and values of arrays."""
-    text = hashlib.sha256()
+    text = hashlib.sha256(" ".join(f"{array.shape} {array.dtype}" for array in arrays).encode())
     for array in arrays:
-        text.update(f"{array.shape} {array.dtype}\n".encode())
         text.update(np.ascontiguousarray(array))
     return text.hexdigest()[:12]
 
@@ -233,13 +230,13 @@ def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
     """Return float32 (classes,): frequency ** -CLASS_POWER, scaled to a mean of 1 over pixels; 0 for absent classes."""
     counts = np.bincount(labels.ravel(), minlength=IGNORE + 1)[:classes]
     frequency = counts / counts.sum()
-    weights = np.zeros(classes)
-    weights[counts > 0] = frequency[counts > 0] ** -CLASS_POWER
+    weights = np.where(counts > 0, np.maximum(counts, 1.0) ** -CLASS_POWER, 0)
     return (weights / (weights * frequency).sum()).astype(np.float32)
 
 
-def _settings(config: TrialConfig) -> dict[str, int]:
-    return {"steps": config.scorer_steps, "batch": config.scorer_batch, "width": config.scorer_width}
+def _settings(classes: int, config: TrialConfig) -> dict[str, int]:
+    training = {"steps": config.scorer_steps, "batch": config.scorer_batch, "width": config.scorer_width}
+    return training | {"classes": classes, "version": VERSION}
 
 
 def _loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -271,12 +268,11 @@ def _augmented(photos: torch.Tensor, labels: torch.Tensor, step: int, device: st
     x = _to_float(photos.to(device))
     grid = functional.affine_grid(torch.from_numpy(theta).to(x), list(x.shape), align_corners=False)
     x = functional.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    gain, offset = torch.from_numpy(jitter).to(x)
-    x = x * gain.exp() + offset
+    x = x * torch.from_numpy(np.exp(jitter[0])).to(x) + torch.from_numpy(jitter[1]).to(x)
     # ids rise by one, 255 becomes 0: then what lies outside the photo, which is filled with 0, is ignored as well
     raised = (labels.to(device) + 1)[:, None].float()
     y = functional.grid_sample(raised, grid, mode="nearest", padding_mode="zeros", align_corners=False)[:, 0]
-    return x.clamp(-1, 1), ((y.round().long() - 1) % 256)
+    return x.clamp(-1, 1), (y.round().long() - 1) % 256
 
 
 def _to_float(photos: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,7 @@ from cgbench.methods.blocks.model import Model
 
 
 def method_text(trial: Trial) -> str:
-    """Return networks with their weights counted, tensors, players and live terms, and the difference from the parent."""
+    """Return networks with their weights counted, tensors, players, live terms, and the difference from the parent."""
     method, facts = trial.method, describe(trial.method)
     config = trial.config
     counts = Model(method, config, seed=0).counts()

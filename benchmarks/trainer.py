@@ -106,7 +106,7 @@ def make_optimisers(model: Model, config: TrialConfig) -> Optimisers:
 def rate_factor(step: int, total: int, epoch: int, decay_fraction: float) -> float:
     """Return the factor of the learning rate at 0-based `step`: 1, then a linear fall in the last epochs.
 
-    With 200 epochs of which 100 decay: 1 - max(0, e + 1 - 100) / 101 for 0-based epoch e (protocol of the PyTorch code).
+    With 200 epochs of which 100 decay: 1 - max(0, e + 1 - 100) / 101 for 0-based epoch e, as the PyTorch code does.
     """
     epochs = math.ceil(total / epoch)
     constant = epochs - round(epochs * decay_fraction)

@@ -59,7 +59,7 @@ class Dataset(ABC):
     splits: tuple[str, ...] = ("train", "test")
     settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # preset -> values of the dataset's layer
 
-    def __init__(self, root: Path | None = None):
+    def __init__(self, root: Path | None = None) -> None:
         self.root = root
 
     @property

@@ -37,7 +37,7 @@ class Apply:
     network: str
     inputs: tuple[str, ...]
 
-    def __init__(self, network: str, *inputs: str):
+    def __init__(self, network: str, *inputs: str) -> None:
         object.__setattr__(self, "network", network)
         object.__setattr__(self, "inputs", inputs)
 
@@ -50,7 +50,7 @@ class Compute:
     inputs: tuple[str, ...]
     detached: bool = False
 
-    def __init__(self, function: Callable[..., Any], *inputs: str, detached: bool = False):
+    def __init__(self, function: Callable[..., Any], *inputs: str, detached: bool = False) -> None:
         object.__setattr__(self, "function", function)
         object.__setattr__(self, "inputs", inputs)
         object.__setattr__(self, "detached", detached)
@@ -63,7 +63,7 @@ class History:
     inputs: tuple[str, ...]
     detached: bool = True
 
-    def __init__(self, tensor: str):
+    def __init__(self, tensor: str) -> None:
         object.__setattr__(self, "inputs", (tensor,))
 
 

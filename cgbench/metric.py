@@ -10,7 +10,7 @@ from cgbench.dataset import SemanticClass
 
 @dataclass(frozen=True)
 class Value:
-    """One number that a metric gives. `better` is "higher", "lower" or "" where neither is; `digits` after the point."""
+    """One number that a metric gives. `better` is "higher", "lower" or "" (neither); `digits` after the point."""
 
     name: str
     label: str

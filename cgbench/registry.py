@@ -16,10 +16,10 @@ class Registry(Generic[T]):
     """Names to factories. `register` is a decorator for a function or class that makes the thing when called.
 
     Built-in things live one per file in `package`; others come through the entry-point group of the same name
-    (`cgbench.methods`, `cgbench.datasets`, `cgbench.metrics`), whose value is a module that registers, or the factory itself.
+    (`cgbench.methods`, `cgbench.datasets`, `cgbench.metrics`): a module that registers, or the factory itself.
     """
 
-    def __init__(self, kind: str, package: str, group: str = ""):
+    def __init__(self, kind: str, package: str, group: str = "") -> None:
         self.kind = kind
         self.package = package
         self.group = group or package  # of entry points

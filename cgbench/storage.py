@@ -94,7 +94,7 @@ def safe_name(text: str) -> str:
 
 
 def file_name(key: str) -> str:
-    """Return a file name for any key: the key itself where it is a safe name, else with a digest that keeps it apart."""
+    """Return a file name for any key: itself where it is a safe name, else with a digest that keeps it apart."""
     cleaned = re.sub(r"[^\w.+-]+", "-", key, flags=re.ASCII).strip(".-")[:100]
     return key if cleaned == key else f"{cleaned}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 

@@ -1,7 +1,7 @@
 """CycleGAN (Zhu, Park, Isola, Efros 2017, arXiv 1703.10593) and the ablations of its Tables 4 and 5.
 
-A is the paper's X, B its Y: `G_ab` is the paper's G, `G_ba` its F, and `D_b` judges images of domain B. Every term has a
-weight of its own, so that dropping one changes nothing else.
+A is the paper's X, B its Y: `G_ab` is the paper's G, `G_ba` its F, and `D_b` judges images of domain B. Every term
+has a weight of its own, so that dropping one changes nothing else.
 """
 
 from cgbench.method import Apply, History, Method, Network, Player, Term

@@ -10,8 +10,9 @@ from click.testing import CliRunner
 from cgbench.benchmarks.cli import main
 from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders
 
-SMALL = ["--preset", "smoke", "--device", "cpu", "--set", "steps=3", "--set", "scorer_steps=4", "--set", "scorer_limit=4", "--set", "train_limit=4",
-         "--set", "test_limit=3", "--set", "crop_size=16", "--set", "load_size=20", "--set", "ngf=4"]  # fmt: skip
+VALUES = ["steps=3", "train_limit=4", "test_limit=3", "scorer_steps=4", "scorer_limit=4", "crop_size=16",
+          "load_size=20", "ngf=4"]  # fmt: skip
+SMALL = ["--preset", "smoke", "--device", "cpu", *(f"--set={value}" for value in VALUES)]
 
 
 def cgbench(*arguments, code=0):
@@ -75,8 +76,8 @@ def test_the_trial_says_how_it_was_made(finished):
     runs, _, _ = finished
     facts = read_json(TrialFolder.of(runs / "streets-smoke", "streets", "gan_only", 1).trial)
     assert sorted(facts) == sorted([
-        "schema", "method", "dataset", "seed", "preset", "steps", "config", "weights", "origins", "digest", "parameters",
-        "device", "versions", "git",
+        "schema", "method", "dataset", "seed", "preset", "steps", "config", "weights", "origins", "digest",
+        "parameters", "device", "versions", "git",
     ])  # fmt: skip
     assert facts["method"]["parent"] == "cyclegan" and facts["seed"] == 1 and facts["steps"] == 3
     assert facts["origins"]["steps"] == "--set" and facts["origins"]["batch"] == "preset"
@@ -199,12 +200,13 @@ def test_a_mistake_gets_one_line_that_helps(arguments, said):
 
 def test_a_suite_file_says_what_to_run(tmp_path):
     suite = tmp_path / "mine.toml"
-    suite.write_text(
-        'methods = ["gan_only"]\ndataset = "streets"\npreset = "smoke"\nseeds = [4]\n[set]\nsteps = 2\nngf = 4\n'
-    )
-    cgbench("run", "--suite", suite, "--runs", tmp_path, *SMALL[4:], "--set", "steps=2")
+    head = 'methods = ["gan_only"]\ndataset = "streets"\npreset = "smoke"\nseeds = [4]\n[set]\n'
+    suite.write_text(head + "\n".join(VALUES))
+    cgbench("run", "--suite", suite, "--runs", tmp_path, "--set", "steps=2")
     folder = TrialFolder.of(tmp_path / "streets-smoke", "streets", "gan_only", 4)
-    assert read_json(folder.trial)["origins"]["ngf"] == "--set" and folder.status()["state"] == "done"
+    origins = read_json(folder.trial)["origins"]
+    assert (origins["ngf"], origins["steps"], origins["ndf"]) == ("suite", "--set", "preset")
+    assert folder.status()["state"] == "done"
     suite.write_text("metods = []\n")
     assert "did you mean 'methods'" in cgbench("run", "--suite", suite, code=2)
 

@@ -18,7 +18,8 @@ def live_terms(method):
 
 def test_the_full_objective_has_the_published_weights():
     assert live_terms(cyclegan()) == {
-        "adversarial_a": 1, "adversarial_b": 1, "cycle_a": 10, "cycle_b": 10, "discriminate_a": 0.5, "discriminate_b": 0.5
+        "adversarial_a": 1, "adversarial_b": 1, "cycle_a": 10, "cycle_b": 10,
+        "discriminate_a": 0.5, "discriminate_b": 0.5,
     }  # fmt: skip
     assert live_terms(cyclegan_identity()) == live_terms(cyclegan()) | {"identity_a": 5, "identity_b": 5}
 

@@ -1,5 +1,7 @@
 """One training step against a reference written by hand, in float64, and what batching must not change."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from tiny import double_model, noise_batch, tiny_config
@@ -117,4 +119,4 @@ def test_the_published_schedule():
 def test_a_budget_of_steps_decays_step_by_step_to_almost_zero():
     factors = [rate_factor(step, 100, 1, 0.5) for step in range(100)]
     assert factors[:50] == [1] * 50 and 0 < factors[-1] < 0.02
-    assert all(later < earlier for earlier, later in zip(factors[49:], factors[50:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(factors[49:]))

@@ -1,1 +1,1 @@
-"""How the `streets` dataset is drawn: scenes in metres (`scene`), their parts, their light, and the picture (`render`)."""
+"""How the `streets` dataset is drawn: scenes in metres (`scene`), their parts, light, and the picture (`render`)."""

@@ -18,7 +18,7 @@ class Model:
     Images are float tensors (N, 3, S, S) in [-1, 1] on `device`.
     """
 
-    def __init__(self, method: Method, config: TrialConfig, seed: int, device: str = "cpu"):
+    def __init__(self, method: Method, config: TrialConfig, seed: int, device: str = "cpu") -> None:
         self.method = method
         self.live = live(method)
         self.device = torch.device(device)
