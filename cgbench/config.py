@@ -90,8 +90,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "scorer_steps": 30, "scorer_batch": 8, "scorer_width": 8, "log_every": 2, "save_every": 3,
     },
     "demo": {
-        "steps": 2000, "batch": 4, "load_size": 72, "crop_size": 64, "blocks": 3, "ngf": 16, "ndf": 16,
-        "scorer_steps": 600, "scorer_batch": 16, "scorer_width": 24, "save_every": 250,
+        "steps": 1500, "batch": 4, "load_size": 72, "crop_size": 64, "blocks": 3, "ngf": 16, "ndf": 16,
+        "scorer_steps": 900, "scorer_batch": 16, "scorer_width": 16, "save_every": 250,
     },
     "paper": {},
 }  # fmt: skip

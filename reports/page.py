@@ -1,4 +1,4 @@
-"""The report of a run: table.md, table.csv, and one HTML page that needs nothing but itself."""
+"""The report of a run: tables, the grid as a picture, and one HTML page that needs nothing but itself."""
 
 import base64
 import hashlib
@@ -14,14 +14,15 @@ from cgbench.metric import Value
 from cgbench.reports import figures, provenance, tables
 from cgbench.reports.gallery import galleries
 from cgbench.reports.rundata import Run, read_losses, read_run
-from cgbench.storage import write_text
+from cgbench.reports.sheet import sheet
+from cgbench.storage import write_bytes, write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 ENOUGH_SEEDS = 3
 
 
 def write_report(run: Path, values: Mapping[str, Value]) -> Path:
-    """Write `report/table.md`, `report/table.csv` and `report/index.html` of a run folder; return the page's path.
+    """Write the report of a run folder: `table.md`, `table.csv`, `grid-DIRECTION.png`, `index.html`; return the last.
 
     `values` are the declarations of the metrics by name; a number that none of them declares is shown by its name.
     """
@@ -32,6 +33,8 @@ def write_report(run: Path, values: Mapping[str, Value]) -> Path:
     folder = run / "report"
     write_text(folder / "table.md", f"{text}\n{tables.markdown(table, values, names)}")
     write_text(folder / "table.csv", tables.csv(table, names))
+    for grid in galleries(data).grids:
+        write_bytes(folder / f"grid-{grid.direction}.png", sheet(grid))
     page = folder / "index.html"
     write_text(page, html(data, values))
     return page
