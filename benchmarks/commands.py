@@ -103,8 +103,9 @@ def report(run_folder: Path) -> None:
 
 
 def metric_values() -> dict[str, Value]:
-    """Return the declarations of all numbers that metrics give, by name."""
-    return {value.name: value for name in METRICS.names() for value in METRICS.get(name).values}
+    """Return the declarations of all numbers that metrics give, by name, in the order of tables."""
+    metrics = sorted(map(METRICS.get, METRICS.names()), key=lambda metric: metric.rank)
+    return {value.name: value for metric in metrics for value in metric.values}
 
 
 def list_methods() -> None:

@@ -53,7 +53,7 @@ class Metric:
     """A family of numbers computed together.
 
     `unfit(translations)` returns why the metric does not apply, or None. `version` rises whenever the arithmetic
-    changes, and is part of the protocol of every number, as is `uses_scorer`.
+    changes, and is part of the protocol of every number, as is `uses_scorer`. Tables show small ranks first.
     """
 
     name: str
@@ -62,5 +62,6 @@ class Metric:
     compute: Callable[[Translations], Scores]
     unfit: Callable[[Translations], str | None]
     uses_scorer: bool = False
+    rank: int = 50
     version: int = 1
     source: str = ""

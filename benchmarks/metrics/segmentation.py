@@ -23,6 +23,7 @@ def fcn_score() -> Metric:
         compute=lambda t: _segmentation_scores("fcn", t.labels, t.scorer(t.outputs), len(t.palette)),
         unfit=_unfit_for_fcn_score,
         uses_scorer=True,
+        rank=10,
         source="Isola et al. 2017, section 4.1; Zhu et al. 2017, section 5.1; classes absent from the truth left out",
     )
 
@@ -36,6 +37,7 @@ def label_accuracy() -> Metric:
         values=_values("label", "label"),
         compute=lambda t: _segmentation_scores("label", t.labels, nearest_class(t.outputs, t.palette), len(t.palette)),
         unfit=_unfit_for_label_accuracy,
+        rank=10,
         source="Zhu et al. 2017, tables 3 and 5; L2 distance in RGB; classes absent from the truth left out",
     )
 
