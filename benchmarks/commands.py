@@ -45,13 +45,15 @@ def run(
 def _run_trials(trials: list, data: Dataset, folder: Path, device: str, dry_run: bool, preset: str) -> int:
     """Show the plan, then train, evaluate and report."""
     from cgbench.benchmarks.planning import print_plan
-    from cgbench.benchmarks.runner import open_workshop, run_trials
+    from cgbench.benchmarks.runner import open_workshop, refuse_others, run_trials, with_scorer
 
     print_plan(trials, data, folder, device)
     if dry_run:
         return EXIT_OK
     workshop = open_workshop(folder, data, trials[0].config, device)
+    refuse_others(trials, workshop)
     write_run(folder, trials, data.label, preset)
+    workshop = with_scorer(workshop, trials[0].config)
     try:
         ended = run_trials(trials, workshop)
     finally:
@@ -81,12 +83,13 @@ def write_run(folder: Path, trials: list, label: str, preset: str) -> None:
 
 def evaluate(run_folder: Path, data_root: Path | None, device: str) -> int:
     """Carry out `cgbench evaluate`: measure every finished trial again, from its checkpoint."""
-    from cgbench.benchmarks.runner import open_workshop, reevaluate, reopen_trial
+    from cgbench.benchmarks.runner import open_workshop, reevaluate, reopen_trial, with_scorer
 
     folders = trial_folders(run_folder)
     facts = read_json(folders[0].trial)
     data = open_dataset(facts["dataset"]["name"], data_root)
-    workshop = open_workshop(run_folder, data, TrialConfig(**facts["config"]), choose_device(device))
+    config = TrialConfig(**facts["config"])
+    workshop = with_scorer(open_workshop(run_folder, data, config, choose_device(device)), config)
     ended = [reevaluate(reopen_trial(folder), workshop, folder) for folder in folders]
     report(run_folder)
     return EXIT_OK if all(ended) else EXIT_TRIAL_FAILED

@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,7 +12,7 @@ from cgbench.benchmarks.checkpoint import read_checkpoint, restore
 from cgbench.benchmarks.console import console, duration, progress
 from cgbench.benchmarks.data import Feed, ImageSet, load_images
 from cgbench.benchmarks.evaluation import TestBench, evaluate
-from cgbench.benchmarks.scorer import Scorer, cache_folder, cached_scorer
+from cgbench.benchmarks.scorer import cache_folder, cached_scorer
 from cgbench.benchmarks.trainer import train
 from cgbench.benchmarks.trial import Trial, refuse_another, trial_digest, trial_facts
 from cgbench.config import Resolved, TrialConfig
@@ -53,7 +53,7 @@ class Workshop:
 
 
 def open_workshop(run: Path, dataset: Dataset, config: TrialConfig, device: str) -> Workshop:
-    """Decode the training and test images and get the scorer ready, trained or from the cache."""
+    """Decode the training and test images. The scorer comes later (`with_scorer`): it may take a while."""
     with progress(f"reading {dataset.label}") as update:
         trains = [
             load_images(dataset, "train", domain, config.load_size, config, config.train_limit, progress=update)
@@ -65,23 +65,30 @@ def open_workshop(run: Path, dataset: Dataset, config: TrialConfig, device: str)
         }
     if dataset.paired_test and tests["A"].keys != tests["B"].keys:
         raise DataBroken(f"dataset '{dataset.label}' says its test images are paired, but their keys differ")
-    scorer = _scorer(dataset, config, device)
-    bench = TestBench(dataset, config.fit, "test", tests, scorer)
-    return Workshop(run, dataset, *trains, bench, device)
+    return Workshop(run, dataset, *trains, TestBench(dataset, config.fit, "test", tests), device)
 
 
-def _scorer(dataset: Dataset, config: TrialConfig, device: str) -> Scorer | None:
-    """Return the dataset's scorer, trained on real photos and their labels; None where there are no labels."""
+def with_scorer(workshop: Workshop, config: TrialConfig) -> Workshop:
+    """Return the workshop with the dataset's scorer, trained or from the cache; as it is where there are no labels."""
+    dataset = workshop.dataset
     photos = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
     if not dataset.palette or "scorer" not in dataset.splits or not photos:
-        return None
+        return workshop
     with progress("reading photos for the scorer") as update:
         limit = config.scorer_limit
         real = load_images(dataset, "scorer", photos[-1], config.crop_size, config, limit, True, update)
     if real.labels is None:
         raise DataBroken(f"dataset '{dataset.label}' declares a split 'scorer' whose photos have no labels")
     with progress("training the scorer") as update:
-        return cached_scorer(cache_folder(), real.images, real.labels, len(dataset.palette), config, device, update)
+        count, folder = len(dataset.palette), cache_folder()
+        scorer = cached_scorer(folder, real.images, real.labels, count, config, workshop.device, update)
+    return replace(workshop, bench=replace(workshop.bench, scorer=scorer))
+
+
+def refuse_others(trials: Sequence[Trial], workshop: Workshop) -> None:
+    """Raise `CgbenchError` where a folder of the run holds another trial than the one asked for."""
+    for trial in trials:
+        refuse_another(trial, workshop.folder(trial), workshop.digest(trial))
 
 
 def run_trials(trials: Sequence[Trial], workshop: Workshop) -> dict[str, int]:
@@ -89,8 +96,6 @@ def run_trials(trials: Sequence[Trial], workshop: Workshop) -> dict[str, int]:
 
     Ctrl-C leaves the trial in hand as `interrupted`, with a checkpoint, and is raised again.
     """
-    for trial in trials:
-        refuse_another(trial, workshop.folder(trial), workshop.digest(trial))
     ended: dict[str, int] = {}
     for number, trial in enumerate(trials, 1):
         title = f"[{number}/{len(trials)}] {trial.method.name}, seed {trial.seed}"

@@ -65,6 +65,9 @@ def resolve_trials(
         _own_fields_only(name, own.get(name, {}))
         result = resolve(layers, terms)
         resolved[name] = (method.weighted(result.weights) if result.weights else method, result)
+    side = next(iter(resolved.values()))[1].config.crop_size
+    if dataset.palette and side % 8:
+        raise CgbenchError(f"crop_size ({side}) must be a multiple of 8: the scorer of '{dataset.label}' needs it")
     return [Trial(method, seed, preset, result) for seed in seeds for method, result in resolved.values()]
 
 

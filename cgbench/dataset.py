@@ -67,9 +67,9 @@ class Dataset(ABC):
         """The name in folders and tables; a dataset that serves many directories says which."""
         return self.name
 
-    @abstractmethod
     def missing(self) -> str | None:
         """Return None if the data is there, else what is missing and how to get it, in at most one screen."""
+        return None
 
     @abstractmethod
     def items(self, split: str, domain: str) -> Sequence[Item]:

@@ -3,9 +3,11 @@
 import json
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from cgbench.benchmarks.cli import main
 from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders
@@ -96,7 +98,7 @@ def test_a_second_call_trains_nothing(finished):
 def test_a_changed_setting_under_the_same_name_is_refused(finished):
     _, command, _ = finished
     output = cgbench(*command, "--set", "learning_rate=1e-3", code=2)
-    assert "learning_rate 0.0002 → 0.001" in output and "--name" in output
+    assert "learning_rate 0.0002 → 0.001" in output and "--name" in output and "Report:" not in output
 
 
 def test_evaluating_again_gives_the_same_numbers(finished):
@@ -152,6 +154,29 @@ def test_ctrl_c_leaves_a_resumable_run(tmp_path, monkeypatch):
     assert folder.status()["state"] == "done"
 
 
+def test_a_folder_of_mixed_rectangular_pictures_runs(tmp_path):
+    """Grey, palette, alpha and 16-bit files in four formats; no labels and no pairs: only reconstruction is measured."""
+    root = tmp_path / "mixed"
+    rng = np.random.default_rng(0)
+    modes = [("L", "jpg"), ("P", "png"), ("RGBA", "webp"), ("RGB", "tiff"), ("I;16", "png")]
+    for folder in ("trainA", "trainB", "testA", "testB"):
+        (root / folder).mkdir(parents=True)
+        for number, (mode, ending) in enumerate(modes):
+            if mode == "I;16":
+                picture = Image.fromarray(rng.integers(0, 65535, (31, 47), dtype=np.uint16))
+            else:
+                picture = Image.fromarray(rng.integers(0, 255, (31, 47, 3), dtype=np.uint8)).convert(mode)
+            picture.save(root / folder / f"{folder}{number}.{ending}")
+    command = ["run", "--methods", "cyclegan", "--dataset", "folder", "--data-root", root, *SMALL, "--runs", tmp_path]
+    output = cgbench(*command, "--set", "fit=crop")
+    assert "rec. L1" in output and "FCN" not in output and "real (ceiling)" not in output
+    table = pd.read_csv(tmp_path / "mixed-smoke" / "results.csv")
+    assert set(table["dataset"]) == {"mixed"}
+    assert {"copy", "shuffled", "cyclegan"} == set(table["method"])
+    (root / "trainA" / "trainA0.jpg").write_bytes(b"no picture")
+    assert "trainA0.jpg" in cgbench(*command, "--name", "other", code=2)
+
+
 def test_a_dry_run_plans_and_writes_nothing(tmp_path):
     output = cgbench("run", "--methods", "cyclegan", "--dataset", "streets", *SMALL, "--runs", tmp_path, "--dry-run")
     assert "s/step" in output and "training about" in output
@@ -184,6 +209,7 @@ def test_missing_cityscapes_says_what_to_get_and_where_to_put_it(arguments, tmp_
         (["--methods", "cyclegan", "--dataset", "streets", "--set", "steps=many"], "must be a whole number"),
         (["--methods", "cyclegan", "--dataset", "streets", "--set", "steps"], "write key=value"),
         (["--methods", "cyclegan", "--dataset", "streets", "--set", "crop_size=30"], "multiple of 4"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--set", "crop_size=60"], "multiple of 8"),
         (["--methods", "cyclegan", "--dataset", "streets", "--set", "cyclegan.batch=2"], "the same for all methods"),
         (["--methods", "cyclegan", "--dataset", "streets", "--set", "gan_only.lr=2"], "no such method in this run"),
         (["--methods", "cyclegan", "--dataset", "streets", "--seeds", "x"], "--seeds x"),

@@ -21,9 +21,6 @@ class Stripes(Dataset):
     name, summary = "stripes", "horizontal against vertical stripes"
     domains = (Domain("horizontal"), Domain("vertical"))
 
-    def missing(self):
-        return None
-
     def items(self, split, domain):
         def draw(side, index):
             bands = (np.arange(side) // (index + 1) % 2 * 255).astype(np.uint8)
