@@ -1,5 +1,6 @@
 """A method in plain data: for `cgbench show`, for `trial.json`, and for the digest that identifies a trial."""
 
+from functools import partial
 from typing import Any
 
 from cgbench.graph import live
@@ -16,7 +17,10 @@ def node_text(node: Node) -> str:
 
 
 def function_name(function: Any) -> str:
-    """Return a function's name without its module: `lsgan_generator`."""
+    """Return a function's name without its module, `lsgan_generator`; of a partial one with what it fixes."""
+    if isinstance(function, partial):
+        fixed = [*map(str, function.args), *(f"{key}={value}" for key, value in function.keywords.items())]
+        return f"{function_name(function.func)}({', '.join(fixed)})"
     return getattr(function, "__name__", None) or type(function).__name__
 
 

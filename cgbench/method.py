@@ -149,10 +149,12 @@ class Method:
         add: Mapping[str, Sequence[Term]] | None = None,
         graph: Mapping[str, Node] | None = None,
         networks: Mapping[str, Network] | None = None,
+        reconstructs: Mapping[str, str] | None = None,
         defaults: Mapping[str, Any] | None = None,
     ) -> "Method":
         """Return the variant called `name`: drop terms, change weights or functions, add terms, nodes or networks.
 
+        `reconstructs` replaces the parent's; an empty one says that the variant knows no way back.
         An unknown term, player or tensor raises `CgbenchError`. The parent and what changed are recorded.
         """
         weights, functions, add = dict(weights or {}), dict(functions or {}), dict(add or {})
@@ -178,6 +180,7 @@ class Method:
             networks={**self.networks, **networks},
             graph={**self.graph, **graph},
             players=tuple(map(changed, self.players)),
+            reconstructs=self.reconstructs if reconstructs is None else reconstructs,
             defaults={**self.defaults, **defaults},
             parent=self.name,
             changes=_changes(self, drop, weights, functions, add, graph, networks, defaults),

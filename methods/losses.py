@@ -22,6 +22,11 @@ def lsgan_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     return (real - 1).square().mean() + fake.square().mean()
 
 
+def lsgan_to_zero(verdict: Tensor) -> Tensor:
+    """mean(D²): least squares for a player that wants the verdict 0, as one of BiGAN's two mappings does."""
+    return verdict.square().mean()
+
+
 def bce_generator(fake: Tensor) -> Tensor:
     """-mean(log σ(D(fake))): the non-saturating form (Goodfellow et al. 2014, §3) on logits, finite for all of them."""
     from torch.nn.functional import logsigmoid

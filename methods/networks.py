@@ -8,7 +8,7 @@ from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 def generator(config: TrialConfig) -> nn.Module:
@@ -36,6 +36,13 @@ def discriminator(config: TrialConfig, channels: int = 3) -> nn.Module:
     if config.discriminator == "pixel":
         return PixelDiscriminator(channels, config.ndf, config.norm)
     return PatchDiscriminator(channels, config.ndf, config.discriminator_layers, config.norm)
+
+
+def stack(*images: Tensor) -> Tensor:
+    """Return images (N, 3, S, S) on each other along the channels, as a discriminator of pairs sees them."""
+    import torch
+
+    return torch.cat(images, dim=1)
 
 
 def _halvings(side: int) -> int:

@@ -155,7 +155,7 @@ def test_ctrl_c_leaves_a_resumable_run(tmp_path, monkeypatch):
 
 
 def test_a_folder_of_mixed_rectangular_pictures_runs(tmp_path):
-    """Grey, palette, alpha and 16-bit files in four formats; no labels and no pairs: only reconstruction is measured."""
+    """Grey, palette, alpha and 16-bit files; no labels and no pairs: reconstruction alone is measured."""
     root = tmp_path / "mixed"
     rng = np.random.default_rng(0)
     modes = [("L", "jpg"), ("P", "png"), ("RGBA", "webp"), ("RGB", "tiff"), ("I;16", "png")]

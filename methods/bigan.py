@@ -1,0 +1,53 @@
+"""BiGAN / ALI (Donahue et al. 2017, arXiv 1605.09782; Dumoulin et al. 2017, arXiv 1606.00704) on two image domains.
+
+As the CycleGAN paper compares with it: `G_ab` and `G_ba` are inverse mappings, and one discriminator tells pairs
+(a, G_ab(a)) from pairs (G_ba(b), b). No cycle: at the optimum the two invert each other.
+"""
+
+from functools import partial
+
+from cgbench.method import Apply, Compute, History, Method, Network, Player, Term
+from cgbench.methods.losses import lsgan_discriminator, lsgan_generator, lsgan_to_zero
+from cgbench.methods.networks import discriminator, generator, stack
+from cgbench.registry import METHODS
+
+
+@METHODS.register
+def bigan() -> Method:
+    """Return LSGAN on pairs: the discriminator's target is 1 for (a, G_ab(a)) and 0 for (G_ba(b), b); each mapping
+    wants the other's target. A pool of its own for each kind of pair. Order: discriminator, G_ab, G_ba."""
+    return Method(
+        name="bigan",
+        summary="BiGAN/ALI: one discriminator on pairs, two inverse mappings, no cycle",
+        source="Donahue et al. 2017, arXiv 1605.09782; Dumoulin et al. 2017, arXiv 1606.00704",
+        networks={
+            "G_ab": Network(generator),
+            "G_ba": Network(generator),
+            "D_pair": Network(partial(discriminator, channels=6)),
+        },
+        graph={
+            "fake_b": Apply("G_ab", "real_a"),
+            "fake_a": Apply("G_ba", "real_b"),
+            "cycle_a": Apply("G_ba", "fake_b"),
+            "cycle_b": Apply("G_ab", "fake_a"),
+            "pair_ab": Compute(stack, "real_a", "fake_b"),
+            "pair_ba": Compute(stack, "fake_a", "real_b"),
+            "pool_ab": History("pair_ab"),
+            "pool_ba": History("pair_ba"),
+            "verdict_ab": Apply("D_pair", "pair_ab"),
+            "verdict_ba": Apply("D_pair", "pair_ba"),
+            "verdict_pool_ab": Apply("D_pair", "pool_ab"),
+            "verdict_pool_ba": Apply("D_pair", "pool_ba"),
+        },
+        players=(
+            Player(
+                "discriminator",
+                ("D_pair",),
+                (Term("discriminate", lsgan_discriminator, ("verdict_pool_ab", "verdict_pool_ba"), weight=0.5),),
+            ),
+            Player("forward", ("G_ab",), (Term("adversarial_b", lsgan_to_zero, ("verdict_ab",)),)),
+            Player("inverse", ("G_ba",), (Term("adversarial_a", lsgan_generator, ("verdict_ba",)),)),
+        ),
+        translates={"AtoB": "fake_b", "BtoA": "fake_a"},
+        reconstructs={"AtoB": "cycle_a", "BtoA": "cycle_b"},
+    )

@@ -1,0 +1,27 @@
+"""SimGAN (Shrivastava et al. 2017, arXiv 1612.07828) in the form in which the CycleGAN paper compares with it.
+
+One-sided: each direction is a model of its own, held to its input by a self-regularisation term instead of a cycle.
+Both directions are trained side by side in one trial; they share nothing.
+"""
+
+from cgbench.method import Method, Term
+from cgbench.methods.cyclegan import cyclegan
+from cgbench.methods.losses import l1
+from cgbench.registry import METHODS
+
+
+@METHODS.register
+def simgan() -> Method:
+    """Return the adversarial term + λ‖x − G(x)‖₁ with λ = 10, CycleGAN's networks, LSGAN and a pool of 50 images."""
+    near_input = [
+        Term("self_a", l1, ("fake_a", "real_b"), weight=10.0),
+        Term("self_b", l1, ("fake_b", "real_a"), weight=10.0),
+    ]
+    return cyclegan().but(
+        "simgan",
+        "adversarial term and L1 to the input, one model per direction",
+        source="Shrivastava et al. 2017, arXiv 1612.07828, equation 4; as in Zhu et al. 2017, §5.1",
+        drop=["cycle_a", "cycle_b"],
+        add={"generators": near_input},
+        reconstructs={},
+    )
