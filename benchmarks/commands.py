@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from cgbench.benchmarks.suite import read_suite
-from cgbench.config import TrialConfig, preset_values
+from cgbench.config import preset_values
 from cgbench.dataset import Dataset
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError, DataMissing
 from cgbench.metric import Value
@@ -50,7 +50,7 @@ def _run_trials(trials: list, data: Dataset, folder: Path, device: str, dry_run:
     print_plan(trials, data, folder, device)
     if dry_run:
         return EXIT_OK
-    workshop = open_workshop(folder, data, trials[0].config, device)
+    workshop = open_workshop(folder, data, trials, device)
     refuse_others(trials, workshop)
     write_run(folder, trials, data.label, preset)
     workshop = with_scorer(workshop, trials[0].config)
@@ -86,11 +86,11 @@ def evaluate(run_folder: Path, data_root: Path | None, device: str) -> int:
     from cgbench.benchmarks.runner import open_workshop, reevaluate, reopen_trial, with_scorer
 
     folders = trial_folders(run_folder)
-    facts = read_json(folders[0].trial)
-    data = open_dataset(facts["dataset"]["name"], data_root)
-    config = TrialConfig(**facts["config"])
-    workshop = with_scorer(open_workshop(run_folder, data, config, choose_device(device)), config)
-    ended = [reevaluate(reopen_trial(folder), workshop, folder) for folder in folders]
+    data = open_dataset(read_json(folders[0].trial)["dataset"]["name"], data_root)
+    trials = [reopen_trial(folder) for folder in folders]
+    workshop = open_workshop(run_folder, data, trials, choose_device(device))
+    workshop = with_scorer(workshop, trials[0].config)
+    ended = [reevaluate(trial, workshop, folder) for trial, folder in zip(trials, folders, strict=True)]
     report(run_folder)
     return EXIT_OK if all(ended) else EXIT_TRIAL_FAILED
 

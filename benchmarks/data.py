@@ -90,10 +90,15 @@ def crops(seed: int, domain: str, step: int, config: TrialConfig) -> tuple[np.nd
 
 
 class Feed:
-    """The training images of both domains on the device, as uint8, and their batches."""
+    """The training images of both domains on the device, as uint8, and their batches.
 
-    def __init__(self, a: ImageSet, b: ImageSet, config: TrialConfig, seed: int, device: str = "cpu") -> None:
-        self.config, self.seed = config, seed
+    `paired` says that row k of both sets shows one scene: then both are drawn, cropped and mirrored alike.
+    """
+
+    def __init__(
+        self, a: ImageSet, b: ImageSet, config: TrialConfig, seed: int, device: str = "cpu", paired: bool = False
+    ) -> None:
+        self.config, self.seed, self.paired = config, seed, paired
         self.domains = {
             "a": torch.from_numpy(a.images).to(device).permute(0, 3, 1, 2).contiguous(),
             "b": torch.from_numpy(b.images).to(device).permute(0, 3, 1, 2).contiguous(),
@@ -105,8 +110,9 @@ class Feed:
 
     def _domain_batch(self, domain: str, step: int) -> Tensor:
         images, side = self.domains[domain], self.config.crop_size
-        chosen = batch_indices(self.seed, domain, step, self.config.batch, len(images))
-        corners, mirrored = crops(self.seed, domain, step, self.config)
+        stream = "pairs" if self.paired else domain
+        chosen = batch_indices(self.seed, stream, step, self.config.batch, len(images))
+        corners, mirrored = crops(self.seed, stream, step, self.config)
         parts = []
         for index, (row, column), mirror in zip(chosen, corners, mirrored, strict=True):
             part = images[int(index), :, row : row + side, column : column + side]

@@ -124,7 +124,6 @@ def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction
 
 def _through(model: Model, images: np.ndarray, direction: str) -> tuple[np.ndarray, np.ndarray | None]:
     """Return outputs and reconstructions of all `images`, uint8 (N, S, S, 3), in batches of bounded size."""
-    model.train(False)
     outputs, reconstructions = [], []
     for part in _batches(images):
         tensor = to_signed(torch.from_numpy(part).to(model.device).permute(0, 3, 1, 2).contiguous())

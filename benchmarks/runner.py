@@ -30,8 +30,8 @@ class Workshop:
 
     run: Path
     dataset: Dataset
-    train_a: ImageSet
-    train_b: ImageSet
+    train: tuple[ImageSet, ImageSet]
+    pairs: tuple[ImageSet, ImageSet] | None
     bench: TestBench
     device: str
 
@@ -41,44 +41,57 @@ class Workshop:
 
     def digest(self, trial: Trial) -> str:
         """Return what identifies a trial, with the content of the training images."""
-        return trial_digest(trial, {"a": self.train_a.digest, "b": self.train_b.digest})
+        a, b = self.images(trial)
+        return trial_digest(trial, {"a": a.digest, "b": b.digest})
+
+    def images(self, trial: Trial) -> tuple[ImageSet, ImageSet]:
+        """Return what a trial is trained on: the pairs if it is supervised, else the unpaired training sets."""
+        return self.pairs if trial.method.supervised else self.train
 
     def steps(self, trial: Trial) -> tuple[int, int]:
         """Return the training steps of a trial, and the steps after which its learning rate may change."""
         if trial.method.reference is not None:
             return 0, 1
-        counts = len(self.train_a), len(self.train_b)
+        counts = tuple(map(len, self.train))  # the same budget for all, supervised or not
         epoch = 1 if trial.config.steps else trial.config.steps_per_epoch(*counts)
         return trial.config.total_steps(*counts), epoch
 
 
-def open_workshop(run: Path, dataset: Dataset, config: TrialConfig, device: str) -> Workshop:
-    """Decode the training and test images. The scorer comes later (`with_scorer`): it may take a while."""
+def open_workshop(run: Path, dataset: Dataset, trials: Sequence[Trial], device: str) -> Workshop:
+    """Decode the images that the trials need. The scorer comes later (`with_scorer`): it may take a while."""
+    config = trials[0].config
+    supervised = any(trial.method.supervised for trial in trials)
     with progress(f"reading {dataset.label}") as update:
-        trains = [
-            load_images(dataset, "train", domain, config.load_size, config, config.train_limit, progress=update)
-            for domain in "AB"
-        ]
+        splits = {
+            split: tuple(
+                load_images(dataset, split, domain, config.load_size, config, config.train_limit, progress=update)
+                for domain in "AB"
+            )
+            for split in (["train", "pairs"] if supervised else ["train"])
+        }
         tests = {
             domain: load_images(dataset, "test", domain, config.crop_size, config, config.test_limit, True, update)
             for domain in "AB"
         }
-    if dataset.paired_test and tests["A"].keys != tests["B"].keys:
-        raise DataBroken(f"dataset '{dataset.label}' says its test images are paired, but their keys differ")
-    return Workshop(run, dataset, *trains, TestBench(dataset, config.fit, "test", tests), device)
+    paired = {"test": tuple(tests.values())} if dataset.paired_test else {}
+    for split, (a, b) in (paired | {key: sets for key, sets in splits.items() if key == "pairs"}).items():
+        if a.keys != b.keys:
+            raise DataBroken(f"dataset '{dataset.label}' says that its split '{split}' is paired, but the keys differ")
+    bench = TestBench(dataset, config.fit, "test", tests)
+    return Workshop(run, dataset, splits["train"], splits.get("pairs"), bench, device)
 
 
 def with_scorer(workshop: Workshop, config: TrialConfig) -> Workshop:
     """Return the workshop with the dataset's scorer, trained or from the cache; as it is where there are no labels."""
     dataset = workshop.dataset
     photos = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
-    if not dataset.palette or "scorer" not in dataset.splits or not photos:
+    if not dataset.palette or "pairs" not in dataset.splits or not photos:
         return workshop
     with progress("reading photos for the scorer") as update:
         limit = config.scorer_limit
-        real = load_images(dataset, "scorer", photos[-1], config.crop_size, config, limit, True, update)
+        real = load_images(dataset, "pairs", photos[-1], config.crop_size, config, limit, True, update)
     if real.labels is None:
-        raise DataBroken(f"dataset '{dataset.label}' declares a split 'scorer' whose photos have no labels")
+        raise DataBroken(f"dataset '{dataset.label}' has a palette, but the photos of its split 'pairs' have no labels")
     with progress("training the scorer") as update:
         count, folder = len(dataset.palette), cache_folder()
         scorer = cached_scorer(folder, real.images, real.labels, count, config, workshop.device, update)
@@ -144,14 +157,16 @@ def _train_and_evaluate(trial: Trial, workshop: Workshop, folder: TrialFolder, t
     if trial.method.reference is None:
         model = Model(trial.method, trial.config, trial.seed, workshop.device)
     if not folder.trial.exists():
-        counts = {"train A": len(workshop.train_a), "train B": len(workshop.train_b),
+        a, b = workshop.images(trial)
+        counts = {"train A": len(a), "train B": len(b),
                   "test A": len(workshop.bench.domains["A"]), "test B": len(workshop.bench.domains["B"])}  # fmt: skip
         parameters = model.counts() if model else {}
         device = device_name(workshop.device)
         write_json(folder.trial, trial_facts(trial, workshop.dataset, device, digest, counts, total, parameters))
     folder.set_status("running", step=_saved_step(folder))
     if model is not None:
-        feed = Feed(workshop.train_a, workshop.train_b, trial.config, trial.seed, workshop.device)
+        images = workshop.images(trial)
+        feed = Feed(*images, trial.config, trial.seed, workshop.device, paired=trial.method.supervised)
         with progress(title) as update:
             seconds = train(model, feed, trial.config, total, epoch, folder, digest, update).seconds
     with progress(f"{title}: evaluation") as update:

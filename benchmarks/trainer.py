@@ -14,6 +14,7 @@ from cgbench.benchmarks.data import Feed
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError, Diverged
 from cgbench.methods.blocks.model import Model
+from cgbench.seeds import derive
 from cgbench.storage import TrialFolder, append_jsonl, read_jsonl, write_jsonl
 
 
@@ -42,6 +43,8 @@ def train(
     saved = at.step
     try:
         while at.step < total:
+            # For layers that draw from the global generator (dropout): a stream of this step alone, as all others.
+            torch.manual_seed(derive(model.seed, "layers", at.step))
             factor = rate_factor(at.step, total, epoch, config.decay_fraction)
             losses = train_step(model, optimisers, feed.batch(at.step), at.step, config.learning_rate * factor)
             at.sums = {name: at.sums.get(name, 0) + value for name, value in losses.items()}

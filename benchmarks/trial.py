@@ -50,6 +50,7 @@ def resolve_trials(
         if name not in methods:
             raise CgbenchError(f"--set {name}.…: no such method in this run: {did_you_mean(name, list(methods))}")
     chosen = [METHODS.get(name) for name in with_references(methods, dataset)]
+    refuse_without_pairs(chosen, dataset)
     every_term = {term.name for method in chosen for term in method.terms}
     resolved = {}
     for method in chosen:
@@ -85,6 +86,13 @@ def with_references(methods: Sequence[str], dataset: Dataset) -> list[str]:
     rows = [name for name in METHODS.names() if (reference := METHODS.get(name).reference) is not None
             and (dataset.paired_test or not reference.needs_pairs)]  # fmt: skip
     return rows + [name for name in dict.fromkeys(methods) if METHODS.get(name).reference is None]
+
+
+def refuse_without_pairs(methods: Sequence[Method], dataset: Dataset) -> None:
+    """Raise where a supervised method meets a dataset that has no paired training images."""
+    names = [method.name for method in methods if method.supervised]
+    if names and "pairs" not in dataset.splits:
+        raise CgbenchError(f"{', '.join(names)}: trained on pairs, and dataset '{dataset.label}' has none to train on")
 
 
 def _own_fields_only(name: str, values: Mapping[str, str]) -> None:
@@ -142,6 +150,7 @@ def trial_facts(
             "licence": dataset.licence,
             "source": dataset.source,
             "split_rule": dataset.split_rule,
+            "label_source": dataset.label_source,
             "counts": dict(counts),
         },
         "seed": trial.seed,

@@ -44,8 +44,9 @@ class Item:
 class Dataset(ABC):
     """A pair of domains A and B. A is the left one of the direction `AtoB`, for example labels in labels→photo.
 
-    Splits: `train` (A and B from disjoint scenes), `test`, and where they exist `scorer` (labelled photos of the
-    training scenes, from which the scorer learns) and `ood` (test scenes of a kind that training never shows).
+    Splits: `train` (A and B not paired), `test`, and where they exist `pairs` (both images of every training scene
+    with the same keys, and their labels: for supervised methods and for the scorer) and `ood` (test scenes of a kind
+    that training never shows).
     """
 
     name: ClassVar[str]
@@ -56,6 +57,7 @@ class Dataset(ABC):
     palette: tuple[SemanticClass, ...] = ()
     paired_test: bool = False
     split_rule: str = ""  # how unpaired training sets are made of paired scenes, one sentence for the record
+    label_source: str = ""  # where class ids come from, where they are not given as such
     splits: tuple[str, ...] = ("train", "test")
     settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # preset -> values of the dataset's layer
 

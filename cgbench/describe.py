@@ -48,7 +48,7 @@ def describe(method: Method) -> dict[str, Any]:
         "source": method.source,
         "parent": method.parent,
         "changes": list(method.changes),
-        "role": method.reference.role if method.reference else "",
+        "role": method.role,
         "networks": {name: function_name(method.networks[name].build) for name in alive.networks},
         "tensors": {name: node_text(method.graph[name]) for name in method.graph if name in alive.gradients},
         "players": {player.name: list(player.networks) for player in alive.players},

@@ -107,7 +107,8 @@ class Method:
 
     `translates` maps a direction to the tensor that is its output (`{"AtoB": "fake_b"}`), `reconstructs` to the tensor
     that should give the source back; both are evaluated on the same graph from that direction's source alone.
-    `defaults` may set the method-owned fields of the configuration. `source` cites where it was published.
+    `defaults` may set the method-owned fields of the configuration. `source` cites where it was published. A
+    `supervised` method is trained on pairs: `real_a` and `real_b` of a step show the same scenes, cropped alike.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Method:
     reconstructs: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     reference: Reference | None = None
+    supervised: bool = False
     parent: str = ""
     changes: tuple[str, ...] = ()
 
@@ -131,6 +133,11 @@ class Method:
     def terms(self) -> tuple[Term, ...]:
         """All declared terms, of all players in order."""
         return tuple(term for player in self.players for term in player.terms)
+
+    @property
+    def role(self) -> str:
+        """Its place in tables: "floor", "ceiling", "supervised", or "" for what is compared."""
+        return self.reference.role if self.reference else "supervised" if self.supervised else ""
 
     @property
     def directions(self) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ class CamVid(Dataset):
     domains = (Domain("labels", "labels"), Domain("photo"))
     palette = PALETTE
     paired_test = True
-    splits = ("train", "test", "scorer")
+    splits = ("train", "test", "pairs")
     split_rule = "of each training sequence (file-name prefix), the first half gives label maps, the second half photos"
 
     def missing(self) -> str | None:

@@ -125,7 +125,7 @@ class Cityscapes(Dataset):
     domains = (Domain("labels", "labels"), Domain("photo"))
     palette = PALETTE
     paired_test = True
-    splits = ("train", "test", "scorer")
+    splits = ("train", "test", "pairs")
     settings = {"paper": {"load_size": 143, "crop_size": 128, "blocks": 6}}
     split_rule = "all training labels and all training photos, as published: unpaired by order, not by scene"
 

@@ -49,6 +49,7 @@ class Folder(Dataset):
         self.side_by_side = root is not None and not self._two_folders() and side_by_side_test(root) is not None
         if self.side_by_side:
             self.paired_test = True
+            self.splits = ("train", "test", "pairs")
             self.split_rule = "the first half of the sorted files gives A, the second half B"
         else:
             self.split_rule = "A and B as the folders trainA and trainB divide them"
@@ -89,7 +90,7 @@ class Folder(Dataset):
 
     def _side_by_side_items(self, split: str, domain: str) -> list[Item]:
         place = 0 if domain == "A" else 1
-        paths = image_files(side_by_side_test(self.root) if split == "test" else self.root / "train")
+        paths = image_files(side_by_side_test(self.root) if split == "test" else self.root / "train")  # also of `pairs`
         if split == "train":
             middle = len(paths) // 2
             paths = paths[middle:] if place else paths[:middle]

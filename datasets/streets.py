@@ -69,7 +69,7 @@ class Streets(Dataset):
     domains = (Domain("labels", "labels"), Domain("photo"))
     palette = PALETTE
     paired_test = True
-    splits = ("train", "test", "scorer", "ood")
+    splits = ("train", "test", "pairs", "ood")
     split_rule = f"scenes 0 to {HALF - 1} give the label maps, scenes {HALF} to {2 * HALF - 1} the photos"
 
     def missing(self) -> str | None:
@@ -84,7 +84,7 @@ class Streets(Dataset):
         if split == "train":
             first = 0 if domain == "A" else HALF
             return [Item(_key("train", i), partial(draw, "train", i)) for i in range(first, first + HALF)]
-        kind = "train" if split == "scorer" else split
+        kind = "train" if split == "pairs" else split
         count = SCENES.get(split, 2 * HALF)
         return [Item(_key(kind, i), partial(draw, kind, i), partial(labels, kind, i)) for i in range(count)]
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def generator(config: TrialConfig) -> nn.Module:
+def generator(config: TrialConfig, dropout: bool = False) -> nn.Module:
     """Return the generator of `config`: images (N, 3, S, S) in [-1, 1] to images of the same shape and range.
 
     A U-Net halves the image down to one pixel, as the published ones do: 8 times for 256 pixels, 7 times for 128. It
@@ -20,10 +20,10 @@ def generator(config: TrialConfig) -> nn.Module:
     if config.generator == "unet":
         from cgbench.methods.blocks.unet import UnetGenerator
 
-        return UnetGenerator(downs=_halvings(config.crop_size), ngf=config.ngf, norm=config.norm)
+        return UnetGenerator(downs=_halvings(config.crop_size), ngf=config.ngf, norm=config.norm, dropout=dropout)
     from cgbench.methods.blocks.resnet import ResnetGenerator
 
-    return ResnetGenerator(ngf=config.ngf, blocks=config.blocks, norm=config.norm)
+    return ResnetGenerator(ngf=config.ngf, blocks=config.blocks, norm=config.norm, dropout=dropout)
 
 
 def discriminator(config: TrialConfig, channels: int = 3) -> nn.Module:

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cgbench.metric import Value
+from cgbench.reports.rundata import UNTRAINED
 from cgbench.reports.tables import header
 
 # Found by search: contrast of 3:1 on white and on the dark page, and far apart for the three kinds of colour blindness.
@@ -67,7 +68,7 @@ class Panel:
 
 def styles(order: Sequence[str], roles: Mapping[str, str]) -> dict[str, Style]:
     """Return the fixed style of each method: untrained rows are grey, trained ones go through the palette in order."""
-    trained = [name for name in order if not roles.get(name, "")]
+    trained = [name for name in order if roles.get(name, "") not in UNTRAINED]
     found = {name: Style(REFERENCE_COLOUR, "") for name in order}
     for place, name in enumerate(trained):
         round_, colour = divmod(place, len(PALETTE))

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from cgbench.method import DIRECTIONS
-from cgbench.reports.rundata import Run, Trial
+from cgbench.reports.rundata import UNTRAINED, Run, Trial
 
 INPUT, TRUTH = "copy", "real"  # the untrained methods whose outputs are the sources and the true targets
 ROWS = 8
@@ -119,7 +119,7 @@ def _keys(run: Run, direction: str) -> list[str]:
 def _shown(run: Run, method: str) -> list[Trial]:
     """Return the trials whose pictures are shown: all of a trained method, one of an untrained."""
     trials = run.of(method)
-    if not run.roles[method]:
+    if run.roles[method] not in UNTRAINED:
         return trials
     return sorted(trials, key=lambda trial: trial.state != "done")[:1]
 
@@ -127,7 +127,7 @@ def _shown(run: Run, method: str) -> list[Trial]:
 def _cell(run: Run, column: Column, direction: str, name: str, key: str, small: bool) -> tuple[Picture, ...]:
     """Return the pictures of one cell, one per seed of the run."""
     trials = _shown(run, column.method)
-    if run.roles[column.method]:
+    if run.roles[column.method] in UNTRAINED:
         return tuple(_picture(trial, None, column, direction, name, key, small) for trial in trials)
     by_seed = {trial.seed: trial for trial in trials}
     return tuple(_picture(by_seed.get(seed), seed, column, direction, name, key, small) for seed in run.seeds)

@@ -13,7 +13,8 @@ from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders
 
 NOT_STARTED = "not started"
 CURVE_POINTS = 120  # points per loss curve: more cannot be told apart in a panel, and would swell the page
-ROLE_RANK = {"floor": 0, "": 1, "ceiling": 2}
+ROLE_RANK = {"floor": 0, "": 1, "supervised": 2, "ceiling": 3}
+UNTRAINED = ("floor", "ceiling")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Trial:
 @dataclass(frozen=True)
 class Run:
     """A run of one dataset. `about` is run.json, `order` the methods as every table and figure shows them (floors,
-    trained ones as asked for, ceilings), `roles` maps each to "floor", "ceiling" or "" (trained)."""
+    trained ones as asked for, supervised ones, ceilings), `roles` maps each to "floor", "ceiling", "supervised"
+    (trained on pairs) or "" (trained)."""
 
     path: Path
     about: dict[str, Any]
@@ -53,7 +55,7 @@ class Run:
 
     @property
     def trained(self) -> tuple[str, ...]:
-        return tuple(name for name in self.order if not self.roles[name])
+        return tuple(name for name in self.order if self.roles[name] not in UNTRAINED)
 
     @property
     def dataset(self) -> dict[str, Any]:
@@ -80,6 +82,7 @@ def read_run(path: Path) -> Run:
     records = records[records["dataset"] == about["dataset"]].replace({"status": {"": NOT_STARTED}})
     missing = _not_started(about, records, roles)
     order = row_order(methods, roles)
+    trained_seeds = [trial.seed for trial in trials if roles[trial.method] not in UNTRAINED]
     return Run(
         path=path,
         about=about,
@@ -87,7 +90,7 @@ def read_run(path: Path) -> Run:
         records=pd.concat([records, missing], ignore_index=True) if len(missing) else records.reset_index(drop=True),
         order=order,
         roles=roles,
-        seeds=tuple(sorted({*about["seeds"], *(trial.seed for trial in trials if not roles[trial.method])})),
+        seeds=tuple(sorted({*about["seeds"], *trained_seeds})),
         other_datasets=tuple(sorted(labels - {about["dataset"]})),
     )
 
@@ -129,6 +132,6 @@ def _not_started(about: Mapping[str, Any], records: pd.DataFrame, roles: Mapping
         {**common, "method": method, "seed": seed, "status": NOT_STARTED}
         for method in about["methods"]
         for seed in about["seeds"]
-        if not roles[method] and (method, seed) not in begun
+        if roles[method] not in UNTRAINED and (method, seed) not in begun
     ]
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -232,6 +232,8 @@ def _caption(group: pd.DataFrame, name: str, bold: bool) -> str:
     parts.append(" ↑ higher is better, ↓ lower is better, – does not apply.")
     if bold:
         parts.append(" Bold: best mean of the trained methods whose seeds all finished; not a claim of significance.")
+    if (group["role"] == "supervised").any():
+        parts.append(" Supervised: trained on pairs, which the others never see; left out of the bold.")
     return "".join(parts)
 
 

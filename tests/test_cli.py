@@ -115,6 +115,18 @@ def test_report_alone_gives_the_same_table(finished):
     assert (runs / "streets-smoke" / "report" / "table.md").read_text() in cgbench("report", runs / "streets-smoke")
 
 
+def test_a_supervised_method_is_marked_and_needs_pairs(tmp_path):
+    output = cgbench("run", "--methods", "gan_only,pix2pix", "--dataset", "streets", *SMALL, "--runs", tmp_path)
+    assert "pix2pix (supervised)" in output and "Supervised: trained on pairs" in output
+    facts = read_json(TrialFolder.of(tmp_path / "streets-smoke", "streets", "pix2pix", 0).trial)
+    assert facts["method"]["role"] == "supervised" and facts["dataset"]["counts"]["train A"] == 4
+    for folder in ("trainA", "trainB", "testA", "testB"):
+        (tmp_path / "flat" / folder).mkdir(parents=True)
+        Image.new("RGB", (20, 20)).save(tmp_path / "flat" / folder / "one.png")
+    refused = ["run", "--methods", "pix2pix", "--dataset", "folder", "--data-root", tmp_path / "flat", *SMALL]
+    assert "has none to train on" in cgbench(*refused, code=2)
+
+
 def test_methods_join_an_existing_run(tmp_path):
     common = ["--dataset", "streets", *SMALL, "--runs", tmp_path]
     cgbench("run", "--methods", "cycle_only", *common)

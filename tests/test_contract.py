@@ -14,7 +14,7 @@ TRAINED = [name for name in METHODS.names() if METHODS.get(name).reference is No
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_two_steps_are_finite_and_move_every_live_network(name):
-    config = tiny_config()
+    config = tiny_config(**METHODS.get(name).defaults)
     model = Model(METHODS.get(name), config, seed=0)
     before = {key: [w.detach().clone() for w in net.parameters()] for key, net in model.networks.items()}
     optimisers, batch = make_optimisers(model, config), noise_batch(config, torch.float32)
@@ -27,7 +27,7 @@ def test_two_steps_are_finite_and_move_every_live_network(name):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_each_term_reaches_exactly_the_networks_it_should(name):
-    config = tiny_config()
+    config = tiny_config(**METHODS.get(name).defaults)
     model = Model(METHODS.get(name), config, seed=0)
     for player in model.live.players:
         weights = model.parameters(player.name)
@@ -46,9 +46,8 @@ def test_each_term_reaches_exactly_the_networks_it_should(name):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_translations_keep_shape_and_range(name):
-    config = tiny_config()
+    config = tiny_config(**METHODS.get(name).defaults)
     model = Model(METHODS.get(name), config, seed=0)
-    model.train(False)
     images = noise_batch(config, torch.float32)["real_a"]
     for direction in model.method.directions:
         output, back = model.translate_and_reconstruct(images, direction)
@@ -61,7 +60,7 @@ def test_translations_keep_shape_and_range(name):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_saving_and_loading_is_the_identity(name):
-    config = tiny_config()
+    config = tiny_config(**METHODS.get(name).defaults)
     model, other = (Model(METHODS.get(name), config, seed) for seed in (0, 1))
     other.load(model.state())
     images = noise_batch(config, torch.float32)["real_a"]

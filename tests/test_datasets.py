@@ -104,7 +104,7 @@ def test_camvid_tests_on_val_with_labels(fake_camvid):
 
 
 def test_camvid_scorer_has_all_training_photos(fake_camvid):
-    scorer = CamVid(fake_camvid).items("scorer", "B")
+    scorer = CamVid(fake_camvid).items("pairs", "B")
     assert len(scorer) == sum(SEQUENCES.values()) and all(item.labels for item in scorer)
 
 
@@ -139,7 +139,7 @@ def test_camvid_on_the_real_data():
     dataset = CamVid(root)
     if dataset.missing():
         pytest.skip("CamVid is not here: set CGBENCH_DATA to the folder that holds camvid/")
-    counts = [len(dataset.items("train", "A")), len(dataset.items("train", "B")), len(dataset.items("scorer", "B"))]
+    counts = [len(dataset.items("train", "A")), len(dataset.items("train", "B")), len(dataset.items("pairs", "B"))]
     assert counts == [183, 184, 367] and len(dataset.items("test", "A")) == 101
     assert not set(keys(dataset, "train", "A")) & set(keys(dataset, "train", "B"))
     item = dataset.items("test", "B")[50]
@@ -170,7 +170,7 @@ def test_cityscapes_raw(city_raw):
         dataset = Cityscapes(root)
         assert (dataset.missing(), dataset.layout, dataset.label_source) == (None, "raw", "gtFine labelIds")
     train = ["aachen_000000_000019", "aachen_000001_000019", "ulm_000000_000019"]
-    assert keys(dataset, "train", "A") == keys(dataset, "train", "B") == keys(dataset, "scorer", "B") == train
+    assert keys(dataset, "train", "A") == keys(dataset, "train", "B") == keys(dataset, "pairs", "B") == train
     a, b = dataset.items("test", "A"), dataset.items("test", "B")
     assert [item.key for item in a] == ["lindau_000000_000019", "lindau_000001_000019"] == [item.key for item in b]
     assert b[0].labels(128)[0].tolist() == [0, 1, 2, 13, 18, 255, 255, 255]

@@ -2,11 +2,16 @@
 
 import pytest
 import torch
-from tiny import double_model, noise_batch, tiny_config
+from tiny import double_model, noise_batch, noise_set, tiny_config, tiny_feed
 
-from cgbench.benchmarks.trainer import make_optimisers, train_step
+from cgbench.benchmarks.data import Feed
+from cgbench.benchmarks.trainer import make_optimisers, train, train_step
+from cgbench.config import resolve
 from cgbench.methods.bigan import bigan
+from cgbench.methods.blocks.model import Model
+from cgbench.methods.pix2pix import pix2pix, pix2pix_unet
 from cgbench.methods.simgan import simgan
+from cgbench.storage import TrialFolder
 
 
 def square_to(value, verdict):
@@ -35,7 +40,21 @@ def bigan_by_hand(nets, a, b):
     }
 
 
-@pytest.mark.parametrize(("method", "by_hand"), [(simgan, simgan_by_hand), (bigan, bigan_by_hand)])
+def pix2pix_by_hand(nets, a, b):
+    """Discriminators of (source, image); 100 times the L1 to the truth."""
+    fake_b, fake_a = nets["G_ab"](a), nets["G_ba"](b)
+    judge_b = lambda image: nets["D_ab"](torch.cat([a, image], 1))  # noqa: E731
+    judge_a = lambda image: nets["D_ba"](torch.cat([b, image], 1))  # noqa: E731
+    judges = square_to(1, judge_b(b)) + square_to(0, judge_b(fake_b.detach()))
+    judges = judges + square_to(1, judge_a(a)) + square_to(0, judge_a(fake_a.detach()))
+    generators = square_to(1, judge_b(fake_b)) + 100 * (fake_b - b).abs().mean()
+    generators = generators + square_to(1, judge_a(fake_a)) + 100 * (fake_a - a).abs().mean()
+    return {"discriminators": (0.5 * judges, ("D_ab", "D_ba")), "generators": (generators, ("G_ab", "G_ba"))}
+
+
+@pytest.mark.parametrize(
+    ("method", "by_hand"), [(simgan, simgan_by_hand), (bigan, bigan_by_hand), (pix2pix, pix2pix_by_hand)]
+)
 def test_a_step_has_the_gradients_of_the_formula(method, by_hand):
     config = tiny_config()
     model, plain = double_model(method(), config), double_model(method(), config)
@@ -81,3 +100,47 @@ def test_simgan_is_two_models_that_share_nothing_and_know_no_way_back():
     model.evaluate(values, ["fake_a"])
     values["fake_a"].sum().backward()
     assert all(weight.grad is None for weight in model.networks["G_ab"].parameters())
+
+
+def test_pix2pix_as_published_is_a_unet_with_batch_norm_and_dropout():
+    method = pix2pix_unet()
+    config = resolve([("preset", {}), ("method", method.defaults)]).config
+    model = Model(method, config, seed=0)
+    assert model.counts() == dict.fromkeys(["G_ab", "G_ba"], 54_413_955) | dict.fromkeys(["D_ab", "D_ba"], 2_768_705)
+    assert sum(isinstance(part, torch.nn.Dropout) for part in model.networks["G_ab"].modules()) == 3
+
+
+def test_dropout_follows_the_seed_and_the_step(tmp_path):
+    """Dropout draws from the global generator, and still a training repeats and goes on bit by bit."""
+    method, config = (
+        pix2pix_unet(),
+        tiny_config(generator="unet", norm="batch", crop_size=32, load_size=32, save_every=2),
+    )
+
+    def trained(folder, stop=None):
+        path = TrialFolder(tmp_path / folder)
+        path.path.mkdir(exist_ok=True)
+        model = Model(method, config, seed=0)
+        feed = tiny_feed(config)
+
+        def progress(step, total):
+            if step == stop:
+                raise KeyboardInterrupt
+
+        try:
+            train(model, feed, config, 4, 1, path, "digest", progress)
+        except KeyboardInterrupt:
+            torch.rand(7)  # a new process would have another state
+            return trained(folder)
+        return model.state()
+
+    first, again, resumed = trained("first"), trained("again"), trained("resumed", stop=3)
+    assert all(torch.equal(first[name], again[name]) and torch.equal(first[name], resumed[name]) for name in first)
+
+
+def test_pairs_are_drawn_and_cropped_alike():
+    config = tiny_config(batch=3)
+    images = noise_set("x", side=config.load_size)
+    batches = [Feed(images, images, config, 0, paired=paired).batch(5) for paired in (True, False)]
+    assert torch.equal(batches[0]["real_a"], batches[0]["real_b"])
+    assert not torch.equal(batches[1]["real_a"], batches[1]["real_b"])

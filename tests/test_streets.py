@@ -87,7 +87,7 @@ def test_train_domains_share_no_scene():
     assert all(item.labels is None for item in (*a, *b))
 
 
-@pytest.mark.parametrize("split, count", [("test", 100), ("scorer", 800), ("ood", 60)])
+@pytest.mark.parametrize("split, count", [("test", 100), ("pairs", 800), ("ood", 60)])
 def test_other_splits_are_paired_and_labelled(split, count):
     dataset = Streets()
     a, b = dataset.items(split, "A"), dataset.items(split, "B")
@@ -99,7 +99,7 @@ def test_other_splits_are_paired_and_labelled(split, count):
 def test_the_scorer_learns_from_the_training_scenes_only():
     dataset = Streets()
     training = {item.key for domain in "AB" for item in dataset.items("train", domain)}
-    scorer = dataset.items("scorer", "B")
+    scorer = dataset.items("pairs", "B")
     assert {item.key for item in scorer} == training
     np.testing.assert_array_equal(scorer[401].image(32), dataset.items("train", "B")[1].image(32))
 

@@ -20,6 +20,7 @@ class Model:
 
     def __init__(self, method: Method, config: TrialConfig, seed: int, device: str = "cpu") -> None:
         self.method = method
+        self.seed = seed
         self.live = live(method)
         self.device = torch.device(device)
         self.owned = {name for player in self.live.players for name in player.networks}
@@ -31,6 +32,7 @@ class Model:
         self.per_sample = {
             name: method.networks[name].per_sample and per_sample(module) for name, module in self.networks.items()
         }
+        self.training = True
         self.pools = {
             tensor: ImagePool(config.pool_size, seed, tensor)
             for tensor in self.live.gradients
@@ -48,6 +50,7 @@ class Model:
 
     def train(self, mode: bool = True) -> None:
         """Switch all networks between training and evaluation."""
+        self.training = mode
         for network in self.networks.values():
             network.train(mode)
 
@@ -91,7 +94,10 @@ class Model:
     @torch.no_grad()
     def _infer(self, images: Tensor, direction: str, tensors: list[str]) -> list[Tensor]:
         values = {SOURCES[direction == "BtoA"]: images}
+        training = self.training
+        self.train(False)  # no dropout, and the statistics that batch norm has kept
         self.evaluate(values, tensors)
+        self.train(training)
         return [values[tensor] for tensor in tensors]
 
     def _batch_key(self, tensor: str, node: Apply, inputs: list[Tensor], trained: bool) -> tuple:
