@@ -7,7 +7,7 @@ derived and how results are written. It never imports torch, so listings and rep
 from cgbench.config import TrialConfig
 from cgbench.dataset import Dataset, Domain, Item, SemanticClass
 from cgbench.errors import CgbenchError
-from cgbench.method import Apply, Compute, History, Method, Network, Player, Reference, Term
+from cgbench.method import Apply, Compute, History, Method, Network, Noise, Player, Reference, Term
 from cgbench.metric import Metric, Scores, Translations, Value
 from cgbench.registry import DATASETS, METHODS, METRICS
 
@@ -27,6 +27,7 @@ __all__ = [
     "Method",
     "Metric",
     "Network",
+    "Noise",
     "Player",
     "Reference",
     "Scores",

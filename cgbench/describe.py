@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from cgbench.graph import live
-from cgbench.method import Apply, Compute, Method, Node
+from cgbench.method import Apply, Compute, Method, Node, Noise
 
 
 def node_text(node: Node) -> str:
@@ -13,6 +13,8 @@ def node_text(node: Node) -> str:
         return f"{node.network}({', '.join(node.inputs)})"
     if isinstance(node, Compute):
         return f"{function_name(node.function)}({', '.join(node.inputs)})"
+    if isinstance(node, Noise):
+        return f"{node.kind} noise of size {node.size}, one per image of {node.inputs[0]}"
     return f"history({node.inputs[0]})"
 
 

@@ -67,7 +67,27 @@ class History:
         object.__setattr__(self, "inputs", (tensor,))
 
 
-Node = Apply | Compute | History
+@dataclass(frozen=True)
+class Noise:
+    """Random numbers of shape (N, *size), N being the batch of tensor `like`; drawn anew each step from its own stream.
+
+    `kind` is "uniform" on [0, 1) or "normal" with mean 0 and variance 1.
+    """
+
+    kind: str
+    size: tuple[int, ...]
+    inputs: tuple[str, ...]
+    detached: bool = True
+
+    def __init__(self, kind: str, size: tuple[int, ...], like: str) -> None:
+        if kind not in ("uniform", "normal"):
+            raise CgbenchError(f"noise is uniform or normal, not '{kind}'")
+        object.__setattr__(self, "kind", kind)
+        object.__setattr__(self, "size", size)
+        object.__setattr__(self, "inputs", (like,))
+
+
+Node = Apply | Compute | History | Noise
 
 
 @dataclass(frozen=True)

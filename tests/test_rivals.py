@@ -11,6 +11,8 @@ from cgbench.methods.bigan import bigan
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.pix2pix import pix2pix, pix2pix_unet
 from cgbench.methods.simgan import simgan
+from cgbench.methods.wgangp import cyclegan_wgangp, gradient_penalty
+from cgbench.seeds import generator
 from cgbench.storage import TrialFolder
 
 
@@ -52,9 +54,26 @@ def pix2pix_by_hand(nets, a, b):
     return {"discriminators": (0.5 * judges, ("D_ab", "D_ba")), "generators": (generators, ("G_ab", "G_ba"))}
 
 
-@pytest.mark.parametrize(
-    ("method", "by_hand"), [(simgan, simgan_by_hand), (bigan, bigan_by_hand), (pix2pix, pix2pix_by_hand)]
-)
+def wgangp_by_hand(nets, a, b):
+    """Wasserstein critics; the penalty's mixing shares are those of the first step's stream."""
+    fake_b, fake_a = nets["G_ab"](a), nets["G_ba"](b)
+    cycles = (nets["G_ba"](fake_b) - a).abs().mean() + (nets["G_ab"](fake_a) - b).abs().mean()
+    generators = 10 * cycles - nets["D_b"](fake_b).mean() - nets["D_a"](fake_a).mean()
+    critics = 0
+    for side, real, fake in (("a", a, fake_a.detach()), ("b", b, fake_b.detach())):
+        judge = nets[f"D_{side}"]
+        share = torch.from_numpy(generator(0, "noise", f"share_{side}", 0).random((len(a), 1, 1, 1)))
+        mixed = (share * real + (1 - share) * fake).requires_grad_()
+        (slope,) = torch.autograd.grad(judge(mixed).sum(), mixed, create_graph=True)
+        norms = torch.stack([image.norm() for image in slope])
+        critics = critics + judge(fake).mean() - judge(real).mean() + 10 * ((norms - 1) ** 2).mean()
+    return {"generators": (generators, ("G_ab", "G_ba")), "discriminators": (critics, ("D_a", "D_b"))}
+
+
+BY_HAND = {simgan: simgan_by_hand, bigan: bigan_by_hand, pix2pix: pix2pix_by_hand, cyclegan_wgangp: wgangp_by_hand}
+
+
+@pytest.mark.parametrize(("method", "by_hand"), BY_HAND.items())
 def test_a_step_has_the_gradients_of_the_formula(method, by_hand):
     config = tiny_config()
     model, plain = double_model(method(), config), double_model(method(), config)
@@ -68,7 +87,7 @@ def test_a_step_has_the_gradients_of_the_formula(method, by_hand):
         moved = model.parameters(player)
         assert list(moved) == list(weights)
         for (name, weight), gradient in zip(moved.items(), expected, strict=True):
-            torch.testing.assert_close(weight.grad, gradient, rtol=1e-8, atol=1e-14, msg=name)
+            torch.testing.assert_close(weight.grad, gradient, rtol=1e-8, atol=1e-12, msg=name)
 
 
 def test_bigan_judges_with_the_discriminator_that_has_just_moved():
@@ -112,10 +131,8 @@ def test_pix2pix_as_published_is_a_unet_with_batch_norm_and_dropout():
 
 def test_dropout_follows_the_seed_and_the_step(tmp_path):
     """Dropout draws from the global generator, and still a training repeats and goes on bit by bit."""
-    method, config = (
-        pix2pix_unet(),
-        tiny_config(generator="unet", norm="batch", crop_size=32, load_size=32, save_every=2),
-    )
+    method = pix2pix_unet()
+    config = tiny_config(**method.defaults, crop_size=32, load_size=32, save_every=2)
 
     def trained(folder, stop=None):
         path = TrialFolder(tmp_path / folder)
@@ -144,3 +161,13 @@ def test_pairs_are_drawn_and_cropped_alike():
     batches = [Feed(images, images, config, 0, paired=paired).batch(5) for paired in (True, False)]
     assert torch.equal(batches[0]["real_a"], batches[0]["real_b"])
     assert not torch.equal(batches[1]["real_a"], batches[1]["real_b"])
+
+
+def test_the_gradient_penalty_of_a_linear_critic_is_known():
+    """D(x) = w · x has slope w everywhere: the penalty is (‖w‖ - 1)², 16 for ‖w‖ = 5, and its gradient reaches w."""
+    weights = torch.tensor([3.0, 4.0], dtype=torch.float64, requires_grad=True)
+    images = torch.rand(6, 2, dtype=torch.float64, requires_grad=True)
+    penalty = gradient_penalty(images @ weights, images)
+    assert penalty.item() == pytest.approx(16)
+    (slope,) = torch.autograd.grad(penalty, weights)
+    torch.testing.assert_close(slope, 2 * 4 * weights.detach() / 5)

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from cgbench import seeds
 from cgbench.config import TrialConfig
 from cgbench.graph import live, waves
-from cgbench.method import SOURCES, Apply, History, Method
+from cgbench.method import SOURCES, Apply, History, Method, Noise
 from cgbench.methods.blocks.init import initialise, per_sample
 from cgbench.methods.blocks.pool import ImagePool
 
@@ -67,6 +68,8 @@ class Model:
                 if isinstance(node, Apply):
                     trained = node.network in self.live.gradients.get(tensor, ())
                     batches.setdefault(self._batch_key(tensor, node, inputs, trained), []).append(tensor)
+                elif isinstance(node, Noise):
+                    values[tensor] = self._noise(tensor, node, inputs[0], step)
                 elif isinstance(node, History):
                     values[tensor] = self.pools[tensor].query(inputs[0].detach(), step)
                 else:
@@ -99,6 +102,12 @@ class Model:
         self.evaluate(values, tensors)
         self.train(training)
         return [values[tensor] for tensor in tensors]
+
+    def _noise(self, tensor: str, node: Noise, like: Tensor, step: int) -> Tensor:
+        """Draw on the host, so that all devices and all methods with one seed see the same numbers."""
+        stream = seeds.generator(self.seed, "noise", tensor, step)
+        draw = stream.random if node.kind == "uniform" else stream.standard_normal
+        return torch.from_numpy(draw((len(like), *node.size))).to(like)
 
     def _batch_key(self, tensor: str, node: Apply, inputs: list[Tensor], trained: bool) -> tuple:
         """Two applications with equal keys may share a batch; one that may not has its own name in the key."""
