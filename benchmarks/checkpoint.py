@@ -42,6 +42,15 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors, facts
 
 
+def saved_step(path: Path) -> int:
+    """Return the step of a checkpoint from its header alone; 0 where there is none or it cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return int((file.metadata() or {}).get("step", 0))
+    except (OSError, SafetensorError, ValueError):
+        return 0
+
+
 def restore(model: Model, optimisers: Optimisers, tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     """Put a checkpoint's tensors back where they were and return the running sums of the log."""
     try:

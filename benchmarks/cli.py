@@ -39,6 +39,10 @@ def one_line_errors(command: Callable[..., int | None]) -> Callable[..., None]:
             sys.exit(error.exit_code)
         except BrokenPipeError:
             sys.exit(EXIT_TRIAL_FAILED)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"cgbench: {where}{error.strerror or error}; what was finished before is kept", err=True)
+            sys.exit(EXIT_TRIAL_FAILED)
         except KeyboardInterrupt:
             click.echo("\ncgbench: stopped. What was finished is kept; the same command goes on from there.", err=True)
             sys.exit(EXIT_INTERRUPTED)

@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,22 +45,33 @@ def run(
 
 def _run_trials(trials: list, data: Dataset, folder: Path, device: str, dry_run: bool, preset: str) -> int:
     """Show the plan, then train, evaluate and report."""
+    from cgbench.benchmarks.evaluation import with_scorer
     from cgbench.benchmarks.planning import print_plan
-    from cgbench.benchmarks.runner import open_workshop, refuse_others, run_trials, with_scorer
+    from cgbench.benchmarks.runner import open_workshop, refuse_mixture, run_trials
 
     print_plan(trials, data, folder, device)
     if dry_run:
         return EXIT_OK
     workshop = open_workshop(folder, data, trials, device)
-    refuse_others(trials, workshop)
+    refuse_mixture(trials, workshop)
     write_run(folder, trials, data.label, preset)
-    workshop = with_scorer(workshop, trials[0].config)
+    workshop = replace(workshop, bench=with_scorer(workshop.bench, trials[0].config, device))
     try:
         ended = run_trials(trials, workshop)
-    finally:
+    except BaseException:
+        _report_what_is_there(folder)
+        raise
+    report(folder)
+    return EXIT_OK if set(ended) == {"done"} else EXIT_TRIAL_FAILED
+
+
+def _report_what_is_there(folder: Path) -> None:
+    """Report a run that was stopped; what goes wrong here must not hide why it stopped."""
+    try:
         if any(folder.glob("*/*/seed-*/metrics.jsonl")):
             report(folder)
-    return EXIT_OK if set(ended) == {"done"} else EXIT_TRIAL_FAILED
+    except CgbenchError as error:
+        click.echo(f"cgbench: no report: {error}", err=True)
 
 
 def write_run(folder: Path, trials: list, label: str, preset: str) -> None:
@@ -83,16 +95,11 @@ def write_run(folder: Path, trials: list, label: str, preset: str) -> None:
 
 def evaluate(run_folder: Path, data_root: Path | None, device: str) -> int:
     """Carry out `cgbench evaluate`: measure every finished trial again, from its checkpoint."""
-    from cgbench.benchmarks.runner import open_workshop, reevaluate, reopen_trial, with_scorer
+    from cgbench.benchmarks.remeasuring import remeasure
 
-    folders = trial_folders(run_folder)
-    data = open_dataset(read_json(folders[0].trial)["dataset"]["name"], data_root)
-    trials = [reopen_trial(folder) for folder in folders]
-    workshop = open_workshop(run_folder, data, trials, choose_device(device))
-    workshop = with_scorer(workshop, trials[0].config)
-    ended = [reevaluate(trial, workshop, folder) for trial, folder in zip(trials, folders, strict=True)]
+    complete = remeasure(trial_folders(run_folder), lambda name: open_dataset(name, data_root), choose_device(device))
     report(run_folder)
-    return EXIT_OK if all(ended) else EXIT_TRIAL_FAILED
+    return EXIT_OK if complete else EXIT_TRIAL_FAILED
 
 
 def report(run_folder: Path) -> None:

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-console = Console(highlight=False, soft_wrap=True)
+from cgbench.words import duration
+
+console = Console(highlight=False, soft_wrap=True, markup=False)
 QUIET_SECONDS = 30.0  # without a terminal: at most one line per this many seconds
 
 Update = Callable[[int, int], None]
@@ -40,17 +42,3 @@ def _line_printer(title: str) -> Update:
             last = now
 
     return update
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time as people say it: `42 s`, `7 min`, `3.5 h`, `2.1 days`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} days"
-
-
-def size(count: float) -> str:
-    """Return a number of bytes as people say it: `12 MB`, `3.4 GB`."""
-    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"

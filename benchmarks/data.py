@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -29,13 +29,14 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.keys)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """12 hex digits that identify the content: keys, pixels and labels."""
         content = hashlib.sha256("\n".join(self.keys).encode())
         for array in (self.images, self.labels):
             if array is not None:
-                content.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+                content.update(repr(array.shape).encode())
+                content.update(np.ascontiguousarray(array))
         return content.hexdigest()[:12]
 
 

@@ -1,19 +1,23 @@
 """Translate every test image exactly once, keep the images, and measure them."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
-from cgbench.benchmarks.data import ImageSet, to_bytes, to_signed
-from cgbench.benchmarks.scorer import Scorer
+from cgbench.benchmarks.console import console, progress
+from cgbench.benchmarks.data import ImageSet, load_images, to_bytes, to_signed
+from cgbench.benchmarks.scorer import Scorer, cache_folder, cached_scorer
 from cgbench.benchmarks.trial import Trial
+from cgbench.config import TrialConfig
 from cgbench.dataset import Dataset
+from cgbench.errors import DataBroken
 from cgbench.methods.blocks.model import Model
-from cgbench.metric import Metric, Translations
+from cgbench.metric import Metric, Scores, Translations
 from cgbench.records import digest
 from cgbench.registry import METRICS
 from cgbench.seeds import generator
@@ -68,12 +72,45 @@ class TestBench:
         )
 
 
-def evaluate(
-    trial: Trial, model: Model | None, bench: TestBench, folder: TrialFolder, step: int, progress: Step
-) -> None:
+def open_bench(dataset: Dataset, config: TrialConfig) -> TestBench:
+    """Decode the test images of both domains; no scorer yet."""
+    with progress(f"reading the test images of {dataset.label}") as update:
+        tests = {
+            domain: load_images(dataset, "test", domain, config.crop_size, config, config.test_limit, True, update)
+            for domain in "AB"
+        }
+    if dataset.paired_test:
+        same_keys(dataset, "test", tests["A"], tests["B"])
+    return TestBench(dataset, config.fit, "test", tests)
+
+
+def same_keys(dataset: Dataset, split: str, a: ImageSet, b: ImageSet) -> None:
+    """Raise `DataBroken` where a split that should be paired is not."""
+    if a.keys != b.keys:
+        raise DataBroken(f"dataset '{dataset.label}' says that its split '{split}' is paired, but the keys differ")
+
+
+def with_scorer(bench: TestBench, config: TrialConfig, device: str) -> TestBench:
+    """Return the bench with the dataset's scorer, trained or from the cache; as it is where there are no labels."""
+    dataset = bench.dataset
+    photos = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
+    if not dataset.palette or "pairs" not in dataset.splits or not photos:
+        return bench
+    with progress("reading photos for the scorer") as update:
+        limit = config.scorer_limit
+        real = load_images(dataset, "pairs", photos[-1], config.crop_size, config, limit, True, update)
+    if real.labels is None:
+        raise DataBroken(f"dataset '{dataset.label}' has a palette, but the photos of its split 'pairs' have no labels")
+    with progress("training the scorer") as update:
+        count, folder = len(dataset.palette), cache_folder()
+        return replace(bench, scorer=cached_scorer(folder, real.images, real.labels, count, config, device, update))
+
+
+def evaluate(trial: Trial, model: Model | None, bench: TestBench, folder: TrialFolder, step: int, update: Step) -> None:
     """Translate, write the images and the records of a trial. `model` is None for an untrained reference row."""
     metrics, images, protocols = [], [], {}
     directions = trial.method.directions
+    shutil.rmtree(folder.path / "outputs", ignore_errors=True)  # images of another test setting must not stay
     for number, direction in enumerate(directions):
         translations = translate_all(trial, model, bench, direction)
         _write_images(folder, direction, translations)
@@ -81,7 +118,7 @@ def evaluate(
             metric = METRICS.get(name)
             if metric.unfit(translations) is not None:
                 continue
-            scores = metric.compute(translations)
+            scores = _computed(metric, translations)
             details = bench.protocol(metric, direction)
             protocols[digest(details)] = details
             common = {"direction": direction, "step": step}
@@ -90,10 +127,19 @@ def evaluate(
                 row = {"metric": key, "value": float(value), "n": n, "protocol": digest(details)}
                 metrics.append({**common, **row})
             images.extend(_image_rows(direction, translations.keys, scores.per_image))
-        progress(number + 1, len(directions))
+        update(number + 1, len(directions))
     write_json(folder.protocols, protocols)
     write_jsonl(folder.images, images)
     write_jsonl(folder.metrics, metrics)
+
+
+def _computed(metric: Metric, translations: Translations) -> Scores:
+    """Return a metric's scores; one that breaks is said and becomes NaN, and costs no other metric its numbers."""
+    try:
+        return metric.compute(translations)
+    except Exception as error:
+        console.print(f"metric '{metric.name}' failed: {type(error).__name__}: {error}", style="red")
+        return Scores({value.name: float("nan") for value in metric.values})
 
 
 def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction: str) -> Translations:

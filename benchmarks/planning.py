@@ -7,13 +7,15 @@ from pathlib import Path
 import torch
 from rich.table import Table
 
-from cgbench.benchmarks.console import console, duration, size
+from cgbench.benchmarks.console import console
 from cgbench.benchmarks.trainer import make_optimisers, train_step
 from cgbench.benchmarks.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.dataset import Dataset
+from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.model import Model
 from cgbench.storage import TrialFolder
+from cgbench.words import duration, size
 
 MEASURED_SECONDS = 1.5  # per method, after one step of warm-up
 
@@ -29,6 +31,13 @@ class Cost:
 
 def measure(trial: Trial, device: str) -> Cost:
     """Take a few training steps on noise and return their cost. Nothing is written, no stream of the trial is used."""
+    try:
+        return _measured(trial, device)
+    except RuntimeError as error:  # out of memory, most often: then training would fail as well
+        raise CgbenchError(f"{trial.method.name}: a training step fails: {str(error).splitlines()[0]}") from error
+
+
+def _measured(trial: Trial, device: str) -> Cost:
     model = Model(trial.method, trial.config, seed=0, device=device)
     optimisers = make_optimisers(model, trial.config)
     generator = torch.Generator().manual_seed(0)
@@ -60,11 +69,12 @@ def print_plan(trials: list[Trial], data: Dataset, run: Path, device: str) -> No
     for title in ("method", "trials", "to do", "steps", "s/step", "time", "disk"):
         table.add_column(title, justify="left" if title == "method" else "right")
     seconds = disk = 0.0
+    pictures = sum(_test_counts(data, config)) * config.crop_size**2 * 3  # PNG saves little on photos: an upper bound
     for name, group in trained.items():
         cost = measure(group[0], device)
         todo = [trial for trial in group if not _is_done(run, data, trial)]
         time_left = len(todo) * steps * cost.seconds_per_step
-        bytes_left = len(todo) * cost.checkpoint_bytes
+        bytes_left = len(todo) * (cost.checkpoint_bytes + pictures)
         seconds, disk = seconds + time_left, disk + bytes_left
         per_step = f"{cost.seconds_per_step:.3f}"
         table.add_row(
@@ -72,7 +82,7 @@ def print_plan(trials: list[Trial], data: Dataset, run: Path, device: str) -> No
         )
     seeds = [str(seed) for seed in sorted({trial.seed for trial in trials})]
     console.print(
-        f"[bold]{data.label}[/]: {data.direction_name('AtoB')} and {data.direction_name('BtoA')}, "
+        f"{data.label}: {data.direction_name('AtoB')} and {data.direction_name('BtoA')}, "
         f"{counts[0]} + {counts[1]} training images, {config.crop_size} pixels, batch {config.batch}, "
         f"preset {trials[0].preset}, seeds {', '.join(seeds)}, {device}"
     )
@@ -90,6 +100,12 @@ def _counts(data: Dataset, config: TrialConfig) -> tuple[int, int]:
     return (min(a, limit), min(b, limit)) if limit else (a, b)
 
 
+def _test_counts(data: Dataset, config: TrialConfig) -> tuple[int, int]:
+    """Return the number of test images of both domains, without decoding one."""
+    counts = [len(data.items("test", domain)) for domain in "AB"]
+    return tuple(min(count, config.test_limit) if config.test_limit else count for count in counts)
+
+
 def _is_done(run: Path, data: Dataset, trial: Trial) -> bool:
     return TrialFolder.of(run, data.label, trial.method.name, trial.seed).status()["state"] == "done"
 
@@ -102,4 +118,4 @@ def _noise(config: TrialConfig, generator: torch.Generator, device: str) -> torc
 def _wait(device: str) -> None:
     """A GPU works on after the call returns; wait for it, or the clock lies."""
     if device.startswith("cuda"):
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)

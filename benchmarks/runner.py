@@ -3,25 +3,22 @@
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from cgbench.benchmarks.checkpoint import read_checkpoint, restore
-from cgbench.benchmarks.console import console, duration, progress
+from cgbench.benchmarks.checkpoint import saved_step
+from cgbench.benchmarks.console import console, progress
 from cgbench.benchmarks.data import Feed, ImageSet, load_images
-from cgbench.benchmarks.evaluation import TestBench, evaluate
-from cgbench.benchmarks.scorer import cache_folder, cached_scorer
+from cgbench.benchmarks.evaluation import TestBench, evaluate, open_bench, same_keys
 from cgbench.benchmarks.trainer import train
-from cgbench.benchmarks.trial import Trial, refuse_another, trial_digest, trial_facts
-from cgbench.config import Resolved, TrialConfig
+from cgbench.benchmarks.trial import Trial, refuse_another, refuse_other_comparison, trial_digest, trial_facts
 from cgbench.dataset import Dataset
-from cgbench.describe import describe, identity
-from cgbench.errors import CgbenchError, DataBroken, Diverged
+from cgbench.errors import CgbenchError, Diverged
 from cgbench.methods.blocks.model import Model
-from cgbench.registry import METHODS
-from cgbench.storage import TrialFolder, read_json, write_json, write_text
+from cgbench.storage import TrialFolder, read_json, safe_name, write_json, write_text
+from cgbench.words import duration
 
 
 @dataclass(frozen=True)
@@ -41,8 +38,12 @@ class Workshop:
 
     def digest(self, trial: Trial) -> str:
         """Return what identifies a trial, with the content of the training images."""
+        return trial_digest(trial, self.data_digests(trial))
+
+    def data_digests(self, trial: Trial) -> dict[str, str]:
+        """Return what identifies the training images of a trial."""
         a, b = self.images(trial)
-        return trial_digest(trial, {"a": a.digest, "b": b.digest})
+        return {"a": a.digest, "b": b.digest}
 
     def images(self, trial: Trial) -> tuple[ImageSet, ImageSet]:
         """Return what a trial is trained on: the pairs if it is supervised, else the unpaired training sets."""
@@ -69,39 +70,20 @@ def open_workshop(run: Path, dataset: Dataset, trials: Sequence[Trial], device: 
             )
             for split in (["train", "pairs"] if supervised else ["train"])
         }
-        tests = {
-            domain: load_images(dataset, "test", domain, config.crop_size, config, config.test_limit, True, update)
-            for domain in "AB"
-        }
-    paired = {"test": tuple(tests.values())} if dataset.paired_test else {}
-    for split, (a, b) in (paired | {key: sets for key, sets in splits.items() if key == "pairs"}).items():
-        if a.keys != b.keys:
-            raise DataBroken(f"dataset '{dataset.label}' says that its split '{split}' is paired, but the keys differ")
-    bench = TestBench(dataset, config.fit, "test", tests)
-    return Workshop(run, dataset, splits["train"], splits.get("pairs"), bench, device)
+    if supervised:
+        same_keys(dataset, "pairs", *splits["pairs"])
+    return Workshop(run, dataset, splits["train"], splits.get("pairs"), open_bench(dataset, config), device)
 
 
-def with_scorer(workshop: Workshop, config: TrialConfig) -> Workshop:
-    """Return the workshop with the dataset's scorer, trained or from the cache; as it is where there are no labels."""
-    dataset = workshop.dataset
-    photos = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
-    if not dataset.palette or "pairs" not in dataset.splits or not photos:
-        return workshop
-    with progress("reading photos for the scorer") as update:
-        limit = config.scorer_limit
-        real = load_images(dataset, "pairs", photos[-1], config.crop_size, config, limit, True, update)
-    if real.labels is None:
-        raise DataBroken(f"dataset '{dataset.label}' has a palette, but the photos of its split 'pairs' have no labels")
-    with progress("training the scorer") as update:
-        count, folder = len(dataset.palette), cache_folder()
-        scorer = cached_scorer(folder, real.images, real.labels, count, config, workshop.device, update)
-    return replace(workshop, bench=replace(workshop.bench, scorer=scorer))
-
-
-def refuse_others(trials: Sequence[Trial], workshop: Workshop) -> None:
-    """Raise `CgbenchError` where a folder of the run holds another trial than the one asked for."""
+def refuse_mixture(trials: Sequence[Trial], workshop: Workshop) -> None:
+    """Raise `CgbenchError` where the run holds another trial than one asked for, or one of another comparison."""
     for trial in trials:
         refuse_another(trial, workshop.folder(trial), workshop.digest(trial))
+    asked = {workshop.folder(trial).path for trial in trials}
+    others = [path.parent for path in workshop.run.glob(f"{safe_name(workshop.dataset.label)}/*/seed-*/trial.json")]
+    data = workshop.data_digests(trials[0])
+    for path in sorted(set(others) - asked):
+        refuse_other_comparison(trials[0], TrialFolder(path), data)
 
 
 def run_trials(trials: Sequence[Trial], workshop: Workshop) -> dict[str, int]:
@@ -128,16 +110,16 @@ def run_trial(trial: Trial, workshop: Workshop, title: str) -> str:
     try:
         status = _train_and_evaluate(trial, workshop, folder, title)
     except KeyboardInterrupt:
-        folder.set_status("interrupted", step=_saved_step(folder))
+        folder.set_status("interrupted", step=saved_step(folder.checkpoint))
         raise
     except Diverged as error:
-        folder.set_status("diverged", step=_saved_step(folder), reason=str(error))
+        folder.set_status("diverged", step=saved_step(folder.checkpoint), reason=str(error))
         console.print(f"{title}: diverged: {error}", style="yellow")
         return "diverged"
     except Exception as error:
         write_text(folder.path / "error.txt", traceback.format_exc())
         reason = str(error) if isinstance(error, CgbenchError) else f"{type(error).__name__}: {error}"
-        folder.set_status("failed", step=_saved_step(folder), reason=reason)
+        folder.set_status("failed", step=saved_step(folder.checkpoint), reason=reason)
         console.print(f"{title}: failed: {reason} (see {folder.path / 'error.txt'})", style="red")
         return "failed"
     folder.set_status("done", **status)
@@ -156,14 +138,8 @@ def _train_and_evaluate(trial: Trial, workshop: Workshop, folder: TrialFolder, t
     model, seconds = None, 0.0
     if trial.method.reference is None:
         model = Model(trial.method, trial.config, trial.seed, workshop.device)
-    if not folder.trial.exists():
-        a, b = workshop.images(trial)
-        counts = {"train A": len(a), "train B": len(b),
-                  "test A": len(workshop.bench.domains["A"]), "test B": len(workshop.bench.domains["B"])}  # fmt: skip
-        parameters = model.counts() if model else {}
-        device = device_name(workshop.device)
-        write_json(folder.trial, trial_facts(trial, workshop.dataset, device, digest, counts, total, parameters))
-    folder.set_status("running", step=_saved_step(folder))
+    _record(trial, workshop, folder, digest, total, model)
+    folder.set_status("running", step=saved_step(folder.checkpoint))
     if model is not None:
         images = workshop.images(trial)
         feed = Feed(*images, trial.config, trial.seed, workshop.device, paired=trial.method.supervised)
@@ -174,43 +150,24 @@ def _train_and_evaluate(trial: Trial, workshop: Workshop, folder: TrialFolder, t
     return {"step": total, "seconds": round(seconds, 2), "evaluation": workshop.bench.digest()}
 
 
-def reopen_trial(folder: TrialFolder) -> Trial:
-    """Return the trial that a folder holds; a method that has changed since raises."""
-    facts = read_json(folder.trial)
-    method = METHODS.get(facts["method"]["name"])
-    method = method.weighted(facts["weights"]) if facts["weights"] else method
-    if identity(describe(method)) != identity(facts["method"]):
-        raise CgbenchError(
-            f"{folder.path}: method '{method.name}' is declared differently now; it cannot be measured again"
-        )
-    resolved = Resolved(TrialConfig(**facts["config"]), facts["weights"], facts["origins"])
-    return Trial(method, facts["seed"], facts["preset"], resolved)
-
-
-def reevaluate(trial: Trial, workshop: Workshop, folder: TrialFolder) -> bool:
-    """Measure a finished trial again, from its checkpoint; return False for one that is not finished."""
-    status, title = folder.status(), f"{trial.method.name}, seed {trial.seed}"
-    if status["state"] != "done":
-        console.print(f"{title}: {status['state'] or 'not begun'}, left out")
-        return False
-    model = None
-    if trial.method.reference is None:
-        model = Model(trial.method, trial.config, trial.seed, workshop.device)
-        tensors, facts = read_checkpoint(folder.checkpoint)
-        if facts["digest"] != read_json(folder.trial)["digest"]:
-            raise CgbenchError(f"{folder.checkpoint} does not belong to the trial.json beside it")
-        restore(model, {}, tensors, folder.checkpoint)
-    with progress(title) as update:
-        evaluate(trial, model, workshop.bench, folder, status["step"], update)
-    folder.set_status(**{**status, "evaluation": workshop.bench.digest()})
-    return True
-
-
-def _saved_step(folder: TrialFolder) -> int:
-    """Return the step of the last checkpoint, 0 if there is none."""
-    if not folder.checkpoint.exists():
-        return 0
-    return int(read_checkpoint(folder.checkpoint)[1].get("step", 0))
+def _record(
+    trial: Trial, workshop: Workshop, folder: TrialFolder, digest: str, total: int, model: Model | None
+) -> None:
+    """Write `trial.json`; one that is there keeps how it was trained and takes over how it is measured now."""
+    a, b = workshop.images(trial)
+    tests = workshop.bench.domains
+    counts = {"train A": len(a), "train B": len(b), "test A": len(tests["A"]), "test B": len(tests["B"])}
+    parameters = model.counts() if model else {}
+    device, data = device_name(workshop.device), workshop.data_digests(trial)
+    facts = trial_facts(trial, workshop.dataset, device, digest, counts, total, parameters, data)
+    if folder.trial.exists():
+        known = read_json(folder.trial)
+        measured = trial.config.affecting("evaluation")
+        known["config"] |= measured
+        known["origins"] |= {name: trial.resolved.origins[name] for name in measured}
+        known["dataset"] = facts["dataset"]
+        facts = known
+    write_json(folder.trial, facts)
 
 
 def device_name(device: str) -> str:

@@ -1,8 +1,11 @@
 """The one training loop. It knows no method by name and has no callbacks."""
 
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +23,12 @@ from cgbench.storage import TrialFolder, append_jsonl, read_jsonl, write_jsonl
 
 @dataclass
 class Position:
-    """Where a training stands: steps done, seconds spent in them, and the sums of the losses since the last log."""
+    """Where a training stands: steps done, seconds spent, and the losses of `count` steps since the last log."""
 
     step: int
     seconds: float
     sums: dict[str, Tensor]
+    count: int
 
 
 def train(
@@ -34,33 +38,50 @@ def train(
     """Train `model` for `total` steps, going on from the folder's checkpoint if there is one.
 
     `epoch` is the number of steps after which the learning rate may change, `digest` identifies the trial.
-    Raises `Diverged` where a loss is not finite; the last checkpoint before it stays. Ctrl-C saves and goes up.
+    Raises `Diverged` where a loss is not finite; the last checkpoint before it stays. Ctrl-C lets the step in hand end,
+    saves, and is raised then; a second one is raised at once and saves nothing.
     """
     optimisers = make_optimisers(model, config)
     at = _resume(model, optimisers, folder, digest)
     model.train()
     started = time.perf_counter() - at.seconds
-    saved = at.step
-    try:
+    with whole_steps() as stop:
         while at.step < total:
             # For layers that draw from the global generator (dropout): a stream of this step alone, as all others.
             torch.manual_seed(derive(model.seed, "layers", at.step))
             factor = rate_factor(at.step, total, epoch, config.decay_fraction)
             losses = train_step(model, optimisers, feed.batch(at.step), at.step, config.learning_rate * factor)
             at.sums = {name: at.sums.get(name, 0) + value for name, value in losses.items()}
-            at.step += 1
+            at.step, at.count = at.step + 1, at.count + 1
             at.seconds = time.perf_counter() - started
             if at.step % config.log_every == 0 or at.step == total:
-                _log(at, config, folder.steps, config.learning_rate * factor)
-            if at.step % config.save_every == 0 or at.step == total:
+                _log(at, folder.steps, config.learning_rate * factor)
+            if at.step % config.save_every == 0 or at.step == total or stop:
                 _save(folder.checkpoint, model, optimisers, at, digest)
-                saved = at.step
             progress(at.step, total)
-    except KeyboardInterrupt:
-        if at.step > saved:
-            _save(folder.checkpoint, model, optimisers, at, digest)
-        raise
+            if stop:
+                raise KeyboardInterrupt
     return at
+
+
+@contextmanager
+def whole_steps() -> Iterator[list[int]]:
+    """Hold back the first Ctrl-C and yield a list that it fills: half a step must never be saved as none or as one."""
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield asked  # only the main thread may set handlers, and only it is interrupted
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def hold(number: int, frame: object) -> None:
+        asked.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def train_step(
@@ -120,32 +141,32 @@ def _resume(model: Model, optimisers: Optimisers, folder: TrialFolder, digest: s
     """Load the folder's checkpoint, if any, and cut the log back to it, so that no step is logged twice."""
     if not folder.checkpoint.exists():
         folder.steps.unlink(missing_ok=True)
-        return Position(0, 0.0, {})
+        return Position(0, 0.0, {}, 0)
     tensors, facts = read_checkpoint(folder.checkpoint)
     if facts["digest"] != digest:
         raise CgbenchError(f"{folder.checkpoint} belongs to another trial (digest {facts['digest']}, not {digest})")
     sums = restore(model, optimisers, tensors, folder.checkpoint)
-    at = Position(int(facts["step"]), float(facts["seconds"]), sums)
+    at = Position(int(facts["step"]), float(facts["seconds"]), sums, int(facts["count"]))
     write_jsonl(folder.steps, [row for row in read_jsonl(folder.steps) if row["step"] <= at.step])
     return at
 
 
-def _log(at: Position, config: TrialConfig, path: Path, rate: float) -> None:
+def _log(at: Position, path: Path, rate: float) -> None:
     """Append the mean of every term since the last line, and start new sums; raise where one is not finite."""
-    count = (at.step - 1) % config.log_every + 1
-    means = {name: (total / count).item() for name, total in at.sums.items()}
+    means = {name: (total / at.count).item() for name, total in at.sums.items()}
     bad = [name for name, value in means.items() if not math.isfinite(value)]
     if bad:
         raise Diverged(f"{', '.join(bad)} became infinite or not a number before step {at.step}")
     append_jsonl(path, {"step": at.step, "learning_rate": rate, "seconds": round(at.seconds, 3), "losses": means})
-    at.sums = {}
+    at.sums, at.count = {}, 0
 
 
 def _save(path: Path, model: Model, optimisers: Optimisers, at: Position, digest: str) -> None:
     """Write a checkpoint, unless a weight or a pending loss is not finite: then raise and keep the one before."""
     if not all_finite(model, at.sums.values()):
         raise Diverged(f"a weight or a loss became infinite or not a number before step {at.step}")
-    facts = {"step": str(at.step), "seconds": f"{at.seconds:.3f}", "digest": digest, "method": model.method.name}
+    facts = {"step": at.step, "count": at.count, "seconds": round(at.seconds, 3), "digest": digest}
+    facts = {key: str(value) for key, value in facts.items()} | {"method": model.method.name}
     save_checkpoint(path, model, optimisers, at.sums, facts)
 
 

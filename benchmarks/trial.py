@@ -13,6 +13,7 @@ from cgbench.config import FIELDS, Resolved, TrialConfig, preset_values, resolve
 from cgbench.dataset import Dataset
 from cgbench.describe import describe, identity
 from cgbench.errors import CgbenchError, did_you_mean
+from cgbench.graph import untrained
 from cgbench.method import Method
 from cgbench.records import digest
 from cgbench.registry import METHODS
@@ -65,7 +66,10 @@ def resolve_trials(
         ]
         _own_fields_only(name, own.get(name, {}))
         result = resolve(layers, terms)
-        resolved[name] = (method.weighted(result.weights) if result.weights else method, result)
+        weighted = method.weighted(result.weights) if result.weights else method
+        for direction, network in (untrained(weighted) if method.reference is None else {}).items():
+            raise CgbenchError(f"{name}: with these weights no term trains {network}, which translates {direction}")
+        resolved[name] = (weighted, result)
     side = next(iter(resolved.values()))[1].config.crop_size
     if dataset.palette and side % 8:
         raise CgbenchError(f"crop_size ({side}) must be a multiple of 8: the scorer of '{dataset.label}' needs it")
@@ -133,9 +137,30 @@ def refuse_another(trial: Trial, folder: TrialFolder, wanted: str) -> None:
     )
 
 
+def refuse_other_comparison(trial: Trial, folder: TrialFolder, data: Mapping[str, str]) -> None:
+    """Raise if a folder of the same run holds a trial of another budget, resolution or data: no fair table has both."""
+    known = read_json(folder.trial)
+    mine = asdict(trial.config)
+    shared = [name for name, item in FIELDS.items() if not item.metadata["method"]]
+    shared = [name for name in shared if FIELDS[name].metadata["affects"] != "bookkeeping"]
+    theirs = known.get("config", {})
+    differing = [f"{name} {theirs.get(name)} → {mine[name]}" for name in shared if theirs.get(name) != mine[name]]
+    if (
+        not differing
+        and not (known["method"].get("role") or trial.method.supervised)
+        and known.get("data") != dict(data)
+    ):
+        differing = ["its training images"]
+    if differing:
+        raise CgbenchError(
+            f"{folder.path} belongs to another comparison ({', '.join(differing)}); "
+            "choose another --name, or ask for all its methods and seeds again"
+        )
+
+
 def trial_facts(
     trial: Trial, dataset: Dataset, device: str, wanted: str, counts: Mapping[str, int], total: int,
-    parameters: Mapping[str, int],
+    parameters: Mapping[str, int], data: Mapping[str, str],
 ) -> dict[str, Any]:  # fmt: skip
     """Return the content of `trial.json`: everything resolved, with where it came from."""
     return {
@@ -160,6 +185,7 @@ def trial_facts(
         "weights": trial.resolved.weights,
         "origins": trial.resolved.origins,
         "digest": wanted,
+        "data": dict(data),
         "parameters": dict(parameters),
         "device": device,
         "versions": versions(),
@@ -181,18 +207,16 @@ def versions() -> dict[str, str]:
 @cache
 def git_commit() -> str:
     """Return the commit of the checkout this program runs from, with `+` if it was changed; "" outside of one."""
-    where = Path(__file__).resolve().parent
     try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"], cwd=where, capture_output=True, text=True, timeout=5, check=True
-        ).stdout.strip()
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
-            cwd=where,
-            capture_output=True,
-            text=True,
-            timeout=5,
-        ).stdout.strip()
+        _git("ls-files", "--error-unmatch", Path(__file__).name)  # fails in a stranger's repository around us
+        commit = _git("rev-parse", "--short=12", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
         return ""
     return commit + ("+" if changed else "")
+
+
+def _git(*words: str) -> str:
+    where = Path(__file__).resolve().parent
+    result = subprocess.run(["git", *words], cwd=where, capture_output=True, text=True, timeout=5, check=True)
+    return result.stdout.strip()

@@ -13,14 +13,14 @@ from cgbench.errors import CgbenchError, did_you_mean
 
 
 def setting(
-    default: Any, doc: str, *, least: float | None = None, choices: tuple = (),
+    default: Any, doc: str, *, least: float | None = None, below: float | None = None, choices: tuple = (),
     method: bool = False, affects: str = "training",
 ) -> Any:  # fmt: skip
     """A field of the configuration: its default, one sentence, its bounds, and whether a method may set it.
 
     `affects` is "training", "evaluation" or "bookkeeping": only the first makes a trained model another one.
     """
-    metadata = {"doc": doc, "least": least, "choices": choices, "method": method, "affects": affects}
+    metadata = {"doc": doc, "least": least, "below": below, "choices": choices, "method": method, "affects": affects}
     return field(default=default, metadata=metadata)
 
 
@@ -31,7 +31,9 @@ class TrialConfig:
     steps: int = setting(0, "Training steps; 0 means that `epochs` decides.", least=0)
     epochs: int = setting(200, "Passes over the larger domain, used where `steps` is 0.", least=1)
     batch: int = setting(1, "Images per domain and step.", least=1)
-    decay_fraction: float = setting(0.5, "Last share of the budget in which the learning rate falls linearly.", least=0)
+    decay_fraction: float = setting(
+        0.5, "Last share of the budget in which the learning rate falls linearly.", least=0, below=1.0001
+    )
 
     load_size: int = setting(286, "Side in pixels to which a training image is resized.", least=8)
     crop_size: int = setting(256, "Side in pixels of the random training crop and of the test images.", least=8)
@@ -56,8 +58,8 @@ class TrialConfig:
     init_std: float = setting(0.02, "Standard deviation of the normal initial weights.", least=0, method=True)
 
     learning_rate: float = setting(2e-4, "Adam's step size before the decay.", least=0, method=True)
-    beta1: float = setting(0.5, "Adam's decay of the mean gradient.", least=0, method=True)
-    beta2: float = setting(0.999, "Adam's decay of the squared gradient.", least=0, method=True)
+    beta1: float = setting(0.5, "Adam's decay of the mean gradient.", least=0, below=1, method=True)
+    beta2: float = setting(0.999, "Adam's decay of the squared gradient.", least=0, below=1, method=True)
     pool_size: int = setting(50, "Images per domain that the discriminator's image pool holds; 0 means none.", least=0)
 
     scorer_limit: int = setting(
@@ -130,6 +132,8 @@ def resolve(layers: Iterable[tuple[str, Mapping[str, Any]]], term_names: Iterabl
     weights: dict[str, float] = {}
     origins = dict.fromkeys(FIELDS, "recipe")
     for layer, given in layers:
+        if "epochs" in given and "steps" not in given:
+            given = {**given, "steps": 0}  # the later word counts: a preset's steps must not silence it
         for key, value in given.items():
             if key in terms:
                 weights[key] = _number(key, value, layer)
@@ -176,7 +180,7 @@ def _typed(key: str, value: Any, layer: str) -> Any:
             if not isinstance(typed, int) or isinstance(typed, bool):
                 raise ValueError
         elif kind is float:
-            return _number(key, value, layer, meta["least"])
+            typed = _number(key, value, layer)
         else:
             typed = str(value)
     except (KeyError, ValueError):
@@ -185,10 +189,12 @@ def _typed(key: str, value: Any, layer: str) -> Any:
         raise CgbenchError(f"{layer}: '{key}' must be one of {', '.join(meta['choices'])}, not '{value}'")
     if meta["least"] is not None and typed < meta["least"]:
         raise CgbenchError(f"{layer}: '{key}' must be at least {meta['least']}, not {value}")
+    if meta["below"] is not None and typed >= meta["below"]:
+        raise CgbenchError(f"{layer}: '{key}' must be below {meta['below']:g}, not {value}")
     return typed
 
 
-def _number(key: str, value: Any, layer: str, least: float | None = None) -> float:
+def _number(key: str, value: Any, layer: str) -> float:
     """Return `value` as a finite float."""
     try:
         number = float(value)
@@ -196,8 +202,6 @@ def _number(key: str, value: Any, layer: str, least: float | None = None) -> flo
         raise CgbenchError(f"{layer}: '{key}' must be a number, not '{value}'") from None
     if number - number != 0:
         raise CgbenchError(f"{layer}: '{key}' must be finite, not {value}")
-    if least is not None and number < least:
-        raise CgbenchError(f"{layer}: '{key}' must be at least {least:g}, not {value}")
     return number
 
 

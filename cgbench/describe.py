@@ -1,10 +1,12 @@
 """A method in plain data: for `cgbench show`, for `trial.json`, and for the digest that identifies a trial."""
 
+import hashlib
+import inspect
 from functools import partial
 from typing import Any
 
 from cgbench.graph import live
-from cgbench.method import Apply, Compute, Method, Node, Noise
+from cgbench.method import Apply, Compute, Method, Node, Noise, function_name
 
 
 def node_text(node: Node) -> str:
@@ -16,14 +18,6 @@ def node_text(node: Node) -> str:
     if isinstance(node, Noise):
         return f"{node.kind} noise of size {node.size}, one per image of {node.inputs[0]}"
     return f"history({node.inputs[0]})"
-
-
-def function_name(function: Any) -> str:
-    """Return a function's name without its module, `lsgan_generator`; of a partial one with what it fixes."""
-    if isinstance(function, partial):
-        fixed = [*map(str, function.args), *(f"{key}={value}" for key, value in function.keywords.items())]
-        return f"{function_name(function.func)}({', '.join(fixed)})"
-    return getattr(function, "__name__", None) or type(function).__name__
 
 
 def terms_of(method: Method) -> list[dict[str, Any]]:
@@ -57,7 +51,27 @@ def describe(method: Method) -> dict[str, Any]:
         "terms": terms_of(method),
         "translates": dict(method.translates),
         "reconstructs": dict(method.reconstructs),
+        "code": foreign_code(method),
     }
+
+
+def foreign_code(method: Method) -> dict[str, str]:
+    """Return a digest of the source of every live function that is not ours: an edited plugin is another method."""
+    alive = live(method)
+    functions = [term.function for player in alive.players for term in player.terms]
+    functions += [method.networks[name].build for name in alive.networks]
+    functions += [node.function for name in alive.gradients if isinstance(node := method.graph[name], Compute)]
+    digests = {}
+    for function in functions:
+        while isinstance(function, partial):
+            function = function.func
+        if not getattr(function, "__module__", "").startswith("cgbench."):
+            try:
+                source = inspect.getsource(function)
+            except (OSError, TypeError):
+                continue  # made at run time: there is no source to compare
+            digests[function_name(function)] = hashlib.sha256(source.encode()).hexdigest()[:12]
+    return digests
 
 
 def identity(description: dict[str, Any]) -> dict[str, Any]:

@@ -75,6 +75,18 @@ def live(method: Method) -> Live:
     return Live(tuple(name for name in method.networks if name in networks), players, _gradients(method, players))
 
 
+def untrained(method: Method) -> dict[str, str]:
+    """Return the directions that a network translates which no live term trains, with that network's name."""
+    alive = live(method)
+    trained = frozenset().union(*alive.gradients.values())
+    found = {}
+    for direction, tensor in method.translates.items():
+        idle = [name for name in networks_of(method, upstream(method, [tensor])) if name not in trained]
+        if idle:
+            found[direction] = idle[0]
+    return found
+
+
 def _gradients(method: Method, players: tuple[Player, ...]) -> dict[str, frozenset[str]]:
     """For each tensor of a live term: the networks whose weights are trained through it, by any player."""
     gradients: dict[str, set[str]] = {}

@@ -10,6 +10,7 @@ A term names the tensors it reads, its function and its weight; a tensor that no
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from cgbench.errors import CgbenchError, did_you_mean
@@ -219,13 +220,25 @@ class Method:
         return replace(variant, parent=self.parent, changes=self.changes)
 
 
+def function_name(function: Any) -> str:
+    """Return a function's name without its module, `lsgan_generator`; of a partial one with what it fixes."""
+    if isinstance(function, partial):
+        fixed = [*map(_shown, function.args), *(f"{key}={_shown(value)}" for key, value in function.keywords.items())]
+        return f"{function_name(function.func)}({', '.join(fixed)})"
+    return getattr(function, "__name__", None) or type(function).__name__
+
+
+def _shown(value: Any) -> str:
+    return function_name(value) if callable(value) else str(value)
+
+
 def _changes(parent, drop, weights, functions, add, graph, networks, defaults) -> tuple[str, ...]:
     """What `but` did, one line each, for `cgbench show`."""
     was = {term.name: term for term in parent.terms}
     return (
         *(f"without {name}" for name in drop),
         *(f"{name}: weight {was[name].weight:g} → {weight:g}" for name, weight in weights.items()),
-        *(f"{name}: {was[name].function.__name__} → {fn.__name__}" for name, fn in functions.items()),
+        *(f"{name}: {function_name(was[name].function)} → {function_name(fn)}" for name, fn in functions.items()),
         *(f"with {term.name} (weight {term.weight:g})" for terms in add.values() for term in terms),
         *(f"tensor {name}" for name in graph),
         *(f"network {name}" for name in networks),

@@ -51,12 +51,17 @@ class Registry(Generic[T]):
                 if not module.ispkg:  # sub-packages hold building blocks, which may import torch
                     importlib.import_module(f"{self.package}.{module.name}")
             for point in entry_points(group=self.group):
+                before = set(self._factories)
                 try:
                     found = point.load()
                     if callable(found) and found not in self._factories.values():
                         self.register(found)
+                    for name in set(self._factories) - before:
+                        self.get(name)
                 except Exception as error:  # a stranger's package must not take the whole command line down
                     self.broken[point.name] = f"{point.value}: {type(error).__name__}: {error}"
+                    for name in set(self._factories) - before:
+                        del self._factories[name]
 
     def names(self) -> list[str]:
         """Return all names: built-in ones in the order of their files, then those of plugins."""
@@ -75,8 +80,11 @@ class Registry(Generic[T]):
         return self._factories[name]
 
     def get(self, name: str) -> T:
-        """Return a fresh one, made by calling the factory without arguments."""
-        return self.factory(name)()
+        """Return a fresh one, made by calling the factory; one that goes by another name than its factory raises."""
+        made = self.factory(name)()
+        if made.name != name:
+            raise CgbenchError(f"{self.kind} '{name}' calls itself '{made.name}': give function and value one name")
+        return made
 
     def origin(self, name: str) -> str:
         """Return the module that registered `name`."""

@@ -95,8 +95,10 @@ def safe_name(text: str) -> str:
 
 def file_name(key: str) -> str:
     """Return a file name for any key: itself where it is a safe name, else with a digest that keeps it apart."""
-    cleaned = re.sub(r"[^\w.+-]+", "-", key, flags=re.ASCII).strip(".-")[:100]
-    return key if cleaned == key else f"{cleaned}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+    cleaned = re.sub(r"[^\w.+-]+", "-", key, flags=re.ASCII).strip(".-")
+    if cleaned == key and 0 < len(key) <= 100:
+        return key
+    return f"{cleaned[:90] or 'image'}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,8 @@ def trial_folders(run: Path) -> list[TrialFolder]:
     """Return the folders of all trials that a run has begun, in the order of dataset, method and seed."""
     if not run.is_dir():
         raise CgbenchError(f"{run} is not a run folder: it is not there")
-    folders = [TrialFolder(path.parent) for path in run.glob("*/*/seed-*/trial.json")]
+    found = [path.parent for path in run.glob("*/*/seed-*/trial.json")]
+    folders = [TrialFolder(path) for path in found if re.fullmatch(r"seed-\d+", path.name)]
     if not folders:
         raise CgbenchError(f"{run} holds no trial: is it the folder that 'cgbench run' named?")
     return sorted(folders, key=lambda folder: (*folder.path.parts[-3:-1], int(folder.path.name.removeprefix("seed-"))))

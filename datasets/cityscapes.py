@@ -21,9 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from cgbench.dataset import IGNORE, Dataset, Domain, Item, SemanticClass
-from cgbench.datasets.images import coloured, image_files, nearest_class, read_image, read_labels
+from cgbench.datasets.images import coloured, image_files, read_image, read_labels
 from cgbench.datasets.layouts import FOLDERS, corresponding, halves, keyed, pair_key, side_by_side_test
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
+from cgbench.palette import nearest_class
 from cgbench.registry import DATASETS
 
 # label id -> name and colour; a class's training id is its place here (cityscapesScripts)

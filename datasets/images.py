@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from cgbench.dataset import IGNORE, SemanticClass
+from cgbench.dataset import SemanticClass
 from cgbench.errors import CgbenchError, DataBroken
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
@@ -65,22 +65,6 @@ def coloured(labels: np.ndarray, palette: Sequence[SemanticClass]) -> np.ndarray
     colours = np.zeros((256, 3), dtype=np.uint8)
     colours[: len(palette)] = [entry.colour for entry in palette]
     return colours[labels]
-
-
-def nearest_class(
-    image: np.ndarray, palette: Sequence[SemanticClass], void: Sequence[tuple[int, int, int]] = ()
-) -> np.ndarray:
-    """Return for each pixel of `image`, uint8 (H, W, 3), the class of nearest colour in squared RGB distance.
-
-    Pixels nearest to one of the `void` colours become 255. The first of equally near colours wins.
-    """
-    colours = np.array([*(entry.colour for entry in palette), *void], dtype=np.int32)
-    ids = np.array([*range(len(palette)), *(IGNORE for _ in void)], dtype=np.uint8)
-    code = image.astype(np.int32) @ np.array([65536, 256, 1], dtype=np.int32)
-    seen, place = np.unique(code, return_inverse=True)  # a label image has few colours
-    pixels = np.stack([seen >> 16, (seen >> 8) & 255, seen & 255], axis=1)
-    nearest = [((colours - pixel) ** 2).sum(axis=1).argmin() for pixel in pixels]
-    return ids[np.array(nearest)][place].reshape(image.shape[:2])
 
 
 def image_files(folder: Path) -> list[Path]:

@@ -12,10 +12,11 @@ from markupsafe import Markup
 from cgbench.method import DIRECTIONS
 from cgbench.metric import Value
 from cgbench.reports import figures, provenance, tables
-from cgbench.reports.gallery import galleries
+from cgbench.reports.gallery import Galleries, galleries
 from cgbench.reports.rundata import Run, read_losses, read_run
 from cgbench.reports.sheet import sheet
 from cgbench.storage import write_bytes, write_text
+from cgbench.words import duration
 
 TEMPLATES = Path(__file__).parent / "templates"
 ENOUGH_SEEDS = 3
@@ -33,31 +34,32 @@ def write_report(run: Path, values: Mapping[str, Value]) -> Path:
     folder = run / "report"
     write_text(folder / "table.md", f"{text}\n{tables.markdown(table, values, names)}")
     write_text(folder / "table.csv", tables.csv(table, names))
-    for grid in galleries(data).grids:
+    pictures = galleries(data)
+    for grid in pictures.grids:
         write_bytes(folder / f"grid-{grid.direction}.png", sheet(grid))
     page = folder / "index.html"
-    write_text(page, html(data, values))
+    write_text(page, html(data, values, pictures))
     return page
 
 
-def html(run: Run, values: Mapping[str, Value]) -> str:
+def html(run: Run, values: Mapping[str, Value], pictures: Galleries) -> str:
     """Return the page. Everything that comes from data is escaped; only its own script may run, and nothing loads."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters["duration"] = provenance.duration
+    environment.filters["duration"] = lambda seconds: "" if seconds is None else duration(seconds)
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     checksum = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("page.html.j2").render(
         style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
         script=Markup(script),
         script_checksum=checksum,
-        **context(run, values),
+        **context(run, values, pictures),
     )
 
 
-def context(run: Run, values: Mapping[str, Value]) -> dict[str, Any]:
+def context(run: Run, values: Mapping[str, Value], pictures: Galleries) -> dict[str, Any]:
     """Return all that the template shows, as plain data."""
     names = run.dataset["directions"]
     table = tables.summary(run.records, values, run.order, run.roles)
@@ -74,7 +76,7 @@ def context(run: Run, values: Mapping[str, Value]) -> dict[str, Any]:
         "cautions": cautions(run),
         "tables": tables.layout(table, values, names),
         "unfinished": unfinished(run),
-        "galleries": galleries(run),
+        "galleries": pictures,
         "dots": [way for way in dots if way["panels"]],
         "losses": losses,
         "legend": [(name, looks[name], _dash(looks[name])) for name in run.trained],

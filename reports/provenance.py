@@ -101,18 +101,6 @@ def protocols(run: Run) -> list[dict[str, str]]:
     return rows
 
 
-def duration(seconds: float | None) -> str:
-    """Return a duration in words: "42 s", "3 min 05 s", "2 h 10 min"; "" where none is known."""
-    if seconds is None:
-        return ""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 def _terms(run: Run, method: str) -> list[dict[str, Any]]:
     trials = run.of(method)
     return trials[0].spec["method"]["terms"] if trials else []

@@ -1,6 +1,7 @@
 """The command line as users meet it: the main job, what it says when something is wrong, and what it leaves behind."""
 
 import json
+import signal
 import sys
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from cgbench.benchmarks import trainer
 from cgbench.benchmarks.cli import main
 from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders
 
@@ -78,7 +80,7 @@ def test_the_trial_says_how_it_was_made(finished):
     runs, _, _ = finished
     facts = read_json(TrialFolder.of(runs / "streets-smoke", "streets", "gan_only", 1).trial)
     assert sorted(facts) == sorted([
-        "schema", "method", "dataset", "seed", "preset", "steps", "config", "weights", "origins", "digest",
+        "schema", "method", "dataset", "seed", "preset", "steps", "config", "weights", "origins", "digest", "data",
         "parameters", "device", "versions", "git",
     ])  # fmt: skip
     assert facts["method"]["parent"] == "cyclegan" and facts["seed"] == 1 and facts["steps"] == 3
@@ -147,23 +149,69 @@ def test_divergence_is_a_status_and_the_others_go_on(tmp_path):
 
 
 def test_ctrl_c_leaves_a_resumable_run(tmp_path, monkeypatch):
-    from cgbench.benchmarks import trainer
-
     command = ["run", "--methods", "gan_only", "--dataset", "streets", *SMALL, "--runs", tmp_path]
     real_step = trainer.train_step
 
-    def stop_at_two(model, optimisers, batch, step, rate):
-        if step == 2:
-            raise KeyboardInterrupt
+    def pressed_in_step_two(model, optimisers, batch, step, rate):
+        if step == 1:
+            signal.raise_signal(signal.SIGINT)
         return real_step(model, optimisers, batch, step, rate)
 
-    monkeypatch.setattr(trainer, "train_step", stop_at_two)
+    monkeypatch.setattr(trainer, "train_step", pressed_in_step_two)
     assert "the same command goes on" in cgbench(*command, code=130)
     folder = TrialFolder.of(tmp_path / "streets-smoke", "streets", "gan_only", 0)
     assert folder.status() == {"state": "interrupted", "step": 2}
     monkeypatch.setattr(trainer, "train_step", real_step)
     cgbench(*command)
     assert folder.status()["state"] == "done"
+
+
+def test_a_broken_checkpoint_fails_its_trial_and_no_other(tmp_path):
+    command = ["run", "--methods", "gan_only,cycle_only", "--dataset", "streets", *SMALL, "--runs", tmp_path]
+    cgbench(*command)
+    folders = [TrialFolder.of(tmp_path / "streets-smoke", "streets", name, 0) for name in ("gan_only", "cycle_only")]
+    folders[0].checkpoint.write_bytes(folders[0].checkpoint.read_bytes()[:99])
+    for folder in folders:
+        folder.set_status("interrupted", step=1)
+    output = cgbench(*command, code=1)
+    assert "not a readable checkpoint" in output
+    assert [folder.status()["state"] for folder in folders] == ["failed", "done"]
+
+
+def test_one_run_holds_one_comparison(tmp_path):
+    """Another budget, resolution or test set under the same name would make an unfair table."""
+    common = ["--dataset", "streets", *SMALL, "--runs", tmp_path]
+    cgbench("run", "--methods", "cycle_only", *common)
+    for change in ("steps=5", "test_limit=2"):
+        output = cgbench("run", "--methods", "gan_only", "--seeds", "1", *common, "--set", change, code=2)
+        assert "belongs to another comparison" in output and change.split("=")[0] in output
+    assert read_json(tmp_path / "streets-smoke" / "run.json")["methods"] == ["cycle_only"]
+
+
+def test_other_test_images_are_measured_recorded_and_shown(tmp_path):
+    command = ["run", "--methods", "cycle_only", "--dataset", "streets", *SMALL, "--runs", tmp_path]
+    cgbench(*command)
+    cgbench(*command, "--set", "test_limit=2")
+    folder = TrialFolder.of(tmp_path / "streets-smoke", "streets", "cycle_only", 0)
+    assert read_json(folder.trial)["config"]["test_limit"] == 2
+    assert read_json(folder.trial)["dataset"]["counts"]["test A"] == 2
+    assert len(list((folder.path / "outputs" / "AtoB").glob("*.png"))) == 2
+    cgbench("evaluate", tmp_path / "streets-smoke")
+    assert {row["n"] for row in read_jsonl(folder.metrics)} == {2}
+
+
+def test_a_run_is_not_measured_on_other_data(tmp_path):
+    for name, level in (("dark", 30), ("bright", 220)):
+        for folder in ("trainA", "trainB", "testA", "testB"):
+            (tmp_path / name / folder).mkdir(parents=True)
+            Image.new("RGB", (20, 20), (level,) * 3).save(tmp_path / name / folder / "one.png")
+    small = [*SMALL, "--runs", tmp_path / "runs"]
+    cgbench("run", "--methods", "cycle_only", "--dataset", "folder", "--data-root", tmp_path / "dark", *small)
+    run = tmp_path / "runs" / "dark-smoke"
+    before = (run / "results.csv").read_bytes()
+    output = cgbench("evaluate", run, "--data-root", tmp_path / "bright", code=2)
+    assert "measured on 'dark'" in output and "holds 'bright'" in output
+    assert (run / "results.csv").read_bytes() == before
 
 
 def test_a_folder_of_mixed_rectangular_pictures_runs(tmp_path):
@@ -225,6 +273,12 @@ def test_missing_cityscapes_says_what_to_get_and_where_to_put_it(arguments, tmp_
         (["--methods", "cyclegan", "--dataset", "streets", "--set", "cyclegan.batch=2"], "the same for all methods"),
         (["--methods", "cyclegan", "--dataset", "streets", "--set", "gan_only.lr=2"], "no such method in this run"),
         (["--methods", "cyclegan", "--dataset", "streets", "--seeds", "x"], "--seeds x"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--set", "beta1=1"], "must be below 1"),
+        (["--methods", "gan_only", "--dataset", "streets", "--set", "adversarial_a=0"], "no term trains G_ba"),
+        (
+            ["--methods", "cyclegan", "--dataset", "streets", "--set", "ngf=400000", *SMALL[4:6]],
+            "a training step fails",
+        ),
         (["--methods", "cyclegan", "--dataset", "streets", "--suite", "familly"], "did you mean 'family'"),
         (["--methods", "cyclegan", "--dataset", "streets", "--device", "tpu"], "--device tpu"),
         (["--methods", "cyclegan", "--dataset", "folder"], "--data-root"),
@@ -288,3 +342,18 @@ def test_mixed_protocols_are_refused(finished, tmp_path):
 def test_the_version_is_that_of_the_package():
     assert sys.version_info >= (3, 11)
     assert "0.1.0" in cgbench("--version")
+
+
+def test_epochs_given_by_hand_win_over_the_presets_steps(tmp_path):
+    output = cgbench(
+        "run", "--methods", "gan_only", "--dataset", "streets", *SMALL[:4], "--set", "epochs=3", "--dry-run"
+    )
+    assert " 18 " in output  # 12 images in batches of 2, three times
+
+
+def test_files_in_the_way_are_named(tmp_path):
+    (tmp_path / "afile").write_text("")
+    output = cgbench(
+        "run", "--methods", "gan_only", "--dataset", "streets", *SMALL, "--runs", tmp_path / "afile", code=1
+    )
+    assert "afile" in output and "Not a directory" in output

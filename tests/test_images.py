@@ -6,8 +6,9 @@ from PIL import Image
 
 from cgbench.dataset import SemanticClass
 from cgbench.datasets import images
-from cgbench.datasets.images import coloured, image_files, nearest_class, read_image, read_labels, square
+from cgbench.datasets.images import coloured, image_files, read_image, read_labels, square
 from cgbench.errors import CgbenchError, DataBroken
+from cgbench.palette import nearest_class
 
 RNG = np.random.default_rng(0)
 PHOTO = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)

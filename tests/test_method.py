@@ -1,13 +1,17 @@
 """Declarations: deriving variants, what is live, and the waves of evaluation."""
 
+import importlib
+from functools import partial
+
 import pytest
 
+from cgbench.describe import describe, identity
 from cgbench.errors import CgbenchError
-from cgbench.graph import live, waves
+from cgbench.graph import live, untrained, waves
 from cgbench.method import Apply, Compute, Method, Network, Player, Term
 from cgbench.methods.cyclegan import cycle_only, cyclegan, cyclegan_bce, cyclegan_identity, gan_forward_cycle, gan_only
 from cgbench.methods.losses import bce_generator, l1
-from cgbench.registry import METHODS
+from cgbench.registry import METHODS, Registry
 
 TRAINED = [name for name in METHODS.names() if METHODS.get(name).reference is None]
 
@@ -110,3 +114,39 @@ def test_no_gradient_is_recorded_behind_a_detached_tensor():
 def test_every_method_says_what_it_is(name):
     method = METHODS.get(name)
     assert method.name == name and method.summary and method.source and method.directions
+
+
+def test_a_partial_function_has_a_name_that_lasts():
+    variant = cyclegan().but("x", functions={"cycle_a": partial(l1, y=bce_generator)})
+    assert variant.changes == ("cycle_a: l1 → l1(y=bce_generator)",)
+
+
+def test_an_edited_function_of_a_plugin_makes_another_method(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    identities = []
+    for factor in (1, 2):
+        (tmp_path / f"mine{factor}.py").write_text(f"def soft(x, y):\n    return (x - y).abs().mean() * {factor}\n")
+        soft = importlib.import_module(f"mine{factor}").soft
+        identities.append(identity(describe(cyclegan().but("x", functions={"cycle_a": soft}))))
+    assert identities[0]["terms"] == identities[1]["terms"] and identities[0] != identities[1]
+    assert describe(cyclegan())["code"] == {}
+
+
+def test_weights_that_leave_a_translating_network_untrained_are_found():
+    assert untrained(cyclegan()) == {}
+    assert untrained(gan_only().weighted({"adversarial_a": 0})) == {"BtoA": "G_ba"}
+
+
+def test_a_registered_thing_goes_by_its_own_name():
+    registry = Registry("method", "cgbench.methods")
+    registry.discover()
+    registry.register(_third)
+    with pytest.raises(CgbenchError, match="'third' calls itself 'half'"):
+        registry.get("third")
+
+
+def _third():
+    return cyclegan().but("half")
+
+
+_third.name = "third"

@@ -8,7 +8,7 @@ import pytest
 
 from cgbench import METRICS, CgbenchError, SemanticClass, Translations
 from cgbench.benchmarks.metrics.reconstruction import l1_by_image
-from cgbench.benchmarks.metrics.segmentation import nearest_class
+from cgbench.palette import nearest_class
 
 PALETTE = tuple(
     SemanticClass(name, colour)
@@ -91,7 +91,7 @@ def test_only_the_fcn_score_depends_on_the_scorer():
 
 
 def test_nearest_class_agrees_with_brute_force(monkeypatch):
-    monkeypatch.setattr("cgbench.benchmarks.metrics.segmentation.PIXELS_AT_ONCE", 100)
+    monkeypatch.setattr("cgbench.palette.PIXELS_AT_ONCE", 100)
     random = np.random.default_rng(0)
     colours = np.concatenate([random.integers(0, 256, (29, 3)), [[0, 0, 0], [255, 255, 255], [0, 0, 2]]])
     palette = [SemanticClass(str(i), tuple(map(int, colour))) for i, colour in enumerate(colours)]

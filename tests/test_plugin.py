@@ -10,6 +10,9 @@ from cgbench.methods.cyclegan import cyclegan
 
 def soft_cycle():
     return cyclegan().but("soft_cycle", "half the cycle weight", weights={"cycle_a": 5, "cycle_b": 5})
+
+def faulty():
+    return cyclegan().but("faulty", drop=["no_such_term"])
 """
 DATASET = '''
 import numpy as np
@@ -36,15 +39,21 @@ from cgbench import Metric, Scores, Value
 def brightness():
     return Metric("brightness", "mean level of the output", (Value("brightness", "brightness", ""),),
                   compute=lambda t: Scores({"brightness": float(t.outputs.mean() / 255)}), unfit=lambda t: None)
+
+def exploding():
+    return Metric("exploding", "breaks", (Value("exploding", "exploding", ""),),
+                  compute=lambda t: 1 / 0, unfit=lambda t: None)
 """
 ENTRY_POINTS = """
 [cgbench.methods]
 soft_cycle = stranger_method:soft_cycle
 broken = stranger_missing:nothing
+faulty = stranger_method:faulty
 [cgbench.datasets]
 stripes = stranger_dataset:Stripes
 [cgbench.metrics]
 brightness = stranger_metric:brightness
+exploding = stranger_metric:exploding
 """
 
 
@@ -70,10 +79,13 @@ def test_a_plugin_package_is_found_and_runs(tmp_path):
 
     listing = cgbench("methods")
     assert listing.returncode == 0, listing.stderr
-    assert "soft_cycle" in listing.stdout and "plugin 'broken' could not be loaded" in listing.stderr
+    assert "soft_cycle" in listing.stdout and "faulty" not in listing.stdout
+    for name in ("broken", "faulty"):
+        assert f"plugin '{name}' could not be loaded" in listing.stderr
     assert "stripes" in cgbench("datasets").stdout and "brightness" in cgbench("metrics").stdout
     small = [f"--set={key}" for key in ("steps=2", "crop_size=16", "load_size=20", "ngf=4", "ndf=4")]
     done = cgbench("run", "--methods", "soft_cycle", "--dataset", "stripes", "--preset", "smoke", *small)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "brightness" in done.stdout and "soft_cycle" in done.stdout
+    assert "metric 'exploding' failed: ZeroDivisionError" in done.stdout and "undefined" in done.stdout
     assert (tmp_path / "runs" / "stripes-smoke" / "report" / "index.html").exists()

@@ -81,17 +81,31 @@ def test_adam_moves_as_adam_does():
         torch.testing.assert_close(weight.detach(), expected, rtol=1e-9, atol=1e-12)
 
 
-def test_players_use_each_others_fakes_and_move_only_their_own():
+def test_players_use_each_others_fakes_and_move_only_their_own(monkeypatch):
+    """Eight calls in all, fakes made once; after each player's move only its own networks have changed."""
     config = tiny_config()
     model = double_model(cyclegan(), config)
-    before = {name: [w.detach().clone() for w in net.parameters()] for name, net in model.networks.items()}
-    calls = {name: 0 for name in model.networks}
+    optimisers = make_optimisers(model, config)
+    calls = dict.fromkeys(model.networks, 0)
     for name, net in model.networks.items():
         net.register_forward_hook(lambda *_, name=name: calls.__setitem__(name, calls[name] + 1))
-    train_step(model, make_optimisers(model, config), noise_batch(config), 0, rate=1e-3)
+
+    def weights():
+        return {name: [w.detach().clone() for w in net.parameters()] for name, net in model.networks.items()}
+
+    states, moved = [weights()], []
+    for optimiser in optimisers.values():
+
+        def step(real=optimiser.step):
+            real()
+            states.append(weights())
+            pairs = {name: zip(states[-2][name], states[-1][name], strict=True) for name in model.networks}
+            moved.append({name for name, both in pairs.items() if any((old != new).any() for old, new in both)})
+
+        monkeypatch.setattr(optimiser, "step", step)
+    train_step(model, optimisers, noise_batch(config), 0, rate=1e-3)
+    assert moved == [{"G_ab", "G_ba"}, {"D_a", "D_b"}]
     assert calls == {"G_ab": 2, "G_ba": 2, "D_a": 2, "D_b": 2}
-    for name, net in model.networks.items():
-        assert any((old != new).any() for old, new in zip(before[name], net.parameters(), strict=True)), name
 
 
 @pytest.mark.parametrize("term", ["adversarial_b", "cycle_a", "identity_b"])

@@ -1,9 +1,13 @@
 """The loop: the same bits twice, the same bits after a stop, and a trial that diverges says so."""
 
+import signal
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny import tiny_config, tiny_feed
 
+from cgbench.benchmarks import trainer
 from cgbench.benchmarks.checkpoint import read_checkpoint
 from cgbench.benchmarks.trainer import train
 from cgbench.errors import CgbenchError, Diverged
@@ -50,22 +54,62 @@ def test_another_seed_gives_other_weights(tmp_path):
     assert not same(one.state(), two.state())
 
 
-@pytest.mark.parametrize("stop", [1, 3, 5])
-def test_a_stopped_training_goes_on_with_the_same_bits(tmp_path, stop):
-    """Ctrl-C after any step: weights, moments, pools and the log end as if nothing had happened."""
+@pytest.mark.parametrize("step", [0, 2, 5])
+@pytest.mark.parametrize("player", [0, 1])
+def test_ctrl_c_in_the_middle_of_a_step_costs_no_bit(tmp_path, monkeypatch, step, player):
+    """The signal comes while one player has moved and the other has not: the step ends, is saved, then it stops."""
     _, whole = trained(tmp_path / "whole")
+    calls, real = [], trainer._backward
 
-    def interrupt(step, total):
-        if step == stop:
-            raise KeyboardInterrupt
+    def interrupted(total, optimiser):
+        if len(calls) == 2 * step + player:
+            signal.raise_signal(signal.SIGINT)
+        calls.append(total)
+        real(total, optimiser)
 
+    monkeypatch.setattr(trainer, "_backward", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        trained(tmp_path / "cut", progress=interrupt)
-    assert read_checkpoint(tmp_path / "cut" / "checkpoint.safetensors")[1]["step"] == str(stop)
+        trained(tmp_path / "cut")
+    assert read_checkpoint(tmp_path / "cut" / "checkpoint.safetensors")[1]["step"] == str(step + 1)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    monkeypatch.setattr(trainer, "_backward", real)
     _, cut = trained(tmp_path / "cut")
     assert checkpoint_of(cut)[1] == checkpoint_of(whole)[1]
     assert same(checkpoint_of(cut)[0], checkpoint_of(whole)[0])
     assert losses_of(cut) == losses_of(whole)
+
+
+def test_a_second_ctrl_c_stops_at_once_and_saves_no_half_step(tmp_path, monkeypatch):
+    _, whole = trained(tmp_path / "whole")
+    calls, real = [], trainer._backward
+
+    def impatient(total, optimiser):
+        calls.append(total)
+        real(total, optimiser)
+        if len(calls) == 9:  # the first player of the fifth step has its gradients
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(trainer, "_backward", impatient)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "cut")
+    assert read_checkpoint(tmp_path / "cut" / "checkpoint.safetensors")[1]["step"] == "3"
+    monkeypatch.setattr(trainer, "_backward", real)
+    assert same(checkpoint_of(trained(tmp_path / "cut")[1])[0], checkpoint_of(whole)[0])
+
+
+def test_a_log_interval_changed_on_the_way_keeps_the_means_true(tmp_path):
+    """Losses of a constant term stay what they are, whatever interval they are averaged over."""
+    constant = cyclegan().but("constant", functions={"cycle_a": lambda x, y: (x - y).abs().mean() * 0 + 0.5})
+
+    def stop(step, total):
+        if step == 4:
+            raise OSError("power cut")
+
+    with pytest.raises(OSError, match="power cut"):
+        trained(tmp_path / "one", replace(CONFIG, log_every=4, save_every=3), constant, stop)
+    _, path = trained(tmp_path / "one", replace(CONFIG, log_every=7), constant)
+    assert [row["losses"]["cycle_a"] for row in read_jsonl(path.steps)] == pytest.approx([0.5])
 
 
 def test_a_crash_goes_on_from_the_last_checkpoint_with_the_same_bits(tmp_path):

@@ -1,16 +1,11 @@
 """Segmentation scores of translations: the FCN score of photos, and the accuracy of decoded label images."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from cgbench.benchmarks.confusion import confusion_matrices, per_image_iou, per_image_pixel_accuracy, scores
-from cgbench.dataset import SemanticClass
-from cgbench.errors import CgbenchError
 from cgbench.metric import Metric, Scores, Translations, Value
+from cgbench.palette import nearest_class
 from cgbench.registry import METRICS
-
-PIXELS_AT_ONCE = 2**18  # of the decoding, which bounds its memory
 
 
 @METRICS.register
@@ -40,34 +35,6 @@ def label_accuracy() -> Metric:
         rank=10,
         source="Zhu et al. 2017, tables 3 and 5; L2 distance in RGB; classes absent from the truth left out",
     )
-
-
-def nearest_class(images: np.ndarray, palette: Sequence[SemanticClass]) -> np.ndarray:
-    """Return the id of the nearest palette colour of each pixel: uint8 (N, S, S, 3) to uint8 (N, S, S).
-
-    Nearest by L2 distance in RGB; the lowest id where several are equally near. An empty palette, one of more than
-    255 classes and one with a colour twice raise `CgbenchError`.
-    """
-    colours = _checked_colours(palette)
-    pixels = images.reshape(-1, 3)
-    found = np.empty(len(pixels), np.uint8)
-    # |x - c|² = |x|² - 2 x·c + |c|², and |x|² does not matter; all whole numbers below 2^24, so float32 is exact
-    weights, offsets = -2 * colours.T, (colours**2).sum(axis=1)
-    for start in range(0, len(pixels), PIXELS_AT_ONCE):
-        part = slice(start, start + PIXELS_AT_ONCE)
-        found[part] = np.argmin(pixels[part].astype(np.float32) @ weights + offsets, axis=1)
-    return found.reshape(images.shape[:-1])
-
-
-def _checked_colours(palette: Sequence[SemanticClass]) -> np.ndarray:
-    """Return the palette's colours, float32 (C, 3), different from one another."""
-    if not 1 <= len(palette) <= 255:
-        raise CgbenchError(f"a palette of {len(palette)} classes cannot be decoded: it needs 1 to 255")
-    for i, item in enumerate(palette):
-        for other in palette[:i]:
-            if tuple(other.colour) == tuple(item.colour):
-                raise CgbenchError(f"palette: classes '{other.name}' and '{item.name}' share the colour {item.colour}")
-    return np.array([item.colour for item in palette], np.float32)
 
 
 def _values(prefix: str, label: str) -> tuple[Value, ...]:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from cgbench import seeds
 from cgbench.config import TrialConfig
-from cgbench.graph import live, waves
+from cgbench.graph import live, networks_of, upstream, waves
 from cgbench.method import SOURCES, Apply, History, Method, Noise
 from cgbench.methods.blocks.init import initialise, per_sample
 from cgbench.methods.blocks.pool import ImagePool
@@ -84,15 +84,22 @@ class Model:
 
     def reconstruct(self, images: Tensor, direction: str) -> Tensor | None:
         """Return `images` after the way there and back, or None if the method knows no way back."""
-        tensor = self.method.reconstructs.get(direction)
-        return None if tensor is None else self._infer(images, direction, [tensor])[0]
+        back = self._way_back(direction)
+        return self._infer(images, direction, [back])[0] if back else None
 
     def translate_and_reconstruct(self, images: Tensor, direction: str) -> tuple[Tensor, Tensor | None]:
         """Return both at the price of the longer one: the translation is computed once."""
-        back = self.method.reconstructs.get(direction)
+        back = self._way_back(direction)
         tensors = [self.method.translates[direction], *([back] if back else [])]
         outputs = self._infer(images, direction, tensors)
         return outputs[0], outputs[1] if back else None
+
+    def _way_back(self, direction: str) -> str | None:
+        """Return the tensor that reconstructs, unless a network on its way is not trained and so was never built."""
+        tensor = self.method.reconstructs.get(direction)
+        if tensor is None or not set(networks_of(self.method, upstream(self.method, [tensor]))) <= set(self.networks):
+            return None
+        return tensor
 
     @torch.no_grad()
     def _infer(self, images: Tensor, direction: str, tensors: list[str]) -> list[Tensor]:

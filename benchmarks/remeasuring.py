@@ -1,0 +1,93 @@
+"""`cgbench evaluate`: measure finished trials again from their checkpoints, with the metrics there are now."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cgbench.benchmarks.checkpoint import read_checkpoint, restore
+from cgbench.benchmarks.console import console, progress
+from cgbench.benchmarks.evaluation import TestBench, evaluate, open_bench, with_scorer
+from cgbench.benchmarks.trial import Trial
+from cgbench.config import Resolved, TrialConfig
+from cgbench.dataset import Dataset
+from cgbench.describe import describe, identity
+from cgbench.errors import CgbenchError
+from cgbench.methods.blocks.model import Model
+from cgbench.records import digest
+from cgbench.registry import METHODS
+from cgbench.storage import TrialFolder, read_json
+
+
+def remeasure(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Dataset], device: str) -> bool:
+    """Measure all finished trials again, those of one dataset and test setting with one bench.
+
+    Returns whether every trial could be. `open_dataset(name)` returns a dataset whose data is there; one whose label
+    is not the recorded one raises `CgbenchError` before anything is overwritten.
+    """
+    groups: dict[str, list[tuple[TrialFolder, Trial]]] = {}
+    labels: dict[str, tuple[str, str]] = {}
+    complete = True
+    for folder in folders:
+        facts = read_json(folder.trial)
+        try:
+            trial = reopen(folder, facts)
+        except CgbenchError as error:
+            console.print(f"left out: {error}", style="yellow")
+            complete = False
+            continue
+        config = trial.config
+        key = digest([facts["dataset"]["label"], config.crop_size, config.fit, config.affecting("evaluation")])
+        groups.setdefault(key, []).append((folder, trial))
+        labels[key] = facts["dataset"]["name"], facts["dataset"]["label"]
+    datasets = {key: _same_dataset(open_dataset(name), label) for key, (name, label) in labels.items()}
+    for key, members in groups.items():
+        config = members[0][1].config
+        bench = with_scorer(open_bench(datasets[key], config), config, device)
+        complete &= all([_remeasure_one(trial, folder, bench, device) for folder, trial in members])
+    return complete
+
+
+def reopen(folder: TrialFolder, facts: dict) -> Trial:
+    """Return the trial that `trial.json` describes; a method or a setting that has changed since raises."""
+    method = METHODS.get(facts["method"]["name"])
+    method = method.weighted(facts["weights"]) if facts["weights"] else method
+    if identity(describe(method)) != identity(facts["method"]):
+        raise CgbenchError(f"{folder.path}: method '{method.name}' is declared differently now; train it again")
+    try:
+        config = TrialConfig(**facts["config"])
+    except TypeError:
+        raise CgbenchError(
+            f"{folder.trial} was written by another version: its settings are not those of now"
+        ) from None
+    return Trial(method, facts["seed"], facts["preset"], Resolved(config, facts["weights"], facts["origins"]))
+
+
+def _same_dataset(dataset: Dataset, label: str) -> Dataset:
+    if dataset.label != label:
+        raise CgbenchError(f"the run was measured on '{label}', but --data-root holds '{dataset.label}'")
+    return dataset
+
+
+def _remeasure_one(trial: Trial, folder: TrialFolder, bench: TestBench, device: str) -> bool:
+    """Measure one trial; return False for one that is not finished."""
+    status, title = folder.status(), f"{trial.method.name}, seed {trial.seed}"
+    if status["state"] != "done":
+        console.print(f"{title}: {status['state'] or 'not begun'}, left out")
+        return False
+    model = None
+    if trial.method.reference is None:
+        model = trained_model(trial, folder, device)
+    with progress(title) as update:
+        evaluate(trial, model, bench, folder, status["step"], update)
+    folder.set_status(**{**status, "evaluation": bench.digest()})
+    return True
+
+
+def trained_model(trial: Trial, folder: TrialFolder, device: str) -> Model:
+    """Return a finished trial's model, with the weights of its checkpoint."""
+    path: Path = folder.checkpoint
+    model = Model(trial.method, trial.config, trial.seed, device)
+    tensors, facts = read_checkpoint(path)
+    if facts["digest"] != read_json(folder.trial)["digest"]:
+        raise CgbenchError(f"{path} does not belong to the trial.json beside it")
+    restore(model, {}, tensors, path)
+    return model
