@@ -81,9 +81,9 @@ def refuse_mixture(trials: Sequence[Trial], workshop: Workshop) -> None:
         refuse_another(trial, workshop.folder(trial), workshop.digest(trial))
     asked = {workshop.folder(trial).path for trial in trials}
     others = [path.parent for path in workshop.run.glob(f"{safe_name(workshop.dataset.label)}/*/seed-*/trial.json")]
-    data = workshop.data_digests(trials[0])
+    compared = [trial for trial in trials if not trial.method.role] or trials
     for path in sorted(set(others) - asked):
-        refuse_other_comparison(trials[0], TrialFolder(path), data)
+        refuse_other_comparison(compared[0], TrialFolder(path), workshop.data_digests(compared[0]))
 
 
 def run_trials(trials: Sequence[Trial], workshop: Workshop) -> dict[str, int]:

@@ -70,6 +70,7 @@ class Streets(Dataset):
     palette = PALETTE
     paired_test = True
     splits = ("train", "test", "pairs", "ood")
+    settings = {"demo": {"scorer_steps": 600}}  # drawn scenes are learnt sooner than real ones
     split_rule = f"scenes 0 to {HALF - 1} give the label maps, scenes {HALF} to {2 * HALF - 1} the photos"
 
     def missing(self) -> str | None:

@@ -209,6 +209,9 @@ def test_a_run_is_not_measured_on_other_data(tmp_path):
     cgbench("run", "--methods", "cycle_only", "--dataset", "folder", "--data-root", tmp_path / "dark", *small)
     run = tmp_path / "runs" / "dark-smoke"
     before = (run / "results.csv").read_bytes()
+    Image.new("RGB", (20, 20), (31, 31, 31)).save(tmp_path / "dark" / "trainA" / "one.png")
+    more = ["run", "--methods", "gan_only", "--dataset", "folder", "--data-root", tmp_path / "dark", *small]
+    assert "another comparison (its training images)" in cgbench(*more, code=2)
     output = cgbench("evaluate", run, "--data-root", tmp_path / "bright", code=2)
     assert "measured on 'dark'" in output and "holds 'bright'" in output
     assert (run / "results.csv").read_bytes() == before
