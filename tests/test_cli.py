@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from PIL import Image
 
 from cgbench.benchmarks import trainer
 from cgbench.benchmarks.cli import main
+from cgbench.methods.blocks.model import Model
 from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders
 
 VALUES = ["steps=3", "train_limit=4", "test_limit=3", "scorer_steps=4", "scorer_limit=4", "crop_size=16",
@@ -67,7 +69,7 @@ def test_records_identify_every_number(finished):
     assert len(perfect) == 4 and (perfect["value"] == 1).all()
 
 
-def test_every_test_image_is_translated_once(finished):
+def test_every_test_image_has_one_output_and_scores(finished):
     runs, _, _ = finished
     folder = TrialFolder.of(runs / "streets-smoke", "streets", "cyclegan", 0)
     for direction in ("AtoB", "BtoA"):
@@ -103,11 +105,19 @@ def test_a_changed_setting_under_the_same_name_is_refused(finished):
     assert "learning_rate 0.0002 → 0.001" in output and "--name" in output and "Report:" not in output
 
 
-def test_evaluating_again_gives_the_same_numbers(finished):
+def test_evaluating_again_gives_the_same_numbers_and_translates_each_image_once(finished, monkeypatch):
     runs, _, _ = finished
     run = runs / "streets-smoke"
     before = (run / "results.csv").read_bytes(), (run / "report" / "table.md").read_bytes()
+    translated, real = Counter(), Model.translate_and_reconstruct
+
+    def counted(model, images, direction):
+        translated[direction] += len(images)
+        return real(model, images, direction)
+
+    monkeypatch.setattr(Model, "translate_and_reconstruct", counted)
     cgbench("evaluate", run, "--device", "cpu")
+    assert translated == {"AtoB": 12, "BtoA": 12}  # three images, two methods, two seeds
     assert ((run / "results.csv").read_bytes(), (run / "report" / "table.md").read_bytes()) == before
 
 
