@@ -8,26 +8,12 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 from cgbench.benchmarks import trainer
-from cgbench.benchmarks.cli import main
 from cgbench.methods.blocks.model import Model
 from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders
-
-VALUES = ["steps=3", "train_limit=4", "test_limit=3", "scorer_steps=4", "scorer_limit=4", "crop_size=16",
-          "load_size=20", "ngf=4"]  # fmt: skip
-SMALL = ["--preset", "smoke", "--device", "cpu", *(f"--set={value}" for value in VALUES)]
-
-
-def cgbench(*arguments, code=0):
-    """Run the command line in this process, expect an exit code, and return what it printed."""
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    assert result.exit_code == code, result.output
-    assert "Traceback" not in result.output
-    return result.output
+from command import SMALL, VALUES, cgbench
 
 
 @pytest.fixture(scope="module")
@@ -256,53 +242,6 @@ def test_a_dry_run_plans_and_writes_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [[], ["--preset", "paper"]])
-def test_missing_cityscapes_says_what_to_get_and_where_to_put_it(arguments, tmp_path):
-    output = cgbench("run", "--methods", "cyclegan,gan_only", "--dataset", "cityscapes", *arguments, code=2)
-    for word in (
-        "registration",
-        "gtFine_trainvaltest.zip",
-        "leftImg8bit_trainvaltest.zip",
-        "--data-root",
-        "CGBENCH_DATA",
-    ):
-        assert word in output, word
-    assert "Ready now: streets" in output
-    assert len(output.splitlines()) <= 24 and max(map(len, output.splitlines())) <= 120
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--methods", "cyclgan", "--dataset", "streets"], "did you mean 'cyclegan'"),
-        (["--methods", "cyclegan", "--dataset", "street"], "did you mean 'streets'"),
-        (["--methods", "cyclegan"], "--dataset is missing"),
-        (["--dataset", "streets"], "--methods is missing"),
-        (["--methods", "cyclegan", "--dataset", "streets", "--set", "step=5"], "did you mean 'steps'"),
-        (["--methods", "cyclegan", "--dataset", "streets", "--set", "steps=many"], "must be a whole number"),
-        (["--methods", "cyclegan", "--dataset", "streets", "--set", "steps"], "write key=value"),
-        (["--methods", "cyclegan", "--dataset", "streets", "--set", "crop_size=30"], "multiple of 4"),
-        (["--methods", "cyclegan", "--dataset", "streets", "--set", "crop_size=60"], "multiple of 8"),
-        (["--methods", "cyclegan", "--dataset", "streets", "--set", "cyclegan.batch=2"], "the same for all methods"),
-        (["--methods", "cyclegan", "--dataset", "streets", "--set", "gan_only.lr=2"], "no such method in this run"),
-        (["--methods", "cyclegan", "--dataset", "streets", "--seeds", "x"], "--seeds x"),
-        (["--methods", "cyclegan", "--dataset", "streets", "--set", "beta1=1"], "must be below 1"),
-        (["--methods", "gan_only", "--dataset", "streets", "--set", "adversarial_a=0"], "no term trains G_ba"),
-        (
-            ["--methods", "cyclegan", "--dataset", "streets", "--set", "ngf=400000", *SMALL[4:6]],
-            "a training step fails",
-        ),
-        (["--methods", "cyclegan", "--dataset", "streets", "--suite", "familly"], "did you mean 'family'"),
-        (["--methods", "cyclegan", "--dataset", "streets", "--device", "tpu"], "--device tpu"),
-        (["--methods", "cyclegan", "--dataset", "folder"], "--data-root"),
-        (["--methods", "cyclegan", "--dataset", "camvid"], "Ready now"),
-    ],
-)
-def test_a_mistake_gets_one_line_that_helps(arguments, said):
-    output = cgbench("run", *arguments, code=2)
-    assert said in output
-
-
 def test_a_suite_file_says_what_to_run(tmp_path):
     suite = tmp_path / "mine.toml"
     head = 'methods = ["gan_only"]\ndataset = "streets"\npreset = "smoke"\nseeds = [4]\n[set]\n'
@@ -331,15 +270,6 @@ def test_listings_say_what_is_ready(tmp_path):
     assert "gan_forward_cycle" in cgbench("methods") and "fcn_iou ↑" in cgbench("metrics")
 
 
-def test_a_run_folder_that_is_none_is_named(tmp_path):
-    assert "is not there" in cgbench("report", tmp_path / "nothing", code=2)
-    assert "holds no trial" in cgbench("report", tmp_path, code=2)
-    (tmp_path / "d" / "m" / "seed-0").mkdir(parents=True)
-    (tmp_path / "d" / "m" / "seed-0" / "trial.json").write_text("{")
-    (tmp_path / "run.json").write_text("{")
-    assert "run.json is not readable JSON" in cgbench("report", tmp_path, code=2)
-
-
 def test_mixed_protocols_are_refused(finished, tmp_path):
     import shutil
 
@@ -362,11 +292,3 @@ def test_epochs_given_by_hand_win_over_the_presets_steps(tmp_path):
         "run", "--methods", "gan_only", "--dataset", "streets", *SMALL[:4], "--set", "epochs=3", "--dry-run"
     )
     assert " 18 " in output  # 12 images in batches of 2, three times
-
-
-def test_files_in_the_way_are_named(tmp_path):
-    (tmp_path / "afile").write_text("")
-    output = cgbench(
-        "run", "--methods", "gan_only", "--dataset", "streets", *SMALL, "--runs", tmp_path / "afile", code=1
-    )
-    assert "afile" in output and "Not a directory" in output

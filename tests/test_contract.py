@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from tiny import noise_batch, tiny_config
 
 from cgbench.benchmarks.trainer import make_optimisers, train_step
 from cgbench.graph import trained_by
 from cgbench.methods.blocks.model import Model
 from cgbench.registry import METHODS
+from tiny import noise_batch, tiny_config
 
 TRAINED = [name for name in METHODS.names() if METHODS.get(name).reference is None]
 

@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import tiny_config, tiny_feed
 
 from cgbench.benchmarks.data import batch_indices, crops, to_bytes, to_signed
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.cyclegan import cycle_only, cyclegan, cyclegan_identity, gan_only
 from cgbench.seeds import derive, generator
+from tiny import tiny_config, tiny_feed
 
 
 @settings(max_examples=30, deadline=None)

@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import re
-import runpy
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -20,9 +19,7 @@ from cgbench.reports.gallery import even_keys, galleries
 from cgbench.reports.page import write_report
 from cgbench.reports.rundata import CURVE_POINTS, read_losses, read_run
 from cgbench.storage import TrialFolder, read_json, write_json, write_jsonl
-
-fixture = runpy.run_path(str(Path(__file__).with_name("report_fixture.py")))
-build_run, VALUES = fixture["build_run"], fixture["VALUES"]
+from report_fixture import VALUES, build_run
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = os.environ.get("CGBENCH_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)

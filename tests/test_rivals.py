@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tiny import double_model, noise_batch, noise_set, tiny_config, tiny_feed
 
 from cgbench.benchmarks.data import Feed
 from cgbench.benchmarks.trainer import make_optimisers, train, train_step
@@ -14,6 +13,7 @@ from cgbench.methods.simgan import simgan
 from cgbench.methods.wgangp import cyclegan_wgangp, gradient_penalty
 from cgbench.seeds import generator
 from cgbench.storage import TrialFolder
+from tiny import double_model, noise_batch, noise_set, tiny_config, tiny_feed
 
 
 def square_to(value, verdict):

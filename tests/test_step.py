@@ -4,11 +4,11 @@ from itertools import pairwise
 
 import pytest
 import torch
-from tiny import double_model, noise_batch, tiny_config
 from torch import nn
 
 from cgbench.benchmarks.trainer import make_optimisers, rate_factor, train_step
 from cgbench.methods.cyclegan import cyclegan, cyclegan_identity
+from tiny import double_model, noise_batch, tiny_config
 
 
 def reference_losses(nets, real_a, real_b, identity):

@@ -1,8 +1,5 @@
 """Tables: the golden Markdown, statuses in place of numbers, and when a mean is bold."""
 
-import runpy
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
@@ -11,9 +8,7 @@ from cgbench.metric import Value
 from cgbench.records import COLUMNS
 from cgbench.reports import tables
 from cgbench.reports.rundata import read_run
-
-fixture = runpy.run_path(str(Path(__file__).with_name("report_fixture.py")))
-build_run, VALUES = fixture["build_run"], fixture["VALUES"]
+from report_fixture import VALUES, build_run
 
 NAMES = {"AtoB": "labels→photo", "BtoA": "photo→labels"}
 GOLDEN = """\

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import tiny_config, tiny_feed
 
 from cgbench.benchmarks import trainer
 from cgbench.benchmarks.checkpoint import read_checkpoint
@@ -15,6 +14,7 @@ from cgbench.method import Method
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.cyclegan import cyclegan
 from cgbench.storage import TrialFolder, read_jsonl
+from tiny import tiny_config, tiny_feed
 
 CONFIG = tiny_config(steps=7, save_every=3, log_every=2, pool_size=3)
 
