@@ -48,8 +48,7 @@ def remeasure(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Data
 
 def reopen(folder: TrialFolder, facts: dict) -> Trial:
     """Return the trial that `trial.json` describes; a method or a setting that has changed since raises."""
-    method = METHODS.get(facts["method"]["name"])
-    method = method.weighted(facts["weights"]) if facts["weights"] else method
+    method = METHODS.get(facts["method"]["name"]).weighted(facts["weights"])
     if identity(describe(method)) != identity(facts["method"]):
         raise CgbenchError(f"{folder.path}: method '{method.name}' is declared differently now; train it again")
     try:

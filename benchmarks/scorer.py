@@ -21,6 +21,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from cgbench.benchmarks.data import to_signed
 from cgbench.config import TrialConfig
 from cgbench.dataset import IGNORE
 from cgbench.errors import CgbenchError, DataBroken, Diverged
@@ -277,7 +278,7 @@ def _augmented(photos: torch.Tensor, labels: torch.Tensor, step: int, device: st
 
 def _to_float(photos: torch.Tensor) -> torch.Tensor:
     """uint8 (N, S, S, 3) to float (N, 3, S, S) in [-1, 1]."""
-    return photos.permute(0, 3, 1, 2).float() / 127.5 - 1
+    return to_signed(photos.permute(0, 3, 1, 2))
 
 
 def _accuracy(scorer: Scorer, photos: np.ndarray, labels: np.ndarray) -> float:

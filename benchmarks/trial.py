@@ -46,10 +46,7 @@ def resolve_trials(
 
     `assignments` are the texts of `--set`; `suite` the values of a suite file. Anything unknown raises `CgbenchError`.
     """
-    shared, own = split_assignments(assignments)
-    for name in own:
-        if name not in methods:
-            raise CgbenchError(f"--set {name}.…: no such method in this run: {did_you_mean(name, list(methods))}")
+    shared, own = _assignments(assignments, methods)
     chosen = [METHODS.get(name) for name in with_references(methods, dataset)]
     refuse_without_pairs(chosen, dataset)
     every_term = {term.name for method in chosen for term in method.terms}
@@ -64,9 +61,8 @@ def resolve_trials(
             ("suite", {key: value for key, value in (suite or {}).items() if key not in foreign}),
             ("--set", {key: value for key, value in shared.items() if key not in foreign} | own.get(name, {})),
         ]
-        _own_fields_only(name, own.get(name, {}))
         result = resolve(layers, terms)
-        weighted = method.weighted(result.weights) if result.weights else method
+        weighted = method.weighted(result.weights)
         for direction, network in (untrained(weighted) if method.reference is None else {}).items():
             raise CgbenchError(f"{name}: with these weights no term trains {network}, which translates {direction}")
         resolved[name] = (weighted, result)
@@ -78,11 +74,11 @@ def resolve_trials(
 
 def resolve_one(name: str, preset: str, assignments: Sequence[str]) -> Trial:
     """Return the trial of one method without a dataset's layer, for looking at it."""
-    shared, own = split_assignments(assignments)
     method = METHODS.get(name)
+    shared, own = _assignments(assignments, [name])
     layers = [("preset", preset_values(preset)), ("method", method.defaults), ("--set", shared | own.get(name, {}))]
     result = resolve(layers, [term.name for term in method.terms])
-    return Trial(method.weighted(result.weights) if result.weights else method, 0, preset, result)
+    return Trial(method.weighted(result.weights), 0, preset, result)
 
 
 def with_references(methods: Sequence[str], dataset: Dataset) -> list[str]:
@@ -99,13 +95,18 @@ def refuse_without_pairs(methods: Sequence[Method], dataset: Dataset) -> None:
         raise CgbenchError(f"{', '.join(names)}: trained on pairs, and dataset '{dataset.label}' has none to train on")
 
 
-def _own_fields_only(name: str, values: Mapping[str, str]) -> None:
-    """Raise where `--set METHOD.key` sets what must be the same for all methods."""
-    for key in values:
-        if key in FIELDS and not FIELDS[key].metadata["method"]:
-            raise CgbenchError(
-                f"--set {name}.{key}: '{key}' must be the same for all methods; write --set {key}={values[key]}"
-            )
+def _assignments(texts: Sequence[str], methods: Sequence[str]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """Return the `--set` values for all methods and those of one each; raise where one method may not have its own."""
+    shared, own = split_assignments(texts)
+    for name, values in own.items():
+        if name not in methods:
+            raise CgbenchError(f"--set {name}.…: no such method here: {did_you_mean(name, list(methods))}")
+        for key in values:
+            if key in FIELDS and not FIELDS[key].metadata["method"]:
+                raise CgbenchError(
+                    f"--set {name}.{key}: '{key}' must be the same for all methods; write --set {key}={values[key]}"
+                )
+    return shared, own
 
 
 def trial_digest(trial: Trial, data: Mapping[str, str]) -> str:

@@ -1,6 +1,6 @@
 """What a declaration implies: which terms, networks and tensors are live, and in which waves they are computed."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from cgbench.method import SOURCES, Apply, Method, Player, Term
@@ -18,10 +18,15 @@ class Live:
     gradients: dict[str, frozenset[str]]
 
 
-def upstream(method: Method, tensors: Iterable[str], through_detached: bool = True) -> tuple[str, ...]:
-    """Return the computed tensors that `tensors` depend on, themselves included, in the order of the declaration."""
+def upstream(
+    method: Method, tensors: Iterable[str], through_detached: bool = True, known: Collection[str] = SOURCES
+) -> tuple[str, ...]:
+    """Return the computed tensors that `tensors` depend on, themselves included, in the order of the declaration.
+
+    The way up stops at what is `known`, and at detached tensors unless it goes `through_detached`.
+    """
     found: set[str] = set()
-    pending = [name for name in tensors if name not in SOURCES]
+    pending = [name for name in tensors if name not in known]
     while pending:
         name = pending.pop()
         if name in found:
@@ -29,7 +34,7 @@ def upstream(method: Method, tensors: Iterable[str], through_detached: bool = Tr
         found.add(name)
         node = method.graph[name]
         if through_detached or not getattr(node, "detached", False):
-            pending.extend(tensor for tensor in node.inputs if tensor not in SOURCES)
+            pending.extend(tensor for tensor in node.inputs if tensor not in known)
     return tuple(name for name in method.graph if name in found)
 
 
@@ -101,14 +106,13 @@ def _gradients(method: Method, players: tuple[Player, ...]) -> dict[str, frozens
     return {tensor: frozenset(names) for tensor, names in gradients.items()}
 
 
-def waves(method: Method, wanted: Iterable[str], known: Iterable[str]) -> list[list[str]]:
+def waves(method: Method, wanted: Iterable[str], known: Collection[str]) -> list[list[str]]:
     """Return the order of evaluation: lists of tensors that can be computed at the same time.
 
     Every tensor is computed as late as its readers allow, so that applications of one network meet in one wave and can
     go through it as one batch: `D(real)` waits for `D(pool)`.
     """
-    known = set(known)
-    pending = [name for name in upstream_of_unknown(method, wanted, known)]
+    pending = upstream(method, wanted, known=known)
     height = dict.fromkeys(pending, 0)  # longest way from a tensor to one that is wanted
     for name in reversed(_sorted(method, pending)):
         for tensor in method.graph[name].inputs:
@@ -116,18 +120,6 @@ def waves(method: Method, wanted: Iterable[str], known: Iterable[str]) -> list[l
                 height[tensor] = max(height[tensor], height[name] + 1)
     deepest = max(height.values(), default=-1)
     return [[name for name in pending if height[name] == level] for level in range(deepest, -1, -1)]
-
-
-def upstream_of_unknown(method: Method, wanted: Iterable[str], known: set[str]) -> tuple[str, ...]:
-    """Return the tensors still to be computed for `wanted`: the way up stops at what is already known."""
-    found: set[str] = set()
-    pending = [name for name in wanted if name not in known]
-    while pending:
-        name = pending.pop()
-        if name not in found:
-            found.add(name)
-            pending.extend(tensor for tensor in method.graph[name].inputs if tensor not in known)
-    return tuple(name for name in method.graph if name in found)
 
 
 def _sorted(method: Method, names: Iterable[str]) -> list[str]:

@@ -216,6 +216,8 @@ class Method:
 
     def weighted(self, weights: Mapping[str, float]) -> "Method":
         """Return the same method, under its own name, with other term weights (`--set cyclegan.cycle_a=5`)."""
+        if not weights:
+            return self
         variant = self.but(self.name, self.summary, weights=weights)
         return replace(variant, parent=self.parent, changes=self.changes)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from cgbench.dataset import IGNORE, Dataset, Domain, Item, SemanticClass
-from cgbench.datasets.images import coloured, image_files, read_image, read_labels
+from cgbench.datasets.images import coloured, image_files, read_labels, whole_image
 from cgbench.datasets.layouts import keyed
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
 from cgbench.registry import DATASETS
@@ -54,11 +54,6 @@ def frame_colours(path: Path, side: int = 0) -> np.ndarray:
     return coloured(frame_labels(path), PALETTE)
 
 
-def frame_photo(path: Path, side: int = 0) -> np.ndarray:
-    """Return a photo at its own size, uint8 (H, W, 3)."""
-    return read_image(path)
-
-
 @DATASETS.register
 class CamVid(Dataset):
     """Label maps (A) and photos (B) of real streets: 367 frames train, the 101 frames of `val` are the test set."""
@@ -92,7 +87,7 @@ class CamVid(Dataset):
         frames = self._frames("val" if split == "test" else "train")
         if split == "train":
             frames = halves_of_sequences(frames)[domain == "B"]
-        draw, place = (frame_colours, 2) if domain == "A" else (frame_photo, 1)
+        draw, place = (frame_colours, 2) if domain == "A" else (whole_image, 1)
         labelled = split != "train"
         return [
             Item(frame[0], partial(draw, frame[place]), partial(frame_labels, frame[2]) if labelled else None)

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from cgbench.dataset import IGNORE, Dataset, Domain, Item, SemanticClass
-from cgbench.datasets.images import coloured, image_files, read_image, read_labels
+from cgbench.datasets.images import coloured, image_files, read_image, read_labels, whole_image
 from cgbench.datasets.layouts import FOLDERS, corresponding, halves, keyed, pair_key, side_by_side_test
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
 from cgbench.palette import nearest_class
@@ -82,11 +82,6 @@ def raw_colours(path: Path, side: int = 0) -> np.ndarray:
     return coloured(train_ids(path), PALETTE)
 
 
-def whole(path: Path, side: int = 0) -> np.ndarray:
-    """Return an image file at its own size, uint8 (H, W, 3)."""
-    return read_image(path)
-
-
 def left(path: Path, side: int = 0) -> np.ndarray:
     """Return the left half of an image file, the photo, uint8 (H, W / 2, 3)."""
     return halves(path)[0]
@@ -109,8 +104,8 @@ def decoded_right(path: Path, side: int = 0) -> np.ndarray:
 
 # layout: how the label image, the photo and the class ids are read from the files of a pair
 READERS = {
-    "raw": (raw_colours, whole, train_ids),
-    "folders": (whole, whole, decoded),
+    "raw": (raw_colours, whole_image, train_ids),
+    "folders": (whole_image, whole_image, decoded),
     "side by side": (right, left, decoded_right),
 }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from cgbench.dataset import Dataset, Domain, Item
-from cgbench.datasets.images import image_files, read_image
+from cgbench.datasets.images import image_files, whole_image
 from cgbench.datasets.layouts import FOLDERS, corresponding, halves, keyed, pair_key, side_by_side_test
 from cgbench.errors import CgbenchError, DataMissing
 from cgbench.registry import DATASETS
@@ -22,11 +22,6 @@ EXPECTED = """folder: {found}.
   Expected either trainA, trainB, testA and testB with images in each,
   or train and test (or val) whose images show A and B side by side, at least two of them in train.
   Say where: --data-root DIR, DIR being the directory that holds these folders."""
-
-
-def whole(path: Path, side: int = 0) -> np.ndarray:
-    """Return an image file at its own size, uint8 (H, W, 3)."""
-    return read_image(path)
 
 
 def half(place: int, path: Path, side: int = 0) -> np.ndarray:
@@ -86,7 +81,7 @@ class Folder(Dataset):
         paths = image_files(self.root / f"{split}{domain}")
         shared = split == "test" and self.paired_test
         files = keyed(paths, pair_key if shared else lambda path: path.stem)
-        return [Item(key, partial(whole, files[key])) for key in (sorted(files) if shared else files)]
+        return [Item(key, partial(whole_image, files[key])) for key in (sorted(files) if shared else files)]
 
     def _side_by_side_items(self, split: str, domain: str) -> list[Item]:
         place = 0 if domain == "A" else 1

@@ -26,6 +26,11 @@ def read_image(path: Path) -> np.ndarray:
     return np.asarray(_load(path, _as_rgb))
 
 
+def whole_image(path: Path, side: int = 0) -> np.ndarray:
+    """Return a file as an item's image, at its own size, uint8 (H, W, 3); `side` is not needed."""
+    return read_image(path)
+
+
 def read_labels(path: Path) -> np.ndarray:
     """Return an 8-bit map of class ids as uint8 (H, W): the stored numbers of a grey or palette file, not its colours.
 

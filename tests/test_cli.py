@@ -261,6 +261,7 @@ def test_show_lists_live_terms_only():
     assert "l1(" not in output and "11,378,179" in output and "2,764,737" in output
     assert "0.5 × identity" not in output
     assert "5 × cycle_a" in cgbench("show", "cyclegan", "--set", "cycle_a=5")
+    assert "no such method here" in cgbench("show", "cyclegan", "--set", "gan_only.adversarial_a=5", code=2)
 
 
 def test_listings_say_what_is_ready(tmp_path):
