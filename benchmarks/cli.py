@@ -12,6 +12,7 @@ from cgbench import __version__
 from cgbench.benchmarks import commands
 from cgbench.config import PRESET_SUMMARIES, PRESETS
 from cgbench.errors import EXIT_INTERRUPTED, EXIT_TRIAL_FAILED, CgbenchError
+from cgbench.reports.published import TABLES
 
 DATA_ROOT = click.option(
     "--data-root", type=click.Path(path_type=Path), envvar="CGBENCH_DATA", show_envvar=True,
@@ -140,3 +141,24 @@ def evaluate(run_folder: Path, data_root: Path | None, device: str) -> int:
 def report(run_folder: Path) -> None:
     """Write the tables and the page of RUN_FOLDER from its records, and print the table."""
     commands.report(run_folder)
+
+
+@main.command()
+@click.argument("which", metavar="TABLE", type=click.Choice(list(TABLES)))
+@click.argument("run_folder", type=click.Path(path_type=Path))
+@click.option(
+    "--format", "form", type=click.Choice(["md", "latex", "csv"]), default="md", show_default=True,
+    help="Markdown, LaTeX with booktabs, or CSV with one line per row and score.",
+)  # fmt: skip
+@one_line_errors
+def table(which: str, run_folder: Path, form: str) -> None:
+    """Print RUN_FOLDER beside a published TABLE: the paper's value, ours and the difference.
+
+    \b
+    2  CycleGAN paper: CycleGAN and its rivals, labels→photo
+    3  the same, photo→labels
+    4  CycleGAN paper: CycleGAN and its ablations, labels→photo
+    5  the same, photo→labels
+    cut  CUT paper, Table 1: one-sided methods, labels→photo
+    """
+    commands.table(which, run_folder, form)

@@ -27,6 +27,7 @@ def run(
     given = read_suite(suite) if suite else {}
     names = methods.split(",") if methods else given.get("methods") or _required("--methods", "cyclegan,gan_only")
     names = [text.strip() for text in names if text.strip()]
+    left_out: dict[str, str] | None = {} if names == ["all"] else None  # one asked for by name is an error instead
     names = _trainable() if names == ["all"] else names
     chosen = dataset or given.get("dataset") or _required("--dataset", "streets")
     numbers = parse_seeds(seeds) if seeds else given.get("seeds") or [0]
@@ -38,7 +39,9 @@ def run(
 
     from cgbench.benchmarks.trial import resolve_trials
 
-    trials = resolve_trials(names, data, numbers, level, assignments, given.get("set"))
+    trials = resolve_trials(names, data, numbers, level, assignments, given.get("set"), left_out)
+    for method, reason in (left_out or {}).items():
+        click.echo(f"left out: {method}: {reason}")
     folder = runs / safe_name(name or given.get("name") or f"{data.label}-{level}")
     return _run_trials(trials, data, folder, choose_device(device), dry_run, level)
 
@@ -110,6 +113,16 @@ def report(run_folder: Path) -> None:
     page = write_report(run_folder, metric_values())
     click.echo((page.parent / "table.md").read_text(encoding="utf-8"))
     click.echo(f"Report: {page}")
+
+
+def table(which: str, run_folder: Path, form: str) -> None:
+    """Carry out `cgbench table`: print a run beside a published table, and nothing else."""
+    from cgbench.reports.paperformats import FORMATS
+    from cgbench.reports.published import TABLES
+    from cgbench.reports.rundata import read_run
+
+    trial_folders(run_folder)
+    click.echo(FORMATS[form](read_run(run_folder), TABLES[which]), nl=False)
 
 
 def metric_values() -> dict[str, Value]:

@@ -42,11 +42,12 @@ class ImageSet:
 
 def load_images(
     dataset: Dataset, split: str, domain: str, side: int, config: TrialConfig, limit: int = 0,
-    spread: bool = False, progress: Progress | None = None,
+    spread: bool = False, progress: Progress | None = None, labels: bool = False,
 ) -> ImageSet:  # fmt: skip
     """Decode a domain of a split to squares of `side` pixels. `limit` takes the first images, or evenly `spread` ones.
 
-    Raises `DataBroken` where the domain is empty or a file cannot be used.
+    The class ids are decoded too if `labels` are asked for and every image has them. Raises `DataBroken` where the
+    domain is empty or a file cannot be used.
     """
     items = list(dataset.items(split, domain))
     kind = dataset.domains[0 if domain == "A" else 1]
@@ -55,17 +56,17 @@ def load_images(
     if limit and limit < len(items):
         chosen = np.linspace(0, len(items) - 1, limit).round().astype(int) if spread else range(limit)
         items = [items[index] for index in chosen]
-    images, labels = [], []
+    images, ids = [], []
     for number, item in enumerate(items):
         images.append(square(item.image(side), side, config.fit, blend=kind.kind == "photo"))
-        if item.labels is not None:
-            labels.append(square(item.labels(side), side, config.fit, blend=False))
+        if labels and item.labels is not None:
+            ids.append(square(item.labels(side), side, config.fit, blend=False))
         if progress:
             progress(number + 1, len(items))
     keys = tuple(item.key for item in items)
     if len(set(keys)) < len(keys):
         raise DataBroken(f"dataset '{dataset.label}': two images of split '{split}', domain {domain}, have one key")
-    return ImageSet(keys, np.stack(images), np.stack(labels) if len(labels) == len(items) else None)
+    return ImageSet(keys, np.stack(images), np.stack(ids) if len(ids) == len(items) else None)
 
 
 @lru_cache(maxsize=16)
@@ -93,32 +94,44 @@ def crops(seed: int, domain: str, step: int, config: TrialConfig) -> tuple[np.nd
 class Feed:
     """The training images of both domains on the device, as uint8, and their batches.
 
-    `paired` says that row k of both sets shows one scene: then both are drawn, cropped and mirrored alike.
+    `paired` says that row k of both sets shows one scene: then both are drawn, cropped and mirrored alike. Class ids
+    are part of the batches where both sets have them.
     """
 
     def __init__(
         self, a: ImageSet, b: ImageSet, config: TrialConfig, seed: int, device: str = "cpu", paired: bool = False
     ) -> None:
         self.config, self.seed, self.paired = config, seed, paired
+        self.epoch = config.steps_per_epoch(len(a), len(b))  # in steps
         self.domains = {
             "a": torch.from_numpy(a.images).to(device).permute(0, 3, 1, 2).contiguous(),
             "b": torch.from_numpy(b.images).to(device).permute(0, 3, 1, 2).contiguous(),
         }
+        self.labels = {}
+        if a.labels is not None and b.labels is not None:
+            self.labels = {"a": torch.from_numpy(a.labels).to(device), "b": torch.from_numpy(b.labels).to(device)}
 
     def batch(self, step: int) -> dict[str, Tensor]:
-        """Return `real_a` and `real_b` of a step: float (batch, 3, crop, crop) in [-1, 1]."""
-        return {f"real_{domain}": self._domain_batch(domain, step) for domain in self.domains}
+        """Return `real_a` and `real_b` of a step, float (batch, 3, crop, crop) in [-1, 1], and where the feed has them
+        `labels_a` and `labels_b`, int64 (batch, crop, crop), 255 for no class."""
+        batch = {}
+        for domain, images in self.domains.items():
+            stream = "pairs" if self.paired else domain
+            chosen = batch_indices(self.seed, stream, step, self.config.batch, len(images)).tolist()
+            corners, mirrored = crops(self.seed, stream, step, self.config)
+            batch[f"real_{domain}"] = to_signed(self._cut(images, chosen, corners, mirrored))
+            if self.labels:
+                batch[f"labels_{domain}"] = self._cut(self.labels[domain], chosen, corners, mirrored).long()
+        return batch
 
-    def _domain_batch(self, domain: str, step: int) -> Tensor:
-        images, side = self.domains[domain], self.config.crop_size
-        stream = "pairs" if self.paired else domain
-        chosen = batch_indices(self.seed, stream, step, self.config.batch, len(images))
-        corners, mirrored = crops(self.seed, stream, step, self.config)
+    def _cut(self, images: Tensor, chosen: list[int], corners: np.ndarray, mirrored: np.ndarray) -> Tensor:
+        """Return the crops of the chosen images (count, …, S, S)."""
+        side = self.config.crop_size
         parts = []
         for index, (row, column), mirror in zip(chosen, corners, mirrored, strict=True):
-            part = images[int(index), :, row : row + side, column : column + side]
+            part = images[index, ..., row : row + side, column : column + side]
             parts.append(part.flip(-1) if mirror else part)
-        return to_signed(torch.stack(parts))
+        return torch.stack(parts)
 
 
 def to_signed(images: Tensor) -> Tensor:

@@ -76,7 +76,9 @@ def open_bench(dataset: Dataset, config: TrialConfig) -> TestBench:
     """Decode the test images of both domains; no scorer yet."""
     with progress(f"reading the test images of {dataset.label}") as update:
         tests = {
-            domain: load_images(dataset, "test", domain, config.crop_size, config, config.test_limit, True, update)
+            domain: load_images(
+                dataset, "test", domain, config.crop_size, config, config.test_limit, True, update, True
+            )
             for domain in "AB"
         }
     if dataset.paired_test:
@@ -98,7 +100,7 @@ def with_scorer(bench: TestBench, config: TrialConfig, device: str) -> TestBench
         return bench
     with progress("reading photos for the scorer") as update:
         limit = config.scorer_limit
-        real = load_images(dataset, "pairs", photos[-1], config.crop_size, config, limit, True, update)
+        real = load_images(dataset, "pairs", photos[-1], config.crop_size, config, limit, True, update, True)
     if real.labels is None:
         raise DataBroken(f"dataset '{dataset.label}' has a palette, but the photos of its split 'pairs' have no labels")
     with progress("training the scorer") as update:
@@ -171,19 +173,20 @@ def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction
 def _through(model: Model, images: np.ndarray, direction: str) -> tuple[np.ndarray, np.ndarray | None]:
     """Return outputs and reconstructions of all `images`, uint8 (N, S, S, 3), in batches of bounded size."""
     outputs, reconstructions = [], []
-    for part in _batches(images):
+    for first, part in _batches(images):
         tensor = to_signed(torch.from_numpy(part).to(model.device).permute(0, 3, 1, 2).contiguous())
-        output, reconstruction = model.translate_and_reconstruct(tensor, direction)
+        output, reconstruction = model.translate_and_reconstruct(tensor, direction, first)
         outputs.append(to_bytes(output))
         if reconstruction is not None:
             reconstructions.append(to_bytes(reconstruction))
     return np.concatenate(outputs), np.concatenate(reconstructions) if reconstructions else None
 
 
-def _batches(images: np.ndarray) -> Iterator[np.ndarray]:
+def _batches(images: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the number of a batch's first image, and the batch."""
     size = max(1, BATCH_PIXELS // (images.shape[1] * images.shape[2]))
     for start in range(0, len(images), size):
-        yield images[start : start + size]
+        yield start, images[start : start + size]
 
 
 def _write_images(folder: TrialFolder, direction: str, translations: Translations) -> None:

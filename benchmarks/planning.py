@@ -8,6 +8,7 @@ import torch
 from rich.table import Table
 
 from cgbench.benchmarks.console import console
+from cgbench.benchmarks.scorer import build_network
 from cgbench.benchmarks.trainer import make_optimisers, train_step
 from cgbench.benchmarks.trial import Trial
 from cgbench.config import TrialConfig
@@ -38,10 +39,14 @@ def measure(trial: Trial, device: str) -> Cost:
 
 
 def _measured(trial: Trial, device: str) -> Cost:
-    model = Model(trial.method, trial.config, seed=0, device=device)
+    # untrained, in the place of the scorer, which is trained after the plan is shown
+    stand_in = build_network(trial.config.classes, trial.config.scorer_width).to(device)
+    model = Model(trial.method, trial.config, 0, device, stand_in)
     optimisers = make_optimisers(model, trial.config)
     generator = torch.Generator().manual_seed(0)
     batch = {name: _noise(trial.config, generator, device) for name in ("real_a", "real_b")}
+    batch |= {f"labels_{domain}": torch.zeros_like(batch["real_a"][:, 0], dtype=torch.long) for domain in "ab"}
+    model.measure(lambda step: dict(batch), batches=1)
     train_step(model, optimisers, batch, 0, 0.0)
     _wait(device)
     started, steps = time.perf_counter(), 0

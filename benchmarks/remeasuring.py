@@ -74,17 +74,17 @@ def _remeasure_one(trial: Trial, folder: TrialFolder, bench: TestBench, device: 
         return False
     model = None
     if trial.method.reference is None:
-        model = trained_model(trial, folder, device)
+        model = trained_model(trial, folder, device, bench)
     with progress(title) as update:
         evaluate(trial, model, bench, folder, status["step"], update)
     folder.set_status(**{**status, "evaluation": bench.digest()})
     return True
 
 
-def trained_model(trial: Trial, folder: TrialFolder, device: str) -> Model:
+def trained_model(trial: Trial, folder: TrialFolder, device: str, bench: TestBench) -> Model:
     """Return a finished trial's model, with the weights of its checkpoint."""
     path: Path = folder.checkpoint
-    model = Model(trial.method, trial.config, trial.seed, device)
+    model = Model(trial.method, trial.config, trial.seed, device, bench.scorer and bench.scorer.network)
     tensors, facts = read_checkpoint(path)
     if facts["digest"] != read_json(folder.trial)["digest"]:
         raise CgbenchError(f"{path} does not belong to the trial.json beside it")

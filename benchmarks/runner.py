@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -23,11 +23,15 @@ from cgbench.words import duration
 
 @dataclass(frozen=True)
 class Workshop:
-    """All that the trials of one run share: data in memory, the test bench, the device."""
+    """All that the trials of one run share: data in memory, the test bench, the device.
+
+    `labelled` is `train` with the class ids of its images, where a method reads them.
+    """
 
     run: Path
     dataset: Dataset
     train: tuple[ImageSet, ImageSet]
+    labelled: tuple[ImageSet, ImageSet] | None
     pairs: tuple[ImageSet, ImageSet] | None
     bench: TestBench
     device: str
@@ -46,8 +50,10 @@ class Workshop:
         return {"a": a.digest, "b": b.digest}
 
     def images(self, trial: Trial) -> tuple[ImageSet, ImageSet]:
-        """Return what a trial is trained on: the pairs if it is supervised, else the unpaired training sets."""
-        return self.pairs if trial.method.supervised else self.train
+        """Return what a trial is trained on: pairs if it is supervised, else the unpaired sets, with labels if read."""
+        if trial.method.supervised:
+            return self.pairs
+        return self.labelled if trial.method.reads_labels else self.train
 
     def steps(self, trial: Trial) -> tuple[int, int]:
         """Return the training steps of a trial, and the steps after which its learning rate may change."""
@@ -62,17 +68,29 @@ def open_workshop(run: Path, dataset: Dataset, trials: Sequence[Trial], device: 
     """Decode the images that the trials need. The scorer comes later (`with_scorer`): it may take a while."""
     config = trials[0].config
     supervised = any(trial.method.supervised for trial in trials)
+    labels = any(trial.method.reads_labels for trial in trials)
     with progress(f"reading {dataset.label}") as update:
         splits = {
             split: tuple(
-                load_images(dataset, split, domain, config.load_size, config, config.train_limit, progress=update)
+                load_images(
+                    dataset,
+                    split,
+                    domain,
+                    config.load_size,
+                    config,
+                    config.train_limit,
+                    progress=update,
+                    labels=labels and split == "train",
+                )
                 for domain in "AB"
             )
             for split in (["train", "pairs"] if supervised else ["train"])
         }
     if supervised:
         same_keys(dataset, "pairs", *splits["pairs"])
-    return Workshop(run, dataset, splits["train"], splits.get("pairs"), open_bench(dataset, config), device)
+    train = tuple(replace(images, labels=None) for images in splits["train"])
+    labelled = splits["train"] if labels else None
+    return Workshop(run, dataset, train, labelled, splits.get("pairs"), open_bench(dataset, config), device)
 
 
 def refuse_mixture(trials: Sequence[Trial], workshop: Workshop) -> None:
@@ -137,7 +155,8 @@ def _train_and_evaluate(trial: Trial, workshop: Workshop, folder: TrialFolder, t
     digest, (total, epoch) = workshop.digest(trial), workshop.steps(trial)
     model, seconds = None, 0.0
     if trial.method.reference is None:
-        model = Model(trial.method, trial.config, trial.seed, workshop.device)
+        scorer = workshop.bench.scorer
+        model = Model(trial.method, trial.config, trial.seed, workshop.device, scorer and scorer.network)
     _record(trial, workshop, folder, digest, total, model)
     folder.set_status("running", step=saved_step(folder.checkpoint))
     if model is not None:

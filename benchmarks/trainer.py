@@ -43,6 +43,7 @@ def train(
     """
     optimisers = make_optimisers(model, config)
     at = _resume(model, optimisers, folder, digest)
+    model.measure(feed.batch, feed.epoch)
     model.train()
     started = time.perf_counter() - at.seconds
     with whole_steps() as stop:
@@ -121,7 +122,10 @@ def make_optimisers(model: Model, config: TrialConfig) -> Optimisers:
     """Return one Adam per player (§4: both generators share one, both discriminators another)."""
     return {
         player.name: torch.optim.Adam(
-            model.parameters(player.name).values(), lr=config.learning_rate, betas=(config.beta1, config.beta2)
+            model.parameters(player.name).values(),
+            lr=config.learning_rate,
+            betas=(config.beta1, config.beta2),
+            weight_decay=config.weight_decay,
         )
         for player in model.live.players
     }
@@ -172,5 +176,5 @@ def _save(path: Path, model: Model, optimisers: Optimisers, at: Position, digest
 
 def all_finite(model: Model, more: Iterable[Tensor] = ()) -> bool:
     """Say whether every weight, and every tensor in `more`, is finite; one transfer from the device."""
-    weights = [weight for network in model.networks.values() for weight in network.parameters()]
+    weights = [weight for name in model.owned for weight in model.networks[name].parameters()]
     return bool(torch.stack([tensor.detach().isfinite().all() for tensor in [*weights, *more]]).all())

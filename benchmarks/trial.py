@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from cgbench.config import FIELDS, Resolved, TrialConfig, preset_values, resolve, split_assignments
+from cgbench.config import FIELDS, PRIVATE, Resolved, TrialConfig, preset_values, resolve, split_assignments
 from cgbench.dataset import Dataset
 from cgbench.describe import describe, identity
 from cgbench.errors import CgbenchError, did_you_mean
@@ -40,28 +40,38 @@ class Trial:
 
 def resolve_trials(
     methods: Sequence[str], dataset: Dataset, seeds: Sequence[int], preset: str,
-    assignments: Sequence[str] = (), suite: Mapping[str, Any] | None = None,
+    assignments: Sequence[str] = (), suite: Mapping[str, Any] | None = None, left_out: dict[str, str] | None = None,
 ) -> list[Trial]:  # fmt: skip
     """Return the trials of a run, seed by seed, with the untrained reference rows first.
 
-    `assignments` are the texts of `--set`; `suite` the values of a suite file. Anything unknown raises `CgbenchError`.
+    `assignments` are the texts of `--set`; `suite` the values of a suite file. Anything unknown raises `CgbenchError`,
+    and so does a method that does not fit the dataset or the configuration; where `left_out` is given, such a method
+    is left out and its reason put there.
     """
     shared, own = _assignments(assignments, methods)
     chosen = [METHODS.get(name) for name in with_references(methods, dataset)]
-    refuse_without_pairs(chosen, dataset)
     every_term = {term.name for method in chosen for term in method.terms}
     resolved = {}
     for method in chosen:
         name, terms = method.name, {term.name for term in method.terms}
-        foreign = every_term - terms  # a weight set for all methods goes to those that have the term
+        # a weight set for all methods goes to those that have the term, a private setting to those that read it
+        foreign = (every_term - terms) | (PRIVATE - set(method.settings))
         layers = [
             ("preset", preset_values(preset)),
             ("method", method.defaults),
-            ("dataset", dataset.settings.get(preset, {})),
-            ("suite", {key: value for key, value in (suite or {}).items() if key not in foreign}),
-            ("--set", {key: value for key, value in shared.items() if key not in foreign} | own.get(name, {})),
+            ("dataset", {**dataset.settings.get(preset, {}), "classes": len(dataset.palette)}),
+            ("suite", suite or {}),
+            ("--set", shared),
         ]
-        result = resolve(layers, terms)
+        layers = [
+            (layer, {key: value for key, value in given.items() if key not in foreign}) for layer, given in layers
+        ]
+        result = resolve([*layers, ("--set", own.get(name, {}))], terms)
+        if problem := unfit(method, result.config, dataset):
+            if left_out is None:
+                raise CgbenchError(f"{name}: {problem}")
+            left_out[name] = problem
+            continue
         weighted = method.weighted(result.weights)
         for direction, network in (untrained(weighted) if method.reference is None else {}).items():
             raise CgbenchError(f"{name}: with these weights no term trains {network}, which translates {direction}")
@@ -88,11 +98,25 @@ def with_references(methods: Sequence[str], dataset: Dataset) -> list[str]:
     return rows + [name for name in dict.fromkeys(methods) if METHODS.get(name).reference is None]
 
 
-def refuse_without_pairs(methods: Sequence[Method], dataset: Dataset) -> None:
-    """Raise where a supervised method meets a dataset that has no paired training images."""
-    names = [method.name for method in methods if method.supervised]
-    if names and "pairs" not in dataset.splits:
-        raise CgbenchError(f"{', '.join(names)}: trained on pairs, and dataset '{dataset.label}' has none to train on")
+def unfit(method: Method, config: TrialConfig, dataset: Dataset) -> str | None:
+    """Return why a method cannot be trained on a dataset with a configuration, and what to do; None where it can."""
+    if method.supervised and "pairs" not in dataset.splits:
+        return f"trained on pairs, and dataset '{dataset.label}' has none to train on"
+    if method.reads_labels and not (dataset.palette and all(labelled(dataset, domain) for domain in "AB")):
+        return f"needs class labels of the training images, and dataset '{dataset.label}' has none for both domains"
+    if method.reads_labels and config.classes != len(dataset.palette):
+        return f"classes={config.classes}, but dataset '{dataset.label}' has {len(dataset.palette)}: leave it unset"
+    if config.batch < method.least_batch:
+        return f"compares the images of a batch: needs batch={method.least_batch} or more, for all methods"
+    if config.features == "scorer" and "features" in method.settings and not dataset.palette:
+        return f"features=scorer needs labels, and dataset '{dataset.label}' has none"
+    missing = (network.missing(config) for network in method.networks.values() if network.missing)
+    return next(filter(None, missing), None)
+
+
+def labelled(dataset: Dataset, domain: str) -> bool:
+    """Say whether the training images of a domain carry class ids."""
+    return all(item.labels is not None for item in dataset.items("train", domain))
 
 
 def _assignments(texts: Sequence[str], methods: Sequence[str]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
@@ -111,11 +135,14 @@ def _assignments(texts: Sequence[str], methods: Sequence[str]) -> tuple[dict[str
 
 def trial_digest(trial: Trial, data: Mapping[str, str]) -> str:
     """Return what identifies a training: method, configuration, seed and the content of the training images."""
+    config = trial.config.affecting("training")
+    if "features" in trial.method.settings and trial.config.features == "scorer":
+        config |= {name: value for name, value in asdict(trial.config).items() if name.startswith("scorer_")}
     return digest(
         {
             "schema": SCHEMA,
             "method": identity(describe(trial.method)),
-            "config": trial.config.affecting("training") if trial.method.reference is None else {},
+            "config": config if trial.method.reference is None else {},
             "seed": trial.seed,
             "data": dict(data) if trial.method.reference is None else {},
         }

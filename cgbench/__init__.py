@@ -7,8 +7,9 @@ derived and how results are written. It never imports torch, so listings and rep
 from cgbench.config import TrialConfig
 from cgbench.dataset import Dataset, Domain, Item, SemanticClass
 from cgbench.errors import CgbenchError
-from cgbench.method import Apply, Compute, History, Method, Network, Noise, Player, Reference, Term
+from cgbench.method import Method, Player, Reference, Term
 from cgbench.metric import Metric, Scores, Translations, Value
+from cgbench.nodes import Apply, Compute, Draw, History, Measured, Network, Search
 from cgbench.registry import DATASETS, METHODS, METRICS
 
 __version__ = "0.1.0"
@@ -22,15 +23,17 @@ __all__ = [
     "Compute",
     "Dataset",
     "Domain",
+    "Draw",
     "History",
     "Item",
+    "Measured",
     "Method",
     "Metric",
     "Network",
-    "Noise",
     "Player",
     "Reference",
     "Scores",
+    "Search",
     "SemanticClass",
     "Term",
     "Translations",

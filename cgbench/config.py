@@ -14,13 +14,15 @@ from cgbench.errors import CgbenchError, did_you_mean
 
 def setting(
     default: Any, doc: str, *, least: float | None = None, below: float | None = None, choices: tuple = (),
-    method: bool = False, affects: str = "training",
+    method: bool = False, private: bool = False, affects: str = "training",
 ) -> Any:  # fmt: skip
     """A field of the configuration: its default, one sentence, its bounds, and whether a method may set it.
 
-    `affects` is "training", "evaluation" or "bookkeeping": only the first makes a trained model another one.
+    A `private` field concerns only the methods that name it in their `settings`. `affects` is "training", "evaluation"
+    or "bookkeeping": only the first makes a trained model another one.
     """
-    metadata = {"doc": doc, "least": least, "below": below, "choices": choices, "method": method, "affects": affects}
+    metadata = {"doc": doc, "least": least, "below": below, "choices": choices, "private": private}
+    metadata |= {"method": method or private, "affects": affects}
     return field(default=default, metadata=metadata)
 
 
@@ -55,12 +57,22 @@ class TrialConfig:
     discriminator_layers: int = setting(3, "Strided layers of the PatchGAN; 3 gives a 70-pixel field.", least=1)
     ndf: int = setting(64, "Channels after the discriminator's first layer.", least=1)
     norm: str = setting("instance", "Normalisation of both networks.", choices=("instance", "batch"), method=True)
-    init_std: float = setting(0.02, "Standard deviation of the normal initial weights.", least=0, method=True)
+    init_std: float = setting(
+        0.02, "Standard deviation of normal initial weights, gain of Xavier ones.", least=0, method=True
+    )
 
     learning_rate: float = setting(2e-4, "Adam's step size before the decay.", least=0, method=True)
     beta1: float = setting(0.5, "Adam's decay of the mean gradient.", least=0, below=1, method=True)
     beta2: float = setting(0.999, "Adam's decay of the squared gradient.", least=0, below=1, method=True)
+    weight_decay: float = setting(0.0, "Adam's L2 penalty on the weights.", least=0, method=True)
     pool_size: int = setting(50, "Images per domain that the discriminator's image pool holds; 0 means none.", least=0)
+
+    features: str = setting(
+        "vgg16", "Network of the feature loss: `vgg16`, pretrained, or the dataset's `scorer`.",
+        choices=("vgg16", "scorer"), private=True,
+    )  # fmt: skip
+    search_steps: int = setting(200, "Steps of the search for an image's latent code.", least=1, private=True)
+    classes: int = setting(19, "Classes of the dataset's labels; the dataset sets it.", least=1, private=True)
 
     scorer_limit: int = setting(
         0, "Photos that the scorer learns from, spread evenly; 0 means all.", least=0, affects="evaluation"
@@ -89,7 +101,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {
         "steps": 6, "batch": 2, "load_size": 36, "crop_size": 32, "blocks": 1, "ngf": 8, "ndf": 8,
         "discriminator_layers": 2, "pool_size": 4, "train_limit": 12, "test_limit": 6, "scorer_limit": 24,
-        "scorer_steps": 30, "scorer_batch": 8, "scorer_width": 8, "log_every": 2, "save_every": 3,
+        "scorer_steps": 30, "scorer_batch": 8, "scorer_width": 8, "log_every": 2, "save_every": 3, "search_steps": 5,
     },
     "demo": {
         "steps": 1500, "batch": 4, "load_size": 72, "crop_size": 64, "blocks": 3, "ngf": 16, "ndf": 16,
@@ -103,6 +115,7 @@ PRESET_SUMMARIES = {
     "paper": "the published recipe: batch 1, 100 + 100 epochs, 256 pixels; wants a GPU",
 }
 FIELDS = {item.name: item for item in dataclasses.fields(TrialConfig)}
+PRIVATE = frozenset(name for name, item in FIELDS.items() if item.metadata["private"])
 
 
 @dataclass(frozen=True)

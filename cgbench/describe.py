@@ -6,18 +6,30 @@ from functools import partial
 from typing import Any
 
 from cgbench.graph import live
-from cgbench.method import Apply, Compute, Method, Node, Noise, function_name
+from cgbench.method import Method, function_name
+from cgbench.nodes import Apply, Compute, Draw, History, Measured, Network, Node
 
 
 def node_text(node: Node) -> str:
     """Return how a tensor comes to be, such as `G_ab(real_a)` or `history(fake_b)`."""
+    inputs = ", ".join(node.inputs)
     if isinstance(node, Apply):
-        return f"{node.network}({', '.join(node.inputs)})"
+        return f"{node.network}{node.part and '.' + node.part}({inputs})"
     if isinstance(node, Compute):
-        return f"{function_name(node.function)}({', '.join(node.inputs)})"
-    if isinstance(node, Noise):
-        return f"{node.kind} noise of size {node.size}, one per image of {node.inputs[0]}"
-    return f"history({node.inputs[0]})"
+        return f"{function_name(node.function)}({inputs}){node.detached * ', no gradient'}"
+    if isinstance(node, Draw):
+        return f"random {function_name(node.function)}({inputs})"
+    if isinstance(node, Measured):
+        return f"{function_name(node.function)}({inputs}) over {node.batches} training batches"
+    if isinstance(node, History):
+        return f"history({inputs})"
+    return f"the {node.start} whose {node.result} is nearest to {node.target}"
+
+
+def network_text(network: Network) -> str:
+    """Return what builds a network, and how it starts where that is not the common way."""
+    start = "frozen" if network.frozen else network.init
+    return function_name(network.build) + ("" if start == "normal" else f", {start}")
 
 
 def terms_of(method: Method) -> list[dict[str, Any]]:
@@ -45,7 +57,7 @@ def describe(method: Method) -> dict[str, Any]:
         "parent": method.parent,
         "changes": list(method.changes),
         "role": method.role,
-        "networks": {name: function_name(method.networks[name].build) for name in alive.networks},
+        "networks": {name: network_text(method.networks[name]) for name in alive.networks},
         "tensors": {name: node_text(method.graph[name]) for name in method.graph if name in alive.gradients},
         "players": {player.name: list(player.networks) for player in alive.players},
         "terms": terms_of(method),
@@ -60,7 +72,7 @@ def foreign_code(method: Method) -> dict[str, str]:
     alive = live(method)
     functions = [term.function for player in alive.players for term in player.terms]
     functions += [method.networks[name].build for name in alive.networks]
-    functions += [node.function for name in alive.gradients if isinstance(node := method.graph[name], Compute)]
+    functions += [node.function for name in alive.gradients if hasattr(node := method.graph[name], "function")]
     digests = {}
     for function in functions:
         while isinstance(function, partial):

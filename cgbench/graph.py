@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from cgbench.method import SOURCES, Apply, Method, Player, Term
+from cgbench.method import SOURCES, Method, Player, Term
+from cgbench.nodes import Apply
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a method is: networks, a graph of named tensors, named terms, and players. A value; nothing in it loops.
 
-    real_a, real_b                 the two images of a step
+    real_a, real_b                 the images of a step; labels_a, labels_b: their class ids
     fake_b = G_ab(real_a)          Apply("G_ab", "real_a")
     cycle_a = G_ba(fake_b)         Apply("G_ba", "fake_b")
     pool_b = history of fake_b     History("fake_b")
@@ -14,81 +14,10 @@ from functools import partial
 from typing import Any
 
 from cgbench.errors import CgbenchError, did_you_mean
+from cgbench.nodes import Apply, Network, Node
 
-SOURCES = ("real_a", "real_b")
+SOURCES = ("real_a", "real_b", "labels_a", "labels_b")  # what the data gives; the labels only where they are read
 DIRECTIONS = ("AtoB", "BtoA")
-
-
-@dataclass(frozen=True)
-class Network:
-    """A network: `build(config)` returns a `torch.nn.Module` with uninitialised or default weights.
-
-    `per_sample` says that each output depends on its own input alone (instance norm yes, batch norm no), so several
-    applications may go through it as one batch without changing a single result.
-    """
-
-    build: Callable[..., Any]
-    per_sample: bool = True
-
-
-@dataclass(frozen=True)
-class Apply:
-    """`network(*inputs)`: one application of a network to named tensors."""
-
-    network: str
-    inputs: tuple[str, ...]
-
-    def __init__(self, network: str, *inputs: str) -> None:
-        object.__setattr__(self, "network", network)
-        object.__setattr__(self, "inputs", inputs)
-
-
-@dataclass(frozen=True)
-class Compute:
-    """`function(*inputs)`: a fixed function of named tensors. `detached` says that no gradient passes through it."""
-
-    function: Callable[..., Any]
-    inputs: tuple[str, ...]
-    detached: bool = False
-
-    def __init__(self, function: Callable[..., Any], *inputs: str, detached: bool = False) -> None:
-        object.__setattr__(self, "function", function)
-        object.__setattr__(self, "inputs", inputs)
-        object.__setattr__(self, "detached", detached)
-
-
-@dataclass(frozen=True)
-class History:
-    """The image pool (Shrivastava et al. 2017; 50 images in CycleGAN §4) fed by one tensor; passes no gradient."""
-
-    inputs: tuple[str, ...]
-    detached: bool = True
-
-    def __init__(self, tensor: str) -> None:
-        object.__setattr__(self, "inputs", (tensor,))
-
-
-@dataclass(frozen=True)
-class Noise:
-    """Random numbers of shape (N, *size), N being the batch of tensor `like`; drawn anew each step from its own stream.
-
-    `kind` is "uniform" on [0, 1) or "normal" with mean 0 and variance 1.
-    """
-
-    kind: str
-    size: tuple[int, ...]
-    inputs: tuple[str, ...]
-    detached: bool = True
-
-    def __init__(self, kind: str, size: tuple[int, ...], like: str) -> None:
-        if kind not in ("uniform", "normal"):
-            raise CgbenchError(f"noise is uniform or normal, not '{kind}'")
-        object.__setattr__(self, "kind", kind)
-        object.__setattr__(self, "size", size)
-        object.__setattr__(self, "inputs", (like,))
-
-
-Node = Apply | Compute | History | Noise
 
 
 @dataclass(frozen=True)
@@ -128,8 +57,10 @@ class Method:
 
     `translates` maps a direction to the tensor that is its output (`{"AtoB": "fake_b"}`), `reconstructs` to the tensor
     that should give the source back; both are evaluated on the same graph from that direction's source alone.
-    `defaults` may set the method-owned fields of the configuration. `source` cites where it was published. A
+    `defaults` may set the method-owned fields of the configuration, `settings` names the private ones that it reads.
+    `source` cites where it was published. A
     `supervised` method is trained on pairs: `real_a` and `real_b` of a step show the same scenes, cropped alike.
+    `least_batch` is the smallest batch it can be trained with.
     """
 
     name: str
@@ -141,8 +72,10 @@ class Method:
     translates: Mapping[str, str] = field(default_factory=dict)
     reconstructs: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
     reference: Reference | None = None
     supervised: bool = False
+    least_batch: int = 1
     parent: str = ""
     changes: tuple[str, ...] = ()
 
@@ -157,8 +90,16 @@ class Method:
 
     @property
     def role(self) -> str:
-        """Its place in tables: "floor", "ceiling", "supervised", or "" for what is compared."""
-        return self.reference.role if self.reference else "supervised" if self.supervised else ""
+        """Its place in tables: "floor", "ceiling", "supervised" (sees pairs or labels), or "" for what is compared."""
+        return self.reference.role if self.reference else "supervised" if self.supervised or self.reads_labels else ""
+
+    @property
+    def reads_labels(self) -> bool:
+        """Whether a term or a tensor of the graph reads the class ids of training images."""
+        read = {name for term in self.terms for name in term.reads}.union(
+            *(node.inputs for node in self.graph.values())
+        )
+        return not read.isdisjoint(("labels_a", "labels_b"))
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -175,20 +116,26 @@ class Method:
         weights: Mapping[str, float] | None = None,
         functions: Mapping[str, Callable[..., Any]] | None = None,
         add: Mapping[str, Sequence[Term]] | None = None,
+        players: Sequence[Player] = (),
         graph: Mapping[str, Node] | None = None,
         networks: Mapping[str, Network] | None = None,
+        translates: Mapping[str, str] | None = None,
         reconstructs: Mapping[str, str] | None = None,
         defaults: Mapping[str, Any] | None = None,
+        settings: Sequence[str] = (),
+        least_batch: int = 1,
     ) -> "Method":
         """Return the variant called `name`: drop terms, change weights or functions, add terms, nodes or networks.
 
-        `reconstructs` replaces the parent's; an empty one says that the variant knows no way back.
+        Of `players`, one that the parent has gains the networks and terms given, another one joins after the rest.
+        `translates` and `reconstructs` replace the parent's; an empty way back says that there is none.
         An unknown term, player or tensor raises `CgbenchError`. The parent and what changed are recorded.
         """
         weights, functions, add = dict(weights or {}), dict(functions or {}), dict(add or {})
         graph, networks, defaults = dict(graph or {}), dict(networks or {}), dict(defaults or {})
         _known(self, "term", [*drop, *weights, *functions], [term.name for term in self.terms])
         _known(self, "player", add, [player.name for player in self.players])
+        joining = {player.name: player for player in players}
 
         def changed(player: Player) -> Player:
             kept = tuple(
@@ -198,7 +145,11 @@ class Method:
                 for term in player.terms
                 if term.name not in drop
             )
-            return replace(player, terms=kept + tuple(add.get(player.name, ())))
+            more = joining.pop(player.name, Player("", (), ()))
+            terms = kept + tuple(add.get(player.name, ())) + more.terms
+            return replace(player, networks=player.networks + more.networks, terms=terms)
+
+        kept_players = tuple(map(changed, self.players))
 
         return replace(
             self,
@@ -207,11 +158,14 @@ class Method:
             source=source or self.source,
             networks={**self.networks, **networks},
             graph={**self.graph, **graph},
-            players=tuple(map(changed, self.players)),
+            players=kept_players + tuple(joining.values()),
+            translates=self.translates if translates is None else translates,
             reconstructs=self.reconstructs if reconstructs is None else reconstructs,
             defaults={**self.defaults, **defaults},
+            settings=(*self.settings, *settings),
+            least_batch=max(self.least_batch, least_batch),
             parent=self.name,
-            changes=_changes(self, drop, weights, functions, add, graph, networks, defaults),
+            changes=_changes(self, drop, weights, functions, add, players, graph, networks, defaults),
         )
 
     def weighted(self, weights: Mapping[str, float]) -> "Method":
@@ -234,7 +188,7 @@ def _shown(value: Any) -> str:
     return function_name(value) if callable(value) else str(value)
 
 
-def _changes(parent, drop, weights, functions, add, graph, networks, defaults) -> tuple[str, ...]:
+def _changes(parent, drop, weights, functions, add, players, graph, networks, defaults) -> tuple[str, ...]:
     """What `but` did, one line each, for `cgbench show`."""
     was = {term.name: term for term in parent.terms}
     return (
@@ -242,6 +196,7 @@ def _changes(parent, drop, weights, functions, add, graph, networks, defaults) -
         *(f"{name}: weight {was[name].weight:g} → {weight:g}" for name, weight in weights.items()),
         *(f"{name}: {function_name(was[name].function)} → {function_name(fn)}" for name, fn in functions.items()),
         *(f"with {term.name} (weight {term.weight:g})" for terms in add.values() for term in terms),
+        *(f"with {term.name} (weight {term.weight:g})" for player in players for term in player.terms),
         *(f"tensor {name}" for name in graph),
         *(f"network {name}" for name in networks),
         *(f"{key} = {value}" for key, value in defaults.items()),
@@ -278,7 +233,7 @@ def _validate(method: Method) -> None:
             raise CgbenchError(f"method '{method.name}' declares the term '{name}' twice")
     owned = [network for player in method.players for network in player.networks]
     for player in method.players:
-        _known(method, "network", player.networks, list(method.networks))
+        _known(method, "network", player.networks, [name for name, net in method.networks.items() if not net.frozen])
         for term in player.terms:
             _known(method, "tensor", term.reads, tensors)
     for network in owned:

@@ -6,9 +6,10 @@ As the CycleGAN paper compares with it: `G_ab` and `G_ba` are inverse mappings, 
 
 from functools import partial
 
-from cgbench.method import Apply, Compute, History, Method, Network, Player, Term
+from cgbench.method import Method, Player, Term
 from cgbench.methods.losses import lsgan_discriminator, lsgan_generator, lsgan_to_zero
 from cgbench.methods.networks import discriminator, generator, stack
+from cgbench.nodes import Apply, Compute, History, Network
 from cgbench.registry import METHODS
 
 

@@ -4,9 +4,10 @@ A is the paper's X, B its Y: `G_ab` is the paper's G, `G_ba` its F, and `D_b` ju
 has a weight of its own, so that dropping one changes nothing else.
 """
 
-from cgbench.method import Apply, History, Method, Network, Player, Term
+from cgbench.method import Method, Player, Term
 from cgbench.methods.losses import bce_discriminator, bce_generator, l1, lsgan_discriminator, lsgan_generator
 from cgbench.methods.networks import discriminator, generator
+from cgbench.nodes import Apply, History, Network
 from cgbench.registry import METHODS
 
 PAPER = "Zhu et al. 2017, arXiv 1703.10593"

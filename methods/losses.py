@@ -6,6 +6,7 @@ with cross-entropy. Torch is imported only where it is needed, so that methods c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,3 +45,8 @@ def bce_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 def l1(x: Tensor, y: Tensor) -> Tensor:
     """mean(|x - y|) of two tensors of one shape: the cycle loss (CycleGAN equation 2) and the identity loss (§5.2)."""
     return (x - y).abs().mean()
+
+
+def summed(loss: Callable[..., Tensor], *verdicts: tuple[Tensor, ...]) -> Tensor:
+    """The sum of `loss` over the scales of a discriminator that returns one verdict per scale."""
+    return sum(loss(*scale) for scale in zip(*verdicts, strict=True))

@@ -6,9 +6,10 @@ trained side by side in one trial. No image pool; the discriminators move first.
 
 from functools import partial
 
-from cgbench.method import Apply, Compute, Method, Network, Player, Term
+from cgbench.method import Method, Player, Term
 from cgbench.methods.losses import bce_discriminator, bce_generator, l1, lsgan_discriminator, lsgan_generator
 from cgbench.methods.networks import discriminator, generator, stack
+from cgbench.nodes import Apply, Compute, Network
 from cgbench.registry import METHODS
 
 PAPER = "Isola et al. 2017, arXiv 1611.07004"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from cgbench.method import Apply, Compute, Method, Noise, Term
+from cgbench.method import Method, Term
 from cgbench.methods.cyclegan import cyclegan
+from cgbench.methods.draws import uniform
+from cgbench.nodes import Apply, Compute, Draw
 from cgbench.registry import METHODS
 
 if TYPE_CHECKING:
@@ -54,7 +57,7 @@ def cyclegan_wgangp() -> Method:
         },
         weights={f"discriminate_{side}": 1.0 for side in sides},
         graph={
-            **{f"share_{side}": Noise("uniform", (1, 1, 1), like=f"real_{side}") for side in sides},
+            **{f"share_{side}": Draw(partial(uniform, size=(1, 1, 1)), f"real_{side}") for side in sides},
             **{f"mix_{s}": Compute(mix, f"real_{s}", f"pool_{s}", f"share_{s}") for s in sides},
             **{f"verdict_mix_{side}": Apply(f"D_{side}", f"mix_{side}") for side in sides},
         },

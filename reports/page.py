@@ -29,7 +29,7 @@ def write_report(run: Path, values: Mapping[str, Value]) -> Path:
     """
     data = read_run(run)
     names = data.dataset["directions"]
-    table = tables.summary(data.records, values, data.order, data.roles)
+    table = tables.summary(data.records, values, data.order, data.roles, data.remarks)
     text = "\n".join([f"## {headline(data)}\n", *(f"> {line}\n" for line in cautions(data))])
     folder = run / "report"
     write_text(folder / "table.md", f"{text}\n{tables.markdown(table, values, names)}")
@@ -62,7 +62,7 @@ def html(run: Run, values: Mapping[str, Value], pictures: Galleries) -> str:
 def context(run: Run, values: Mapping[str, Value], pictures: Galleries) -> dict[str, Any]:
     """Return all that the template shows, as plain data."""
     names = run.dataset["directions"]
-    table = tables.summary(run.records, values, run.order, run.roles)
+    table = tables.summary(run.records, values, run.order, run.roles, run.remarks)
     looks = figures.styles(run.order, run.roles)
     losses = figures.loss_panels(read_losses(run.trials), provenance.term_names(run), looks)
     settings = provenance.settings(run)

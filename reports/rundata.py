@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from cgbench.config import FIELDS
 from cgbench.errors import CgbenchError
 from cgbench.records import COLUMNS, collect
 from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders
@@ -42,7 +43,7 @@ class Trial:
 class Run:
     """A run of one dataset. `about` is run.json, `order` the methods as every table and figure shows them (floors,
     trained ones as asked for, supervised ones, ceilings), `roles` maps each to "floor", "ceiling", "supervised"
-    (trained on pairs) or "" (trained)."""
+    (trained on pairs or labels) or "" (trained), `remarks` to what was set for it by hand, "" for nothing."""
 
     path: Path
     about: dict[str, Any]
@@ -50,6 +51,7 @@ class Run:
     records: pd.DataFrame
     order: tuple[str, ...]
     roles: Mapping[str, str]
+    remarks: Mapping[str, str]
     seeds: tuple[int, ...]
     other_datasets: tuple[str, ...]
 
@@ -90,6 +92,7 @@ def read_run(path: Path) -> Run:
         records=pd.concat([records, missing], ignore_index=True) if len(missing) else records.reset_index(drop=True),
         order=order,
         roles=roles,
+        remarks={name: " / ".join(sorted({remark(t.spec) for t in trials if t.method == name})) for name in methods},
         seeds=tuple(sorted({*about["seeds"], *trained_seeds})),
         other_datasets=tuple(sorted(labels - {about["dataset"]})),
     )
@@ -98,6 +101,20 @@ def read_run(path: Path) -> Run:
 def row_order(methods: Iterable[str], roles: Mapping[str, str]) -> tuple[str, ...]:
     """Return the methods with floors first and ceilings last, each group in the given order."""
     return tuple(sorted(methods, key=lambda name: ROLE_RANK[roles.get(name, "")]))
+
+
+def remark(spec: Mapping[str, Any]) -> str:
+    """Return what a suite or `--set` changed of a method's own settings and term weights: "cycle_a=5, features=scorer".
+
+    What belongs to the whole comparison is left out, and so is what the method does not read.
+    """
+    config, weights = spec.get("config", {}), spec.get("weights", {})
+    changed = {name: f"{weight:g}" for name, weight in weights.items()}
+    for name, layer in spec.get("origins", {}).items():
+        own = name in FIELDS and FIELDS[name].metadata["method"]
+        if own and layer in ("suite", "--set") and spec["method"]["role"] not in UNTRAINED:
+            changed[name] = str(config[name])
+    return ", ".join(f"{name}={value}" for name, value in sorted(changed.items()))
 
 
 def read_losses(trials: Iterable[Trial]) -> pd.DataFrame:

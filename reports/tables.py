@@ -16,7 +16,19 @@ from cgbench.reports.rundata import NOT_STARTED, row_order
 NUMBER = "number"
 NOT_APPLICABLE = "–"
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
-COLUMNS = ["direction", "method", "role", "metric", "mean", "spread", "n_seeds", "n_trials", "n_images", "status"]
+COLUMNS = [
+    "direction",
+    "method",
+    "role",
+    "settings",
+    "metric",
+    "mean",
+    "spread",
+    "n_seeds",
+    "n_trials",
+    "n_images",
+    "status",
+]
 
 
 @dataclass(frozen=True)
@@ -36,11 +48,18 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One method of a table."""
+    """One method of a table. `settings` tells what was changed for it by hand, such as "features=scorer"."""
 
     method: str
     role: str
+    settings: str
     cells: tuple[Cell, ...]
+
+    @property
+    def label(self) -> str:
+        return " ".join(
+            filter(None, [self.method, self.settings and f"[{self.settings}]", self.role and f"({self.role})"])
+        )
 
 
 @dataclass(frozen=True)
@@ -55,9 +74,10 @@ class Table:
 
 
 def summary(
-    records: pd.DataFrame, values: Mapping[str, Value], order: Sequence[str], roles: Mapping[str, str]
-) -> pd.DataFrame:
-    """Return one row per direction, method and metric, in the order they are shown.
+    records: pd.DataFrame, values: Mapping[str, Value], order: Sequence[str], roles: Mapping[str, str],
+    remarks: Mapping[str, str] | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """Return one row per direction, method and metric, in the order they are shown; `remarks` become its `settings`.
 
     `mean` and `spread` (sample standard deviation; NaN for one seed) run over the `n_seeds` of `n_trials` seeds that
     have a number, each at its last measured step. `status` says what the others are; it is empty where all have one,
@@ -74,8 +94,8 @@ def summary(
         for method in methods:
             for metric in metrics:
                 cell = _cell(by_method[method], direction, metric)
-                common = {"direction": direction, "method": method, "role": roles.get(method, ""), "metric": metric}
-                rows.append({**common, **cell})
+                about = {"method": method, "role": roles.get(method, ""), "settings": (remarks or {}).get(method, "")}
+                rows.append({"direction": direction, **about, "metric": metric, **cell})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -105,7 +125,12 @@ def layout(table: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str,
     for direction, group in table.groupby("direction", sort=False):
         metrics = list(dict.fromkeys(group["metric"]))
         rows = tuple(
-            Row(method, cells["role"].iloc[0], tuple(_printed(row, values, winners) for row in cells.itertuples()))
+            Row(
+                method,
+                cells["role"].iloc[0],
+                cells["settings"].iloc[0],
+                tuple(_printed(row, values, winners) for row in cells.itertuples()),
+            )
             for method, cells in group.groupby("method", sort=False)
         )
         headers = tuple(header(declared(values, metric)) for metric in metrics)
@@ -121,8 +146,7 @@ def markdown(table: pd.DataFrame, values: Mapping[str, Value], names: Mapping[st
     for shown in layout(table, values, names):
         lines = [["method", *map(_escaped, shown.headers)]]
         for row in shown.rows:
-            label = f"{row.method} ({row.role})" if row.role else row.method
-            lines.append([_escaped(label), *(_markdown_cell(cell) for cell in row.cells)])
+            lines.append([_escaped(row.label), *(_markdown_cell(cell) for cell in row.cells)])
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         lines.insert(1, ["-" * width for width in widths])
         text = "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines)
@@ -139,7 +163,8 @@ def csv(table: pd.DataFrame, names: Mapping[str, str]) -> str:
     for (direction, method), group in table.groupby(["direction", "method"], sort=False):
         states = [text for text in dict.fromkeys(group["status"]) if text not in ("", NOT_APPLICABLE)]
         row = {"direction": direction, "name": names.get(direction, direction), "method": method}
-        row |= {"role": group["role"].iloc[0], "seeds": group["n_trials"].max(), "images": group["n_images"].max()}
+        row |= {"role": group["role"].iloc[0], "settings": group["settings"].iloc[0]}
+        row |= {"seeds": group["n_trials"].max(), "images": group["n_images"].max()}
         row |= {"status": "; ".join(states)}
         for cell in group[group["metric"] != ""].itertuples():
             row |= {cell.metric: cell.mean, f"{cell.metric}_spread": cell.spread}
@@ -232,8 +257,10 @@ def _caption(group: pd.DataFrame, name: str, bold: bool) -> str:
     parts.append(" ↑ higher is better, ↓ lower is better, – does not apply.")
     if bold:
         parts.append(" Bold: best mean of the trained methods whose seeds all finished; not a claim of significance.")
+    if (group["settings"] != "").any():
+        parts.append(" In brackets: settings changed by hand for that method.")
     if (group["role"] == "supervised").any():
-        parts.append(" Supervised: trained on pairs, which the others never see; left out of the bold.")
+        parts.append(" Supervised: trained on pairs or labels, which the others never see; left out of the bold.")
     return "".join(parts)
 
 

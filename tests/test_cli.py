@@ -97,9 +97,9 @@ def test_evaluating_again_gives_the_same_numbers_and_translates_each_image_once(
     before = (run / "results.csv").read_bytes(), (run / "report" / "table.md").read_bytes()
     translated, real = Counter(), Model.translate_and_reconstruct
 
-    def counted(model, images, direction):
+    def counted(model, images, direction, first):
         translated[direction] += len(images)
-        return real(model, images, direction)
+        return real(model, images, direction, first)
 
     monkeypatch.setattr(Model, "translate_and_reconstruct", counted)
     cgbench("evaluate", run, "--device", "cpu")

@@ -8,9 +8,10 @@ import pytest
 from cgbench.describe import describe, identity
 from cgbench.errors import CgbenchError
 from cgbench.graph import live, untrained, waves
-from cgbench.method import Apply, Compute, Method, Network, Player, Term
+from cgbench.method import Method, Player, Term
 from cgbench.methods.cyclegan import cycle_only, cyclegan, cyclegan_bce, cyclegan_identity, gan_forward_cycle, gan_only
 from cgbench.methods.losses import bce_generator, l1
+from cgbench.nodes import Apply, Compute, Network
 from cgbench.registry import METHODS, Registry
 
 TRAINED = [name for name in METHODS.names() if METHODS.get(name).reference is None]

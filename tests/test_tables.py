@@ -7,7 +7,7 @@ from cgbench.errors import CgbenchError
 from cgbench.metric import Value
 from cgbench.records import COLUMNS
 from cgbench.reports import tables
-from cgbench.reports.rundata import read_run
+from cgbench.reports.rundata import read_run, remark
 from report_fixture import VALUES, build_run
 
 NAMES = {"AtoB": "labels→photo", "BtoA": "photo→labels"}
@@ -54,10 +54,10 @@ def record(method, seed, value, status="done", metric="score", direction="AtoB",
     return ["run", "shapes", direction, method, "", seed, step, metric, value, 5, protocol, status]
 
 
-def summarise(rows, values=SCORE, order=("one", "two"), roles=None):
+def summarise(rows, values=SCORE, order=("one", "two"), roles=None, remarks=None):
     records = pd.DataFrame(rows, columns=COLUMNS)
     values = {value.name: value for value in values}
-    return tables.summary(records, values, order, roles or {}), values
+    return tables.summary(records, values, order, roles or {}, remarks), values
 
 
 def cell(table, values, method, metric="score"):
@@ -88,8 +88,10 @@ def test_two_calls_give_the_same_bytes(run):
 
 def test_the_csv_has_a_mean_and_a_spread_per_metric_and_says_why_one_is_empty(run):
     lines = tables.csv(tables.summary(run.records, VALUES, run.order, run.roles), NAMES).splitlines()
-    assert lines[0].startswith("direction,name,method,role,seeds,images,status,fcn_pixel,fcn_pixel_spread,fcn_iou")
-    assert "AtoB,labels→photo,cyclegan,,3,4,,0.52,0.02,0.26,0.01,0.04,0.01,," in lines
+    assert lines[0].startswith(
+        "direction,name,method,role,settings,seeds,images,status,fcn_pixel,fcn_pixel_spread,fcn_iou"
+    )
+    assert "AtoB,labels→photo,cyclegan,,,3,4,,0.52,0.02,0.26,0.01,0.04,0.01,," in lines
     assert '"1 failed, 2 not started"' in next(
         line for line in lines if line.startswith("AtoB,labels→photo,cycle_only")
     )
@@ -180,7 +182,7 @@ def test_a_run_without_any_number_has_a_table_of_statuses():
     text = tables.markdown(table, values, NAMES)
     assert "| one    | failed  |" in text
     assert "no trial has a number" in text
-    assert tables.csv(table, NAMES).splitlines()[1] == "AtoB,labels→photo,one,,1,0,failed"
+    assert tables.csv(table, NAMES).splitlines()[1] == "AtoB,labels→photo,one,,,1,0,failed"
 
 
 def test_protocols_are_not_mixed():
@@ -198,3 +200,21 @@ def test_markdown_escapes_names():
     text = tables.markdown(table, values, {"AtoB": "<b>"})
     assert "| a\\|b&lt;script>\\*x\\* |" in text
     assert "<b>" not in text
+
+
+def test_what_was_changed_by_hand_stands_beside_the_method():
+    table, values = summarise([record("one", 0, 0.1), record("two", 0, 0.2)], roles={"two": "supervised"},
+                              remarks={"two": "cycle_a=5, features=scorer"})  # fmt: skip
+    text = tables.markdown(table, values, NAMES)
+    assert "| two \\[cycle_a=5, features=scorer] (supervised) |" in text and "changed by hand" in text
+    assert ',supervised,"cycle_a=5, features=scorer",' in tables.csv(table, NAMES)
+
+
+def test_a_remark_names_own_settings_and_weights_only():
+    spec = {
+        "method": {"role": ""},
+        "config": {"features": "scorer", "steps": 5, "norm": "batch"},
+        "weights": {"cycle_a": 5.0},
+        "origins": {"features": "--set", "steps": "--set", "norm": "method", "cycle_a": "--set"},
+    }
+    assert remark(spec) == "cycle_a=5, features=scorer"

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from cgbench.benchmarks.data import Feed, ImageSet
+from cgbench.benchmarks.scorer import build_network
 from cgbench.config import TrialConfig, preset_values, resolve
 from cgbench.method import Method
 from cgbench.methods.blocks.model import Model
@@ -11,7 +12,17 @@ from cgbench.methods.blocks.model import Model
 
 def tiny_config(**changes) -> TrialConfig:
     """The smoke preset at 16 pixels, with `changes`."""
-    small = {"crop_size": 16, "load_size": 20, "ngf": 4, "ndf": 4, "discriminator_layers": 1, "batch": 2, "steps": 4}
+    small = {
+        "crop_size": 16,
+        "classes": 3,
+        "features": "scorer",
+        "load_size": 20,
+        "ngf": 4,
+        "ndf": 4,
+        "discriminator_layers": 1,
+        "batch": 2,
+        "steps": 4,
+    }
     return resolve([("preset", preset_values("smoke")), ("test", {**small, **changes})]).config
 
 
@@ -27,16 +38,29 @@ def tiny_feed(config: TrialConfig, seed: int = 0) -> Feed:
     return Feed(noise_set("a", side=config.load_size), noise_set("b", side=config.load_size), config, seed)
 
 
-def double_model(method: Method, config: TrialConfig, seed: int = 0) -> Model:
-    """A model whose weights are float64, for comparisons where rounding must not hide a mistake."""
-    model = Model(method, config, seed)
-    for network in model.networks.values():
-        network.double()
+def tiny_model(method: Method, config: TrialConfig, seed: int = 0) -> Model:
+    """A model that is ready to train: with a scorer to take features from, and measured on two batches of noise."""
+    model = Model(method, config, seed, scorer=build_network(config.classes, 2))
+    model.measure(lambda step: noise_batch(config, torch.float32, step), batches=2)
     return model
 
 
-def noise_batch(config: TrialConfig, dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
-    """`real_a` and `real_b` of noise in [-1, 1]."""
-    generator = torch.Generator().manual_seed(1)
-    shape = (config.batch, 3, config.crop_size, config.crop_size)
-    return {name: torch.rand(shape, generator=generator, dtype=dtype) * 2 - 1 for name in ("real_a", "real_b")}
+def double_model(method: Method, config: TrialConfig, seed: int = 0) -> Model:
+    """A model whose weights are float64, for comparisons where rounding must not hide a mistake."""
+    model = Model(method, config, seed, scorer=build_network(config.classes, 2))
+    for network in model.networks.values():
+        network.double()
+    model.measure(lambda step: noise_batch(config, step=step), batches=2)
+    return model
+
+
+def noise_batch(config: TrialConfig, dtype: torch.dtype = torch.float64, step: int = 0) -> dict[str, torch.Tensor]:
+    """`real_a` and `real_b` of noise in [-1, 1], and class ids of noise, some of them 255."""
+    generator = torch.Generator().manual_seed(1 + step)
+    side = config.crop_size
+    shape = (config.batch, 3, side, side)
+    batch = {name: torch.rand(shape, generator=generator, dtype=dtype) * 2 - 1 for name in ("real_a", "real_b")}
+    for name in ("labels_a", "labels_b"):
+        ids = torch.randint(config.classes + 1, (config.batch, side, side), generator=generator)
+        batch[name] = torch.where(ids == config.classes, 255, ids)
+    return batch

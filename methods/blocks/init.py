@@ -10,24 +10,35 @@ from cgbench import seeds
 
 
 @torch.no_grad()
-def initialise(module: nn.Module, seed: int, *purpose: str | int, std: float = 0.02) -> None:
-    """Draw the weights of `module` in place: N(0, std) for convolutions and linear layers, biases 0 (CycleGAN §7.1);
+def initialise(module: nn.Module, seed: int, *purpose: str | int, std: float = 0.02, kind: str = "normal") -> None:
+    """Draw the weights of `module` in place: those of convolutions and linear layers by `kind`, their biases 0;
     N(1, std) and 0 for the scale and shift of a normalisation. Weights of other kinds of layers are left as they are.
 
-    They come from the stream `(seed, "init", *purpose)`, for example `initialise(net, 0, "G_ab", std=0.02)`, in float32
-    on the CPU, so they depend neither on the device and type of `module` nor on any other network.
+    "normal" is N(0, std) (CycleGAN §7.1), "xavier" N(0, std² · 2 / (fan in + fan out)) (Glorot and Bengio 2010, with
+    gain `std`), "kaiming" N(0, 2 / fan in) (He et al. 2015). The numbers come from the stream (seed, "init", *purpose),
+    for example `initialise(net, 0, "G_ab")`, in float32 on the CPU, so they depend neither on the device and type of
+    `module` nor on any other network; kinds differ by their scale only.
     """
     stream = torch.Generator().manual_seed(seeds.derive(seed, "init", *purpose))
     for layer in module.modules():
         weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
         if isinstance(layer, _ConvNd | nn.Linear):
-            _draw(weight, 0.0, std, stream)
+            _draw(weight, 0.0, spread(layer, kind, std), stream)
         elif isinstance(layer, _NormBase | nn.GroupNorm | nn.LayerNorm) and weight is not None:
             _draw(weight, 1.0, std, stream)
         else:
             continue
         if bias is not None:
             bias.zero_()
+
+
+def spread(layer: nn.Module, kind: str, std: float) -> float:
+    """Return the standard deviation of the initial weights of one convolution or linear layer."""
+    if kind == "normal":
+        return std
+    # as torch counts them: a transposed convolution's weight has its inputs first
+    fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(layer.weight)
+    return std * (2 / (fan_in + fan_out)) ** 0.5 if kind == "xavier" else (2 / fan_in) ** 0.5
 
 
 def _draw(weight: Tensor, mean: float, std: float, stream: torch.Generator) -> None:

@@ -1,44 +1,76 @@
 """A method made real: its live networks, and the evaluation of its graph."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from cgbench import seeds
 from cgbench.config import TrialConfig
+from cgbench.errors import CgbenchError
 from cgbench.graph import live, networks_of, upstream, waves
-from cgbench.method import SOURCES, Apply, History, Method, Noise
+from cgbench.method import SOURCES, Method
 from cgbench.methods.blocks.init import initialise, per_sample
 from cgbench.methods.blocks.pool import ImagePool
+from cgbench.methods.blocks.search import nearest_code
+from cgbench.nodes import Apply, Draw, History, Measured, Search
+
+Value = Tensor | tuple[Tensor, ...]  # what a named tensor of the graph may be
 
 
 class Model:
     """The live networks of `method`, initialised from `seed` by their names, and its image pools.
 
-    Images are float tensors (N, 3, S, S) in [-1, 1] on `device`.
+    Images are float tensors (N, 3, S, S) in [-1, 1] on `device`. `scorer` is the dataset's segmentation network, for
+    methods that ask for its features. A method with `Measured` tensors needs `measure` before it is trained.
     """
 
-    def __init__(self, method: Method, config: TrialConfig, seed: int, device: str = "cpu") -> None:
+    def __init__(
+        self, method: Method, config: TrialConfig, seed: int, device: str = "cpu", scorer: nn.Module | None = None
+    ) -> None:
         self.method = method
+        self.config = config
         self.seed = seed
         self.live = live(method)
         self.device = torch.device(device)
         self.owned = {name for player in self.live.players for name in player.networks}
         self.networks: dict[str, nn.Module] = {}
         for name in self.live.networks:
-            network = method.networks[name].build(config)
-            initialise(network, seed, name, std=config.init_std)
+            network = self._built(name, scorer)
             self.networks[name] = network.to(self.device)
         self.per_sample = {
             name: method.networks[name].per_sample and per_sample(module) for name, module in self.networks.items()
         }
         self.training = True
+        self.first, self.style = 0, 0  # which test images, and which of their outputs, a translation is about
+        self.measured: dict[str, Tensor] = {}
         self.pools = {
             tensor: ImagePool(config.pool_size, seed, tensor)
             for tensor in self.live.gradients
             if isinstance(method.graph[tensor], History)
         }
+
+    def _built(self, name: str, scorer: nn.Module | None) -> nn.Module:
+        """Return a network with its first weights: those it comes with, or those that its name and the seed decide."""
+        network = self.method.networks[name]
+        if network.frozen:
+            return network.build(self.config, scorer).requires_grad_(False).eval()
+        module = network.build(self.config)
+        initialise(module, self.seed, name, std=self.config.init_std, kind=network.init)
+        return module
+
+    @torch.no_grad()
+    def measure(self, batch: Callable[[int], dict[str, Tensor]], batches: int) -> None:
+        """Compute the measured tensors over `batch(0)`, `batch(1)`, …: `batches` of them, or as many as they ask."""
+        nodes = {name: node for name in self.live.gradients if isinstance(node := self.method.graph[name], Measured)}
+        found: dict[str, list[Tensor]] = {name: [] for name in nodes}
+        for step in range(min(batches, max((node.batches for node in nodes.values()), default=0))):
+            values = batch(step)
+            for name, node in nodes.items():
+                if step < node.batches:
+                    self.evaluate(values, node.inputs, step)
+                    found[name].append(node.function(*(values[tensor] for tensor in node.inputs)))
+        self.measured = {name: torch.cat(results) for name, results in found.items()}
 
     def parameters(self, player: str) -> dict[str, nn.Parameter]:
         """Return the weights that a player trains, keyed `network.parameter`."""
@@ -52,10 +84,10 @@ class Model:
     def train(self, mode: bool = True) -> None:
         """Switch all networks between training and evaluation."""
         self.training = mode
-        for network in self.networks.values():
-            network.train(mode)
+        for name in self.owned:
+            self.networks[name].train(mode)
 
-    def evaluate(self, values: dict[str, Tensor], wanted: Iterable[str], step: int = 0) -> None:
+    def evaluate(self, values: dict[str, Value], wanted: Iterable[str], step: int = 0) -> None:
         """Compute the tensors `wanted`, and what they need, into `values`; what is already there is used as it is.
 
         Applications of one network that meet in a wave go through it as one batch, where that is exact.
@@ -68,30 +100,47 @@ class Model:
                 if isinstance(node, Apply):
                     trained = node.network in self.live.gradients.get(tensor, ())
                     batches.setdefault(self._batch_key(tensor, node, inputs, trained), []).append(tensor)
-                elif isinstance(node, Noise):
-                    values[tensor] = self._noise(tensor, node, inputs[0], step)
-                elif isinstance(node, History):
-                    values[tensor] = self.pools[tensor].query(inputs[0].detach(), step)
                 else:
-                    result = node.function(*inputs)
-                    values[tensor] = result.detach() if node.detached else result
-            for (network, trained, *_), tensors in batches.items():
-                self._apply(network, trained, tensors, values)
+                    values[tensor] = self._computed(tensor, inputs, values, step)
+            for (network, part, trained, *_), tensors in batches.items():
+                self._apply(network, part, trained, tensors, values)
 
-    def translate(self, images: Tensor, direction: str) -> Tensor:
-        """Return `images` (N, 3, S, S) in [-1, 1], translated; the same shape and range."""
-        return self._infer(images, direction, [self.method.translates[direction]])[0]
+    def _computed(self, tensor: str, inputs: list[Value], values: dict[str, Value], step: int) -> Value:
+        """Return a tensor that no network computes."""
+        node = self.method.graph[tensor]
+        if isinstance(node, Draw):
+            return self._drawn(tensor, node, inputs, step)
+        if isinstance(node, History):
+            return self.pools[tensor].query(inputs[0].detach(), step)
+        if isinstance(node, Measured):
+            if tensor not in self.measured:
+                raise CgbenchError(
+                    f"'{tensor}' of {self.method.name} is measured on training images: call measure first"
+                )
+            return self.measured[tensor]
+        if isinstance(node, Search):
+            return self._found(node, values)
+        result = node.function(*inputs)
+        return _each(torch.Tensor.detach, result) if node.detached else result
 
-    def reconstruct(self, images: Tensor, direction: str) -> Tensor | None:
+    def translate(self, images: Tensor, direction: str, first: int = 0, style: int = 0) -> Tensor:
+        """Return `images` (N, 3, S, S) in [-1, 1], translated; the same shape and range.
+
+        They are the test images `first` to `first` + N - 1: a method that draws numbers draws those of each image.
+        Another `style` is another draw for the same images.
+        """
+        return self._infer(images, direction, [self.method.translates[direction]], first, style)[0]
+
+    def reconstruct(self, images: Tensor, direction: str, first: int = 0) -> Tensor | None:
         """Return `images` after the way there and back, or None if the method knows no way back."""
         back = self._way_back(direction)
-        return self._infer(images, direction, [back])[0] if back else None
+        return self._infer(images, direction, [back], first)[0] if back else None
 
-    def translate_and_reconstruct(self, images: Tensor, direction: str) -> tuple[Tensor, Tensor | None]:
+    def translate_and_reconstruct(self, images: Tensor, direction: str, first: int = 0) -> tuple[Tensor, Tensor | None]:
         """Return both at the price of the longer one: the translation is computed once."""
         back = self._way_back(direction)
         tensors = [self.method.translates[direction], *([back] if back else [])]
-        outputs = self._infer(images, direction, tensors)
+        outputs = self._infer(images, direction, tensors, first)
         return outputs[0], outputs[1] if back else None
 
     def _way_back(self, direction: str) -> str | None:
@@ -102,42 +151,61 @@ class Model:
         return tensor
 
     @torch.no_grad()
-    def _infer(self, images: Tensor, direction: str, tensors: list[str]) -> list[Tensor]:
-        values = {SOURCES[direction == "BtoA"]: images}
+    def _infer(self, images: Tensor, direction: str, tensors: list[str], first: int, style: int = 0) -> list[Tensor]:
+        values: dict[str, Value] = {SOURCES[direction == "BtoA"]: images}
         training = self.training
         self.train(False)  # no dropout, and the statistics that batch norm has kept
+        self.first, self.style = first, style
         self.evaluate(values, tensors)
         self.train(training)
         return [values[tensor] for tensor in tensors]
 
-    def _noise(self, tensor: str, node: Noise, like: Tensor, step: int) -> Tensor:
-        """Draw on the host, so that all devices and all methods with one seed see the same numbers."""
-        stream = seeds.generator(self.seed, "noise", tensor, step)
-        draw = stream.random if node.kind == "uniform" else stream.standard_normal
-        return torch.from_numpy(draw((len(like), *node.size))).to(like)
+    def _drawn(self, tensor: str, node: Draw, inputs: list[Value], step: int) -> Value:
+        """Draw for a training step, or for each test image by itself."""
+        if self.training:
+            return node.function(seeds.generator(self.seed, "noise", tensor, step), *inputs)
+        rows = []
+        for row in range(_batch_size(inputs[0])):
+            stream = seeds.generator(self.seed, "noise", tensor, "image", self.first + row, self.style)
+            rows.append(node.function(stream, *(_rows(value, row, row + 1) for value in inputs)))
+        return _joined(rows)
 
-    def _batch_key(self, tensor: str, node: Apply, inputs: list[Tensor], trained: bool) -> tuple:
+    def _found(self, node: Search, values: dict[str, Value]) -> Tensor:
+        """Search from what was drawn, through the networks as they are."""
+
+        def result(code: Tensor) -> Tensor:
+            inner: dict[str, Value] = {node.start: code}
+            self.evaluate(inner, [node.result])
+            return inner[node.result]
+
+        return nearest_code(result, values[node.start], values[node.target], self.config.search_steps)
+
+    def _batch_key(self, tensor: str, node: Apply, inputs: list[Value], trained: bool) -> tuple:
         """Two applications with equal keys may share a batch; one that may not has its own name in the key."""
         alone = "" if self.per_sample[node.network] else tensor
-        return node.network, trained, alone, *(image.shape[1:] for image in inputs)
+        return node.network, node.part, trained, alone, *(_each(lambda t: t.shape[1:], value) for value in inputs)
 
-    def _apply(self, name: str, trained: bool, tensors: list[str], values: dict[str, Tensor]) -> None:
+    def _apply(self, name: str, part: str, trained: bool, tensors: list[str], values: dict[str, Value]) -> None:
         """Compute all `tensors`, applications of network `name`, in one call."""
         network = self.networks[name]
         columns = zip(*(self.method.graph[tensor].inputs for tensor in tensors), strict=True)
         inputs = [[values[tensor] for tensor in column] for column in columns]
         # A network that this application does not train records no gradient of its weights: half the backward cost.
         network.requires_grad_(trained)
-        outputs = network(*(torch.cat(column) if len(column) > 1 else column[0] for column in inputs))
+        outputs = (getattr(network, part) if part else network)(*map(_joined, inputs))
         network.requires_grad_(name in self.owned)
-        sizes = [len(image) for image in inputs[0]]
-        values.update(zip(tensors, outputs.split(sizes) if len(sizes) > 1 else [outputs], strict=True))
+        start = 0
+        for row, tensor in enumerate(tensors):
+            end = start + _batch_size(inputs[0][row])
+            values[tensor] = outputs if len(tensors) == 1 else _rows(outputs, start, end)
+            start = end
 
     def state(self) -> dict[str, Tensor]:
-        """Return weights, buffers and pools by name."""
+        """Return weights, buffers and pools by name; a frozen network is not kept, it is loaded again."""
         state = {
             f"network.{name}.{key}": value
             for name, network in self.networks.items()
+            if not self.method.networks[name].frozen
             for key, value in network.state_dict().items()
         }
         for name, pool in self.pools.items():
@@ -147,10 +215,31 @@ class Model:
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Take over a state; a tensor that is missing, surplus or of another shape raises `RuntimeError`."""
         for name, network in self.networks.items():
-            network.load_state_dict(_under(state, f"network.{name}."))
+            if not self.method.networks[name].frozen:
+                network.load_state_dict(_under(state, f"network.{name}."))
         for name, pool in self.pools.items():
             pool.load(_under(state, f"pool.{name}."))
 
 
 def _under(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+
+
+def _each(function: Callable[..., Tensor], *values: Value) -> Value:
+    """Return `function` of the values, member by member where they are tuples."""
+    if isinstance(values[0], tuple):
+        return tuple(_each(function, *members) for members in zip(*values, strict=True))
+    return function(*values)
+
+
+def _joined(values: list[Value]) -> Value:
+    """Return the values as one batch."""
+    return values[0] if len(values) == 1 else _each(lambda *parts: torch.cat(parts), *values)
+
+
+def _rows(value: Value, start: int, end: int) -> Value:
+    return _each(lambda tensor: tensor[start:end], value)
+
+
+def _batch_size(value: Value) -> int:
+    return len(value[0]) if isinstance(value, tuple) else len(value)

@@ -1,0 +1,127 @@
+"""What a method's graph is made of: networks, and the ways in which a named tensor comes to be. Values; torch-free."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cgbench.errors import CgbenchError, did_you_mean
+
+INITS = ("normal", "xavier", "kaiming")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network: `build(config)` returns a `torch.nn.Module` with uninitialised or default weights.
+
+    `per_sample` says that each output depends on its own input alone (instance norm yes, batch norm no), so several
+    applications may go through it as one batch without changing a single result. `init` is how its weights are drawn:
+    "normal" (spread `config.init_std`), "xavier" (gain `config.init_std`) or "kaiming". A `frozen` network comes with
+    its weights and is never trained: `build(config, scorer)` also gets the dataset's scorer, a module, or None;
+    `missing(config)` returns why it cannot be built, or None.
+    """
+
+    build: Callable[..., Any]
+    per_sample: bool = True
+    init: str = "normal"
+    frozen: bool = False
+    missing: Callable[[Any], str | None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.init not in INITS:
+            raise CgbenchError(f"unknown initial weights '{self.init}': {did_you_mean(self.init, INITS)}")
+
+
+@dataclass(frozen=True)
+class Apply:
+    """`network(*inputs)`: one application of a network to named tensors; of its method `part` where one is named.
+
+    A network may return a tuple of tensors, the batch first in each: then the named tensor is that tuple.
+    """
+
+    network: str
+    inputs: tuple[str, ...]
+    part: str = ""
+
+    def __init__(self, network: str, *inputs: str, part: str = "") -> None:
+        object.__setattr__(self, "network", network)
+        object.__setattr__(self, "inputs", inputs)
+        object.__setattr__(self, "part", part)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """`function(*inputs)`: a fixed function of named tensors. `detached` says that no gradient passes through it."""
+
+    function: Callable[..., Any]
+    inputs: tuple[str, ...]
+    detached: bool = False
+
+    def __init__(self, function: Callable[..., Any], *inputs: str, detached: bool = False) -> None:
+        object.__setattr__(self, "function", function)
+        object.__setattr__(self, "inputs", inputs)
+        object.__setattr__(self, "detached", detached)
+
+
+@dataclass(frozen=True)
+class History:
+    """The image pool (Shrivastava et al. 2017; 50 images in CycleGAN §4) fed by one tensor; passes no gradient."""
+
+    inputs: tuple[str, ...]
+    detached: bool = True
+
+    def __init__(self, tensor: str) -> None:
+        object.__setattr__(self, "inputs", (tensor,))
+
+
+@dataclass(frozen=True)
+class Draw:
+    """`function(rng, *inputs)`: random numbers, the batch first; passes no gradient.
+
+    In training drawn anew each step, from a NumPy generator of (seed, tensor, step). In translation every test image
+    has a generator of its own, so that no output depends on which images share its batch.
+    """
+
+    function: Callable[..., Any]
+    inputs: tuple[str, ...]
+    detached: bool = True
+
+    def __init__(self, function: Callable[..., Any], *inputs: str) -> None:
+        object.__setattr__(self, "function", function)
+        object.__setattr__(self, "inputs", inputs)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """`function(*inputs)` over the first `batches` training batches (one epoch at most), their results one after
+    another; computed once before training. For statistics of the data; passes no gradient."""
+
+    function: Callable[..., Any]
+    inputs: tuple[str, ...]
+    batches: int
+    detached: bool = True
+
+    def __init__(self, function: Callable[..., Any], *inputs: str, batches: int) -> None:
+        object.__setattr__(self, "function", function)
+        object.__setattr__(self, "inputs", inputs)
+        object.__setattr__(self, "batches", batches)
+
+
+@dataclass(frozen=True)
+class Search:
+    """The value of the drawn tensor `start` from which `result` comes closest to `target` in mean square.
+
+    Found by `config.search_steps` steps of Adam from what was drawn, each image by itself; passes no gradient.
+    """
+
+    start: str
+    result: str
+    target: str
+    detached: bool = True
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The tensors it needs."""
+        return self.start, self.result, self.target
+
+
+Node = Apply | Compute | History | Draw | Measured | Search

@@ -1,0 +1,70 @@
+"""Frozen networks whose features a loss compares: VGG-16 up to relu4_2, or the dataset's own scorer."""
+
+import hashlib
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cgbench.config import TrialConfig
+from cgbench.errors import CgbenchError, DataBroken
+from cgbench.methods.weights import VGG16, find_weights
+
+WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512))  # conv1_1 to conv4_2; a 2×2 maximum between the groups
+SIDE = 224  # pixels that VGG-16 was trained on (Simonyan and Zisserman 2015)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet in RGB, for torchvision's weights
+
+
+class VggFeatures(nn.Module):
+    """Images (N, 3, S, S) in [-1, 1] to relu4_2 of VGG-16, (N, 512, 28, 28); resized to 224 pixels first (bilinear).
+
+    5,275,456 weights, keyed as torchvision keys them. The published code subtracts the means of another set of weights;
+    here images are normalised as torchvision's weights were trained.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 3
+        for group, widths in enumerate(WIDTHS):
+            layers += [nn.MaxPool2d(2)] if group else []
+            for width in widths:
+                layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=True)]
+                channels = width
+        self.features = nn.Sequential(*layers)
+        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return relu4_2 of `images`."""
+        resized = functional.interpolate(images, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
+        return self.features(((resized + 1) / 2 - self.mean) / self.std)
+
+
+class ScorerFeatures(nn.Module):
+    """Images (N, 3, S, S) in [-1, 1] to the deepest maps of the dataset's scorer."""
+
+    def __init__(self, scorer: nn.Module) -> None:
+        super().__init__()
+        self.scorer = scorer
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the scorer's features of `images`."""
+        return self.scorer.features(images)
+
+
+def feature_network(config: TrialConfig, scorer: nn.Module | None) -> nn.Module:
+    """Return the network that `config.features` names; weights that are absent or damaged raise `CgbenchError`."""
+    if config.features == "scorer":
+        if scorer is None:
+            raise CgbenchError("features=scorer: this dataset has no scorer, because it has no labels; use vgg16")
+        return ScorerFeatures(scorer)
+    path = find_weights(VGG16)
+    if hashlib.sha256(path.read_bytes()).hexdigest()[: len(VGG16.digest)] != VGG16.digest:
+        raise DataBroken(f"{path} is damaged: its SHA-256 does not begin with {VGG16.digest}; delete it, get it again")
+    weights = torch.load(path, map_location="cpu", weights_only=True)
+    network = VggFeatures()
+    wanted = network.state_dict()
+    network.load_state_dict(OrderedDict((key, weights[key]) for key in wanted))
+    return network

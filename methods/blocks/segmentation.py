@@ -1,0 +1,42 @@
+"""The segmentation network: of the scorer, and of methods that segment."""
+
+import torch
+from torch import nn
+
+
+def _layer(ins: int, outs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(ins, outs, 3, padding=1, bias=False), nn.BatchNorm2d(outs), nn.ReLU(inplace=True))
+
+
+class SegmentationNet(nn.Module):
+    """Photos, float (N, 3, S, S) in [-1, 1], to logits (N, classes, S, S); S is a multiple of 8.
+
+    A small U-Net (Ronneberger et al. 2015) with batch normalisation: four levels with `width`, 2, 4 and 8 times as
+    many channels; 3×3 convolutions, two per level down (one at full size) and one per level up.
+    """
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        w1, w2, w3, w4 = width, 2 * width, 4 * width, 8 * width
+        pairs = [(w1, w2), (w2, w3), (w3, w4)]
+        halve = (nn.Sequential(nn.MaxPool2d(2), _layer(upper, lower), _layer(lower, lower)) for upper, lower in pairs)
+        self.down = nn.ModuleList([_layer(3, w1), *halve])
+        pairs.reverse()
+        self.rise = nn.ModuleList(nn.ConvTranspose2d(lower, upper, 2, stride=2) for upper, lower in pairs)
+        self.up = nn.ModuleList(_layer(2 * upper, upper) for upper, _ in pairs)
+        self.head = nn.Conv2d(width, classes, 1)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the deepest maps (N, 8 width, S / 8, S / 8): what a feature loss compares."""
+        for block in self.down:
+            x = block(x)
+        return x
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        skips = []
+        for block in self.down:
+            x = block(x)
+            skips.append(x)
+        for rise, block, skip in zip(self.rise, self.up, reversed(skips[:-1]), strict=True):
+            x = block(torch.cat([rise(x), skip], dim=1))
+        return self.head(x)

@@ -1,0 +1,77 @@
+"""DistanceGAN (Benaim and Wolf 2017, arXiv 1706.00826): far pairs of images stay far, near pairs stay near.
+
+One-sided: each direction is a model of its own; both are trained side by side in one trial and share nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cgbench.method import Method, Term
+from cgbench.methods.cyclegan import cyclegan
+from cgbench.methods.losses import l1
+from cgbench.nodes import Compute, Measured
+from cgbench.registry import METHODS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PAPER = "Benaim and Wolf 2017, arXiv 1706.00826"
+MOST_BATCHES = 900  # training batches, at most, that the mean and spread of a domain's distances are taken from
+
+
+def pair_distances(images: Tensor) -> Tensor:
+    """Return mean(|x_i - x_j|) of every pair of the batch: (N, 3, S, S) → (N (N - 1) / 2,)."""
+    import torch
+
+    first, second = torch.triu_indices(len(images), len(images), offset=1, device=images.device)
+    return (images[first] - images[second]).abs().flatten(1).mean(dim=1)
+
+
+def half_distances(images: Tensor) -> Tensor:
+    """Return mean(|top half - bottom half|) of every image: (N, 3, S, S) → (N,); the self distance of §3.2."""
+    top, bottom = images.chunk(2, dim=2)
+    return (top - bottom).abs().flatten(1).mean(dim=1)
+
+
+def normalised(distances: Tensor, training: Tensor) -> Tensor:
+    """Return (d - μ) / σ, μ and σ being mean and spread of the distances between `training` images of the domain."""
+    return (distances - training.mean()) / training.std(correction=0).clamp(min=1e-6)
+
+
+@METHODS.register
+def distancegan() -> Method:
+    """Return both adversarial terms + mean |normalised d(x_i, x_j) - normalised d(G(x_i), G(x_j))| over the batch."""
+    return _with_distance(
+        "distancegan", "adversarial term and kept distances between images, one model per direction", pair_distances
+    )
+
+
+@METHODS.register
+def distancegan_self() -> Method:
+    """Return the form for one image at a time: the distance is that of its two halves."""
+    return _with_distance(
+        "distancegan_self", "DistanceGAN with the distance between an image's own halves", half_distances
+    )
+
+
+def _with_distance(name: str, summary: str, distances) -> Method:
+    images = {"real_a": "a", "real_b": "b", "fake_a": "a", "fake_b": "b"}
+    graph = {f"training_distances_{side}": Measured(distances, f"real_{side}", batches=MOST_BATCHES) for side in "ab"}
+    for image, side in images.items():
+        graph[f"distances_{image}"] = Compute(distances, image)
+        graph[f"normal_{image}"] = Compute(normalised, f"distances_{image}", f"training_distances_{side}")
+    terms = [
+        Term("distance_a", l1, ("normal_fake_a", "normal_real_b")),
+        Term("distance_b", l1, ("normal_fake_b", "normal_real_a")),
+    ]
+    return cyclegan().but(
+        name,
+        summary,
+        source=f"{PAPER}, equations 4 to 6",
+        drop=["cycle_a", "cycle_b"],
+        add={"generators": terms},
+        graph=graph,
+        reconstructs={},
+        least_batch=2 if distances is pair_distances else 1,
+    )

@@ -1,0 +1,53 @@
+"""Feature loss + GAN: SimGAN whose self-regularisation compares features instead of pixels (Zhu et al. 2017, §5.1).
+
+One-sided, both directions side by side as in `simgan`. The features are those of VGG-16's relu4_2, with weights that
+must be on this machine; `--set features=scorer` takes the dataset's own scorer instead, and every table says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cgbench.config import TrialConfig
+from cgbench.method import Method, Term
+from cgbench.methods.losses import l1
+from cgbench.methods.simgan import simgan
+from cgbench.methods.weights import VGG16, absent
+from cgbench.nodes import Apply, Network
+from cgbench.registry import METHODS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def feature_network(config: TrialConfig, scorer: nn.Module | None) -> nn.Module:
+    """Return the frozen network that `config.features` names."""
+    from cgbench.methods.blocks import features
+
+    return features.feature_network(config, scorer)
+
+
+def missing_features(config: TrialConfig) -> str | None:
+    """Return why there is no feature network, and the two ways out; None where there is one."""
+    problem = absent(VGG16) if config.features == "vgg16" else None
+    return problem and f"{problem}, or compare features of the dataset's own scorer: --set features=scorer"
+
+
+@METHODS.register
+def feature_loss_gan() -> Method:
+    """Return the adversarial term + 10 times the mean absolute difference of the features of input and output."""
+    near_input = [
+        Term("features_a", l1, ("features_fake_a", "features_real_b"), weight=10.0),
+        Term("features_b", l1, ("features_fake_b", "features_real_a"), weight=10.0),
+    ]
+    images = ("real_a", "real_b", "fake_a", "fake_b")
+    return simgan().but(
+        "feature_loss_gan",
+        "adversarial term and feature distance to the input, one model per direction",
+        source="Zhu et al. 2017, arXiv 1703.10593, §5.1, after Johnson et al. 2016, arXiv 1603.08155",
+        drop=["self_a", "self_b"],
+        add={"generators": near_input},
+        networks={"features": Network(feature_network, frozen=True, missing=missing_features)},
+        graph={f"features_{image}": Apply("features", image) for image in images},
+        settings=("features",),
+    )

@@ -1,0 +1,70 @@
+"""CycleGAN with shape consistency (Zhang, Yang and Zheng 2018): segmentors find the source's labels in translations.
+
+The published networks are three-dimensional; these are their two-dimensional form. Training images need class labels
+in both domains, so that tables mark the method as supervised.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cgbench.config import TrialConfig
+from cgbench.method import Method, Player, Term
+from cgbench.methods.cyclegan import cyclegan
+from cgbench.methods.tensors import unchanged
+from cgbench.nodes import Apply, Compute, Network
+from cgbench.registry import METHODS
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+IGNORE = 255
+
+
+def segmentor(config: TrialConfig) -> nn.Module:
+    """Return a U-Net: images (N, 3, S, S) in [-1, 1] to logits (N, classes, S, S)."""
+    from cgbench.methods.blocks.segmentation import SegmentationNet
+
+    return SegmentationNet(config.classes, config.ngf)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy of labelled pixels: logits (N, C, S, S), class ids (N, S, S) with 255 ignored.
+
+    Zhang et al. 2018, equation 4. 0 where no pixel is labelled.
+    """
+    from torch.nn import functional
+
+    total = functional.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum")
+    return total / (labels != IGNORE).sum().clamp(min=1)
+
+
+@METHODS.register
+def cyclegan_shape() -> Method:
+    """Return CycleGAN (λ = 10) + γ times the cross-entropy of the source's labels in its translation, γ = 1.
+
+    The segmentor of a domain learns from its real images and from translations into it, after the other players.
+    """
+    generators, segmentors, graph = [], [], {}
+    for side, source in (("a", "b"), ("b", "a")):
+        graph |= {
+            f"classes_fake_{side}": Apply(f"S_{side}", f"fake_{side}"),
+            f"seen_{side}": Compute(unchanged, f"fake_{side}", detached=True),
+            f"classes_seen_{side}": Apply(f"S_{side}", f"seen_{side}"),
+            f"classes_real_{side}": Apply(f"S_{side}", f"real_{side}"),
+        }
+        generators.append(Term(f"shape_{side}", cross_entropy, (f"classes_fake_{side}", f"labels_{source}")))
+        segmentors += [
+            Term(f"segment_{side}", cross_entropy, (f"classes_real_{side}", f"labels_{side}")),
+            Term(f"segment_fake_{side}", cross_entropy, (f"classes_seen_{side}", f"labels_{source}")),
+        ]
+    return cyclegan().but(
+        "cyclegan_shape",
+        "CycleGAN with segmentors and shape consistency; needs labels in both domains",
+        source="Zhang, Yang, Zheng 2018, arXiv 1802.09655, equations 3 to 5",
+        networks=dict.fromkeys(["S_a", "S_b"], Network(segmentor, init="kaiming")),
+        graph=graph,
+        add={"generators": generators},
+        players=(Player("segmentors", ("S_a", "S_b"), tuple(segmentors)),),
+        settings=("classes",),
+    )
