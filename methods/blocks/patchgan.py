@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.layers import bias_before, norm_layer, plain_layout, require_least
+from cgbench.methods.blocks.resample import BlurHalving
 
 
 class PatchDiscriminator(nn.Module):
@@ -13,20 +14,26 @@ class PatchDiscriminator(nn.Module):
 
     Maps images (N, channels, H, W) in [-1, 1] to raw verdicts (N, 1, h, w), without a sigmoid; h = H / 2 ** layers - 2
     (256 → 30, 128 → 14). Each verdict sees 70×70 pixels with 3 strided layers (16, 34, 70, 142, 286, 574 with 1 to 6).
-    Sides shorter than 3 · 2 ** layers raise `CgbenchError`.
+    Sides shorter than 3 · 2 ** layers raise `CgbenchError`. With `antialias`, maps are halved behind a blur, as in CUT.
     """
 
-    def __init__(self, channels: int = 3, ndf: int = 64, layers: int = 3, norm: str = "instance") -> None:
+    def __init__(
+        self, channels: int = 3, ndf: int = 64, layers: int = 3, norm: str = "instance", antialias: bool = False
+    ) -> None:
         super().__init__()
         if layers < 1:
             raise CgbenchError(f"a PatchGAN needs at least one strided layer, not {layers}: see discriminator_layers")
         self.layers = layers
         widths = [ndf * min(2**depth, 8) for depth in range(layers + 1)]
         self.first = nn.Sequential(
-            OrderedDict(conv=nn.Conv2d(channels, ndf, 4, stride=2, padding=1), relu=nn.LeakyReLU(0.2, inplace=True))
+            OrderedDict(
+                conv=nn.Conv2d(channels, ndf, 4, stride=1 if antialias else 2, padding=1),
+                relu=nn.LeakyReLU(0.2, inplace=True),
+                **_halve_behind(antialias),
+            )
         )
         self.strided = nn.Sequential(
-            *(_with_norm(widths[depth - 1], widths[depth], norm, stride=2) for depth in range(1, layers))
+            *(_with_norm(widths[depth - 1], widths[depth], norm, 2, antialias) for depth in range(1, layers))
         )
         self.last = _with_norm(widths[layers - 1], widths[layers], norm, stride=1)
         self.verdict = nn.Conv2d(widths[layers], 1, 4, padding=1)
@@ -66,12 +73,19 @@ class PixelDiscriminator(nn.Module):
         return self.verdict(self.second(self.first(plain_layout(images))))
 
 
-def _with_norm(channels_in: int, channels_out: int, norm: str, stride: int) -> nn.Sequential:
-    """4×4 convolution, normalisation and LeakyReLU."""
+def _halve_behind(antialias: bool) -> dict[str, nn.Module]:
+    return {"blur": BlurHalving()} if antialias else {}
+
+
+def _with_norm(channels_in: int, channels_out: int, norm: str, stride: int, antialias: bool = False) -> nn.Sequential:
+    """4×4 convolution, normalisation and LeakyReLU; with `antialias` the stride comes after them, behind a blur."""
     return nn.Sequential(
         OrderedDict(
-            conv=nn.Conv2d(channels_in, channels_out, 4, stride=stride, padding=1, bias=bias_before(norm)),
+            conv=nn.Conv2d(
+                channels_in, channels_out, 4, stride=1 if antialias else stride, padding=1, bias=bias_before(norm)
+            ),
             norm=norm_layer(norm, channels_out),
             relu=nn.LeakyReLU(0.2, inplace=True),
+            **_halve_behind(antialias),
         )
     )

@@ -5,13 +5,17 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from cgbench.methods.blocks.layers import bias_before, norm_layer, plain_layout, require_multiples
+from cgbench.methods.blocks.resample import BlurDoubling, BlurHalving
+
+TAPPED_BLOCK = 5  # the deepest residual block whose output CUT compares
 
 
 class ResnetGenerator(nn.Module):
     """c7s1-64, d128, d256, R256 × `blocks`, u128, u64, c7s1-3 in the notation of the paper, for `ngf` = 64.
 
     Maps images (N, channels_in, H, W) in [-1, 1] to (N, channels_out, H, W) in [-1, 1]. H and W must be multiples of 4
-    and at least 8, else `CgbenchError`. The paper uses 6 blocks for 128 pixels and 9 for 256, and no dropout.
+    and at least 8, else `CgbenchError`. The paper uses 6 blocks for 128 pixels and 9 for 256, and no dropout. With
+    `antialias`, maps are halved and doubled behind a blur, as in CUT; the weights are as many.
     """
 
     def __init__(
@@ -22,15 +26,16 @@ class ResnetGenerator(nn.Module):
         blocks: int = 9,
         norm: str = "instance",
         dropout: bool = False,
+        antialias: bool = False,
     ) -> None:
         super().__init__()
         bias = bias_before(norm)
         self.stem = _with_norm(nn.Conv2d(channels_in, ngf, 7, bias=bias), norm, ngf, pad=3)
-        self.down1 = _with_norm(nn.Conv2d(ngf, 2 * ngf, 3, stride=2, padding=1, bias=bias), norm, 2 * ngf)
-        self.down2 = _with_norm(nn.Conv2d(2 * ngf, 4 * ngf, 3, stride=2, padding=1, bias=bias), norm, 4 * ngf)
+        self.down1 = _halving(ngf, norm, antialias)
+        self.down2 = _halving(2 * ngf, norm, antialias)
         self.blocks = nn.Sequential(*(ResnetBlock(4 * ngf, norm, dropout) for _ in range(blocks)))
-        self.up1 = _with_norm(_doubling(4 * ngf, 2 * ngf, bias), norm, 2 * ngf)
-        self.up2 = _with_norm(_doubling(2 * ngf, ngf, bias), norm, ngf)
+        self.up1 = _doubling(4 * ngf, norm, antialias)
+        self.up2 = _doubling(2 * ngf, norm, antialias)
         self.output = nn.Sequential(
             OrderedDict(pad=nn.ReflectionPad2d(3), conv=nn.Conv2d(ngf, channels_out, 7), tanh=nn.Tanh())
         )
@@ -40,6 +45,33 @@ class ResnetGenerator(nn.Module):
         require_multiples(images, 4, 8, "the ResNet generator")
         maps = self.down2(self.down1(self.stem(plain_layout(images))))
         return self.output(self.up2(self.up1(self.blocks(maps))))
+
+    def features(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return five maps of the encoder, the taps of CUT (Park et al. 2020, appendix C.1).
+
+        The padded images, both halving convolutions before their normalisation, and the outputs of the first residual
+        block and of the fifth, or the last where there are fewer; with one block that map comes once.
+        """
+        require_multiples(images, 4, 8, "the ResNet generator")
+        maps = padded = self.stem.pad(plain_layout(images))
+        for layer in list(self.stem)[1:]:
+            maps = layer(maps)
+        taps = [padded]
+        for halving in (self.down1, self.down2):
+            maps = halving.conv(maps)
+            taps.append(maps)
+            for layer in list(halving)[1:]:
+                maps = layer(maps)
+        for number, block in enumerate(self.blocks[:TAPPED_BLOCK], 1):
+            maps = block(maps)
+            if number in (1, TAPPED_BLOCK, len(self.blocks)):
+                taps.append(maps)
+        return tuple(taps)
+
+
+def tap_widths(ngf: int, blocks: int) -> list[int]:
+    """Return the channels of the maps that `ResnetGenerator.features` gives for RGB images."""
+    return [3, 2 * ngf, 4 * ngf, *[4 * ngf] * min(blocks, 2)]
 
 
 class ResnetBlock(nn.Module):
@@ -73,6 +105,21 @@ def _with_norm(conv: nn.Module, norm: str, channels: int, pad: int = 0) -> nn.Se
     return nn.Sequential(layers)
 
 
-def _doubling(channels_in: int, channels_out: int, bias: bool) -> nn.ConvTranspose2d:
-    """A transposed convolution that doubles both sides exactly."""
-    return nn.ConvTranspose2d(channels_in, channels_out, 3, stride=2, padding=1, output_padding=1, bias=bias)
+def _halving(channels: int, norm: str, antialias: bool) -> nn.Sequential:
+    """A 3×3 convolution to twice the channels that halves both sides: by its stride, or by a blur behind it."""
+    stride = 1 if antialias else 2
+    conv = nn.Conv2d(channels, 2 * channels, 3, stride=stride, padding=1, bias=bias_before(norm))
+    layers = _with_norm(conv, norm, 2 * channels)
+    if antialias:
+        layers.add_module("blur", BlurHalving())
+    return layers
+
+
+def _doubling(channels: int, norm: str, antialias: bool) -> nn.Sequential:
+    """A 3×3 convolution to half the channels that doubles both sides exactly: transposed, or behind a blur."""
+    bias, half = bias_before(norm), channels // 2
+    if antialias:
+        layers = _with_norm(nn.Conv2d(channels, half, 3, padding=1, bias=bias), norm, half)
+        return nn.Sequential(OrderedDict(blur=BlurDoubling(), **dict(layers.named_children())))
+    conv = nn.ConvTranspose2d(channels, half, 3, stride=2, padding=1, output_padding=1, bias=bias)
+    return _with_norm(conv, norm, half)
