@@ -48,7 +48,7 @@ def run(
 
 def _run_trials(trials: list, data: Dataset, folder: Path, device: str, dry_run: bool, preset: str) -> int:
     """Show the plan, then train, evaluate and report."""
-    from cgbench.benchmarks.evaluation import with_scorer
+    from cgbench.benchmarks.evaluation import with_scorers
     from cgbench.benchmarks.planning import print_plan
     from cgbench.benchmarks.runner import open_workshop, refuse_mixture, run_trials
 
@@ -58,7 +58,7 @@ def _run_trials(trials: list, data: Dataset, folder: Path, device: str, dry_run:
     workshop = open_workshop(folder, data, trials, device)
     refuse_mixture(trials, workshop)
     write_run(folder, trials, data.label, preset)
-    workshop = replace(workshop, bench=with_scorer(workshop.bench, trials[0].config, device))
+    workshop = replace(workshop, bench=with_scorers(workshop.bench, trials[0].config, device))
     try:
         ended = run_trials(trials, workshop)
     except BaseException:

@@ -2,12 +2,13 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 
 from cgbench.benchmarks.console import console, progress
 from cgbench.benchmarks.data import ImageSet, load_images, to_bytes, to_signed
@@ -29,7 +30,8 @@ BATCH_PIXELS = 64 * 128 * 128  # pixels translated at once; bounds the memory of
 
 @dataclass(frozen=True)
 class TestBench:
-    """What all methods of a run are measured with: the test images of both domains and the scorer, if there is one."""
+    """What all methods of a run are measured with: the test images of both domains, and a scorer for each domain of
+    labelled photos."""
 
     __test__ = False  # not a test class, whatever its name looks like to pytest
 
@@ -37,7 +39,13 @@ class TestBench:
     fit: str
     split: str
     domains: Mapping[str, ImageSet]  # "A", "B"
-    scorer: Scorer | None = None
+    scorers: Mapping[str, Scorer] = field(default_factory=dict)  # by domain
+
+    @property
+    def feature_network(self) -> nn.Module | None:
+        """The network of the scorer whose features a method may ask for: that of B where there is one, else of A."""
+        scorer = self.scorers.get("B") or self.scorers.get("A")
+        return scorer and scorer.network
 
     def source(self, direction: str) -> ImageSet:
         """Return the images that `direction` starts from."""
@@ -49,7 +57,7 @@ class TestBench:
 
     def protocol(self, metric: Metric, direction: str) -> dict:
         """Return what a number of this metric is measured with; its digest is the number's protocol."""
-        source, target = self.source(direction), self.target(direction)
+        source, target, scorer = self.source(direction), self.target(direction), self.scorers.get(direction[-1])
         return {
             "metric": metric.name,
             "version": metric.version,
@@ -62,7 +70,7 @@ class TestBench:
             "side": int(source.images.shape[1]),
             "fit": self.fit,
             "format": "8-bit RGB, rounded, no compression loss",
-            "scorer": self.scorer.digest if metric.uses_scorer and self.scorer else "",
+            "scorer": scorer.digest if metric.uses_scorer and scorer else "",
         }
 
     def digest(self) -> str:
@@ -92,20 +100,28 @@ def same_keys(dataset: Dataset, split: str, a: ImageSet, b: ImageSet) -> None:
         raise DataBroken(f"dataset '{dataset.label}' says that its split '{split}' is paired, but the keys differ")
 
 
-def with_scorer(bench: TestBench, config: TrialConfig, device: str) -> TestBench:
-    """Return the bench with the dataset's scorer, trained or from the cache; as it is where there are no labels."""
+def with_scorers(bench: TestBench, config: TrialConfig, device: str) -> TestBench:
+    """Return the bench with a scorer for each domain of photos, trained or from the cache; none without labels."""
     dataset = bench.dataset
-    photos = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
-    if not dataset.palette or "pairs" not in dataset.splits or not photos:
+    if not dataset.palette or "pairs" not in dataset.splits:
         return bench
-    with progress("reading photos for the scorer") as update:
+    photos = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
+    return replace(bench, scorers={domain: _scorer(dataset, domain, config, device) for domain in photos})
+
+
+def _scorer(dataset: Dataset, domain: str, config: TrialConfig, device: str) -> Scorer:
+    """Return the scorer of a domain, trained on the photos of `pairs` and their class ids."""
+    which = dataset.domains[domain == "B"].name
+    with progress(f"reading {which} images for the scorer") as update:
         limit = config.scorer_limit
-        real = load_images(dataset, "pairs", photos[-1], config.crop_size, config, limit, True, update, True)
+        real = load_images(dataset, "pairs", domain, config.crop_size, config, limit, True, update, labels=True)
     if real.labels is None:
-        raise DataBroken(f"dataset '{dataset.label}' has a palette, but the photos of its split 'pairs' have no labels")
-    with progress("training the scorer") as update:
+        raise DataBroken(
+            f"dataset '{dataset.label}' has a palette, but the {which} of its split 'pairs' have no labels"
+        )
+    with progress(f"training the scorer of {which}") as update:
         count, folder = len(dataset.palette), cache_folder()
-        return replace(bench, scorer=cached_scorer(folder, real.images, real.labels, count, config, device, update))
+        return cached_scorer(folder, real.images, real.labels, count, config, device, update)
 
 
 def evaluate(trial: Trial, model: Model | None, bench: TestBench, folder: TrialFolder, step: int, update: Step) -> None:
@@ -146,7 +162,7 @@ def _computed(metric: Metric, translations: Translations) -> Scores:
 
 def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction: str) -> Translations:
     """Return every test image of a direction, translated once, with all that metrics may need."""
-    source, target = bench.source(direction), bench.target(direction)
+    source, target, scorer = bench.source(direction), bench.target(direction), bench.scorers.get(direction[-1])
     if model is None:
         rng = generator(trial.seed, "reference", trial.method.name, direction)
         outputs = trial.method.reference.function(source.images, target.images, rng)
@@ -166,7 +182,7 @@ def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction
         reconstructions=reconstructions,
         labels=source.labels if source.labels is not None else target.labels if bench.dataset.paired_test else None,
         palette=bench.dataset.palette,
-        scorer=bench.scorer.predict if bench.scorer else None,
+        scorer=scorer.predict if scorer else None,
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cgbench.benchmarks.checkpoint import read_checkpoint, restore
 from cgbench.benchmarks.console import console, progress
-from cgbench.benchmarks.evaluation import TestBench, evaluate, open_bench, with_scorer
+from cgbench.benchmarks.evaluation import TestBench, evaluate, open_bench, with_scorers
 from cgbench.benchmarks.trial import Trial
 from cgbench.config import Resolved, TrialConfig
 from cgbench.dataset import Dataset
@@ -41,7 +41,7 @@ def remeasure(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Data
     datasets = {key: _same_dataset(open_dataset(name), label) for key, (name, label) in labels.items()}
     for key, members in groups.items():
         config = members[0][1].config
-        bench = with_scorer(open_bench(datasets[key], config), config, device)
+        bench = with_scorers(open_bench(datasets[key], config), config, device)
         complete &= all([_remeasure_one(trial, folder, bench, device) for folder, trial in members])
     return complete
 
@@ -84,7 +84,7 @@ def _remeasure_one(trial: Trial, folder: TrialFolder, bench: TestBench, device: 
 def trained_model(trial: Trial, folder: TrialFolder, device: str, bench: TestBench) -> Model:
     """Return a finished trial's model, with the weights of its checkpoint."""
     path: Path = folder.checkpoint
-    model = Model(trial.method, trial.config, trial.seed, device, bench.scorer and bench.scorer.network)
+    model = Model(trial.method, trial.config, trial.seed, device, bench.feature_network)
     tensors, facts = read_checkpoint(path)
     if facts["digest"] != read_json(folder.trial)["digest"]:
         raise CgbenchError(f"{path} does not belong to the trial.json beside it")

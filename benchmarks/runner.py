@@ -65,7 +65,7 @@ class Workshop:
 
 
 def open_workshop(run: Path, dataset: Dataset, trials: Sequence[Trial], device: str) -> Workshop:
-    """Decode the images that the trials need. The scorer comes later (`with_scorer`): it may take a while."""
+    """Decode the images that the trials need. The scorer comes later (`with_scorers`): it may take a while."""
     config = trials[0].config
     supervised = any(trial.method.supervised for trial in trials)
     labels = any(trial.method.reads_labels for trial in trials)
@@ -155,8 +155,7 @@ def _train_and_evaluate(trial: Trial, workshop: Workshop, folder: TrialFolder, t
     digest, (total, epoch) = workshop.digest(trial), workshop.steps(trial)
     model, seconds = None, 0.0
     if trial.method.reference is None:
-        scorer = workshop.bench.scorer
-        model = Model(trial.method, trial.config, trial.seed, workshop.device, scorer and scorer.network)
+        model = Model(trial.method, trial.config, trial.seed, workshop.device, workshop.bench.feature_network)
     _record(trial, workshop, folder, digest, total, model)
     folder.set_status("running", step=saved_step(folder.checkpoint))
     if model is not None:

@@ -51,6 +51,7 @@ def resolve_trials(
     shared, own = _assignments(assignments, methods)
     chosen = [METHODS.get(name) for name in with_references(methods, dataset)]
     every_term = {term.name for method in chosen for term in method.terms}
+    classes = {"classes": len(dataset.palette)} if dataset.palette else {}
     resolved = {}
     for method in chosen:
         name, terms = method.name, {term.name for term in method.terms}
@@ -59,7 +60,7 @@ def resolve_trials(
         layers = [
             ("preset", preset_values(preset)),
             ("method", method.defaults),
-            ("dataset", {**dataset.settings.get(preset, {}), "classes": len(dataset.palette)}),
+            ("dataset", {**classes, **dataset.settings.get(preset, {})}),
             ("suite", suite or {}),
             ("--set", shared),
         ]

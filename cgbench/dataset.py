@@ -46,7 +46,8 @@ class Dataset(ABC):
 
     Splits: `train` (A and B not paired), `test`, and where they exist `pairs` (both images of every training scene
     with the same keys, and their labels: for supervised methods and for the scorer) and `ood` (test scenes of a kind
-    that training never shows).
+    that training never shows). Labels of training images are those of the image itself; only methods that declare
+    that they read labels are given them.
     """
 
     name: ClassVar[str]

@@ -79,7 +79,7 @@ class CamVid(Dataset):
         return None
 
     def items(self, split: str, domain: str) -> Sequence[Item]:
-        """Return the frames of a domain; training frames carry no labels."""
+        """Return the frames of a domain with their labels; training hands these only to methods that declare them."""
         if split not in self.splits:
             raise CgbenchError(f"camvid: unknown split '{split}': use {', '.join(self.splits)}")
         if missing := self.missing():
@@ -88,11 +88,7 @@ class CamVid(Dataset):
         if split == "train":
             frames = halves_of_sequences(frames)[domain == "B"]
         draw, place = (frame_colours, 2) if domain == "A" else (whole_image, 1)
-        labelled = split != "train"
-        return [
-            Item(frame[0], partial(draw, frame[place]), partial(frame_labels, frame[2]) if labelled else None)
-            for frame in frames
-        ]
+        return [Item(frame[0], partial(draw, frame[place]), partial(frame_labels, frame[2])) for frame in frames]
 
     def _folder(self) -> Path:
         """Return the folder that holds `train`: the given one, or `camvid` or `CamVid` in it."""

@@ -146,7 +146,7 @@ class Cityscapes(Dataset):
         return HOW_TO_GET.format(found=f"{seen} in {self.root} or {self.root / 'cityscapes'}")
 
     def items(self, split: str, domain: str) -> Sequence[Item]:
-        """Return the images of a domain; training images carry no labels."""
+        """Return the images of a domain with their labels; training hands these only to methods that declare them."""
         if split not in self.splits:
             raise CgbenchError(f"cityscapes: unknown split '{split}': use {', '.join(self.splits)}")
         if missing := self.missing():
@@ -158,7 +158,7 @@ class Cityscapes(Dataset):
             Item(
                 key,
                 partial(draw_a, of_labels) if domain == "A" else partial(draw_b, of_photo),
-                None if split == "train" else partial(ids, of_labels),
+                partial(ids, of_labels),
             )
             for key, of_labels, of_photo in files
         ]

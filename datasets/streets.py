@@ -78,16 +78,17 @@ class Streets(Dataset):
         return None
 
     def items(self, split: str, domain: str) -> Sequence[Item]:
-        """Return the images of a domain. Training items carry no labels, so that nothing can learn from them."""
+        """Return the images of a domain with their labels; training hands these only to methods that declare them."""
         if split not in self.splits:
             raise CgbenchError(f"streets: unknown split '{split}': use {', '.join(self.splits)}")
         draw = label_image if domain == "A" else photo
         if split == "train":
             first = 0 if domain == "A" else HALF
-            return [Item(_key("train", i), partial(draw, "train", i)) for i in range(first, first + HALF)]
+            scenes = range(first, first + HALF)
+        else:
+            scenes = range(SCENES.get(split, 2 * HALF))
         kind = "train" if split == "pairs" else split
-        count = SCENES.get(split, 2 * HALF)
-        return [Item(_key(kind, i), partial(draw, kind, i), partial(labels, kind, i)) for i in range(count)]
+        return [Item(_key(kind, i), partial(draw, kind, i), partial(labels, kind, i)) for i in scenes]
 
 
 def _key(split: str, index: int) -> str:

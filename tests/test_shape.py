@@ -5,9 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from by_hand import assert_step, square_to
 from cgbench.benchmarks.data import Feed, ImageSet, crops
+from cgbench.benchmarks.runner import open_workshop
+from cgbench.benchmarks.trial import resolve_trials
+from cgbench.datasets.folder import Folder
+from cgbench.datasets.streets import Streets
+from cgbench.errors import CgbenchError
 from cgbench.methods.cyclegan import cyclegan
 from cgbench.methods.shape import cross_entropy, cyclegan_shape
 from tiny import tiny_config
@@ -71,6 +77,28 @@ def test_batches_have_labels_only_where_both_sets_have_them():
     images = np.zeros((6, 20, 20, 3), np.uint8)
     plain = ImageSet(tuple("abcdef"), images)
     assert set(Feed(plain, plain, tiny_config(), seed=0).batch(0)) == {"real_a", "real_b"}
+
+
+def test_only_methods_that_read_labels_are_given_them(tmp_path):
+    dataset = Streets()
+    trials = resolve_trials(["cyclegan", "cyclegan_shape"], dataset, [0], "smoke")
+    workshop = open_workshop(tmp_path, dataset, trials, "cpu")
+    for trial in trials[-2:]:
+        batch = Feed(*workshop.images(trial), trial.config, seed=0).batch(0)
+        assert ("labels_a" in batch) == (trial.method.name == "cyclegan_shape")
+    alone = open_workshop(tmp_path, dataset, trials[-2:-1], "cpu")
+    assert alone.digest(trials[-2]) == workshop.digest(trials[-2])  # its company does not make it another trial
+
+
+def test_a_dataset_without_labels_is_refused(tmp_path):
+    for side in ("trainA", "trainB", "testA", "testB"):
+        (tmp_path / side).mkdir()
+        Image.new("RGB", (16, 16)).save(tmp_path / side / "one.png")
+    with pytest.raises(CgbenchError, match="cyclegan_shape: needs class labels"):
+        resolve_trials(["cyclegan_shape"], Folder(tmp_path), [0], "smoke")
+    left_out = {}
+    trials = resolve_trials(["cyclegan", "cyclegan_shape"], Folder(tmp_path), [0], "smoke", left_out=left_out)
+    assert "cyclegan" in [trial.method.name for trial in trials] and list(left_out) == ["cyclegan_shape"]
 
 
 def test_a_method_that_reads_labels_is_supervised_in_tables():
