@@ -25,6 +25,7 @@ from cgbench.seeds import generator
 from cgbench.storage import TrialFolder, write_json, write_jsonl
 
 Step = Callable[[int, int], None]
+Images = np.ndarray | None
 BATCH_PIXELS = 64 * 128 * 128  # pixels translated at once; bounds the memory of evaluation
 
 
@@ -166,9 +167,9 @@ def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction
     if model is None:
         rng = generator(trial.seed, "reference", trial.method.name, direction)
         outputs = trial.method.reference.function(source.images, target.images, rng)
-        reconstructions = None
+        reconstructions = others = None
     else:
-        outputs, reconstructions = _through(model, source.images, direction)
+        outputs, reconstructions, others = _through(model, source.images, direction)
     if outputs.shape != source.images.shape:
         raise RuntimeError(f"{trial.method.name}: {source.images.shape} went in, {outputs.shape} came out")
     return Translations(
@@ -180,22 +181,29 @@ def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction
         targets=target.images,
         paired=bench.dataset.paired_test,
         reconstructions=reconstructions,
+        other_outputs=others,
         labels=source.labels if source.labels is not None else target.labels if bench.dataset.paired_test else None,
         palette=bench.dataset.palette,
         scorer=scorer.predict if scorer else None,
     )
 
 
-def _through(model: Model, images: np.ndarray, direction: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return outputs and reconstructions of all `images`, uint8 (N, S, S, 3), in batches of bounded size."""
-    outputs, reconstructions = [], []
+def _through(model: Model, images: np.ndarray, direction: str) -> tuple[np.ndarray, Images, Images]:
+    """Return outputs, reconstructions and outputs of a second draw, of all `images`, uint8 (N, S, S, 3)."""
+    outputs, reconstructions, others = [], [], []
     for first, part in _batches(images):
         tensor = to_signed(torch.from_numpy(part).to(model.device).permute(0, 3, 1, 2).contiguous())
         output, reconstruction = model.translate_and_reconstruct(tensor, direction, first)
         outputs.append(to_bytes(output))
         if reconstruction is not None:
             reconstructions.append(to_bytes(reconstruction))
-    return np.concatenate(outputs), np.concatenate(reconstructions) if reconstructions else None
+        if model.draws(direction):
+            others.append(to_bytes(model.translate(tensor, direction, first, style=1)))
+    return np.concatenate(outputs), _whole(reconstructions), _whole(others)
+
+
+def _whole(parts: list[np.ndarray]) -> Images:
+    return np.concatenate(parts) if parts else None
 
 
 def _batches(images: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

@@ -24,6 +24,7 @@ class Translations:
 
     Images are uint8 (N, S, S, 3). `targets` are real test images of the target domain, row by row those of the same
     scene where `paired`. `labels` are the true class ids of the source scenes, uint8 (N, S, S), 255 ignored.
+    `other_outputs` are those of a second, independent draw, for methods that draw random numbers when they translate.
     `target_kind` is "photo" or "labels". `scorer` maps photos to class ids of their size.
     """
 
@@ -35,6 +36,7 @@ class Translations:
     targets: np.ndarray | None = None
     paired: bool = False
     reconstructions: np.ndarray | None = None
+    other_outputs: np.ndarray | None = None
     labels: np.ndarray | None = None
     palette: tuple[SemanticClass, ...] = ()
     scorer: Callable[[np.ndarray], np.ndarray] | None = None

@@ -1,5 +1,7 @@
 """What every method must keep: finite steps, gradients where they belong, images in range, state that survives."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -67,3 +69,19 @@ def test_saving_and_loading_is_the_identity(name):
     images = noise_batch(config, torch.float32)["real_a"]
     direction = model.method.directions[0]
     assert torch.equal(model.translate(images, direction), other.translate(images, direction))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_each_player_lowers_its_own_objective_on_a_handful_of_images(name):
+    """The others stand still, so the objective is one function of the player's weights: a wrong sign would show."""
+    method = METHODS.get(name)
+    config = tiny_config(**method.defaults)
+    for player in tiny_model(method, config).live.players:
+        model = tiny_model(method, config)
+        model.live = replace(model.live, players=(player,))
+        optimisers, batch = make_optimisers(model, config), noise_batch(config, torch.float32)
+        totals = []
+        for _ in range(25):  # one batch, and the draws of one step
+            losses = train_step(model, optimisers, batch, 0, rate=2e-3)
+            totals.append(sum(term.weight * losses[term.name].item() for term in player.terms))
+        assert totals[-1] < totals[0] - 1e-3 * abs(totals[0]), player.name

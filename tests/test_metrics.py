@@ -20,7 +20,7 @@ PALETTE = tuple(
     ]
 )
 COLOURS = np.array([item.colour for item in PALETTE], np.uint8)
-OURS = ("fcn_score", "label_accuracy", "reconstruction", "paired_l1")
+OURS = ("fcn_score", "label_accuracy", "reconstruction", "paired_l1", "style_diversity")
 
 
 @pytest.fixture
@@ -39,7 +39,8 @@ def translations(true, kind, **changes):
 
 
 def test_metrics_are_found_and_declare_what_they_return(labels):
-    everything = {"reconstructions": COLOURS[labels], "targets": COLOURS[labels], "paired": True}
+    everything = {"reconstructions": COLOURS[labels], "other_outputs": COLOURS[labels], "targets": COLOURS[labels]}
+    everything["paired"] = True
     for name in OURS:
         metric = METRICS.get(name)
         given = translations(labels, "labels" if name == "label_accuracy" else "photo", **everything)
@@ -87,7 +88,7 @@ def test_metrics_say_why_they_do_not_apply(labels, name, kind, changes, reason):
 
 
 def test_only_the_fcn_score_depends_on_the_scorer():
-    assert [METRICS.get(name).uses_scorer for name in OURS] == [True, False, False, False]
+    assert [METRICS.get(name).uses_scorer for name in OURS] == [True, False, False, False, False]
 
 
 def test_nearest_class_agrees_with_brute_force(monkeypatch):
@@ -133,6 +134,14 @@ def test_paired_l1_compares_outputs_with_targets(labels):
     grey, white = np.full((3, 8, 8, 3), 153, np.uint8), np.full((3, 8, 8, 3), 255, np.uint8)
     given = translations(labels, "photo", outputs=grey, targets=white, paired=True, sources=white)
     assert METRICS.get("paired_l1").compute(given).values["paired_l1"] == pytest.approx(0.4)
+
+
+def test_diversity_is_the_distance_between_two_draws(labels):
+    black, grey = np.zeros((3, 8, 8, 3), np.uint8), np.full((3, 8, 8, 3), 51, np.uint8)
+    metric = METRICS.get("style_diversity")
+    given = translations(labels, "photo", outputs=black, other_outputs=grey)
+    assert metric.compute(given).values["style_diversity"] == pytest.approx(0.2)
+    assert "draws" in metric.unfit(translations(labels, "photo"))
 
 
 def test_listing_metrics_does_not_import_torch():

@@ -131,6 +131,11 @@ class Model:
         """
         return self._infer(images, direction, [self.method.translates[direction]], first, style)[0]
 
+    def draws(self, direction: str) -> bool:
+        """Say whether a translation draws random numbers, so that another `style` is another output."""
+        way = upstream(self.method, [self.method.translates[direction]])
+        return any(isinstance(self.method.graph[tensor], Draw) for tensor in way)
+
     def reconstruct(self, images: Tensor, direction: str, first: int = 0) -> Tensor | None:
         """Return `images` after the way there and back, or None if the method knows no way back."""
         back = self._way_back(direction)
