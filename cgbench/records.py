@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from cgbench.errors import CgbenchError
-from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders, write_text
+from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,9 @@ def trial_records(run: str, folder: TrialFolder) -> list[Record]:
 
 
 def collect(run: Path) -> pd.DataFrame:
-    """Return the long table of a run folder, one row per record, and write it to `results.csv` there."""
+    """Return the long table of a run folder, one row per record."""
     records = [record for folder in trial_folders(run) for record in trial_records(run.name, folder)]
-    table = pd.DataFrame([asdict(record) for record in records], columns=COLUMNS)
-    write_text(run / "results.csv", table.to_csv(index=False))
-    return table
+    return pd.DataFrame([asdict(record) for record in records], columns=COLUMNS)
 
 
 def one_protocol(table: pd.DataFrame) -> None:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from cgbench.method import DIRECTIONS
 from cgbench.metric import Value
+from cgbench.records import collect
 from cgbench.reports import figures, provenance, tables
 from cgbench.reports.gallery import Galleries, galleries
 from cgbench.reports.rundata import Run, read_losses, read_run
@@ -25,9 +26,11 @@ ENOUGH_SEEDS = 3
 def write_report(run: Path, values: Mapping[str, Value]) -> Path:
     """Write the report of a run folder: `table.md`, `table.csv`, `grid-DIRECTION.png`, `index.html`; return the last.
 
+    The records of all its trials go into one long table, `results.csv` in the run folder.
     `values` are the declarations of the metrics by name; a number that none of them declares is shown by its name.
     """
     data = read_run(run)
+    write_text(run / "results.csv", collect(run).to_csv(index=False))
     names = data.dataset["directions"]
     table = tables.summary(data.records, values, data.order, data.roles, data.remarks)
     text = "\n".join([f"## {headline(data)}\n", *(f"> {line}\n" for line in cautions(data))])
