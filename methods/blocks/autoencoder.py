@@ -1,0 +1,197 @@
+"""Encoders and decoders of UNIT (Liu et al. 2017, arXiv 1703.00848) and MUNIT (Huang et al. 2018, arXiv 1804.04732).
+
+Maps of the latent space have 4 ngf channels and a quarter of the image's side.
+"""
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cgbench.methods.blocks.layers import plain_layout, require_multiples
+from cgbench.methods.blocks.resnet import ResnetBlock
+
+
+class ContentEncoder(nn.Module):
+    """A 7×7 convolution with `ngf` channels, two halving convolutions, residual blocks; instance norm throughout.
+
+    Maps images (N, 3, H, W) in [-1, 1] to (N, 4 ngf, H / 4, W / 4), of any range. H and W must be multiples of 4 and at
+    least 8, else `CgbenchError`. Halving convolutions are `kernel` × `kernel`: 4 in MUNIT's code, 3 in UNIT's first.
+    """
+
+    def __init__(self, ngf: int = 64, blocks: int = 4, kernel: int = 4) -> None:
+        super().__init__()
+        self.stem = _with_norm(nn.Conv2d(3, ngf, 7), pad=3)
+        self.down1 = _with_norm(nn.Conv2d(ngf, 2 * ngf, kernel, stride=2), pad=1)
+        self.down2 = _with_norm(nn.Conv2d(2 * ngf, 4 * ngf, kernel, stride=2), pad=1)
+        self.blocks = residual_blocks(ngf, blocks)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the content of `images` (N, 3, H, W)."""
+        require_multiples(images, 4, 8, "the content encoder")
+        return self.blocks(self.down2(self.down1(self.stem(plain_layout(images)))))
+
+
+class StyleEncoder(nn.Module):
+    """A 7×7 convolution, `halvings` convolutions 4×4 of stride 2, the mean over all pixels, 1×1 to `size` numbers.
+
+    Maps images (N, 3, H, W) to (N, size). No normalisation: it would remove the means and spreads that are the style.
+    Widths are ngf, 2 ngf, then 4 ngf. Sides must be at least 2 ** halvings.
+    """
+
+    def __init__(self, ngf: int = 64, size: int = 8, halvings: int = 4) -> None:
+        super().__init__()
+        layers = [nn.ReflectionPad2d(3), nn.Conv2d(3, ngf, 7), nn.ReLU(inplace=True)]
+        width = ngf
+        for _ in range(halvings):
+            wider = min(2 * width, 4 * ngf)
+            layers += [nn.ReflectionPad2d(1), nn.Conv2d(width, wider, 4, stride=2), nn.ReLU(inplace=True)]
+            width = wider
+        self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Conv2d(width, size, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the style codes of `images` (N, 3, H, W)."""
+        return self.layers(plain_layout(images)).flatten(1)
+
+
+class Decoder(nn.Module):
+    """Residual blocks with instance norm, then `Painter`: codes (N, 4 ngf, h, w) to images (N, 3, 4 h, 4 w)."""
+
+    def __init__(self, ngf: int = 64, blocks: int = 4) -> None:
+        super().__init__()
+        self.blocks = residual_blocks(ngf, blocks)
+        self.painter = Painter(ngf)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the images, in [-1, 1], of `codes`."""
+        return self.painter(self.blocks(codes))
+
+
+class TransposedDecoder(nn.Module):
+    """Residual blocks, two transposed convolutions 3×3, a 1×1 convolution: the decoder of UNIT's first code.
+
+    Maps codes (N, 4 ngf, h, w) to images (N, 3, 4 h, 4 w) in [-1, 1].
+    """
+
+    def __init__(self, ngf: int = 64, blocks: int = 3) -> None:
+        super().__init__()
+        self.blocks = residual_blocks(ngf, blocks)
+        self.up1 = _with_norm(nn.ConvTranspose2d(4 * ngf, 2 * ngf, 3, stride=2, padding=1, output_padding=1))
+        self.up2 = _with_norm(nn.ConvTranspose2d(2 * ngf, ngf, 3, stride=2, padding=1, output_padding=1))
+        self.output = nn.Sequential(OrderedDict(conv=nn.Conv2d(ngf, 3, 1), tanh=nn.Tanh()))
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the images, in [-1, 1], of `codes`."""
+        return self.output(self.up2(self.up1(self.blocks(codes))))
+
+
+class StyledDecoder(nn.Module):
+    """Residual blocks whose normalisation is set by the style, then `Painter` (Huang et al. 2018).
+
+    Maps contents (N, 4 ngf, h, w) and styles (N, size) to images (N, 3, 4 h, 4 w) in [-1, 1]. `mlp` gives every block
+    shift, scale, shift and scale, each of 4 ngf numbers.
+    """
+
+    def __init__(self, ngf: int = 64, blocks: int = 4, size: int = 8) -> None:
+        super().__init__()
+        width = 4 * ngf
+        self.mlp = nn.Sequential(
+            nn.Linear(size, width),
+            nn.ReLU(inplace=True),
+            nn.Linear(width, width),
+            nn.ReLU(inplace=True),
+            nn.Linear(width, 4 * width * blocks),
+        )
+        self.blocks = nn.ModuleList(StyledBlock(width) for _ in range(blocks))
+        self.painter = Painter(ngf)
+
+    def forward(self, contents: Tensor, styles: Tensor) -> Tensor:
+        """Return the images of `contents` in `styles`."""
+        maps = contents
+        for block, numbers in zip(self.blocks, self.mlp(styles).chunk(len(self.blocks), dim=1), strict=True):
+            maps = block(maps, *numbers.chunk(4, dim=1))
+        return self.painter(maps)
+
+
+class StyledBlock(nn.Module):
+    """A residual block (N, C, H, W) → same shape with two 3×3 convolutions, each followed by `adain`."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.pad = nn.ReflectionPad2d(1)
+        self.conv1 = nn.Conv2d(channels, channels, 3)
+        self.conv2 = nn.Conv2d(channels, channels, 3)
+
+    def forward(self, maps: Tensor, shift1: Tensor, scale1: Tensor, shift2: Tensor, scale2: Tensor) -> Tensor:
+        """Return `maps` plus their residual; shifts and scales are (N, C)."""
+        residual = adain(self.conv1(self.pad(maps)), shift1, scale1).relu()
+        return maps + adain(self.conv2(self.pad(residual)), shift2, scale2)
+
+
+class Painter(nn.Module):
+    """Maps (N, 4 ngf, h, w) to images (N, 3, 4 h, 4 w) in [-1, 1].
+
+    Twice: each pixel becomes four, 5×5 convolution to half the channels, `LayerNorm`, ReLU; then 7×7 and tanh.
+    """
+
+    def __init__(self, ngf: int) -> None:
+        super().__init__()
+        self.up1 = _doubling(4 * ngf)
+        self.up2 = _doubling(2 * ngf)
+        self.output = nn.Sequential(OrderedDict(pad=nn.ReflectionPad2d(3), conv=nn.Conv2d(ngf, 3, 7), tanh=nn.Tanh()))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the images that `maps` become."""
+        return self.output(self.up2(self.up1(maps)))
+
+
+class LayerNorm(nn.Module):
+    """Maps (N, C, H, W) minus their mean over C, H and W, over their spread, by a scale and a shift per channel.
+
+    Layer normalisation (Ba et al. 2016, equation 3) of each image by itself; scales begin at 1, shifts at 0. Unlike
+    instance norm it keeps the means and spreads that AdaIN has given the channels.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(channels))
+        self.shift = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return `maps`, normalised."""
+        return functional.group_norm(maps, 1, self.scale, self.shift)  # one group: all channels
+
+
+def adain(maps: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """Return scale · (x - mean(x)) / std(x) + shift of maps x (N, C, H, W), for each image and channel by itself.
+
+    Huang and Belongie 2017, equation 8; `shift` and `scale` (N, C) take the place of mean and spread of the style.
+    """
+    return functional.instance_norm(maps) * scale[:, :, None, None] + shift[:, :, None, None]
+
+
+def residual_blocks(ngf: int, count: int) -> nn.Sequential:
+    """Return `count` residual blocks with instance norm, of 4 ngf channels; none is the identity."""
+    return nn.Sequential(*(ResnetBlock(4 * ngf, "instance") for _ in range(count)))
+
+
+def _with_norm(conv: nn.Conv2d | nn.ConvTranspose2d, pad: int = 0) -> nn.Sequential:
+    """Reflection padding where `pad` is given, convolution, instance norm, ReLU."""
+    layers = OrderedDict(pad=nn.ReflectionPad2d(pad)) if pad else OrderedDict()
+    layers.update(conv=conv, norm=nn.InstanceNorm2d(conv.out_channels), relu=nn.ReLU(inplace=True))
+    return nn.Sequential(layers)
+
+
+def _doubling(channels: int) -> nn.Sequential:
+    """Each pixel becomes four, then 5×5 convolution to half the channels, `LayerNorm` and ReLU."""
+    half = channels // 2
+    return nn.Sequential(
+        OrderedDict(
+            twice=nn.Upsample(scale_factor=2, mode="nearest"),
+            pad=nn.ReflectionPad2d(2),
+            conv=nn.Conv2d(channels, half, 5),
+            norm=LayerNorm(half),
+            relu=nn.ReLU(inplace=True),
+        )
+    )
