@@ -137,10 +137,11 @@ def evaluate(run_folder: Path, data_root: Path | None, device: str) -> int:
 
 @main.command()
 @click.argument("run_folder", type=click.Path(path_type=Path))
+@click.option("--reference", default="", help="Method that all are compared with.  [default: cyclegan, or the first]")
 @one_line_errors
-def report(run_folder: Path) -> None:
+def report(run_folder: Path, reference: str) -> None:
     """Write the tables and the page of RUN_FOLDER from its records, and print the table."""
-    commands.report(run_folder)
+    commands.report(run_folder, reference)
 
 
 @main.command()

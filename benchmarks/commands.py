@@ -105,12 +105,12 @@ def evaluate(run_folder: Path, data_root: Path | None, device: str) -> int:
     return EXIT_OK if complete else EXIT_TRIAL_FAILED
 
 
-def report(run_folder: Path) -> None:
+def report(run_folder: Path, reference: str = "") -> None:
     """Carry out `cgbench report`: write tables and page, print the table and where the page lies."""
     from cgbench.reports.page import write_report
 
     trial_folders(run_folder)
-    page = write_report(run_folder, metric_values())
+    page = write_report(run_folder, metric_values(), reference)
     click.echo((page.parent / "table.md").read_text(encoding="utf-8"))
     click.echo(f"Report: {page}")
 

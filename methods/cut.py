@@ -29,11 +29,11 @@ SIDES = (("b", "a", "ab"), ("a", "b", "ba"))  # target, source, suffix of the ne
 
 
 def projection(config: TrialConfig) -> nn.Module:
-    """Return the projection networks for the maps of the configured generator; 256 channels for ngf 64."""
+    """Return the projection networks for the maps of the configured generator: 4 ngf channels, 256 at the most."""
     from cgbench.methods.blocks.contrast import PatchProjection
     from cgbench.methods.blocks.resnet import tap_widths
 
-    return PatchProjection(tap_widths(config.ngf, config.blocks), 4 * config.ngf)
+    return PatchProjection(tap_widths(config.ngf, config.blocks), min(256, 4 * config.ngf))
 
 
 def patch_positions(rng: np.random.Generator, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -13,6 +13,8 @@ from cgbench.method import DIRECTIONS
 from cgbench.metric import Value
 from cgbench.records import collect
 from cgbench.reports import figures, provenance, tables
+from cgbench.reports.comparison import Comparison, compare
+from cgbench.reports.differences import difference_tables, differences_markdown
 from cgbench.reports.gallery import Galleries, galleries
 from cgbench.reports.rundata import Run, read_losses, read_run
 from cgbench.reports.sheet import sheet
@@ -23,29 +25,38 @@ TEMPLATES = Path(__file__).parent / "templates"
 ENOUGH_SEEDS = 3
 
 
-def write_report(run: Path, values: Mapping[str, Value]) -> Path:
-    """Write the report of a run folder: `table.md`, `table.csv`, `grid-DIRECTION.png`, `index.html`; return the last.
+def write_report(run: Path, values: Mapping[str, Value], reference: str = "") -> Path:
+    """Write the report of a run folder: `table.md`, `table.csv`, `differences.csv`, `grid-DIRECTION.png` and
+    `index.html`; return the last.
 
-    The records of all its trials go into one long table, `results.csv` in the run folder.
+    Methods are compared with `reference`, by default cyclegan or the first trained method. The records of all trials go
+    into one long table, `results.csv` in the run folder.
     `values` are the declarations of the metrics by name; a number that none of them declares is shown by its name.
     """
     data = read_run(run)
     write_text(run / "results.csv", collect(run).to_csv(index=False))
     names = data.dataset["directions"]
     table = tables.summary(data.records, values, data.order, data.roles, data.remarks)
+    comparison = compare(data, values, reference)
     text = "\n".join([f"## {headline(data)}\n", *(f"> {line}\n" for line in cautions(data))])
     folder = run / "report"
-    write_text(folder / "table.md", f"{text}\n{tables.markdown(table, values, names)}")
+    better = (comparison.better(), comparison.reference) if comparison else ()
+    parts = [text, tables.markdown(table, values, names, *better)]
+    if comparison:
+        parts.append(differences_markdown(comparison, values, names))
+        csv = comparison.rows.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        write_text(folder / "differences.csv", csv)
+    write_text(folder / "table.md", "\n".join(parts))
     write_text(folder / "table.csv", tables.csv(table, names))
     pictures = galleries(data)
     for grid in pictures.grids:
         write_bytes(folder / f"grid-{grid.direction}.png", sheet(grid))
     page = folder / "index.html"
-    write_text(page, html(data, values, pictures))
+    write_text(page, html(data, values, pictures, comparison))
     return page
 
 
-def html(run: Run, values: Mapping[str, Value], pictures: Galleries) -> str:
+def html(run: Run, values: Mapping[str, Value], pictures: Galleries, comparison: Comparison | None) -> str:
     """Return the page. Everything that comes from data is escaped; only its own script may run, and nothing loads."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
@@ -58,17 +69,23 @@ def html(run: Run, values: Mapping[str, Value], pictures: Galleries) -> str:
         style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
         script=Markup(script),
         script_checksum=checksum,
-        **context(run, values, pictures),
+        **context(run, values, pictures, comparison),
     )
 
 
-def context(run: Run, values: Mapping[str, Value], pictures: Galleries) -> dict[str, Any]:
+def context(
+    run: Run, values: Mapping[str, Value], pictures: Galleries, comparison: Comparison | None
+) -> dict[str, Any]:
     """Return all that the template shows, as plain data."""
     names = run.dataset["directions"]
     table = tables.summary(run.records, values, run.order, run.roles, run.remarks)
     looks = figures.styles(run.order, run.roles)
     losses = figures.loss_panels(read_losses(run.trials), provenance.term_names(run), looks)
     settings = provenance.settings(run)
+    better = (comparison.better(), comparison.reference) if comparison else ()
+    forests = {
+        way: figures.forest_panels(comparison.rows, way, values, looks) for way in (DIRECTIONS if comparison else ())
+    }
     dots = [
         {"name": names.get(way, way), "panels": figures.dot_panels(run.records, table, way, values, looks)}
         for way in DIRECTIONS
@@ -77,7 +94,10 @@ def context(run: Run, values: Mapping[str, Value], pictures: Galleries) -> dict[
         "run": run,
         "headline": headline(run),
         "cautions": cautions(run),
-        "tables": tables.layout(table, values, names),
+        "tables": tables.layout(table, values, names, *better),
+        "reference": comparison.reference if comparison else "",
+        "differences": difference_tables(comparison, values, names) if comparison else [],
+        "forests": forests,
         "unfinished": unfinished(run),
         "galleries": pictures,
         "dots": [way for way in dots if way["panels"]],

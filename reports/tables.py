@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +38,7 @@ class Cell:
     mean: str
     spread: str
     note: str
-    best: bool = False
+    better: bool = False
 
     @property
     def text(self) -> str:
@@ -99,28 +99,14 @@ def summary(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def best(table: pd.DataFrame, values: Mapping[str, Value]) -> set[tuple[str, str, str]]:
-    """Return (direction, method, metric) of the best means of trained methods, ties as they are printed.
+def layout(
+    table: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str],
+    better: Set[tuple[str, str, str]] = frozenset(), reference: str = "",
+) -> list[Table]:  # fmt: skip
+    """Return the printable tables of a summary, one per direction. `names` maps a direction to what it is called.
 
-    Only where two trained methods or more have a number. A method with a seed that has none is left out: the mean of
-    the seeds that survived is not comparable.
+    `better` are the (direction, method, metric) that are surely better than the `reference` method's: they are bold.
     """
-    trained = table[(table["role"] == "") & table["mean"].notna()]
-    found = set()
-    for (direction, metric), group in trained.groupby(["direction", "metric"], sort=False):
-        value = declared(values, metric)
-        whole = group[group["n_seeds"] == group["n_trials"]]
-        if len(group) < 2 or whole.empty or not value.better:
-            continue
-        means = whole["mean"].round(value.digits)
-        top = means.max() if value.better == "higher" else means.min()
-        found.update((direction, method, metric) for method in whole["method"][means == top])
-    return found
-
-
-def layout(table: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str]) -> list[Table]:
-    """Return the printable tables of a summary, one per direction. `names` maps a direction to what it is called."""
-    winners = best(table, values)
     tables = []
     for direction, group in table.groupby("direction", sort=False):
         metrics = list(dict.fromkeys(group["metric"]))
@@ -129,29 +115,35 @@ def layout(table: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str,
                 method,
                 cells["role"].iloc[0],
                 cells["settings"].iloc[0],
-                tuple(_printed(row, values, winners) for row in cells.itertuples()),
+                tuple(_printed(row, values, better) for row in cells.itertuples()),
             )
             for method, cells in group.groupby("method", sort=False)
         )
         headers = tuple(header(declared(values, metric)) for metric in metrics)
-        bold = any(cell.best for row in rows for cell in row.cells)
         name = names.get(direction, direction)
-        tables.append(Table(direction, name, headers, rows, _caption(group, name, bold)))
+        tables.append(Table(direction, name, headers, rows, _caption(group, name, reference)))
     return tables
 
 
-def markdown(table: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str]) -> str:
-    """Return the summary as Markdown: per direction a heading, a table with the best means bold, and a caption."""
+def markdown(
+    table: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str],
+    better: Set[tuple[str, str, str]] = frozenset(), reference: str = "",
+) -> str:  # fmt: skip
+    """Return the summary as Markdown: per direction a heading, a table and a caption. Arguments as of `layout`."""
     parts = []
-    for shown in layout(table, values, names):
+    for shown in layout(table, values, names, better, reference):
         lines = [["method", *map(_escaped, shown.headers)]]
-        for row in shown.rows:
-            lines.append([_escaped(row.label), *(_markdown_cell(cell) for cell in row.cells)])
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        lines.insert(1, ["-" * width for width in widths])
-        text = "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines)
-        parts.append(f"### {shown.direction}: {_escaped(shown.name)}\n\n{text}\n\n{_escaped(shown.caption)}\n")
+        lines += [[_escaped(row.label), *map(_markdown_cell, row.cells)] for row in shown.rows]
+        heading = f"### {shown.direction}: {_escaped(shown.name)}"
+        parts.append(f"{heading}\n\n{markdown_table(lines)}\n\n{_escaped(shown.caption)}\n")
     return "\n".join(parts)
+
+
+def markdown_table(lines: Sequence[Sequence[str]]) -> str:
+    """Return lines of cells as a Markdown table, columns aligned; the first line is the header."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    ruled = [lines[0], ["-" * width for width in widths], *lines[1:]]
+    return "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in ruled)
 
 
 def csv(table: pd.DataFrame, names: Mapping[str, str]) -> str:
@@ -232,17 +224,17 @@ def _status(outcomes: Counter) -> str:
     return f"{numbers} of {total} seeds; {listed}" if numbers else listed
 
 
-def _printed(row, values: Mapping[str, Value], winners: set[tuple[str, str, str]]) -> Cell:
+def _printed(row, values: Mapping[str, Value], better: Set[tuple[str, str, str]]) -> Cell:
     """Return the cell of one row of the summary."""
     if math.isnan(row.mean):
         return Cell("", "", row.status)
     digits = declared(values, row.metric).digits
     mean = f"{round(row.mean, digits) + 0.0:.{digits}f}"  # + 0.0 turns -0.000 into 0.000
     spread = "" if math.isnan(row.spread) else f"± {row.spread:.{digits}f}"
-    return Cell(mean, spread, row.status, (row.direction, row.method, row.metric) in winners)
+    return Cell(mean, spread, row.status, (row.direction, row.method, row.metric) in better)
 
 
-def _caption(group: pd.DataFrame, name: str, bold: bool) -> str:
+def _caption(group: pd.DataFrame, name: str, reference: str) -> str:
     """Return what a reader must know to read one table."""
     images = sorted(set(group["n_images"]) - {0})
     if not images:
@@ -255,18 +247,18 @@ def _caption(group: pd.DataFrame, name: str, bold: bool) -> str:
     else:
         parts.append("one seed, so nothing is known about the spread.")
     parts.append(" ↑ higher is better, ↓ lower is better, – does not apply.")
-    if bold:
-        parts.append(" Bold: best mean of the trained methods whose seeds all finished; not a claim of significance.")
+    if reference:
+        parts.append(f" Bold: better than {reference}, by an interval of the difference over seeds that excludes zero.")
     if (group["settings"] != "").any():
         parts.append(" In brackets: settings changed by hand for that method.")
     if (group["role"] == "supervised").any():
-        parts.append(" Supervised: trained on pairs or labels, which the others never see; left out of the bold.")
+        parts.append(" Supervised: trained on pairs or labels, which the others never see.")
     return "".join(parts)
 
 
 def _markdown_cell(cell: Cell) -> str:
     text = _escaped(cell.text)
-    return f"**{text}**" if cell.best else text
+    return f"**{text}**" if cell.better else text
 
 
 def _escaped(text: str) -> str:

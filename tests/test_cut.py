@@ -31,6 +31,7 @@ def test_published_sizes():
         assert count(network) == 11_378_179
         assert count(PatchDiscriminator(antialias=True)) == 2_764_737
         assert count(projection(TrialConfig())) == 560_384
+        assert [projection(TrialConfig(ngf=ngf)).layers[0][2].out_features for ngf in (16, 64, 128)] == [64, 256, 256]
         maps = network.features(torch.empty(1, 3, 256, 256))
         assert [tuple(m.shape[1:]) for m in maps] == [
             (3, 262, 262), (128, 256, 256), (256, 128, 128), (256, 64, 64), (256, 64, 64),
@@ -108,11 +109,13 @@ def test_positions_are_drawn_without_replacement():
 
 
 def test_projected_patches_are_unit_vectors_of_their_own_pixels():
+    torch.manual_seed(0)
     network = PatchProjection([3], width=4).double()
     maps = torch.rand(1, 3, 2, 2, dtype=torch.float64)
     (found,) = network((maps,), (torch.tensor([[3, 0]]),))
     for place, pixel in enumerate([maps[0, :, 1, 1], maps[0, :, 0, 0]]):
-        vector = network.layers[0](pixel)
+        first, second = network.layers[0][0], network.layers[0][2]
+        vector = second.weight @ (first.weight @ pixel + first.bias).clamp(min=0) + second.bias
         torch.testing.assert_close(found[0, place], vector / vector.norm())
 
 
@@ -178,7 +181,40 @@ def test_the_projection_learns_from_the_first_step():
     assert all(not torch.equal(before[name], after[name]) for name in before if "weight" in name)
 
 
-def test_fastcut_translates_the_image_as_it_is():
-    model = double_model(fastcut(), tiny_config())
+@pytest.mark.parametrize(("direction", "network"), [("AtoB", "G_ab"), ("BtoA", "G_ba")])
+@pytest.mark.parametrize("method", [cut, fastcut])
+def test_images_are_translated_as_they_are_and_there_is_no_way_back(method, direction, network):
+    model = double_model(method(), tiny_config())
     images = noise_batch(tiny_config())["real_a"]
-    assert torch.equal(model.translate(images, "AtoB"), model.networks["G_ab"](images).detach())
+    # eight images have eight coins: if inputs were mirrored in translation, some of these would be
+    images = torch.cat([images] * 4)
+    expected = model.networks[network](images).detach()
+    torch.testing.assert_close(model.translate(images, direction), expected, rtol=0, atol=1e-12)
+    assert not model.draws(direction) and model.reconstruct(images, direction) is None
+
+
+@pytest.mark.parametrize("method", [cut, fastcut])
+def test_the_networks_are_as_published(method):
+    """Blurs in all generators and discriminators, no image pool, and Xavier's spread with gain 0.02 everywhere."""
+    model = double_model(method(), tiny_config(discriminator_layers=2))
+    assert not model.pools
+    for name, network in model.networks.items():
+        kinds = [type(part) for part in network.modules()]
+        blurs = {"G": (2, 2), "D": (2, 0), "F": (0, 0)}[name[0]]
+        assert (kinds.count(BlurHalving), kinds.count(BlurDoubling)) == blurs, name
+        weights = [weight for weight in network.parameters() if weight.dim() > 1 and weight.numel() >= 250]
+        assert weights, name
+        for weight in weights:
+            fans = (weight.shape[0] + weight.shape[1]) * math.prod(weight.shape[2:])
+            assert weight.std().item() == pytest.approx(0.02 * math.sqrt(2 / fans), rel=0.2), name
+
+
+def test_the_generator_faces_the_discriminator_that_has_just_moved():
+    config = tiny_config()
+    model = double_model(cut(), config)
+    batch = noise_batch(config)
+    fake = model.networks["G_ab"](batch["real_a"]).detach()
+    still = square_to(1, model.networks["D_b"](fake)).item()
+    losses = train_step(model, make_optimisers(model, config), batch, 0, rate=1e-3)
+    moved = square_to(1, model.networks["D_b"](fake)).item()
+    assert losses["adversarial_b"].item() == pytest.approx(moved, rel=1e-9) and abs(moved - still) > 1e-6

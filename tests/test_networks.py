@@ -1,5 +1,7 @@
 """The networks: published sizes, an independent forward pass, float64 gradients, receptive fields, errors."""
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -19,6 +21,8 @@ SMALL = {
     "resnet": lambda norm="instance": ResnetGenerator(ngf=4, blocks=2, norm=norm),
     "unet": lambda norm="instance": UnetGenerator(downs=5, ngf=4, norm=norm),
     "patch": lambda norm="instance": PatchDiscriminator(ndf=4, norm=norm),
+    "resnet_antialias": lambda norm="instance": ResnetGenerator(ngf=4, blocks=2, norm=norm, antialias=True),
+    "patch_antialias": lambda norm="instance": PatchDiscriminator(ndf=4, norm=norm, antialias=True),
     "pixel": lambda norm="instance": PixelDiscriminator(ndf=4, norm=norm),
 }
 # Computed by instantiating the public PyTorch code of CycleGAN and pix2pix.
@@ -69,7 +73,7 @@ def test_published_parameter_counts(count, build):
         assert sum(weight.numel() for weight in build().parameters()) == count
 
 
-@pytest.mark.parametrize("name", ["resnet", "unet"])
+@pytest.mark.parametrize("name", ["resnet", "resnet_antialias", "unet"])
 @pytest.mark.parametrize("shape", [(1, 3, 32, 32), (2, 3, 64, 96)])
 def test_generators_keep_shape_and_range(name, shape):
     out = _made(name)(_noise(*shape))
@@ -77,8 +81,9 @@ def test_generators_keep_shape_and_range(name, shape):
 
 
 @pytest.mark.parametrize(("side", "verdicts"), [(256, 30), (128, 14), (64, 6), (24, 1)])
-def test_patch_verdicts(side, verdicts):
-    module = _made("patch")
+@pytest.mark.parametrize("name", ["patch", "patch_antialias"])
+def test_patch_verdicts(name, side, verdicts):
+    module = _made(name)
     assert module(_noise(1, 3, side, side)).shape == (1, 1, verdicts, verdicts)
 
 
@@ -117,17 +122,30 @@ def _plain_norm(maps: torch.Tensor) -> torch.Tensor:
     return (maps - mean) / (variance + 1e-5).sqrt()
 
 
-def _plain_resnet(weights: list[torch.Tensor], x: torch.Tensor, blocks: int) -> torch.Tensor:
-    """The generator of CycleGAN's appendix 7.2 on weights and biases in order."""
+def _plain_halving(x: torch.Tensor) -> torch.Tensor:
+    """Means of three neighbours weighted 1, 2, 1 around every second pixel, mirrored at the border; rows, columns."""
+    x = F.pad(x, [1] * 4, "reflect")
+    x = (x[..., :-2:2] + 2 * x[..., 1:-1:2] + x[..., 2::2]) / 4
+    return (x[..., :-2:2, :] + 2 * x[..., 1:-1:2, :] + x[..., 2::2, :]) / 4
+
+
+def _plain_resnet(weights: list[torch.Tensor], x: torch.Tensor, blocks: int, blur: bool = False) -> torch.Tensor:
+    """The generator of CycleGAN's appendix 7.2 on weights and biases in order; with `blur` that of CUT, in which
+    doubling by [1, 3, 3, 1] with a repeated border is bilinear interpolation."""
     w = iter(zip(weights[::2], weights[1::2], strict=True))
     x = F.relu(_plain_norm(F.conv2d(F.pad(x, [3] * 4, "reflect"), *next(w))))
     for _ in range(2):
-        x = F.relu(_plain_norm(F.conv2d(x, *next(w), stride=2, padding=1)))
+        x = F.relu(_plain_norm(F.conv2d(x, *next(w), stride=1 if blur else 2, padding=1)))
+        x = _plain_halving(x) if blur else x
     for _ in range(blocks):
         y = F.relu(_plain_norm(F.conv2d(F.pad(x, [1] * 4, "reflect"), *next(w))))
         x = x + _plain_norm(F.conv2d(F.pad(y, [1] * 4, "reflect"), *next(w)))
     for _ in range(2):
-        x = F.relu(_plain_norm(F.conv_transpose2d(x, *next(w), stride=2, padding=1, output_padding=1)))
+        if blur:
+            x = F.conv2d(F.interpolate(x, scale_factor=2, mode="bilinear"), *next(w), padding=1)
+        else:
+            x = F.conv_transpose2d(x, *next(w), stride=2, padding=1, output_padding=1)
+        x = F.relu(_plain_norm(x))
     return torch.tanh(F.conv2d(F.pad(x, [3] * 4, "reflect"), *next(w)))
 
 
@@ -147,12 +165,14 @@ def _plain_unet(weights: list[torch.Tensor], x: torch.Tensor, downs: int) -> tor
     return level(x, 0)
 
 
-def _plain_patch(weights: list[torch.Tensor], x: torch.Tensor, layers: int) -> torch.Tensor:
-    """The discriminator of pix2pix's appendix 6.1.2."""
-    w = list(zip(weights[::2], weights[1::2], strict=True))
-    x = F.leaky_relu(F.conv2d(x, *w[0], stride=2, padding=1), 0.2)
+def _plain_patch(weights: list[torch.Tensor], x: torch.Tensor, layers: int, blur: bool = False) -> torch.Tensor:
+    """The discriminator of pix2pix's appendix 6.1.2; with `blur` that of CUT, each halving behind its layer."""
+    w, stride = list(zip(weights[::2], weights[1::2], strict=True)), 1 if blur else 2
+    x = F.leaky_relu(F.conv2d(x, *w[0], stride=stride, padding=1), 0.2)
     for depth in range(1, layers + 1):
-        x = F.leaky_relu(_plain_norm(F.conv2d(x, *w[depth], stride=2 if depth < layers else 1, padding=1)), 0.2)
+        x = _plain_halving(x) if blur else x
+        x = F.conv2d(x, *w[depth], stride=stride if depth < layers else 1, padding=1)
+        x = F.leaky_relu(_plain_norm(x), 0.2)
     return F.conv2d(x, *w[layers + 1], padding=1)
 
 
@@ -163,7 +183,14 @@ def _plain_pixel(weights: list[torch.Tensor], x: torch.Tensor, layers: int) -> t
 
 @pytest.mark.parametrize(
     ("name", "plain", "depth"),
-    [("resnet", _plain_resnet, 2), ("unet", _plain_unet, 5), ("patch", _plain_patch, 3), ("pixel", _plain_pixel, 2)],
+    [
+        ("resnet", _plain_resnet, 2),
+        ("resnet_antialias", partial(_plain_resnet, blur=True), 2),
+        ("unet", _plain_unet, 5),
+        ("patch", _plain_patch, 3),
+        ("patch_antialias", partial(_plain_patch, blur=True), 3),
+        ("pixel", _plain_pixel, 2),
+    ],
 )
 def test_equal_to_a_plain_forward_pass(name, plain, depth):
     module = _made(name, dtype=torch.float64)
@@ -171,6 +198,12 @@ def test_equal_to_a_plain_forward_pass(name, plain, depth):
         nn.init.normal_(weight, 0, 0.1)  # biases too
     images = _noise(2, 3, 32, 32, dtype=torch.float64)
     torch.testing.assert_close(module(images), plain(list(module.parameters()), images, depth), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["resnet", "patch"])
+def test_antialiasing_adds_nothing_to_what_is_saved(name):
+    """The blurs' kernels are constants: a checkpoint has the same names with and without them."""
+    assert list(_made(f"{name}_antialias").state_dict()) == list(_made(name).state_dict())
 
 
 def _gradients(module: nn.Module, images: torch.Tensor) -> torch.Tensor:
@@ -265,6 +298,7 @@ def test_unfit_images_are_refused(build, shape, message):
         (lambda: norm_layer("instanse", 4), "did you mean 'instance'"),
         (lambda: UnetGenerator(downs=0), "at least one halving"),
         (lambda: PatchDiscriminator(layers=0), "at least one strided layer"),
+        (lambda: generator(TrialConfig(generator="unet"), antialias=True), "generator=resnet, not unet"),
         (lambda: generator(TrialConfig(generator="unet", crop_size=96)), "power of two, not 96: set it to 64 or 128"),
     ],
 )
@@ -275,5 +309,5 @@ def test_unfit_choices_are_refused(build, message):
 
 @pytest.mark.parametrize("name", list(SMALL))
 def test_smallest_images_work(name):
-    side = {"resnet": 8, "unet": 32, "patch": 24, "pixel": 2}[name]
+    side = {"resnet": 8, "unet": 32, "patch": 24, "pixel": 2}[name.removesuffix("_antialias")]
     assert _gradients(_made(name), _noise(1, 3, side, side)).isfinite().all()

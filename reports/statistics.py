@@ -1,0 +1,97 @@
+"""How sure a difference is: paired differences over seeds and images, corrected for the number of methods.
+
+Pure functions of arrays. Intervals are Student's, not a bootstrap's: a percentile bootstrap of three seeds has ten
+different resamples, and covers far less often than it says (a test shows both).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+ALPHA = 0.05  # the share of tables, of methods that are all equal, in which any difference may be called one
+POWER = 0.8  # the chance to find a difference of the size that is called detectable
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A mean difference with its standard error and the degrees of freedom that this error is known with."""
+
+    mean: float
+    error: float
+    freedom: float
+
+    @property
+    def p(self) -> float:
+        """Two-sided p-value of no difference; 1 where nothing varies and nothing differs, 0 where it differs always."""
+        if self.error == 0:
+            return float(self.mean == 0)
+        return float(2 * stats.t.sf(abs(self.mean) / self.error, self.freedom))
+
+    def interval(self, alpha: float) -> tuple[float, float]:
+        """Return the interval that covers the true difference with probability 1 - `alpha`."""
+        half = float(stats.t.isf(alpha / 2, self.freedom)) * self.error
+        return self.mean - half, self.mean + half
+
+    def detectable(self, alpha: float) -> float:
+        """Return the difference that a test at level `alpha` finds with probability 0.8, were the error what it is."""
+        return float(stats.t.isf(alpha / 2, self.freedom) + stats.t.isf(1 - POWER, self.freedom)) * self.error
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An effect among others: its interval at the level that Holm's procedure tests it at, its adjusted p-value, and
+    the smallest difference that would have been found at the first level, that of all methods together."""
+
+    effect: Effect
+    low: float
+    high: float
+    p: float
+    detectable: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether the interval excludes zero, which it does exactly where Holm's procedure rejects."""
+        return self.p <= ALPHA
+
+
+def over_seeds(differences: Sequence[float]) -> Effect | None:
+    """Return the effect of differences, one per seed; None for fewer than two seeds."""
+    values = np.asarray(differences, float)
+    if len(values) < 2:
+        return None
+    return Effect(float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))), len(values) - 1)
+
+
+def over_seeds_and_images(differences: np.ndarray) -> Effect | None:
+    """Return the effect of differences (seeds, images), for other seeds and other images than these.
+
+    The error adds the variance between seeds to that between images, as the min F′ of Clark (1973) does; its degrees
+    of freedom are those of the seeds alone. Satterthwaite's, between the two, would call equal methods different in up
+    to 15 % of tables with three seeds (simulated). None for fewer than two seeds or images.
+    """
+    seeds, images = differences.shape
+    if seeds < 2 or images < 2:
+        return None
+    by_seed = differences.mean(axis=1).var(ddof=1) / seeds
+    by_image = differences.mean(axis=0).var(ddof=1) / images
+    return Effect(float(differences.mean()), math.sqrt(by_seed + by_image), seeds - 1)
+
+
+def holm(effects: Sequence[Effect]) -> list[Verdict]:
+    """Return the verdict on each effect of one family, by Holm's (1979) procedure: with probability 0.95 or more none
+    of the differences that are called one is none."""
+    count = len(effects)
+    order = sorted(range(count), key=lambda index: effects[index].p)
+    verdicts: dict[int, Verdict] = {}
+    adjusted, tests = 0.0, count
+    for rank, index in enumerate(order):
+        effect = effects[index]
+        adjusted = max(adjusted, min(1.0, (count - rank) * effect.p))
+        if rank == 0 or verdicts[order[rank - 1]].significant:
+            tests = count - rank  # after the first that is no difference, all further are tested at its level
+        low, high = effect.interval(ALPHA / tests)
+        verdicts[index] = Verdict(effect, low, high, adjusted, effect.detectable(ALPHA / count))
+    return [verdicts[index] for index in range(count)]

@@ -1,0 +1,122 @@
+"""Differences from a reference method: which numbers are paired, what is bold, and what a reader is shown."""
+
+import numpy as np
+import pytest
+
+from cgbench.errors import CgbenchError
+from cgbench.reports.comparison import BOTH, SEEDS, compare
+from cgbench.reports.differences import difference_tables, differences_markdown, signed
+from cgbench.reports.figures import forest_panels, styles
+from cgbench.reports.page import write_report
+from cgbench.reports.rundata import read_run
+from cgbench.reports.statistics import over_seeds, over_seeds_and_images
+from cgbench.storage import TrialFolder, write_jsonl
+from command import cgbench
+from report_fixture import NAMES, VALUES, build_run
+
+LEVELS = {  # method -> FCN pixel accuracy of seeds 0, 1, 2
+    "cyclegan": (0.50, 0.54, 0.51),
+    "gan_only": (0.40, 0.445, 0.41),
+    "cycle_only": (0.40, 0.60, 0.50),
+    "copy": (0.2, 0.2, 0.2),
+}
+KEYS = ("a", "b", "c", "d")
+
+
+def image_scores(method, seed):
+    rng = np.random.default_rng([len(method), seed])
+    return LEVELS[method][seed] + rng.normal(0, 0.01, len(KEYS))
+
+
+def measured(path, seeds=(0, 1, 2), states=None):
+    """A run in which each trial's number and its scores of single images are known."""
+    run = build_run(path / "run", methods=tuple(LEVELS), seeds=seeds, states=states, images=2, side=8)
+    for method in LEVELS:
+        for seed in seeds:
+            folder = TrialFolder.of(run, "shapes", method, seed)
+            if folder.trial.exists() and folder.status()["state"] == "done":
+                common = {"direction": "AtoB", "metric": "fcn_pixel"}
+                row = {**common, "step": 2000, "value": LEVELS[method][seed], "n": 4, "protocol": "aaaaaaaaaaaa"}
+                write_jsonl(folder.metrics, [row])
+                scores = zip(KEYS, image_scores(method, seed), strict=True)
+                write_jsonl(folder.images, [{**common, "key": key, "value": float(score)} for key, score in scores])
+    return run
+
+
+def row(comparison, method, basis=SEEDS):
+    rows = comparison.rows
+    (found,) = rows[(rows["method"] == method) & (rows["basis"] == basis)].itertuples()
+    return found
+
+
+def test_numbers_are_paired_by_seed_and_by_image(tmp_path):
+    comparison = compare(read_run(measured(tmp_path)), VALUES)
+    assert comparison.reference == "cyclegan"
+    seeds = over_seeds(np.subtract(LEVELS["gan_only"], LEVELS["cyclegan"]))
+    found = row(comparison, "gan_only")
+    assert found.difference == pytest.approx(seeds.mean) and found.seeds == 3
+    assert found.p == pytest.approx(2 * seeds.p)  # the smaller of two, by Holm
+    images = [image_scores("gan_only", seed) - image_scores("cyclegan", seed) for seed in range(3)]
+    found = row(comparison, "gan_only", BOTH)
+    assert found.difference == pytest.approx(over_seeds_and_images(np.array(images)).mean)
+    assert (found.seeds, found.images) == (3, 4)
+
+
+def test_a_seed_that_one_of_the_two_lacks_is_left_out_of_both(tmp_path):
+    run = read_run(measured(tmp_path, states={("gan_only", 1): "diverged"}))
+    found = row(compare(run, VALUES), "gan_only")
+    assert found.seeds == 2 and found.difference == pytest.approx(-0.1)
+
+
+def test_nothing_is_said_of_one_seed(tmp_path):
+    run = measured(tmp_path, seeds=(0,))
+    assert compare(read_run(run), VALUES) is None
+    write_report(run, VALUES)
+    assert not (run / "report" / "differences.csv").exists()
+
+
+def test_better_follows_the_metric_and_needs_an_interval_without_zero(tmp_path):
+    comparison = compare(read_run(measured(tmp_path)), VALUES, "gan_only")
+    assert comparison.better() == {("AtoB", "cyclegan", "fcn_pixel")}  # cycle_only's lead varies too much
+    assert not row(comparison, "cycle_only").significant
+    lower = {"fcn_pixel": VALUES["reconstruction_l1"]}  # the same numbers, if low were good
+    assert compare(read_run(measured(tmp_path)), lower, "gan_only").better() == set()
+
+
+def test_any_row_can_be_the_reference_and_another_is_refused(tmp_path):
+    run = read_run(measured(tmp_path))
+    with pytest.raises(CgbenchError, match=r"--reference cyclegna: .* did you mean 'cyclegan'"):
+        compare(run, VALUES, "cyclegna")
+
+
+def test_the_table_shows_intervals_and_what_could_be_seen(tmp_path):
+    comparison = compare(read_run(measured(tmp_path)), VALUES)
+    (table,) = difference_tables(comparison, VALUES, NAMES)
+    assert [name for name, _ in table.rows] == ["gan_only", "cycle_only"]
+    text = differences_markdown(comparison, VALUES, NAMES)
+    found = row(comparison, "gan_only")
+    assert f"**−0.098 [{signed(found.low, 3)}, {signed(found.high, 3)}]**" in text
+    assert "| (detectable) |" in text and "3 seeds" in text
+
+
+def test_the_report_command_takes_the_reference(tmp_path):
+    run = measured(tmp_path)
+    text = cgbench("report", run, "--reference", "gan_only")
+    assert "differences from gan_only" in text and "Bold: better than gan_only" in text
+    page = (run / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Differences from gan_only" in page and "forest-AtoB-fcn_pixel" in page
+    first = (run / "report" / "differences.csv").read_bytes()
+    cgbench("report", run, "--reference", "gan_only")
+    assert (run / "report" / "differences.csv").read_bytes() == first
+
+
+def test_a_forest_has_a_disc_and_a_ring_per_method(tmp_path):
+    run = read_run(measured(tmp_path))
+    comparison = compare(run, VALUES)
+    (panel,) = forest_panels(comparison.rows, "AtoB", VALUES, styles(run.order, run.roles))
+    assert "differences from cyclegan" in panel.svg and panel.title == "FCN pixel ↑"
+    assert panel.svg.count("<use ") >= 4
+
+
+def test_signs():
+    assert [signed(value, 2) for value in (0.123, -0.123, 0.001, -0.001)] == ["+0.12", "−0.12", "0.00", "0.00"]
