@@ -105,7 +105,7 @@ def cogan() -> Method:
     return Method(
         name="cogan",
         summary="CoGAN: coupled GANs of one latent code; translates by searching the code of an image",
-        source="Liu and Tuzel 2016, arXiv 1606.07536, equation 3; translation as in Zhu et al. 2017, §5.1",
+        source="Liu and Tuzel 2016, arXiv 1606.07536, §3; translation as in Zhu et al. 2017, §5.1",
         networks={name: Network(build, init="xavier") for name, build in builds.items()},
         graph=graph,
         players=(

@@ -49,7 +49,7 @@ def patch_positions(rng: np.random.Generator, maps: tuple[Tensor, ...]) -> tuple
 
 
 def patch_nce(queries: tuple[Tensor, ...], keys: tuple[Tensor, ...]) -> Tensor:
-    """Return the mean over maps, images and patches of the cross-entropy that finds each query's own key (equation 4).
+    """Return the mean over maps, images and patches of the cross-entropy that finds each query's own key (PatchNCE).
 
     Unit vectors (N, P, C) per map; the other keys of the same image are the negatives. Logits are the products over
     the temperature 0.07.
@@ -108,7 +108,7 @@ def cut() -> Method:
     return Method(
         name="cut",
         summary="patchwise contrast between input and output, one model per direction",
-        source=f"{PAPER}, equations 1 to 5",
+        source=f"{PAPER}, §3",
         networks={**networks, "D_a": judge, "D_b": judge},
         graph=graph,
         players=(
@@ -138,7 +138,7 @@ def fastcut() -> Method:
     return cut().but(
         "fastcut",
         "CUT without identity contrast, tenfold weight, mirrored inputs",
-        source=f"{PAPER}, §4 and appendix C.1",
+        source=f"{PAPER}, §4",
         drop=["nce_identity_a", "nce_identity_b"],
         weights={"nce_a": 10.0, "nce_b": 10.0},
         graph=graph,

@@ -29,7 +29,7 @@ def pair_distances(images: Tensor) -> Tensor:
 
 
 def half_distances(images: Tensor) -> Tensor:
-    """Return mean(|top half - bottom half|) of every image: (N, 3, S, S) → (N,); the self distance of §3.2."""
+    """Return mean(|top half - bottom half|) of every image: (N, 3, S, S) → (N,); the self distance."""
     top, bottom = images.chunk(2, dim=2)
     return (top - bottom).abs().flatten(1).mean(dim=1)
 
@@ -68,7 +68,7 @@ def _with_distance(name: str, summary: str, distances) -> Method:
     return cyclegan().but(
         name,
         summary,
-        source=f"{PAPER}, equations 4 to 6",
+        source=f"{PAPER}, §3",
         drop=["cycle_a", "cycle_b"],
         add={"generators": terms},
         graph=graph,

@@ -71,7 +71,7 @@ def _consistent(name: str, summary: str, turn: Callable, back: Callable) -> Meth
     return cyclegan().but(
         name,
         summary,
-        source=f"{PAPER}, equations 3 to 6",
+        source=f"{PAPER}, §3",
         drop=["cycle_a", "cycle_b"],
         add={"generators": generators},
         players=(Player("discriminators", ("D_turned_a", "D_turned_b"), tuple(discriminators)),),

@@ -31,7 +31,7 @@ def segmentor(config: TrialConfig) -> nn.Module:
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the mean cross-entropy of labelled pixels: logits (N, C, S, S), class ids (N, S, S) with 255 ignored.
 
-    Zhang et al. 2018, equation 4. 0 where no pixel is labelled.
+    The shape-consistency loss of Zhang et al. 2018, and their segmentors' own. 0 where no pixel is labelled.
     """
     from torch.nn import functional
 
@@ -61,7 +61,7 @@ def cyclegan_shape() -> Method:
     return cyclegan().but(
         "cyclegan_shape",
         "CycleGAN with segmentors and shape consistency; needs labels in both domains",
-        source="Zhang, Yang, Zheng 2018, arXiv 1802.09655, equations 3 to 5",
+        source="Zhang, Yang, Zheng 2018, arXiv 1802.09655, §3",
         networks=dict.fromkeys(["S_a", "S_b"], Network(segmentor, init="kaiming")),
         graph=graph,
         add={"generators": generators},

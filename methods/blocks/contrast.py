@@ -1,4 +1,4 @@
-"""The projection networks of CUT (Park et al. 2020, arXiv 2007.15651, §3 and appendix C.1)."""
+"""The projection networks of CUT (Park et al. 2020, arXiv 2007.15651, §3)."""
 
 from collections.abc import Sequence
 

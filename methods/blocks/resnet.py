@@ -47,7 +47,7 @@ class ResnetGenerator(nn.Module):
         return self.output(self.up2(self.up1(self.blocks(maps))))
 
     def features(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return five maps of the encoder, the taps of CUT (Park et al. 2020, appendix C.1).
+        """Return five maps of the encoder, the taps of CUT (Park et al. 2020, §3).
 
         The padded images, both halving convolutions before their normalisation, and the outputs of the first residual
         block and of the fifth, or the last where there are fewer; with one block that map comes once.
