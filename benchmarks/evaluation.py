@@ -141,7 +141,9 @@ def evaluate(trial: Trial, model: Model | None, bench: TestBench, folder: TrialF
             details = bench.protocol(metric, direction)
             protocols[digest(details)] = details
             common = {"direction": direction, "step": step}
-            for key, value in scores.values.items():
+            for key, value in {**scores.values, **scores.details}.items():
+                if key in scores.details and not np.isfinite(value):
+                    continue  # a class that the test images never show
                 n = len(translations.keys)
                 row = {"metric": key, "value": float(value), "n": n, "protocol": digest(details)}
                 metrics.append({**common, **row})

@@ -7,6 +7,8 @@ import numpy as np
 
 from cgbench.dataset import SemanticClass
 
+COMPAT = "compat"  # the detail of a number that is computed as a published script does it
+
 
 @dataclass(frozen=True)
 class Value:
@@ -44,10 +46,15 @@ class Translations:
 
 @dataclass(frozen=True)
 class Scores:
-    """`values`: one number per declared value. `per_image`: arrays of length N; NaN where an image has no score."""
+    """`values`: one number per declared value. `per_image`: arrays of length N; NaN where an image has no score.
+
+    `details` are further numbers that belong to a value, named "value/detail" ("fcn_iou/road"): recorded, but no
+    columns of the tables.
+    """
 
     values: Mapping[str, float]
     per_image: Mapping[str, np.ndarray] = field(default_factory=dict)
+    details: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -103,8 +103,9 @@ def _images(by_image: pd.DataFrame, method: str, reference: str) -> Measured | N
 
 
 def _numbers(run: Run) -> pd.DataFrame:
-    """Return the finite numbers of finished trials, each at its last step."""
-    records = run.records[(run.records["metric"] != "") & (run.records["status"] == "done")]
+    """Return the finite numbers of finished trials, each at its last step; details ("fcn_iou/road") left out."""
+    wanted = (run.records["metric"] != "") & ~run.records["metric"].str.contains("/")
+    records = run.records[wanted & (run.records["status"] == "done")]
     records = records[np.isfinite(records["value"])].sort_values("step", kind="stable")
     last = records.drop_duplicates(["direction", "method", "seed", "metric"], keep="last").sort_index()
     return last[["direction", "method", "seed", "metric", "value"]]

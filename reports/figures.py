@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cgbench.metric import Value
+from cgbench.metric import COMPAT, Value
 from cgbench.reports.comparison import SEEDS
 from cgbench.reports.rundata import UNTRAINED
 from cgbench.reports.tables import header
@@ -201,6 +201,44 @@ def _forest_panel(
         reference = rows["reference"].iloc[0]
         alt = f"{value.label}, {direction}: differences from {reference} with intervals for {', '.join(methods)}"
         return Panel(header(value), _svg(figure, f"forest-{direction}-{metric}", alt), note)
+
+
+def class_panels(
+    records: pd.DataFrame, direction: str, order: Sequence[str], values: Mapping[str, Value]
+) -> list[Panel]:
+    """Return a heat map per number that has details by class: methods × classes, the mean over seeds.
+
+    Classes stand in the order of the records, darker is higher; a class that no method has a number for is not there.
+    """
+    here = records[(records["direction"] == direction) & records["metric"].str.contains("/")]
+    here = here[~here["metric"].str.endswith(f"/{COMPAT}")]
+    panels = []
+    for metric, rows in here.groupby(here["metric"].str.split("/").str[0], sort=False):
+        value = values.get(metric) or Value(metric, metric, "")
+        last = rows.sort_values("step", kind="stable").drop_duplicates(["method", "seed", "metric"], keep="last")
+        last = last.assign(kind=last["metric"].str.split("/", n=1).str[1])
+        means = last.groupby(["method", "kind"])["value"].mean().unstack("kind")
+        kinds = list(dict.fromkeys(rows["metric"].str.split("/", n=1).str[1]))
+        means = means.reindex(index=[name for name in order if name in means.index], columns=kinds)
+        panels.append(_class_panel(means, direction, value))
+    return panels
+
+
+def _class_panel(means: pd.DataFrame, direction: str, value: Value) -> Panel:
+    methods, kinds = means.shape
+    with matplotlib.rc_context({**RC, "svg.hashsalt": f"{direction}-{value.name}-classes"}):
+        figure = Figure(figsize=(1.6 + 0.55 * kinds, 0.9 + 0.24 * methods), layout="constrained")
+        axes = figure.subplots()
+        sns.heatmap(
+            means, vmin=0, vmax=1, cmap="crest", annot=True, fmt=".2f", annot_kws={"size": 7}, linewidths=0.5,
+            cbar=False, ax=axes,
+        )  # fmt: skip
+        axes.set(xlabel="", ylabel="")
+        axes.tick_params(length=0)
+        axes.set_xticks(axes.get_xticks(), list(means.columns), rotation=35, ha="right")
+        axes.set_yticks(axes.get_yticks(), list(means.index), rotation=0)
+        alt = f"{value.label} by class, {direction}: {', '.join(means.columns)} for {', '.join(means.index)}"
+        return Panel(f"{header(value)} by class", _svg(figure, f"classes-{direction}-{value.name}", alt))
 
 
 def _tick(row) -> str:

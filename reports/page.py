@@ -83,6 +83,10 @@ def context(
     losses = figures.loss_panels(read_losses(run.trials), provenance.term_names(run), looks)
     settings = provenance.settings(run)
     better = (comparison.better(), comparison.reference) if comparison else ()
+    classes = [
+        {"name": names.get(way, way), "panels": figures.class_panels(run.records, way, run.order, values)}
+        for way in DIRECTIONS
+    ]
     forests = {
         way: figures.forest_panels(comparison.rows, way, values, looks) for way in (DIRECTIONS if comparison else ())
     }
@@ -98,6 +102,7 @@ def context(
         "reference": comparison.reference if comparison else "",
         "differences": difference_tables(comparison, values, names) if comparison else [],
         "forests": forests,
+        "classes": [way for way in classes if way["panels"]],
         "unfinished": unfinished(run),
         "galleries": pictures,
         "dots": [way for way in dots if way["panels"]],

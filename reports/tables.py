@@ -175,8 +175,11 @@ def header(value: Value) -> str:
 
 
 def _metrics(measured: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
-    """Return the metrics in a table's columns: in declared order, then unknown ones; [""] where there is none."""
-    found = set(measured["metric"]) - {""}
+    """Return the metrics in a table's columns: in declared order, then unknown ones; [""] where there is none.
+
+    Details of a number ("fcn_iou/road") are no columns.
+    """
+    found = {name for name in measured["metric"] if name and "/" not in name}
     return [*(name for name in values if name in found), *sorted(found - set(values))] or [""]
 
 

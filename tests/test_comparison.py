@@ -6,11 +6,11 @@ import pytest
 from cgbench.errors import CgbenchError
 from cgbench.reports.comparison import BOTH, SEEDS, compare
 from cgbench.reports.differences import difference_tables, differences_markdown, signed
-from cgbench.reports.figures import forest_panels, styles
+from cgbench.reports.figures import class_panels, forest_panels, styles
 from cgbench.reports.page import write_report
 from cgbench.reports.rundata import read_run
 from cgbench.reports.statistics import over_seeds, over_seeds_and_images
-from cgbench.storage import TrialFolder, write_jsonl
+from cgbench.storage import TrialFolder, read_jsonl, write_jsonl
 from command import cgbench
 from report_fixture import NAMES, VALUES, build_run
 
@@ -120,3 +120,17 @@ def test_a_forest_has_a_disc_and_a_ring_per_method(tmp_path):
 
 def test_signs():
     assert [signed(value, 2) for value in (0.123, -0.123, 0.001, -0.001)] == ["+0.12", "−0.12", "0.00", "0.00"]
+
+
+def test_a_heat_map_shows_the_mean_of_each_class(tmp_path):
+    run = measured(tmp_path)
+    for seed, level in enumerate((0.2, 0.3, 0.7)):
+        folder = TrialFolder.of(run, "shapes", "cyclegan", seed)
+        row = {"direction": "AtoB", "step": 2000, "n": 4, "protocol": "aaaaaaaaaaaa"}
+        rows = [{**row, "metric": f"fcn_pixel/{kind}", "value": level} for kind in ("sky", "road", "compat")]
+        write_jsonl(folder.metrics, [*read_jsonl(folder.metrics), *rows])
+    data = read_run(run)
+    (panel,) = class_panels(data.records, "AtoB", data.order, VALUES)
+    assert panel.title == "FCN pixel ↑ by class" and "sky, road for cyclegan" in panel.svg
+    assert panel.svg.count("0.40") == 2 and "compat" not in panel.svg  # the mean of both classes
+    assert not any("/" in metric for metric in compare(data, VALUES).rows["metric"])

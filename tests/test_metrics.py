@@ -136,6 +136,15 @@ def test_paired_l1_compares_outputs_with_targets(labels):
     assert METRICS.get("paired_l1").compute(given).values["paired_l1"] == pytest.approx(0.4)
 
 
+def test_details_give_every_class_and_the_published_arithmetic():
+    """One of four classes is there and found: 1 without the absent ones, a quarter where they count as 0."""
+    road = np.zeros((3, 8, 8), np.uint8)
+    found = METRICS.get("label_accuracy").compute(translations(road, "labels"))
+    assert found.values["label_iou"] == found.values["label_class"] == 1
+    assert found.details["label_iou/compat"] == found.details["label_class/compat"] == pytest.approx(1 / 4)
+    assert found.details["label_iou/road"] == 1 and np.isnan(found.details["label_iou/sky"])
+
+
 def test_diversity_is_the_distance_between_two_draws(labels):
     black, grey = np.zeros((3, 8, 8, 3), np.uint8), np.full((3, 8, 8, 3), 51, np.uint8)
     metric = METRICS.get("style_diversity")

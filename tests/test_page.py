@@ -86,7 +86,8 @@ def lab(colours):
 
 
 def test_the_sections_are_there(page):
-    assert Collector(page).headings == ["Scores", "Images", "Seeds", "Losses", "What each method is", "Provenance"]
+    headings = ["Scores", "Differences from cyclegan", "Images", "Seeds", "Losses", "What each method is", "Provenance"]
+    assert Collector(page).headings == headings
 
 
 def test_two_reports_are_the_same_bytes(run):

@@ -201,3 +201,9 @@ def test_a_remark_names_own_settings_and_weights_only():
         "origins": {"features": "--set", "steps": "--set", "norm": "method", "cycle_a": "--set"},
     }
     assert remark(spec) == "cycle_a=5, features=scorer"
+
+
+def test_details_of_a_number_are_no_columns():
+    rows = [record("one", 0, 0.1), record("one", 0, 0.4, metric="score/road"), record("one", 0, 0.2, metric="other")]
+    table, _ = summarise(rows, order=["one"])
+    assert list(table["metric"]) == ["score", "other"]

@@ -1,9 +1,12 @@
 """Segmentation scores of translations: the FCN score of photos, and the accuracy of decoded label images."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cgbench.benchmarks.confusion import confusion_matrices, per_image_iou, per_image_pixel_accuracy, scores
-from cgbench.metric import Metric, Scores, Translations, Value
+from cgbench.dataset import SemanticClass
+from cgbench.metric import COMPAT, Metric, Scores, Translations, Value
 from cgbench.palette import nearest_class
 from cgbench.registry import METRICS
 
@@ -15,7 +18,7 @@ def fcn_score() -> Metric:
         name="fcn_score",
         summary="FCN score: a network trained on real photos looks for the true classes in translated photos",
         values=_values("fcn", "FCN"),
-        compute=lambda t: _segmentation_scores("fcn", t.labels, t.scorer(t.outputs), len(t.palette)),
+        compute=lambda t: _segmentation_scores("fcn", t.labels, t.scorer(t.outputs), t.palette),
         unfit=_unfit_for_fcn_score,
         uses_scorer=True,
         rank=10,
@@ -30,7 +33,7 @@ def label_accuracy() -> Metric:
         name="label_accuracy",
         summary="translated label images, each pixel read as the nearest palette colour, against the true classes",
         values=_values("label", "label"),
-        compute=lambda t: _segmentation_scores("label", t.labels, nearest_class(t.outputs, t.palette), len(t.palette)),
+        compute=lambda t: _segmentation_scores("label", t.labels, nearest_class(t.outputs, t.palette), t.palette),
         unfit=_unfit_for_label_accuracy,
         rank=10,
         source="Zhu et al. 2017, tables 3 and 5; L2 distance in RGB; classes absent from the truth left out",
@@ -42,13 +45,19 @@ def _values(prefix: str, label: str) -> tuple[Value, ...]:
     return tuple(Value(f"{prefix}_{name}", f"{label} {word}", better="higher", digits=3) for name, word in names)
 
 
-def _segmentation_scores(prefix: str, true: np.ndarray, predicted: np.ndarray, classes: int) -> Scores:
-    """Return pixel accuracy, class accuracy and IoU of the whole split, and the first and last of each image."""
-    matrices = confusion_matrices(true, predicted, classes)
-    found = scores(matrices.sum(axis=0))
+def _segmentation_scores(
+    prefix: str, true: np.ndarray, predicted: np.ndarray, palette: Sequence[SemanticClass]
+) -> Scores:
+    """Return pixel accuracy, class accuracy and IoU of the whole split, the first and last of each image, IoU by class,
+    and both means as the published script takes them, which counts classes that the truth never shows as 0."""
+    matrices = confusion_matrices(true, predicted, len(palette))
+    whole = matrices.sum(axis=0)
+    found, compat = scores(whole), scores(whole, mode="compat")
     values = {f"{prefix}_pixel": found.pixel, f"{prefix}_class": found.class_accuracy, f"{prefix}_iou": found.iou}
     per_image = {f"{prefix}_pixel": per_image_pixel_accuracy(matrices), f"{prefix}_iou": per_image_iou(matrices)}
-    return Scores(values, per_image)
+    details = {f"{prefix}_iou/{kind.name}": iou for kind, iou in zip(palette, found.per_class_iou, strict=True)}
+    details |= {f"{prefix}_class/{COMPAT}": compat.class_accuracy, f"{prefix}_iou/{COMPAT}": compat.iou}
+    return Scores(values, per_image, details)
 
 
 def _unfit_for_fcn_score(translations: Translations) -> str | None:
