@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cgbench.benchmarks.trainer import make_optimisers, train_step
+from cgbench.benchmarks.scorer import build_network
+from cgbench.benchmarks.trainer import make_optimisers, train, train_step
 from cgbench.graph import trained_by
+from cgbench.methods.blocks.model import Model
 from cgbench.registry import METHODS
-from tiny import noise_batch, tiny_config, tiny_model
+from cgbench.storage import TrialFolder
+from tiny import noise_batch, tiny_config, tiny_feed, tiny_model
 
 TRAINED = [name for name in METHODS.names() if METHODS.get(name).reference is None]
 
@@ -85,3 +88,29 @@ def test_each_player_lowers_its_own_objective_on_a_handful_of_images(name):
             losses = train_step(model, optimisers, batch, 0, rate=2e-3)
             totals.append(sum(term.weight * losses[term.name].item() for term in player.terms))
         assert totals[-1] < totals[0] - 1e-3 * abs(totals[0]), player.name
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_training_that_was_stopped_ends_with_the_same_bits(name, tmp_path):
+    method = METHODS.get(name)
+    config = tiny_config(**method.defaults, save_every=2)
+
+    def trained(folder: str, stop: int = 0) -> dict[str, torch.Tensor]:
+        path = TrialFolder(tmp_path / folder)
+        path.path.mkdir(exist_ok=True)
+        model = Model(method, config, seed=0, scorer=build_network(config.classes, 2))
+
+        def progress(step: int, total: int) -> None:
+            if step == stop:
+                raise KeyboardInterrupt
+
+        feed = tiny_feed(config, labels=method.reads_labels)
+        train(model, feed, config, 4, 1, path, "digest", progress)
+        return model.state()
+
+    whole = trained("whole")
+    with pytest.raises(KeyboardInterrupt):
+        trained("stopped", stop=3)  # after the checkpoint of step 2
+    torch.rand(7)  # a new process would have another state
+    resumed = trained("stopped")
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)

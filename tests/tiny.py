@@ -1,5 +1,7 @@
 """Small things that tests share: a configuration of a few pixels, images of noise, models in float64."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -33,9 +35,12 @@ def noise_set(name: str, count: int = 6, side: int = 20) -> ImageSet:
     return ImageSet(keys, rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8))
 
 
-def tiny_feed(config: TrialConfig, seed: int = 0) -> Feed:
-    """Batches of noise for a configuration."""
-    return Feed(noise_set("a", side=config.load_size), noise_set("b", side=config.load_size), config, seed)
+def tiny_feed(config: TrialConfig, seed: int = 0, labels: bool = False) -> Feed:
+    """Batches of noise for a configuration, with class ids of noise if asked for."""
+    sets = [noise_set(name, side=config.load_size) for name in ("a", "b")]
+    if labels:
+        sets = [replace(images, labels=images.images[..., 0] % config.classes) for images in sets]
+    return Feed(*sets, config, seed)
 
 
 def tiny_model(method: Method, config: TrialConfig, seed: int = 0) -> Model:
