@@ -1,0 +1,65 @@
+"""PSNR and SSIM against independent implementations and laws."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import correlate1d
+from torchmetrics.functional.image import peak_signal_noise_ratio
+
+from cgbench import METRICS, Translations
+from cgbench.benchmarks.metrics.similarity import psnr_by_image, ssim_by_image
+
+
+@pytest.fixture
+def pair():
+    rng = np.random.default_rng(0)
+    first = rng.integers(0, 256, (3, 24, 24, 3), dtype=np.uint8)
+    noise = rng.integers(-30, 31, first.shape)
+    return first, (first + noise).clip(0, 255).astype(np.uint8)
+
+
+def plain_ssim(a, b):
+    """Wang et al. 2004, equation 13, channel by channel: Gaussian window of 11 pixels, spread 1.5, mirrored borders."""
+    window = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+    window /= window.sum()
+
+    def mean(x):
+        return correlate1d(correlate1d(x, window, axis=0, mode="mirror"), window, axis=1, mode="mirror")
+
+    found = []
+    for channel in range(3):
+        x, y = a[..., channel] / 255, b[..., channel] / 255
+        mx, my = mean(x), mean(y)
+        vx, vy, vxy = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
+        c1, c2 = 0.01**2, 0.03**2
+        found.append(((2 * mx * my + c1) * (2 * vxy + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))).mean())
+    return np.mean(found)
+
+
+def test_psnr_is_torchmetrics(pair):
+    first, second = (torch.from_numpy(images).double() for images in pair)
+    expected = [peak_signal_noise_ratio(a, b, data_range=255.0).item() for a, b in zip(first, second, strict=True)]
+    assert psnr_by_image(*pair) == pytest.approx(expected)
+
+
+def test_ssim_is_the_formula(pair):
+    assert ssim_by_image(*pair) == pytest.approx([plain_ssim(a, b) for a, b in zip(*pair, strict=True)], abs=1e-6)
+
+
+def test_equal_images_are_as_like_as_can_be(pair):
+    first, _ = pair
+    assert (psnr_by_image(first, first) == 100).all()
+    assert ssim_by_image(first, first) == pytest.approx(np.ones(3))
+
+
+def test_order_does_not_matter(pair):
+    assert psnr_by_image(*pair) == pytest.approx(psnr_by_image(*pair[::-1]))
+    assert ssim_by_image(*pair) == pytest.approx(ssim_by_image(*pair[::-1]))
+
+
+def test_it_is_for_paired_photos(pair):
+    given = {"direction": "AtoB", "keys": ("a", "b", "c"), "sources": pair[0], "outputs": pair[1], "targets": pair[0]}
+    metric = METRICS.get("similarity")
+    assert metric.unfit(Translations(**given, target_kind="photo", paired=True)) is None
+    assert "paired" in metric.unfit(Translations(**given, target_kind="photo"))
+    assert "photos" in metric.unfit(Translations(**given, target_kind="labels", paired=True))
