@@ -19,7 +19,7 @@ def similarity() -> Metric:
         compute=_similarity,
         unfit=_unfit,
         rank=40,
-        source="PSNR of 8-bit RGB; SSIM of Wang et al. 2004 with its 11×11 Gaussian window and mirrored borders, channel by channel",
+        source="PSNR of 8-bit RGB; SSIM of Wang et al. 2004: 11×11 Gaussian window, mirrored borders, mean of channels",
     )
 
 
