@@ -55,8 +55,9 @@ def resolve_trials(
     resolved = {}
     for method in chosen:
         name, terms = method.name, {term.name for term in method.terms}
-        # a weight set for all methods goes to those that have the term, a private setting to those that read it
-        foreign = (every_term - terms) | (PRIVATE - set(method.settings))
+        # what is set for all methods goes to those that have the term or use the setting
+        foreign = (every_term - terms) | unused(method)
+        refuse_unused(method, own.get(name, {}))
         layers = [
             ("preset", preset_values(preset)),
             ("method", method.defaults),
@@ -87,9 +88,23 @@ def resolve_one(name: str, preset: str, assignments: Sequence[str]) -> Trial:
     """Return the trial of one method without a dataset's layer, for looking at it."""
     method = METHODS.get(name)
     shared, own = _assignments(assignments, [name])
+    refuse_unused(method, own.get(name, {}))
     layers = [("preset", preset_values(preset)), ("method", method.defaults), ("--set", shared | own.get(name, {}))]
+    layers = [(layer, {key: given[key] for key in given if key not in unused(method)}) for layer, given in layers]
     result = resolve(layers, [term.name for term in method.terms])
     return Trial(method.weighted(result.weights), 0, preset, result)
+
+
+def unused(method: Method) -> set[str]:
+    """Return the settings that a method has no use for, though others have."""
+    return (PRIVATE - set(method.settings)) | set(method.ignores)
+
+
+def refuse_unused(method: Method, own: Mapping[str, str]) -> None:
+    """Raise where something is set for a method alone that it has no use for."""
+    for key in own:
+        if key in unused(method):
+            raise CgbenchError(f"--set {method.name}.{key}: {method.name} has no use for '{key}'")
 
 
 def with_references(methods: Sequence[str], dataset: Dataset) -> list[str]:

@@ -57,7 +57,8 @@ class Method:
 
     `translates` maps a direction to the tensor that is its output (`{"AtoB": "fake_b"}`), `reconstructs` to the tensor
     that should give the source back; both are evaluated on the same graph from that direction's source alone.
-    `defaults` may set the method-owned fields of the configuration, `settings` names the private ones that it reads.
+    `defaults` may set the method-owned fields of the configuration, `settings` names the private ones that it reads,
+    `ignores` the method-owned ones that its networks have no use for.
     `source` cites where it was published. A
     `supervised` method is trained on pairs: `real_a` and `real_b` of a step show the same scenes, cropped alike.
     `least_batch` is the smallest batch it can be trained with.
@@ -73,6 +74,7 @@ class Method:
     reconstructs: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
+    ignores: tuple[str, ...] = ()
     reference: Reference | None = None
     supervised: bool = False
     least_batch: int = 1
@@ -123,6 +125,7 @@ class Method:
         reconstructs: Mapping[str, str] | None = None,
         defaults: Mapping[str, Any] | None = None,
         settings: Sequence[str] = (),
+        ignores: Sequence[str] = (),
         least_batch: int = 1,
     ) -> "Method":
         """Return the variant called `name`: drop terms, change weights or functions, add terms, nodes or networks.
@@ -163,6 +166,7 @@ class Method:
             reconstructs=self.reconstructs if reconstructs is None else reconstructs,
             defaults={**self.defaults, **defaults},
             settings=(*self.settings, *settings),
+            ignores=(*self.ignores, *ignores),
             least_batch=max(self.least_batch, least_batch),
             parent=self.name,
             changes=_changes(self, drop, weights, functions, add, players, graph, networks, defaults),

@@ -116,4 +116,5 @@ def cogan() -> Method:
         reconstructs={"AtoB": "cycle_a", "BtoA": "cycle_b"},
         defaults={"init_std": 2**0.5, "weight_decay": 5e-4},
         settings=("search_steps",),
+        ignores=("generator", "discriminator", "norm"),
     )

@@ -70,6 +70,7 @@ def munit() -> Method:
         translates={"AtoB": "fake_b", "BtoA": "fake_a"},
         reconstructs={"AtoB": "cycle_a", "BtoA": "cycle_b"},
         defaults={"learning_rate": 1e-4, "weight_decay": 1e-4},
+        ignores=("generator", "discriminator", "norm"),
     )
 
 

@@ -147,6 +147,7 @@ def unit() -> Method:
         translates={"AtoB": "clean_b", "BtoA": "clean_a"},
         reconstructs={"AtoB": "clean_cycle_a", "BtoA": "clean_cycle_b"},
         defaults={"learning_rate": 1e-4, "weight_decay": 1e-4},
+        ignores=("generator", "discriminator", "norm"),
     )
 
 

@@ -16,7 +16,7 @@ def test_missing_cityscapes_says_what_to_get_and_where_to_put_it(arguments, tmp_
         "CGBENCH_DATA",
     ):
         assert word in output, word
-    assert "Ready now: streets" in output
+    assert "Ready now: phantoms, streets" in output
     assert len(output.splitlines()) <= 24 and max(map(len, output.splitlines())) <= 120
 
 
@@ -41,6 +41,11 @@ def test_missing_cityscapes_says_what_to_get_and_where_to_put_it(arguments, tmp_
             ["--methods", "cyclegan", "--dataset", "streets", "--set", "ngf=400000", *SMALL[4:6]],
             "a training step fails",
         ),
+        (
+            ["--methods", "cyclegan", "--dataset", "streets", "--set", "cyclegan.features=scorer"],
+            "no use for 'features'",
+        ),
+        (["--methods", "munit", "--dataset", "streets", "--set", "munit.norm=batch"], "munit has no use for 'norm'"),
         (["--methods", "cyclegan", "--dataset", "streets", "--suite", "familly"], "did you mean 'family'"),
         (["--methods", "cyclegan", "--dataset", "streets", "--device", "tpu"], "--device tpu"),
         (["--methods", "cyclegan", "--dataset", "folder"], "--data-root"),

@@ -7,7 +7,7 @@ import torch
 
 from cgbench.benchmarks.scorer import build_network
 from cgbench.benchmarks.trainer import make_optimisers, train, train_step
-from cgbench.graph import trained_by
+from cgbench.graph import live, trained_by
 from cgbench.methods.blocks.model import Model
 from cgbench.registry import METHODS
 from cgbench.storage import TrialFolder
@@ -114,3 +114,26 @@ def test_a_training_that_was_stopped_ends_with_the_same_bits(name, tmp_path):
     torch.rand(7)  # a new process would have another state
     resumed = trained("stopped")
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+class Recorder:
+    """A configuration that remembers which of its fields were read."""
+
+    def __init__(self, config):
+        self.config, self.read = config, set()
+
+    def __getattr__(self, name):
+        self.read.add(name)
+        return getattr(self.config, name)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_method_says_which_settings_of_networks_it_has_no_use_for(name):
+    """Else `--set NAME.norm=batch` would be taken, recorded, and change nothing."""
+    method = METHODS.get(name)
+    recorder = Recorder(tiny_config(**method.defaults))
+    for network in live(method).networks:
+        if not method.networks[network].frozen:
+            method.networks[network].build(recorder)
+    chosen = {"generator", "discriminator", "norm"}
+    assert chosen - recorder.read == set(method.ignores)
