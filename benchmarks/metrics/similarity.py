@@ -14,7 +14,7 @@ def similarity() -> Metric:
     """How like the true photo of its scene a translated photo is."""
     return Metric(
         name="similarity",
-        summary="signal-to-noise ratio (dB, 100 at most) and structural similarity of translated photos to the true ones",
+        summary="signal-to-noise ratio (dB, 100 at most) and structural similarity of translated and true photos",
         values=(Value("psnr", "PSNR", better="higher", digits=2), Value("ssim", "SSIM", better="higher")),
         compute=_similarity,
         unfit=_unfit,
