@@ -1,5 +1,8 @@
 """DistanceGAN, GcGAN and the feature loss: a step of each against formulas by hand, and their parts."""
 
+import hashlib
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,6 +10,7 @@ from by_hand import assert_step, square_to
 from cgbench.benchmarks.scorer import build_network
 from cgbench.benchmarks.trainer import make_optimisers, train_step
 from cgbench.errors import CgbenchError, DataBroken
+from cgbench.methods.blocks import features
 from cgbench.methods.blocks.features import VggFeatures, feature_network
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.distancegan import distancegan, distancegan_self, half_distances, pair_distances
@@ -164,6 +168,23 @@ def test_feature_weights_must_be_here_and_whole(tmp_path, monkeypatch):
         feature_network(config, None)
     with pytest.raises(CgbenchError, match="no scorer"):
         feature_network(tiny_config(features="scorer"), None)
+
+
+def test_weights_in_torchvisions_form_are_loaded(tmp_path, monkeypatch):
+    """A file with torchvision's keys, those of the classifier among them, from the folder of CGBENCH_WEIGHTS."""
+    torch.manual_seed(1)
+    trained = VggFeatures().state_dict()
+    path = tmp_path / "vgg16-397923af.pth"
+    torch.save({**trained, "classifier.0.weight": torch.zeros(2, 2)}, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    monkeypatch.setattr(features, "VGG16", replace(features.VGG16, digest=digest))
+    monkeypatch.setenv("CGBENCH_WEIGHTS", str(tmp_path))
+    config = tiny_config(features="vgg16")
+    loaded = feature_network(config, None)
+    assert all(torch.equal(loaded.state_dict()[key], value) for key, value in trained.items())
+    model = Model(feature_loss_gan(), config, seed=0)
+    losses = train_step(model, make_optimisers(model, config), noise_batch(config, torch.float32), 0, 1e-3)
+    assert losses["features_a"] > 0 and not any(w.requires_grad for w in model.networks["features"].parameters())
 
 
 def test_the_scorers_features_are_its_deepest_maps():
