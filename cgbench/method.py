@@ -138,21 +138,9 @@ class Method:
         graph, networks, defaults = dict(graph or {}), dict(networks or {}), dict(defaults or {})
         _known(self, "term", [*drop, *weights, *functions], [term.name for term in self.terms])
         _known(self, "player", add, [player.name for player in self.players])
-        joining = {player.name: player for player in players}
-
-        def changed(player: Player) -> Player:
-            kept = tuple(
-                replace(
-                    term, weight=weights.get(term.name, term.weight), function=functions.get(term.name, term.function)
-                )
-                for term in player.terms
-                if term.name not in drop
-            )
-            more = joining.pop(player.name, Player("", (), ()))
-            terms = kept + tuple(add.get(player.name, ())) + more.terms
-            return replace(player, networks=player.networks + more.networks, terms=terms)
-
-        kept_players = tuple(map(changed, self.players))
+        term_changes = {name: {"weight": weight} for name, weight in weights.items()}
+        for term, function in functions.items():
+            term_changes[term] = {**term_changes.get(term, {}), "function": function}
 
         return replace(
             self,
@@ -161,7 +149,7 @@ class Method:
             source=source or self.source,
             networks={**self.networks, **networks},
             graph={**self.graph, **graph},
-            players=kept_players + tuple(joining.values()),
+            players=_joined(self.players, players, drop, term_changes, add),
             translates=self.translates if translates is None else translates,
             reconstructs=self.reconstructs if reconstructs is None else reconstructs,
             defaults={**self.defaults, **defaults},
@@ -178,6 +166,21 @@ class Method:
             return self
         variant = self.but(self.name, self.summary, weights=weights)
         return replace(variant, parent=self.parent, changes=self.changes)
+
+
+def _joined(
+    old: Sequence[Player], new: Sequence[Player], drop: Sequence[str], changes: Mapping[str, Mapping[str, Any]],
+    add: Mapping[str, Sequence[Term]],
+) -> tuple[Player, ...]:  # fmt: skip
+    """Return the old players with their terms changed, dropped and added, then the new ones that are not among them."""
+    more = {player.name: player for player in new}
+    found = []
+    for player in old:
+        kept = [replace(term, **changes.get(term.name, {})) for term in player.terms if term.name not in drop]
+        joining = more.pop(player.name, Player(player.name, (), ()))
+        terms = (*kept, *add.get(player.name, ()), *joining.terms)
+        found.append(Player(player.name, player.networks + joining.networks, terms))
+    return (*found, *more.values())
 
 
 def function_name(function: Any) -> str:

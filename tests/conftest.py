@@ -1,9 +1,12 @@
 """Tests compute tiny things: one thread is faster than two, and caches must not leave the test."""
 
+import signal
+
 import pytest
 import torch
 
 torch.set_num_threads(1)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with Ctrl-C ignored
 
 
 @pytest.fixture(autouse=True)
