@@ -23,8 +23,7 @@ def method_text(trial: Trial) -> str:
         f"\nnetworks (preset {trial.preset}: {config.crop_size} pixels, {config.blocks} blocks, ngf {config.ngf})"
     )
     lines += [f"  {name:12} {count:>12,} weights  {facts['networks'][name]}" for name, count in counts.items()]
-    lines += [f"  not counted: {problem}"] if problem else []
-    lines.append(f"  {'total':12} {sum(counts.values()):>12,}")
+    lines.append(f"  not counted: {problem}" if problem else f"  {'total':12} {sum(counts.values()):>12,}")
     lines.append("\ntensors that training computes")
     lines += [f"  {name} = {text}" for name, text in facts["tensors"].items()]
     for player, networks in facts["players"].items():
