@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cgbench.config import TrialConfig
+from cgbench.dataset import IGNORE
 from cgbench.method import Method, Player, Term
 from cgbench.methods.cyclegan import cyclegan
 from cgbench.methods.tensors import unchanged
@@ -17,8 +18,6 @@ from cgbench.registry import METHODS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-IGNORE = 255
 
 
 def segmentor(config: TrialConfig) -> nn.Module:

@@ -9,9 +9,7 @@ from cgbench.method import DIRECTIONS
 from cgbench.metric import Value
 from cgbench.reports.comparison import SEEDS, Comparison
 from cgbench.reports.statistics import ALPHA, POWER
-from cgbench.reports.tables import declared, header, markdown_table
-
-MINUS = "−"
+from cgbench.reports.tables import declared, escaped, header, in_order, markdown_table, number
 
 
 @dataclass(frozen=True)
@@ -51,8 +49,7 @@ def difference_tables(
         here = rows[rows["direction"] == direction]
         if here.empty:
             continue
-        metrics = [name for name in values if name in set(here["metric"])]
-        metrics += sorted(set(here["metric"]) - set(metrics))
+        metrics = in_order(set(here["metric"]), values)
         shown = [declared(values, metric) for metric in metrics]
         cells = {(row.method, row.metric): _cell(row, declared(values, row.metric)) for row in here.itertuples()}
         empty = DifferenceCell("–", "", False)
@@ -76,25 +73,17 @@ def differences_markdown(comparison: Comparison, values: Mapping[str, Value], na
     """Return the differences as Markdown: per direction a heading, a table and a caption."""
     parts = []
     for table in difference_tables(comparison, values, names):
-        lines = [["method", *table.headers]]
-        lines += [[name, *(cell.text for cell in cells)] for name, cells in table.rows]
+        lines = [["method", *map(escaped, table.headers)]]
+        lines += [[escaped(name), *(cell.text for cell in cells)] for name, cells in table.rows]
         lines.append(["(detectable)", *table.detectable])
-        heading = f"### {table.direction}: {table.name}, differences from {table.reference}"
-        parts.append(f"{heading}\n\n{markdown_table(lines)}\n\n{table.caption}\n")
+        heading = f"### {table.direction}: {escaped(table.name)}, differences from {escaped(table.reference)}"
+        parts.append(f"{heading}\n\n{markdown_table(lines)}\n\n{escaped(table.caption)}\n")
     return "\n".join(parts)
 
 
-def signed(value: float, digits: int) -> str:
-    """Return a number with its sign, "+0.120" or "−0.120"; zero has none."""
-    text = f"{abs(value):.{digits}f}"
-    if not float(text):
-        return text
-    return f"{'+' if value > 0 else MINUS}{text}"
-
-
 def _cell(row: pd.Series, value: Value) -> DifferenceCell:
-    interval = f"[{signed(row.low, value.digits)}, {signed(row.high, value.digits)}]"
-    return DifferenceCell(signed(row.difference, value.digits), interval, bool(row.significant))
+    interval = f"[{number(row.low, value.digits, sign=True)}, {number(row.high, value.digits, sign=True)}]"
+    return DifferenceCell(number(row.difference, value.digits, sign=True), interval, bool(row.significant))
 
 
 def _caption(rows: pd.DataFrame, reference: str) -> str:

@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from cgbench.metric import COMPAT, Value
 from cgbench.reports.comparison import SEEDS
 from cgbench.reports.rundata import UNTRAINED
-from cgbench.reports.tables import header
+from cgbench.reports.tables import declared, header, in_order
 
 # Found by search: contrast of 3:1 on white and on the dark page, and far apart for the three kinds of colour blindness.
 PALETTE = ("#5064a0", "#c82864", "#14a0a0", "#b48c00", "#a000f0", "#a05028", "#a078f0")
@@ -130,7 +130,7 @@ def dot_panels(
     for metric, rows in cells.groupby("metric", sort=False):
         hits = records[(records["direction"] == direction) & (records["metric"] == metric)]
         seeds = hits.sort_values("step", kind="stable").drop_duplicates(["method", "seed"], keep="last")
-        value = values.get(metric) or Value(metric, metric, "")
+        value = declared(values, metric)
         panels.append(_dot_panel(seeds, rows, direction, value, looks))
     return panels
 
@@ -169,15 +169,14 @@ def forest_panels(
     a ring, over seeds and images. An interval that excludes zero is drawn thick.
     """
     here = rows[rows["direction"] == direction]
-    found = list(dict.fromkeys(here["metric"]))
-    ordered = [*(name for name in values if name in found), *(name for name in found if name not in values)]
+    ordered = in_order(set(here["metric"]), values)
     return [_forest_panel(here[here["metric"] == name], direction, name, values, looks) for name in ordered]
 
 
 def _forest_panel(
     rows: pd.DataFrame, direction: str, metric: str, values: Mapping[str, Value], looks: Mapping[str, Style]
 ) -> Panel:
-    value = values.get(metric) or Value(metric, metric, "")
+    value = declared(values, metric)
     methods = [name for name in looks if name in set(rows["method"])]
     reach = 1.3 * float(rows["difference"].abs().max() or 1)
     note = ""
@@ -214,7 +213,7 @@ def class_panels(
     here = here[~here["metric"].str.endswith(f"/{COMPAT}")]
     panels = []
     for metric, rows in here.groupby(here["metric"].str.split("/").str[0], sort=False):
-        value = values.get(metric) or Value(metric, metric, "")
+        value = declared(values, metric)
         last = rows.sort_values("step", kind="stable").drop_duplicates(["method", "seed", "metric"], keep="last")
         last = last.assign(kind=last["metric"].str.split("/", n=1).str[1])
         means = last.groupby(["method", "kind"])["value"].mean().unstack("kind")

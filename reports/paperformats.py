@@ -8,6 +8,7 @@ import textwrap
 from cgbench.reports.papertables import Block, Compared, blocks, caption, comparison, direction_of
 from cgbench.reports.published import PaperTable
 from cgbench.reports.rundata import Run
+from cgbench.reports.tables import escaped, markdown_table
 
 WIDTH = 110  # characters in a line of notes
 CSV_COLUMNS = (
@@ -89,9 +90,7 @@ def _md_table(block: Block) -> str:
     lines = [
         [_md(text) for text in line] for line in (block.headers, *(line for group in block.groups for line in group))
     ]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines)
+    return markdown_table(lines)
 
 
 def _tex_table(block: Block, text: list[str]) -> str:
@@ -115,7 +114,4 @@ def _tex(text: str) -> str:
 
 def _md(text: str) -> str:
     """Return text that Markdown shows as it is, on one line; leading blanks stay."""
-    for sign in "\\|*`[":
-        text = text.replace(sign, f"\\{sign}")
-    indent = len(text) - len(text.lstrip(" "))
-    return " " * indent + " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
+    return " " * (len(text) - len(text.lstrip(" "))) + escaped(text)

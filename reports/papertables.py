@@ -12,7 +12,7 @@ import pandas as pd
 from cgbench.errors import CgbenchError
 from cgbench.reports.published import TO_LABELS, TO_PHOTO, PaperRow, PaperTable, Published, Score
 from cgbench.reports.rundata import Run, Trial
-from cgbench.reports.tables import NOT_APPLICABLE, summary
+from cgbench.reports.tables import NOT_APPLICABLE, number, summary
 from cgbench.storage import read_json
 
 NOT_RUN = "not run"
@@ -138,14 +138,6 @@ def caption(run: Run, table: PaperTable, rows: list[Compared]) -> list[str]:
     if run.other_datasets:
         lines.append(f"This run also holds trials of {', '.join(run.other_datasets)}, which are not shown here.")
     return lines
-
-
-def number(value: float, digits: int, sign: bool = False) -> str:
-    """Return "0.52", or with a sign "+0.02", "−0.02", "0.00"; "" for NaN."""
-    if math.isnan(value):
-        return ""
-    rounded = round(value, digits) + 0.0  # + 0.0 turns -0.00 into 0.00
-    return f"{rounded:{'+' if sign and rounded else ''}.{digits}f}".replace("-", "−")
 
 
 def status_of(row: Compared) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,10 +132,10 @@ def markdown(
     """Return the summary as Markdown: per direction a heading, a table and a caption. Arguments as of `layout`."""
     parts = []
     for shown in layout(table, values, names, better, reference):
-        lines = [["method", *map(_escaped, shown.headers)]]
-        lines += [[_escaped(row.label), *map(_markdown_cell, row.cells)] for row in shown.rows]
-        heading = f"### {shown.direction}: {_escaped(shown.name)}"
-        parts.append(f"{heading}\n\n{markdown_table(lines)}\n\n{_escaped(shown.caption)}\n")
+        lines = [["method", *map(escaped, shown.headers)]]
+        lines += [[escaped(row.label), *map(_markdown_cell, row.cells)] for row in shown.rows]
+        heading = f"### {shown.direction}: {escaped(shown.name)}"
+        parts.append(f"{heading}\n\n{markdown_table(lines)}\n\n{escaped(shown.caption)}\n")
     return "\n".join(parts)
 
 
@@ -174,13 +174,33 @@ def header(value: Value) -> str:
     return f"{value.label} {ARROWS[value.better]}".rstrip()
 
 
+def number(value: float, digits: int, sign: bool = False) -> str:
+    """Return "0.52", or with a sign "+0.02", "−0.02", "0.00"; "" for NaN."""
+    if math.isnan(value):
+        return ""
+    rounded = round(value, digits) + 0.0  # + 0.0 turns -0.00 into 0.00
+    return f"{rounded:{'+' if sign and rounded else ''}.{digits}f}".replace("-", "−")
+
+
+def escaped(text: str) -> str:
+    """Return text that Markdown shows as it is, on one line."""
+    for sign in "\\|*`[":
+        text = text.replace(sign, f"\\{sign}")
+    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
+
+
+def in_order(found: Collection[str], values: Mapping[str, Value]) -> list[str]:
+    """Return the metrics as tables and figures show them: in declared order, then those that nobody declares."""
+    return [*(name for name in values if name in found), *sorted(set(found) - set(values))]
+
+
 def _metrics(measured: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
     """Return the metrics in a table's columns: in declared order, then unknown ones; [""] where there is none.
 
     Details of a number ("fcn_iou/road") are no columns.
     """
     found = {name for name in measured["metric"] if name and "/" not in name}
-    return [*(name for name in values if name in found), *sorted(found - set(values))] or [""]
+    return in_order(found, values) or [""]
 
 
 def _cell(trials: pd.DataFrame, direction: str, metric: str) -> dict:
@@ -260,12 +280,5 @@ def _caption(group: pd.DataFrame, name: str, reference: str) -> str:
 
 
 def _markdown_cell(cell: Cell) -> str:
-    text = _escaped(cell.text)
+    text = escaped(cell.text)
     return f"**{text}**" if cell.better else text
-
-
-def _escaped(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line."""
-    for sign in "\\|*`[":
-        text = text.replace(sign, f"\\{sign}")
-    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())

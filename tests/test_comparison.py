@@ -5,11 +5,12 @@ import pytest
 
 from cgbench.errors import CgbenchError
 from cgbench.reports.comparison import BOTH, SEEDS, compare
-from cgbench.reports.differences import difference_tables, differences_markdown, signed
+from cgbench.reports.differences import difference_tables, differences_markdown
 from cgbench.reports.figures import class_panels, forest_panels, styles
 from cgbench.reports.page import write_report
 from cgbench.reports.rundata import read_run
 from cgbench.reports.statistics import over_seeds, over_seeds_and_images
+from cgbench.reports.tables import number
 from cgbench.storage import TrialFolder, read_jsonl, write_jsonl
 from command import cgbench
 from report_fixture import NAMES, VALUES, build_run
@@ -95,7 +96,7 @@ def test_the_table_shows_intervals_and_what_could_be_seen(tmp_path):
     assert [name for name, _ in table.rows] == ["gan_only", "cycle_only"]
     text = differences_markdown(comparison, VALUES, NAMES)
     found = row(comparison, "gan_only")
-    assert f"**−0.098 [{signed(found.low, 3)}, {signed(found.high, 3)}]**" in text
+    assert f"**−0.098 [{number(found.low, 3, sign=True)}, {number(found.high, 3, sign=True)}]**" in text
     assert "| (detectable) |" in text and "3 seeds" in text
 
 
@@ -119,7 +120,14 @@ def test_a_forest_has_a_disc_and_a_ring_per_method(tmp_path):
 
 
 def test_signs():
-    assert [signed(value, 2) for value in (0.123, -0.123, 0.001, -0.001)] == ["+0.12", "−0.12", "0.00", "0.00"]
+    found = [number(value, 2, sign=True) for value in (0.123, -0.123, 0.001, -0.001)]
+    assert found == ["+0.12", "−0.12", "0.00", "0.00"]
+
+
+def test_names_from_data_are_escaped(tmp_path):
+    comparison = compare(read_run(measured(tmp_path)), VALUES)
+    text = differences_markdown(comparison, VALUES, {"AtoB": "<b>a|b"})
+    assert "&lt;b>a\\|b" in text and "<b>" not in text
 
 
 def test_a_heat_map_shows_the_mean_of_each_class(tmp_path):
