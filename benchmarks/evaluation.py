@@ -12,6 +12,7 @@ from torch import nn
 
 from cgbench.benchmarks.console import console, progress
 from cgbench.benchmarks.data import ImageSet, load_images, to_bytes, to_signed
+from cgbench.benchmarks.extractors import Features, Instruments, open_instruments, scorer_features
 from cgbench.benchmarks.scorer import Scorer, cache_folder, cached_scorer
 from cgbench.benchmarks.trial import Trial
 from cgbench.config import TrialConfig
@@ -41,6 +42,8 @@ class TestBench:
     split: str
     domains: Mapping[str, ImageSet]  # "A", "B"
     scorers: Mapping[str, Scorer] = field(default_factory=dict)  # by domain
+    scorer_features: Mapping[str, Features] = field(default_factory=dict)  # by domain
+    instruments: Instruments = field(default_factory=Instruments)
 
     @property
     def feature_network(self) -> nn.Module | None:
@@ -72,6 +75,7 @@ class TestBench:
             "fit": self.fit,
             "format": "8-bit RGB, rounded, no compression loss",
             "scorer": scorer.digest if metric.uses_scorer and scorer else "",
+            **({"weights": self.instruments.digests.get(metric.needs, "")} if metric.needs else {}),
         }
 
     def digest(self) -> str:
@@ -102,12 +106,14 @@ def same_keys(dataset: Dataset, split: str, a: ImageSet, b: ImageSet) -> None:
 
 
 def with_scorers(bench: TestBench, config: TrialConfig, device: str) -> TestBench:
-    """Return the bench with a scorer for each domain of photos, trained or from the cache; none without labels."""
-    dataset = bench.dataset
+    """Return the bench with what metrics look through: the instruments whose weights are here, and a scorer for each
+    domain of photos, trained or from the cache; none without labels."""
+    dataset, bench = bench.dataset, replace(bench, instruments=open_instruments(device))
     if not dataset.palette or "pairs" not in dataset.splits:
         return bench
     photos = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
-    return replace(bench, scorers={domain: _scorer(dataset, domain, config, device) for domain in photos})
+    scorers = {domain: _scorer(dataset, domain, config, device) for domain in photos}
+    return replace(bench, scorers=scorers, scorer_features={key: scorer_features(s) for key, s in scorers.items()})
 
 
 def _scorer(dataset: Dataset, domain: str, config: TrialConfig, device: str) -> Scorer:
@@ -137,7 +143,7 @@ def evaluate(trial: Trial, model: Model | None, bench: TestBench, folder: TrialF
             metric = METRICS.get(name)
             if metric.unfit(translations) is not None:
                 continue
-            scores = _computed(metric, translations)
+            scores, reason = _computed(metric, translations, bench.instruments)
             details = bench.protocol(metric, direction)
             protocols[digest(details)] = details
             common = {"direction": direction, "step": step}
@@ -146,7 +152,7 @@ def evaluate(trial: Trial, model: Model | None, bench: TestBench, folder: TrialF
                     continue  # a class that the test images never show
                 n = len(translations.keys)
                 row = {"metric": key, "value": float(value), "n": n, "protocol": digest(details)}
-                metrics.append({**common, **row})
+                metrics.append({**common, **row, **({"reason": reason} if reason else {})})
             images.extend(_image_rows(direction, translations.keys, scores.per_image))
         update(number + 1, len(directions))
     write_json(folder.protocols, protocols)
@@ -154,13 +160,17 @@ def evaluate(trial: Trial, model: Model | None, bench: TestBench, folder: TrialF
     write_jsonl(folder.metrics, metrics)
 
 
-def _computed(metric: Metric, translations: Translations) -> Scores:
-    """Return a metric's scores; one that breaks is said and becomes NaN, and costs no other metric its numbers."""
+def _computed(metric: Metric, translations: Translations, instruments: Instruments) -> tuple[Scores, str]:
+    """Return a metric's scores and "", or NaN and the reason: what it looks through is absent, or it broke, which is
+    said and costs no other metric its numbers."""
+    nothing = Scores({value.name: float("nan") for value in metric.values})
+    if reason := instruments.absent.get(metric.needs):
+        return nothing, f"weights absent: {reason}"
     try:
-        return metric.compute(translations)
+        return metric.compute(translations), ""
     except Exception as error:
         console.print(f"metric '{metric.name}' failed: {type(error).__name__}: {error}", style="red")
-        return Scores({value.name: float("nan") for value in metric.values})
+        return nothing, f"failed: {type(error).__name__}"
 
 
 def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction: str) -> Translations:
@@ -169,9 +179,10 @@ def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction
     if model is None:
         rng = generator(trial.seed, "reference", trial.method.name, direction)
         outputs = trial.method.reference.function(source.images, target.images, rng)
-        reconstructions = others = None
+        reconstructions = others = identities = None
     else:
         outputs, reconstructions, others = _through(model, source.images, direction)
+        identities = None if model.searches(direction) else _plainly(model, target.images, direction)
     if outputs.shape != source.images.shape:
         raise RuntimeError(f"{trial.method.name}: {source.images.shape} went in, {outputs.shape} came out")
     return Translations(
@@ -184,9 +195,13 @@ def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction
         paired=bench.dataset.paired_test,
         reconstructions=reconstructions,
         other_outputs=others,
+        identities=identities,
         labels=source.labels if source.labels is not None else target.labels if bench.dataset.paired_test else None,
         palette=bench.dataset.palette,
         scorer=scorer.predict if scorer else None,
+        scorer_features=bench.scorer_features.get(direction[-1]),
+        inception=bench.instruments.inception,
+        lpips=bench.instruments.lpips,
     )
 
 
@@ -194,7 +209,7 @@ def _through(model: Model, images: np.ndarray, direction: str) -> tuple[np.ndarr
     """Return outputs, reconstructions and outputs of a second draw, of all `images`, uint8 (N, S, S, 3)."""
     outputs, reconstructions, others = [], [], []
     for first, part in _batches(images):
-        tensor = to_signed(torch.from_numpy(part).to(model.device).permute(0, 3, 1, 2).contiguous())
+        tensor = _tensor(part, model)
         output, reconstruction = model.translate_and_reconstruct(tensor, direction, first)
         outputs.append(to_bytes(output))
         if reconstruction is not None:
@@ -202,6 +217,17 @@ def _through(model: Model, images: np.ndarray, direction: str) -> tuple[np.ndarr
         if model.draws(direction):
             others.append(to_bytes(model.translate(tensor, direction, first, style=1)))
     return np.concatenate(outputs), _whole(reconstructions), _whole(others)
+
+
+def _plainly(model: Model, images: np.ndarray, direction: str) -> np.ndarray:
+    """Return the outputs alone."""
+    parts = [to_bytes(model.translate(_tensor(part, model), direction, first)) for first, part in _batches(images)]
+    return np.concatenate(parts)
+
+
+def _tensor(images: np.ndarray, model: Model) -> torch.Tensor:
+    """Return uint8 (N, S, S, 3) as the model takes it: (N, 3, S, S) in [-1, 1] on its device."""
+    return to_signed(torch.from_numpy(images).to(model.device).permute(0, 3, 1, 2).contiguous())
 
 
 def _whole(parts: list[np.ndarray]) -> Images:

@@ -8,6 +8,9 @@ import numpy as np
 from cgbench.dataset import SemanticClass
 
 COMPAT = "compat"  # the detail of a number that is computed as a published script does it
+REAL = "real_images"  # the detail that says with how many real images a set of outputs was compared
+ERROR = "standard_error"  # the detail that holds a number's standard error over images
+ASIDES = (COMPAT, REAL, ERROR)  # details that are no classes
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,10 @@ class Translations:
 
     Images are uint8 (N, S, S, 3). `targets` are real test images of the target domain, row by row those of the same
     scene where `paired`. `labels` are the true class ids of the source scenes, uint8 (N, S, S), 255 ignored.
-    `other_outputs` are those of a second, independent draw, for methods that draw random numbers when they translate.
-    `target_kind` is "photo" or "labels". `scorer` maps photos to class ids of their size.
+    `other_outputs` are those of a second, independent draw, for methods that draw random numbers when they translate;
+    `identities` what becomes of the targets when they themselves are translated.
+    `target_kind` is "photo" or "labels". `scorer` maps photos to class ids of their size, `scorer_features` and
+    `inception` map them to features (N, D), `lpips` two sets of photos to distances (N,).
     """
 
     direction: str
@@ -39,9 +44,13 @@ class Translations:
     paired: bool = False
     reconstructions: np.ndarray | None = None
     other_outputs: np.ndarray | None = None
+    identities: np.ndarray | None = None
     labels: np.ndarray | None = None
     palette: tuple[SemanticClass, ...] = ()
     scorer: Callable[[np.ndarray], np.ndarray] | None = None
+    scorer_features: Callable[[np.ndarray], np.ndarray] | None = None
+    inception: Callable[[np.ndarray], np.ndarray] | None = None
+    lpips: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,8 @@ class Metric:
     """A family of numbers computed together.
 
     `unfit(translations)` returns why the metric does not apply, or None. `version` rises whenever the arithmetic
-    changes, and is part of the protocol of every number, as is `uses_scorer`. Tables show small ranks first.
+    changes, and is part of the protocol of every number, as is `uses_scorer`. `needs` names an instrument with weights
+    of its own ("inception", "lpips"): where it is absent, the records say so. Tables show small ranks first.
     """
 
     name: str
@@ -71,6 +81,7 @@ class Metric:
     compute: Callable[[Translations], Scores]
     unfit: Callable[[Translations], str | None]
     uses_scorer: bool = False
+    needs: str = ""
     rank: int = 50
     version: int = 1
     source: str = ""

@@ -15,7 +15,8 @@ from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders
 @dataclass(frozen=True)
 class Record:
     """One number. `protocol` is the digest of what it was measured with, `n` the number of images, `status` the
-    trial's state; a trial without numbers has one record with an empty metric."""
+    trial's state; a trial without numbers has one record with an empty metric. `reason` says why a value is not a
+    number."""
 
     run: str
     dataset: str
@@ -29,6 +30,7 @@ class Record:
     n: int
     protocol: str
     status: str
+    reason: str = ""
 
 
 COLUMNS = [item.name for item in fields(Record)]
@@ -78,3 +80,13 @@ def one_protocol(table: pd.DataFrame) -> None:
                 f"{' '.join(key)}: measured by {len(protocols)} protocols ({sides}); "
                 "they cannot stand in one table: run 'cgbench evaluate' on the run, and see protocols.json"
             )
+
+
+def not_measured(records: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Return why a metric has no number in a direction, by (direction, metric): those that nobody has a number of."""
+    measured = records[records["metric"] != ""]
+    return {
+        key: rows["reason"].iloc[0]
+        for key, rows in measured.groupby(["direction", "metric"], sort=False)
+        if (rows["reason"] != "").all()
+    }

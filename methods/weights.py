@@ -1,15 +1,16 @@
 """Pretrained weights on this machine: looked for, never downloaded."""
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgbench.errors import DataMissing
+from cgbench.errors import DataBroken, DataMissing
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A file of pretrained weights: its name, the first digits of its SHA-256, and where it is from."""
+    """A file of pretrained weights: its name, the first digits of its SHA-256 ("" if none is published), its source."""
 
     name: str
     digest: str
@@ -31,8 +32,9 @@ def absent(weights: Weights) -> str | None:
     """Return how to get the weights where they are not on this machine, else None."""
     if any((folder / weights.name).is_file() for folder in places()):
         return None
+    digest = f", SHA-256 {weights.digest}…" if weights.digest else ""
     return (
-        f"needs {weights.name} ({weights.source}, SHA-256 {weights.digest}…), and it is not here: "
+        f"needs {weights.name} ({weights.source}{digest}), and it is not here: "
         "put it into the folder that CGBENCH_WEIGHTS names"
     )
 
@@ -43,3 +45,15 @@ def find_weights(weights: Weights) -> Path:
         if (folder / weights.name).is_file():
             return folder / weights.name
     raise DataMissing(absent(weights) or "")
+
+
+def checked_digest(path: Path, weights: Weights) -> str:
+    """Return 12 hex digits of the SHA-256 of a weights file; one that is not the published file raises."""
+    content = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            content.update(part)
+    found = content.hexdigest()
+    if not found.startswith(weights.digest):
+        raise DataBroken(f"{path} is damaged: its SHA-256 does not begin with {weights.digest}; get it again")
+    return found[:12]

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cgbench.metric import COMPAT, Value
+from cgbench.metric import ASIDES, Value
 from cgbench.reports.comparison import SEEDS
 from cgbench.reports.rundata import UNTRAINED
 from cgbench.reports.tables import declared, header, in_order
@@ -210,7 +210,7 @@ def class_panels(
     Classes stand in the order of the records, darker is higher; a class that no method has a number for is not there.
     """
     here = records[(records["direction"] == direction) & records["metric"].str.contains("/")]
-    here = here[~here["metric"].str.endswith(f"/{COMPAT}")]
+    here = here[~here["metric"].str.split("/").str[-1].isin(ASIDES)]
     panels = []
     for metric, rows in here.groupby(here["metric"].str.split("/").str[0], sort=False):
         value = declared(values, metric)

@@ -16,6 +16,7 @@ from cgbench.reports import figures, provenance, tables
 from cgbench.reports.comparison import Comparison, compare
 from cgbench.reports.differences import difference_tables, differences_markdown
 from cgbench.reports.gallery import Galleries, galleries
+from cgbench.reports.notes import notes
 from cgbench.reports.rundata import Run, read_losses, read_run
 from cgbench.reports.sheet import sheet
 from cgbench.storage import write_bytes, write_text
@@ -42,6 +43,7 @@ def write_report(run: Path, values: Mapping[str, Value], reference: str = "") ->
     folder = run / "report"
     better = (comparison.better(), comparison.reference) if comparison else ()
     parts = [text, tables.markdown(table, values, names, *better)]
+    parts += [f"{tables.escaped(line)}\n" for line in notes(data.records, values)]
     if comparison:
         parts.append(differences_markdown(comparison, values, names))
         csv = comparison.rows.to_csv(index=False, float_format="%.6g", lineterminator="\n")
@@ -99,6 +101,7 @@ def context(
         "headline": headline(run),
         "cautions": cautions(run),
         "tables": tables.layout(table, values, names, *better),
+        "notes": notes(run.records, values),
         "reference": comparison.reference if comparison else "",
         "differences": difference_tables(comparison, values, names) if comparison else [],
         "forests": forests,

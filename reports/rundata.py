@@ -143,7 +143,7 @@ def read_losses(trials: Iterable[Trial]) -> pd.DataFrame:
 def _not_started(about: Mapping[str, Any], records: pd.DataFrame, roles: Mapping[str, str]) -> pd.DataFrame:
     """Return one empty record per trained method and seed that was asked for and has no folder yet."""
     begun = set(zip(records["method"], records["seed"], strict=True))
-    common = dict.fromkeys(["direction", "parent", "metric", "protocol"], "")
+    common = dict.fromkeys(["direction", "parent", "metric", "protocol", "reason"], "")
     common |= {"run": about["name"], "dataset": about["dataset"], "step": 0, "value": float("nan"), "n": 0}
     rows = [
         {**common, "method": method, "seed": seed, "status": NOT_STARTED}

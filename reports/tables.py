@@ -10,7 +10,7 @@ import pandas as pd
 
 from cgbench.method import DIRECTIONS
 from cgbench.metric import Value
-from cgbench.records import one_protocol
+from cgbench.records import not_measured, one_protocol
 from cgbench.reports.rundata import NOT_STARTED, row_order
 
 NUMBER = "number"
@@ -90,7 +90,8 @@ def summary(
     by_method = {name: records[records["method"] == name] for name in methods}
     rows = []
     for direction in directions:
-        metrics = _metrics(records[records["direction"] == direction], values)
+        absent = {metric for way, metric in not_measured(records) if way == direction}
+        metrics = _metrics(records[(records["direction"] == direction) & ~records["metric"].isin(absent)], values)
         for method in methods:
             for metric in metrics:
                 cell = _cell(by_method[method], direction, metric)
@@ -228,7 +229,8 @@ def _outcome(rows: pd.DataFrame, direction: str, metric: str) -> tuple[str, floa
     if hits.empty:
         return NOT_APPLICABLE, math.nan, 0
     last = hits.iloc[-1]
-    return (NUMBER if math.isfinite(last["value"]) else "undefined"), float(last["value"]), int(last["n"])
+    outcome = NUMBER if math.isfinite(last["value"]) else last["reason"] or "undefined"
+    return outcome, float(last["value"]), int(last["n"])
 
 
 def _status(outcomes: Counter) -> str:

@@ -49,7 +49,7 @@ SCORE = (Value("score", "score", "higher", 2),)
 
 
 def record(method, seed, value, status="done", metric="score", direction="AtoB", protocol="p", step=10):
-    return ["run", "shapes", direction, method, "", seed, step, metric, value, 5, protocol, status]
+    return ["run", "shapes", direction, method, "", seed, step, metric, value, 5, protocol, status, ""]
 
 
 def summarise(rows, values=SCORE, order=("one", "two"), roles=None, remarks=None):

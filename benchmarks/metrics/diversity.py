@@ -1,8 +1,26 @@
-"""How different two outputs for one input are, for methods that draw random numbers when they translate."""
+"""How different outputs are: for different inputs, and for one input where a method draws when it translates."""
+
+import numpy as np
 
 from cgbench.benchmarks.metrics.reconstruction import l1_by_image
 from cgbench.metric import Metric, Scores, Translations, Value
 from cgbench.registry import METRICS
+
+SHIFTS = 8  # each output is compared with so many others, the next ones in the order of the test split
+
+
+@METRICS.register
+def output_diversity() -> Metric:
+    """The mean distance between translations of different images; compare it with that of the row `real`."""
+    return Metric(
+        name="output_diversity",
+        summary="mean absolute difference between outputs for different inputs, scale 0 to 1; the truth: row real",
+        values=(Value("output_diversity", "diversity", better=""),),
+        compute=_between_inputs,
+        unfit=lambda t: "needs two test images or more" if len(t.outputs) < 2 else None,
+        rank=58,
+        source="mean pairwise L1 of outputs; 0 where all inputs give one output (mode collapse)",
+    )
 
 
 @METRICS.register
@@ -17,6 +35,13 @@ def style_diversity() -> Metric:
         rank=60,
         source="as Huang et al. 2018 (MUNIT), section 5.2, measure diversity, in L1 instead of LPIPS",
     )
+
+
+def _between_inputs(translations: Translations) -> Scores:
+    outputs = translations.outputs
+    shifts = range(1, min(SHIFTS, len(outputs) - 1) + 1)
+    by_image = np.mean([l1_by_image(outputs, np.roll(outputs, shift, axis=0)) for shift in shifts], axis=0)
+    return Scores({"output_diversity": float(by_image.mean())}, {"output_diversity": by_image})
 
 
 def _between_draws(translations: Translations) -> Scores:

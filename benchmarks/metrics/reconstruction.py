@@ -21,6 +21,20 @@ def reconstruction() -> Metric:
 
 
 @METRICS.register
+def identity() -> Metric:
+    """How much a translation changes an image that is of its target domain already."""
+    return Metric(
+        name="identity",
+        summary="mean absolute difference between real target images and their own translations, scale 0 to 1",
+        values=(Value("identity_l1", "idt. L1", better=""),),
+        compute=lambda t: _l1("identity_l1", t.targets, t.identities),
+        unfit=lambda t: "needs a trained method that translates in one pass" if t.identities is None else None,
+        rank=55,
+        source="the identity loss of Zhu et al. 2017, section 5.2, measured on test images",
+    )
+
+
+@METRICS.register
 def paired_l1() -> Metric:
     """How far a translation is from the true image of the same scene."""
     return Metric(

@@ -1,6 +1,5 @@
 """Frozen networks whose features a loss compares: VGG-16 up to relu4_2, or the dataset's own scorer."""
 
-import hashlib
 from collections import OrderedDict
 
 import torch
@@ -8,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cgbench.config import TrialConfig
-from cgbench.errors import CgbenchError, DataBroken
-from cgbench.methods.weights import VGG16, find_weights
+from cgbench.errors import CgbenchError
+from cgbench.methods.weights import VGG16, checked_digest, find_weights
 
 WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512))  # conv1_1 to conv4_2; a 2×2 maximum between the groups
 SIDE = 224  # pixels that VGG-16 was trained on (Simonyan and Zisserman 2015)
@@ -61,8 +60,7 @@ def feature_network(config: TrialConfig, scorer: nn.Module | None) -> nn.Module:
             raise CgbenchError("features=scorer: this dataset has no scorer, because it has no labels; use vgg16")
         return ScorerFeatures(scorer)
     path = find_weights(VGG16)
-    if hashlib.sha256(path.read_bytes()).hexdigest()[: len(VGG16.digest)] != VGG16.digest:
-        raise DataBroken(f"{path} is damaged: its SHA-256 does not begin with {VGG16.digest}; delete it, get it again")
+    checked_digest(path, VGG16)
     weights = torch.load(path, map_location="cpu", weights_only=True)
     network = VggFeatures()
     wanted = network.state_dict()

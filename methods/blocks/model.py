@@ -136,6 +136,11 @@ class Model:
         way = upstream(self.method, [self.method.translates[direction]])
         return any(isinstance(self.method.graph[tensor], Draw) for tensor in way)
 
+    def searches(self, direction: str) -> bool:
+        """Say whether a translation searches for a code, image by image, which takes many passes."""
+        way = upstream(self.method, [self.method.translates[direction]])
+        return any(isinstance(self.method.graph[tensor], Search) for tensor in way)
+
     def reconstruct(self, images: Tensor, direction: str, first: int = 0) -> Tensor | None:
         """Return `images` after the way there and back, or None if the method knows no way back."""
         back = self._way_back(direction)

@@ -1,0 +1,61 @@
+"""Distances between the translated and the real photos as two sets: FID and KID, of Inception and of the scorer."""
+
+import numpy as np
+
+from cgbench.benchmarks.frechet import frechet_distance, kernel_distance, kernel_error
+from cgbench.metric import ERROR, REAL, Metric, Scores, Translations, Value
+from cgbench.registry import METRICS
+from cgbench.seeds import generator
+
+SOURCE = "Heusel et al. 2017 (FID); Bińkowski et al. 2018 (KID): 100 subsets of 1,000 images at most, not scaled"
+
+
+@METRICS.register
+def inception_distance() -> Metric:
+    """FID and KID as clean-fid measures them."""
+    return Metric(
+        name="inception_distance",
+        summary="FID and KID of clean-fid: Inception's features of translated and real photos, mode `clean`",
+        values=(Value("fid", "FID", better="lower", digits=1), Value("kid", "KID", better="lower", digits=4)),
+        compute=lambda t: _distances("fid", "kid", t.inception(t.outputs), t.inception(t.targets)),
+        unfit=_unfit,
+        needs="inception",
+        rank=30,
+        source=f"{SOURCE}; Parmar et al. 2022 (clean-fid)",
+    )
+
+
+@METRICS.register
+def scorer_distance() -> Metric:
+    """The same two distances over the features of the dataset's own scorer: offline, and on a scale of its own."""
+    return Metric(
+        name="scorer_distance",
+        summary="FID and KID over the scorer's features: not comparable with those of Inception",
+        values=(
+            Value("scorer_fid", "scorer FID", better="lower", digits=2),
+            Value("scorer_kid", "scorer KID", better="lower", digits=3),
+        ),
+        compute=lambda t: _distances(
+            "scorer_fid", "scorer_kid", t.scorer_features(t.outputs), t.scorer_features(t.targets)
+        ),
+        unfit=lambda t: _unfit(t) or (None if t.scorer_features else "needs a scorer, and so labelled photos"),
+        uses_scorer=True,
+        rank=31,
+        source=f"{SOURCE}; deepest features of the scorer, averaged over the image",
+    )
+
+
+def _distances(frechet: str, kernel: str, fake: np.ndarray, real: np.ndarray) -> Scores:
+    """Return both distances, the error of the second, and how many real images they look at."""
+    distance = kernel_distance(fake, real, generator(0, "kid", "subsets"))
+    error = kernel_error(fake, real, generator(0, "kid", "error"))
+    details = {f"{frechet}/{REAL}": len(real), f"{kernel}/{REAL}": len(real), f"{kernel}/{ERROR}": error}
+    return Scores({frechet: frechet_distance(fake, real), kernel: distance}, details=details)
+
+
+def _unfit(translations: Translations) -> str | None:
+    if translations.target_kind != "photo":
+        return "is for translations to photos"
+    if translations.targets is None or min(len(translations.targets), len(translations.outputs)) < 2:
+        return "needs two real test photos or more"
+    return None
