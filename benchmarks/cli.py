@@ -28,7 +28,7 @@ def main() -> None:
 @main.command()
 @click.option("--methods", help="Names with commas between them, or 'all'. See 'cgbench methods'.")
 @click.option("--dataset", help="See 'cgbench datasets'.")
-@click.option("--seeds", help="Whole numbers with commas, or a range like 0-4.  [default: 0]")
+@click.option("--seeds", help="Whole numbers with commas, or a range like 0-4.  [default: 0; of a suite 0-2]")
 @PRESET
 @click.option("--suite", help="A TOML file with these options, or the name of one that comes along (family).")
 @SET
@@ -99,10 +99,17 @@ def evaluate(run_folder: Path, data_root: Path | None, device: str) -> int:
 @main.command()
 @click.argument("run_folder", type=click.Path(path_type=Path))
 @click.option("--reference", default="", help="Method that all are compared with.  [default: cyclegan, or the first]")
+@click.option(
+    "--format", "form", type=click.Choice(["md", "csv", "latex", "html"]),
+    help="Only print the report in this form, and write nothing.",
+)  # fmt: skip
 @one_line_errors
-def report(run_folder: Path, reference: str) -> None:
-    """Write the tables and the page of RUN_FOLDER from its records, and print the table."""
-    commands.report(run_folder, reference)
+def report(run_folder: Path, reference: str, form: str | None) -> None:
+    """Write the tables, the figures and the page of RUN_FOLDER from its records, and print the table."""
+    if form:
+        commands.print_report(run_folder, reference, form)
+    else:
+        commands.report(run_folder, reference)
 
 
 @main.command()

@@ -13,10 +13,13 @@ import click
 from cgbench.benchmarks.suite import read_suite
 from cgbench.config import preset_values
 from cgbench.dataset import Dataset
+from cgbench.datasets.held_out import hold_out
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError, DataMissing
 from cgbench.metric import Value
 from cgbench.registry import DATASETS, METHODS, METRICS
 from cgbench.storage import read_json, safe_name, trial_folders, write_json
+
+SUITE_SEEDS = [0, 1, 2]  # a suite makes a table, and a table needs a spread
 
 
 def run(
@@ -30,7 +33,7 @@ def run(
     left_out: dict[str, str] | None = {} if names == ["all"] else None  # one asked for by name is an error instead
     names = _trainable() if names == ["all"] else names
     chosen = dataset or given.get("dataset") or _required("--dataset", "streets")
-    numbers = parse_seeds(seeds) if seeds else given.get("seeds") or [0]
+    numbers = parse_seeds(seeds) if seeds else given.get("seeds") or (SUITE_SEEDS if suite else [0])
     level = preset or given.get("preset") or "demo"
     preset_values(level)
     for text in names:
@@ -48,17 +51,20 @@ def run(
 
 def _run_trials(trials: list, data: Dataset, folder: Path, device: str, dry_run: bool, preset: str) -> int:
     """Show the plan, then train, evaluate and report."""
-    from cgbench.benchmarks.evaluation import with_scorers
+    from cgbench.benchmarks.bench import open_validation, with_scorers
     from cgbench.benchmarks.planning import print_plan
     from cgbench.benchmarks.runner import open_workshop, refuse_mixture, run_trials
 
+    data = hold_out(data, trials[0].config.validation)
     print_plan(trials, data, folder, device)
     if dry_run:
         return EXIT_OK
     workshop = open_workshop(folder, data, trials, device)
     refuse_mixture(trials, workshop)
     write_run(folder, trials, data.label, preset)
-    workshop = replace(workshop, bench=with_scorers(workshop.bench, trials[0].config, device))
+    config = trials[0].config
+    bench = with_scorers(workshop.bench, config, device)
+    workshop = replace(workshop, bench=bench, validation=open_validation(bench, config))
     try:
         ended = run_trials(trials, workshop)
     except BaseException:
@@ -113,6 +119,14 @@ def report(run_folder: Path, reference: str = "") -> None:
     page = write_report(run_folder, metric_values(), reference)
     click.echo((page.parent / "table.md").read_text(encoding="utf-8"))
     click.echo(f"Report: {page}")
+
+
+def print_report(run_folder: Path, reference: str, form: str) -> None:
+    """Carry out `cgbench report --format`: print the report in one form, and nothing else."""
+    from cgbench.reports.page import printed
+
+    trial_folders(run_folder)
+    click.echo(printed(run_folder, metric_values(), reference, form), nl=False)
 
 
 def table(which: str, run_folder: Path, form: str) -> None:

@@ -1,163 +1,96 @@
-"""Translate every test image exactly once, keep the images, and measure them."""
+"""Measure a trial: translate the test images, keep the translations, and write the records."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import nn
 
-from cgbench.benchmarks.console import console, progress
-from cgbench.benchmarks.data import ImageSet, load_images, to_bytes, to_signed
-from cgbench.benchmarks.extractors import Features, Instruments, open_instruments, scorer_features
-from cgbench.benchmarks.scorer import Scorer, cache_folder, cached_scorer
+from cgbench.benchmarks.bench import TestBench
+from cgbench.benchmarks.console import console
+from cgbench.benchmarks.extractors import Instruments
+from cgbench.benchmarks.translation import translate_all, translation_rate
 from cgbench.benchmarks.trial import Trial
-from cgbench.config import TrialConfig
-from cgbench.dataset import Dataset
-from cgbench.errors import DataBroken
 from cgbench.methods.blocks.model import Model
 from cgbench.metric import Metric, Scores, Translations
 from cgbench.records import digest
 from cgbench.registry import METRICS
-from cgbench.seeds import generator
-from cgbench.storage import TrialFolder, write_json, write_jsonl
+from cgbench.storage import TrialFolder, read_jsonl, write_json, write_jsonl
 
 Step = Callable[[int, int], None]
-Images = np.ndarray | None
-BATCH_PIXELS = 64 * 128 * 128  # pixels translated at once; bounds the memory of evaluation
 
 
-@dataclass(frozen=True)
-class TestBench:
-    """What all methods of a run are measured with: the test images of both domains, and a scorer for each domain of
-    labelled photos."""
+@dataclass
+class Measurement:
+    """What was measured: rows of records, rows of scores by image, and the protocols by digest."""
 
-    __test__ = False  # not a test class, whatever its name looks like to pytest
+    metrics: list[dict] = field(default_factory=list)
+    images: list[dict] = field(default_factory=list)
+    protocols: dict[str, dict] = field(default_factory=dict)
 
-    dataset: Dataset
-    fit: str
-    split: str
-    domains: Mapping[str, ImageSet]  # "A", "B"
-    scorers: Mapping[str, Scorer] = field(default_factory=dict)  # by domain
-    scorer_features: Mapping[str, Features] = field(default_factory=dict)  # by domain
-    instruments: Instruments = field(default_factory=Instruments)
-
-    @property
-    def feature_network(self) -> nn.Module | None:
-        """The network of the scorer whose features a method may ask for: that of B where there is one, else of A."""
-        scorer = self.scorers.get("B") or self.scorers.get("A")
-        return scorer and scorer.network
-
-    def source(self, direction: str) -> ImageSet:
-        """Return the images that `direction` starts from."""
-        return self.domains[direction[0]]
-
-    def target(self, direction: str) -> ImageSet:
-        """Return the real images that `direction` should arrive at."""
-        return self.domains[direction[-1]]
-
-    def protocol(self, metric: Metric, direction: str) -> dict:
-        """Return what a number of this metric is measured with; its digest is the number's protocol."""
-        source, target, scorer = self.source(direction), self.target(direction), self.scorers.get(direction[-1])
-        return {
-            "metric": metric.name,
-            "version": metric.version,
-            "dataset": self.dataset.label,
-            "split": self.split,
-            "direction": direction,
-            "images": len(source),
-            "sources": source.digest,
-            "targets": target.digest,
-            "side": int(source.images.shape[1]),
-            "fit": self.fit,
-            "format": "8-bit RGB, rounded, no compression loss",
-            "scorer": scorer.digest if metric.uses_scorer and scorer else "",
-            **({"weights": self.instruments.digests.get(metric.needs, "")} if metric.needs else {}),
-        }
-
-    def digest(self) -> str:
-        """Identify all protocols together: a trial measured under another digest is measured again."""
-        return digest(
-            [self.protocol(METRICS.get(name), direction) for name in METRICS.names() for direction in ("AtoB", "BtoA")]
-        )
-
-
-def open_bench(dataset: Dataset, config: TrialConfig) -> TestBench:
-    """Decode the test images of both domains; no scorer yet."""
-    with progress(f"reading the test images of {dataset.label}") as update:
-        tests = {
-            domain: load_images(
-                dataset, "test", domain, config.crop_size, config, config.test_limit, True, update, True
-            )
-            for domain in "AB"
-        }
-    if dataset.paired_test:
-        same_keys(dataset, "test", tests["A"], tests["B"])
-    return TestBench(dataset, config.fit, "test", tests)
-
-
-def same_keys(dataset: Dataset, split: str, a: ImageSet, b: ImageSet) -> None:
-    """Raise `DataBroken` where a split that should be paired is not."""
-    if a.keys != b.keys:
-        raise DataBroken(f"dataset '{dataset.label}' says that its split '{split}' is paired, but the keys differ")
-
-
-def with_scorers(bench: TestBench, config: TrialConfig, device: str) -> TestBench:
-    """Return the bench with what metrics look through: the instruments whose weights are here, and a scorer for each
-    domain of photos, trained or from the cache; none without labels."""
-    dataset, bench = bench.dataset, replace(bench, instruments=open_instruments(device))
-    if not dataset.palette or "pairs" not in dataset.splits:
-        return bench
-    photos = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
-    scorers = {domain: _scorer(dataset, domain, config, device) for domain in photos}
-    return replace(bench, scorers=scorers, scorer_features={key: scorer_features(s) for key, s in scorers.items()})
-
-
-def _scorer(dataset: Dataset, domain: str, config: TrialConfig, device: str) -> Scorer:
-    """Return the scorer of a domain, trained on the photos of `pairs` and their class ids."""
-    which = dataset.domains[domain == "B"].name
-    with progress(f"reading {which} images for the scorer") as update:
-        limit = config.scorer_limit
-        real = load_images(dataset, "pairs", domain, config.crop_size, config, limit, True, update, labels=True)
-    if real.labels is None:
-        raise DataBroken(
-            f"dataset '{dataset.label}' has a palette, but the {which} of its split 'pairs' have no labels"
-        )
-    with progress(f"training the scorer of {which}") as update:
-        count, folder = len(dataset.palette), cache_folder()
-        return cached_scorer(folder, real.images, real.labels, count, config, device, update)
-
-
-def evaluate(trial: Trial, model: Model | None, bench: TestBench, folder: TrialFolder, step: int, update: Step) -> None:
-    """Translate, write the images and the records of a trial. `model` is None for an untrained reference row."""
-    metrics, images, protocols = [], [], {}
-    directions = trial.method.directions
-    shutil.rmtree(folder.path / "outputs", ignore_errors=True)  # images of another test setting must not stay
-    for number, direction in enumerate(directions):
-        translations = translate_all(trial, model, bench, direction)
-        _write_images(folder, direction, translations)
+    def add(self, translations: Translations, bench: TestBench, step: int) -> None:
+        """Measure the translations of one direction with every metric that fits."""
+        direction = translations.direction
         for name in METRICS.names():
             metric = METRICS.get(name)
             if metric.unfit(translations) is not None:
                 continue
             scores, reason = _computed(metric, translations, bench.instruments)
             details = bench.protocol(metric, direction)
-            protocols[digest(details)] = details
-            common = {"direction": direction, "step": step}
+            self.protocols[digest(details)] = details
+            common = {"split": bench.split, "direction": direction, "step": step, "n": len(translations.keys)}
             for key, value in {**scores.values, **scores.details}.items():
                 if key in scores.details and not np.isfinite(value):
                     continue  # a class that the test images never show
-                n = len(translations.keys)
-                row = {"metric": key, "value": float(value), "n": n, "protocol": digest(details)}
-                metrics.append({**common, **row, **({"reason": reason} if reason else {})})
-            images.extend(_image_rows(direction, translations.keys, scores.per_image))
+                row = {**common, "metric": key, "value": float(value), "protocol": digest(details)}
+                self.metrics.append({**row, **({"reason": reason} if reason else {})})
+            self.images.extend(_image_rows(direction, translations.keys, scores.per_image))
+
+
+def measure(trial: Trial, model: Model | None, bench: TestBench, step: int) -> Measurement:
+    """Translate and measure the images of a bench, and keep nothing of it on disk."""
+    found = Measurement()
+    for direction in trial.method.directions:
+        found.add(translate_all(trial, model, bench, direction), bench, step)
+    return found
+
+
+def evaluate(
+    trial: Trial, model: Model | None, bench: TestBench, validation: TestBench | None, folder: TrialFolder, step: int,
+    update: Step,
+) -> None:  # fmt: skip
+    """Translate, write the images and the records of a trial. `model` is None for an untrained reference row."""
+    found, directions, rates = Measurement(), trial.method.directions, {}
+    shutil.rmtree(folder.path / "outputs", ignore_errors=True)  # images of another test setting must not stay
+    for number, direction in enumerate(directions):
+        translations = translate_all(trial, model, bench, direction)
+        _write_images(folder, direction, translations)
+        found.add(translations, bench, step)
+        if model is not None:
+            rates[direction] = translation_rate(model, translations.sources, direction)
         update(number + 1, len(directions))
-    write_json(folder.protocols, protocols)
-    write_jsonl(folder.images, images)
-    write_jsonl(folder.metrics, metrics)
+    if validation is not None and model is not None:
+        chosen = measure(trial, model, validation, step)
+        found.metrics.extend(chosen.metrics)
+        found.protocols.update(chosen.protocols)
+    write_json(folder.protocols, found.protocols)
+    write_jsonl(folder.images, found.images)
+    write_jsonl(folder.metrics, found.metrics)
+    if model is not None:
+        write_json(folder.cost, {"images_per_second": rates})
+
+
+def measure_on_the_way(
+    trial: Trial, model: Model, benches: Sequence[TestBench], folder: TrialFolder, step: int
+) -> None:
+    """Add what a model scores at `step` of its training to the trial's history, once."""
+    rows = list(read_jsonl(folder.history))
+    if any(row["step"] == step for row in rows):
+        return
+    found = [measure(trial, model, bench, step) for bench in benches]
+    write_jsonl(folder.history, rows + [row for measurement in found for row in measurement.metrics])
 
 
 def _computed(metric: Metric, translations: Translations, instruments: Instruments) -> tuple[Scores, str]:
@@ -171,74 +104,6 @@ def _computed(metric: Metric, translations: Translations, instruments: Instrumen
     except Exception as error:
         console.print(f"metric '{metric.name}' failed: {type(error).__name__}: {error}", style="red")
         return nothing, f"failed: {type(error).__name__}"
-
-
-def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction: str) -> Translations:
-    """Return every test image of a direction, translated once, with all that metrics may need."""
-    source, target, scorer = bench.source(direction), bench.target(direction), bench.scorers.get(direction[-1])
-    if model is None:
-        rng = generator(trial.seed, "reference", trial.method.name, direction)
-        outputs = trial.method.reference.function(source.images, target.images, rng)
-        reconstructions = others = identities = None
-    else:
-        outputs, reconstructions, others = _through(model, source.images, direction)
-        identities = None if model.searches(direction) else _plainly(model, target.images, direction)
-    if outputs.shape != source.images.shape:
-        raise RuntimeError(f"{trial.method.name}: {source.images.shape} went in, {outputs.shape} came out")
-    return Translations(
-        direction=direction,
-        keys=source.keys,
-        sources=source.images,
-        outputs=outputs,
-        target_kind=bench.dataset.target(direction).kind,
-        targets=target.images,
-        paired=bench.dataset.paired_test,
-        reconstructions=reconstructions,
-        other_outputs=others,
-        identities=identities,
-        labels=source.labels if source.labels is not None else target.labels if bench.dataset.paired_test else None,
-        palette=bench.dataset.palette,
-        scorer=scorer.predict if scorer else None,
-        scorer_features=bench.scorer_features.get(direction[-1]),
-        inception=bench.instruments.inception,
-        lpips=bench.instruments.lpips,
-    )
-
-
-def _through(model: Model, images: np.ndarray, direction: str) -> tuple[np.ndarray, Images, Images]:
-    """Return outputs, reconstructions and outputs of a second draw, of all `images`, uint8 (N, S, S, 3)."""
-    outputs, reconstructions, others = [], [], []
-    for first, part in _batches(images):
-        tensor = _tensor(part, model)
-        output, reconstruction = model.translate_and_reconstruct(tensor, direction, first)
-        outputs.append(to_bytes(output))
-        if reconstruction is not None:
-            reconstructions.append(to_bytes(reconstruction))
-        if model.draws(direction):
-            others.append(to_bytes(model.translate(tensor, direction, first, style=1)))
-    return np.concatenate(outputs), _whole(reconstructions), _whole(others)
-
-
-def _plainly(model: Model, images: np.ndarray, direction: str) -> np.ndarray:
-    """Return the outputs alone."""
-    parts = [to_bytes(model.translate(_tensor(part, model), direction, first)) for first, part in _batches(images)]
-    return np.concatenate(parts)
-
-
-def _tensor(images: np.ndarray, model: Model) -> torch.Tensor:
-    """Return uint8 (N, S, S, 3) as the model takes it: (N, 3, S, S) in [-1, 1] on its device."""
-    return to_signed(torch.from_numpy(images).to(model.device).permute(0, 3, 1, 2).contiguous())
-
-
-def _whole(parts: list[np.ndarray]) -> Images:
-    return np.concatenate(parts) if parts else None
-
-
-def _batches(images: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the number of a batch's first image, and the batch."""
-    size = max(1, BATCH_PIXELS // (images.shape[1] * images.shape[2]))
-    for start in range(0, len(images), size):
-        yield start, images[start : start + size]
 
 
 def _write_images(folder: TrialFolder, direction: str, translations: Translations) -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cgbench.benchmarks.bench import TestBench, evaluation_digest, open_bench, open_validation, with_scorers
 from cgbench.benchmarks.checkpoint import read_checkpoint, restore
 from cgbench.benchmarks.console import console, progress
-from cgbench.benchmarks.evaluation import TestBench, evaluate, open_bench, with_scorers
+from cgbench.benchmarks.evaluation import evaluate
 from cgbench.benchmarks.trial import Trial
 from cgbench.config import Resolved, TrialConfig
 from cgbench.dataset import Dataset
+from cgbench.datasets.held_out import hold_out
 from cgbench.describe import describe, identity
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.model import Model
@@ -35,14 +37,25 @@ def remeasure(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Data
             complete = False
             continue
         config = trial.config
-        key = digest([facts["dataset"]["label"], config.crop_size, config.fit, config.affecting("evaluation")])
+        key = digest(
+            [
+                facts["dataset"]["label"],
+                config.crop_size,
+                config.fit,
+                config.validation,
+                config.evaluate_every > 0,
+                config.affecting("evaluation"),
+            ]
+        )
         groups.setdefault(key, []).append((folder, trial))
         labels[key] = facts["dataset"]["name"], facts["dataset"]["label"]
     datasets = {key: _same_dataset(open_dataset(name), label) for key, (name, label) in labels.items()}
     for key, members in groups.items():
         config = members[0][1].config
-        bench = with_scorers(open_bench(datasets[key], config), config, device)
-        complete &= all([_remeasure_one(trial, folder, bench, device) for folder, trial in members])
+        data = hold_out(datasets[key], config.validation)
+        bench = with_scorers(open_bench(data, config), config, device)
+        validation = open_validation(bench, config)
+        complete &= all([_remeasure_one(trial, folder, bench, validation, device) for folder, trial in members])
     return complete
 
 
@@ -66,7 +79,9 @@ def _same_dataset(dataset: Dataset, label: str) -> Dataset:
     return dataset
 
 
-def _remeasure_one(trial: Trial, folder: TrialFolder, bench: TestBench, device: str) -> bool:
+def _remeasure_one(
+    trial: Trial, folder: TrialFolder, bench: TestBench, validation: TestBench | None, device: str
+) -> bool:
     """Measure one trial; return False for one that is not finished."""
     status, title = folder.status(), f"{trial.method.name}, seed {trial.seed}"
     if status["state"] != "done":
@@ -76,8 +91,8 @@ def _remeasure_one(trial: Trial, folder: TrialFolder, bench: TestBench, device: 
     if trial.method.reference is None:
         model = trained_model(trial, folder, device, bench)
     with progress(title) as update:
-        evaluate(trial, model, bench, folder, status["step"], update)
-    folder.set_status(**{**status, "evaluation": bench.digest()})
+        evaluate(trial, model, bench, validation, folder, status["step"], update)
+    folder.set_status(**{**status, "evaluation": evaluation_digest(bench, validation)})
     return True
 
 

@@ -2,22 +2,23 @@
 
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from cgbench.benchmarks.bench import TestBench, evaluation_digest, open_bench, same_keys
 from cgbench.benchmarks.checkpoint import saved_step
 from cgbench.benchmarks.console import console, progress
 from cgbench.benchmarks.data import Feed, ImageSet, load_images
-from cgbench.benchmarks.evaluation import TestBench, evaluate, open_bench, same_keys
-from cgbench.benchmarks.trainer import train
+from cgbench.benchmarks.evaluation import evaluate, measure_on_the_way
+from cgbench.benchmarks.trainer import Position, train
 from cgbench.benchmarks.trial import Trial, refuse_another, refuse_other_comparison, trial_digest, trial_facts
 from cgbench.dataset import Dataset
 from cgbench.errors import CgbenchError, Diverged
 from cgbench.methods.blocks.model import Model
-from cgbench.storage import TrialFolder, read_json, safe_name, write_json, write_text
+from cgbench.storage import TrialFolder, read_json, read_jsonl, safe_name, write_json, write_jsonl, write_text
 from cgbench.words import duration
 
 
@@ -25,7 +26,8 @@ from cgbench.words import duration
 class Workshop:
     """All that the trials of one run share: data in memory, the test bench, the device.
 
-    `labelled` is `train` with the class ids of its images, where a method reads them.
+    `labelled` is `train` with the class ids of its images, where a method reads them. `validation` is the bench that
+    checkpoints are chosen by, where trials are measured on their way.
     """
 
     run: Path
@@ -35,6 +37,12 @@ class Workshop:
     pairs: tuple[ImageSet, ImageSet] | None
     bench: TestBench
     device: str
+    validation: TestBench | None = None
+
+    @property
+    def evaluation(self) -> str:
+        """What identifies all that trials are measured with: one measured under another digest is measured again."""
+        return evaluation_digest(self.bench, self.validation)
 
     def folder(self, trial: Trial) -> TrialFolder:
         """Return the folder of a trial."""
@@ -147,29 +155,47 @@ def run_trial(trial: Trial, workshop: Workshop, title: str) -> str:
 
 def is_current(status: dict, workshop: Workshop) -> bool:
     """Say whether a trial is done and was measured by the present protocols."""
-    return status["state"] == "done" and status.get("evaluation") == workshop.bench.digest()
+    return status["state"] == "done" and status.get("evaluation") == workshop.evaluation
 
 
 def _train_and_evaluate(trial: Trial, workshop: Workshop, folder: TrialFolder, title: str) -> dict:
     """Return the details of a finished trial's status."""
-    digest, (total, epoch) = workshop.digest(trial), workshop.steps(trial)
-    model, seconds = None, 0.0
+    identity, (total, _) = workshop.digest(trial), workshop.steps(trial)
+    model, spent = None, {"seconds": 0.0}
     if trial.method.reference is None:
         model = Model(trial.method, trial.config, trial.seed, workshop.device, workshop.bench.feature_network)
-    _record(trial, workshop, folder, digest, total, model)
+    _record(trial, workshop, folder, identity, total, model)
     folder.set_status("running", step=saved_step(folder.checkpoint))
     if model is not None:
         images = workshop.images(trial)
         feed = Feed(*images, trial.config, trial.seed, workshop.device, paired=trial.method.supervised)
         with progress(title) as update:
-            seconds = train(model, feed, trial.config, total, epoch, folder, digest, update).seconds
+            at = _train(trial, workshop, model, feed, folder, update)
+        spent = {"seconds": round(at.seconds, 2), "memory": at.memory}
     with progress(f"{title}: evaluation") as update:
-        evaluate(trial, model, workshop.bench, folder, total, update)
-    return {"step": total, "seconds": round(seconds, 2), "evaluation": workshop.bench.digest()}
+        evaluate(trial, model, workshop.bench, workshop.validation, folder, total, update)
+    return {"step": total, **spent, "evaluation": workshop.evaluation}
+
+
+def _train(
+    trial: Trial, workshop: Workshop, model: Model, feed: Feed, folder: TrialFolder, update: Callable[[int, int], None]
+) -> Position:
+    """Train to the end, and measure on the way where that is asked for: train to there, measure, and go on."""
+    config, identity = trial.config, workshop.digest(trial)
+    total, epoch = workshop.steps(trial)
+    points = range(config.evaluate_every, total, config.evaluate_every) if config.evaluate_every else ()
+    benches = [bench for bench in (workshop.validation, workshop.bench) if bench is not None]
+    reached = saved_step(folder.checkpoint)
+    write_jsonl(folder.history, [row for row in read_jsonl(folder.history) if row["step"] <= reached])
+    for point in points:
+        at = train(model, feed, config, total, epoch, folder, identity, update, until=point)
+        if at.step == point:
+            measure_on_the_way(trial, model, benches, folder, point)
+    return train(model, feed, config, total, epoch, folder, identity, update)
 
 
 def _record(
-    trial: Trial, workshop: Workshop, folder: TrialFolder, digest: str, total: int, model: Model | None
+    trial: Trial, workshop: Workshop, folder: TrialFolder, identity: str, total: int, model: Model | None
 ) -> None:
     """Write `trial.json`; one that is there keeps how it was trained and takes over how it is measured now."""
     a, b = workshop.images(trial)
@@ -177,7 +203,7 @@ def _record(
     counts = {"train A": len(a), "train B": len(b), "test A": len(tests["A"]), "test B": len(tests["B"])}
     parameters = model.counts() if model else {}
     device, data = device_name(workshop.device), workshop.data_digests(trial)
-    facts = trial_facts(trial, workshop.dataset, device, digest, counts, total, parameters, data)
+    facts = trial_facts(trial, workshop.dataset, device, identity, counts, total, parameters, data)
     if folder.trial.exists():
         known = read_json(folder.trial)
         measured = trial.config.affecting("evaluation")

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cgbench.benchmarks.checkpoint import Optimisers, read_checkpoint, restore, save_checkpoint
 from cgbench.benchmarks.data import Feed
+from cgbench.benchmarks.memory import forget_peak, peak_memory
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError, Diverged
 from cgbench.methods.blocks.model import Model
@@ -23,20 +24,23 @@ from cgbench.storage import TrialFolder, append_jsonl, read_jsonl, write_jsonl
 
 @dataclass
 class Position:
-    """Where a training stands: steps done, seconds spent, and the losses of `count` steps since the last log."""
+    """Where a training stands: steps done, seconds spent, the largest memory in bytes (0: not known), and the losses of
+    `count` steps since the last log."""
 
     step: int
     seconds: float
+    memory: int
     sums: dict[str, Tensor]
     count: int
 
 
 def train(
     model: Model, feed: Feed, config: TrialConfig, total: int, epoch: int, folder: TrialFolder, digest: str,
-    progress: Callable[[int, int], None] = lambda step, total: None,
+    progress: Callable[[int, int], None] = lambda step, total: None, until: int | None = None,
 ) -> Position:  # fmt: skip
     """Train `model` for `total` steps, going on from the folder's checkpoint if there is one.
 
+    It stops at step `until`, with a checkpoint, where that comes first: going on from there gives the same bits.
     `epoch` is the number of steps after which the learning rate may change, `digest` identifies the trial.
     Raises `Diverged` where a loss is not finite; the last checkpoint before it stays. Ctrl-C lets the step in hand end,
     saves, and is raised then; a second one is raised at once and saves nothing.
@@ -45,9 +49,11 @@ def train(
     at = _resume(model, optimisers, folder, digest)
     model.measure(feed.batch, feed.epoch)
     model.train()
+    end = total if until is None else min(until, total)
+    forget_peak(model.device)
     started = time.perf_counter() - at.seconds
     with whole_steps() as stop:
-        while at.step < total:
+        while at.step < end:
             # For layers that draw from the global generator (dropout): a stream of this step alone, as all others.
             torch.manual_seed(derive(model.seed, "layers", at.step))
             factor = rate_factor(at.step, total, epoch, config.decay_fraction)
@@ -57,7 +63,8 @@ def train(
             at.seconds = time.perf_counter() - started
             if at.step % config.log_every == 0 or at.step == total:
                 _log(at, folder.steps, config.learning_rate * factor)
-            if at.step % config.save_every == 0 or at.step == total or stop:
+            if at.step % config.save_every == 0 or at.step == end or stop:
+                at.memory = max(at.memory, peak_memory(model.device))
                 _save(folder.checkpoint, model, optimisers, at, digest)
             progress(at.step, total)
             if stop:
@@ -145,12 +152,12 @@ def _resume(model: Model, optimisers: Optimisers, folder: TrialFolder, digest: s
     """Load the folder's checkpoint, if any, and cut the log back to it, so that no step is logged twice."""
     if not folder.checkpoint.exists():
         folder.steps.unlink(missing_ok=True)
-        return Position(0, 0.0, {}, 0)
+        return Position(0, 0.0, 0, {}, 0)
     tensors, facts = read_checkpoint(folder.checkpoint)
     if facts["digest"] != digest:
         raise CgbenchError(f"{folder.checkpoint} belongs to another trial (digest {facts['digest']}, not {digest})")
     sums = restore(model, optimisers, tensors, folder.checkpoint)
-    at = Position(int(facts["step"]), float(facts["seconds"]), sums, int(facts["count"]))
+    at = Position(int(facts["step"]), float(facts["seconds"]), int(facts.get("memory", 0)), sums, int(facts["count"]))
     write_jsonl(folder.steps, [row for row in read_jsonl(folder.steps) if row["step"] <= at.step])
     return at
 
@@ -169,8 +176,8 @@ def _save(path: Path, model: Model, optimisers: Optimisers, at: Position, digest
     """Write a checkpoint, unless a weight or a pending loss is not finite: then raise and keep the one before."""
     if not all_finite(model, at.sums.values()):
         raise Diverged(f"a weight or a loss became infinite or not a number before step {at.step}")
-    facts = {"step": at.step, "count": at.count, "seconds": round(at.seconds, 3), "digest": digest}
-    facts = {key: str(value) for key, value in facts.items()} | {"method": model.method.name}
+    facts = {"step": at.step, "count": at.count, "seconds": round(at.seconds, 3), "memory": at.memory}
+    facts = {key: str(value) for key, value in facts.items()} | {"method": model.method.name, "digest": digest}
     save_checkpoint(path, model, optimisers, at.sums, facts)
 
 

@@ -47,7 +47,10 @@ class TrialConfig:
     flip: bool = setting(True, "Whether half of the training crops are mirrored.")
     train_limit: int = setting(0, "Training images per domain, the first ones of the split; 0 means all.", least=0)
     test_limit: int = setting(
-        0, "Test images, spread evenly over the split; 0 means all.", least=0, affects="evaluation"
+        0,
+        "Test images, and validation images, spread evenly over the split; 0 means all.",
+        least=0,
+        affects="evaluation",
     )
 
     generator: str = setting("resnet", "Generator network.", choices=("resnet", "unet"), method=True)
@@ -66,6 +69,17 @@ class TrialConfig:
     beta2: float = setting(0.999, "Adam's decay of the squared gradient.", least=0, below=1, method=True)
     weight_decay: float = setting(0.0, "Adam's L2 penalty on the weights.", least=0, method=True)
     pool_size: int = setting(50, "Images per domain that the discriminator's image pool holds; 0 means none.", least=0)
+
+    evaluate_every: int = setting(
+        0, "Steps between two measurements on validation and test images; 0 means only at the end.", least=0,
+        affects="bookkeeping",
+    )  # fmt: skip
+    validation: int = setting(
+        0,
+        "Training images per domain, spread evenly, kept for validation where the dataset has no split for it.",
+        least=0,
+        affects="bookkeeping",
+    )  # fmt: skip; the images themselves identify a training
 
     features: str = setting(
         "vgg16", "Network of the feature loss: `vgg16`, pretrained, or the dataset's `scorer`.",

@@ -44,10 +44,10 @@ class Item:
 class Dataset(ABC):
     """A pair of domains A and B. A is the left one of the direction `AtoB`, for example labels in labels→photo.
 
-    Splits: `train` (A and B not paired), `test`, and where they exist `pairs` (both images of every training scene
-    with the same keys, and their labels: for supervised methods and for the scorer) and `ood` (test scenes of a kind
-    that training never shows). Labels of training images are those of the image itself; only methods that declare
-    that they read labels are given them.
+    Splits: `train` (A and B not paired), `test`, and where they exist `val` (images to choose a checkpoint by, neither
+    trained nor tested on), `pairs` (both images of every training scene with the same keys, and their labels: for
+    supervised methods and for the scorer) and `ood` (test scenes of a kind that training never shows). Labels of
+    training images are those of the image itself; only methods that declare that they read labels are given them.
     """
 
     name: ClassVar[str]

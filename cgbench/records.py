@@ -11,12 +11,14 @@ import pandas as pd
 from cgbench.errors import CgbenchError
 from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders
 
+TEST, VALIDATION = "test", "val"
+
 
 @dataclass(frozen=True)
 class Record:
-    """One number. `protocol` is the digest of what it was measured with, `n` the number of images, `status` the
-    trial's state; a trial without numbers has one record with an empty metric. `reason` says why a value is not a
-    number."""
+    """One number. `split` is "test" or "val", `protocol` the digest of what it was measured with, `n` the number of
+    images, `status` the trial's state; a trial without numbers has one record with an empty metric. `reason` says why a
+    value is not a number."""
 
     run: str
     dataset: str
@@ -31,6 +33,7 @@ class Record:
     protocol: str
     status: str
     reason: str = ""
+    split: str = TEST
 
 
 COLUMNS = [item.name for item in fields(Record)]
@@ -54,11 +57,19 @@ def trial_records(run: str, folder: TrialFolder) -> list[Record]:
         "seed": trial["seed"],
         "status": status["state"],
     }
-    rows = list(read_jsonl(folder.metrics)) if status["state"] == "done" else []
+    rows = measured_rows(folder) if status["state"] == "done" else []
     if not rows:
         nothing = {"direction": "", "step": status.get("step", 0), "metric": "", "value": float("nan")}
         rows = [{**nothing, "n": 0, "protocol": ""}]
     return [Record(**common, **row) for row in rows]
+
+
+def measured_rows(folder: TrialFolder) -> list[dict]:
+    """Return the numbers of a finished trial: those of its last step, and those taken on the way there by the same
+    protocols; numbers by others, which a later `cgbench evaluate` left behind, cannot be compared and are left out."""
+    last = list(read_jsonl(folder.metrics))
+    protocols = {row["protocol"] for row in last}
+    return [row for row in read_jsonl(folder.history) if row["protocol"] in protocols] + last
 
 
 def collect(run: Path) -> pd.DataFrame:
@@ -69,7 +80,7 @@ def collect(run: Path) -> pd.DataFrame:
 
 def one_protocol(table: pd.DataFrame) -> None:
     """Raise where the numbers of one metric and direction were measured by different protocols."""
-    measured = table[table["metric"] != ""]
+    measured = table[(table["metric"] != "") & (table["split"] == TEST)]
     for key, group in measured.groupby(["dataset", "direction", "metric"]):
         protocols = sorted(group["protocol"].unique())
         if len(protocols) > 1:

@@ -4,7 +4,8 @@ runs/NAME/run.json                           what was asked for
 runs/NAME/DATASET/METHOD/seed-N/trial.json   everything resolved, with versions, device and digest
                                 status.json  running, done, diverged, failed or interrupted
                                 steps.jsonl  losses by step
-                                metrics.jsonl, images.jsonl, protocols.json
+                                metrics.jsonl, images.jsonl, protocols.json, cost.json
+                                history.jsonl  what was measured while it trained, where that was asked for
                                 outputs/DIRECTION/KEY.png
                                 checkpoint.safetensors
 runs/NAME/results.csv, runs/NAME/report/
@@ -123,6 +124,14 @@ class TrialFolder:
     @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.jsonl"
+
+    @property
+    def cost(self) -> Path:
+        return self.path / "cost.json"
 
     @property
     def images(self) -> Path:

@@ -1,9 +1,10 @@
 """`folder`: your own images, in one of the two layouts that everybody uses.
 
 - two folders per split: trainA, trainB, testA, testB. The test images are paired where both folders hold the same
-  stems, a trailing `_A` or `_B` left out;
+  stems, a trailing `_A` or `_B` left out. valA and valB, where they are there, are validation images;
 - side by side: train/ and test/ (or val/), each file two images of equal width, A left and B right. The test images
   are paired; A trains on the first half of the sorted files and B on the second, so that training stays unpaired.
+  Where both test/ and val/ are there, val/ holds the validation images.
 """
 
 from collections.abc import Sequence
@@ -44,12 +45,15 @@ class Folder(Dataset):
         self.side_by_side = root is not None and not self._two_folders() and side_by_side_test(root) is not None
         if self.side_by_side:
             self.paired_test = True
-            self.splits = ("train", "test", "pairs")
+            validation = ("val",) if all(image_files(root / name) for name in ("test", "val")) else ()
+            self.splits = ("train", *validation, "test", "pairs")
             self.split_rule = "the first half of the sorted files gives A, the second half B"
         else:
             self.split_rule = "A and B as the folders trainA and trainB divide them"
             if root is not None:
                 self.paired_test = corresponding(image_files(root / "testA"), image_files(root / "testB"))
+                if all(image_files(root / name) for name in ("valA", "valB")):
+                    self.splits = ("train", "val", "test")
 
     @property
     def label(self) -> str:
@@ -84,13 +88,14 @@ class Folder(Dataset):
         return [Item(key, partial(whole_image, files[key])) for key in (sorted(files) if shared else files)]
 
     def _side_by_side_items(self, split: str, domain: str) -> list[Item]:
-        place = 0 if domain == "A" else 1
-        paths = image_files(side_by_side_test(self.root) if split == "test" else self.root / "train")  # also of `pairs`
+        side = 0 if domain == "A" else 1
+        place = {"test": side_by_side_test(self.root), "val": self.root / "val"}.get(split, self.root / "train")
+        paths = image_files(place)
         if split == "train":
             middle = len(paths) // 2
-            paths = paths[middle:] if place else paths[:middle]
+            paths = paths[middle:] if side else paths[:middle]
         files = keyed(paths, lambda path: path.stem)
-        return [Item(key, partial(half, place, path)) for key, path in files.items()]
+        return [Item(key, partial(half, side, path)) for key, path in files.items()]
 
     def _two_folders(self) -> bool:
         return any((self.root / name).is_dir() for name in FOLDERS)

@@ -18,7 +18,7 @@ from cgbench.registry import DATASETS
 from cgbench.seeds import generator
 
 SEED = 1  # of the dataset; a new one would make another dataset
-TRAIN, TEST = 400, 50  # anatomies of each population
+TRAIN, TEST, VAL = 400, 50, 50  # anatomies of each population
 FINER = 3  # samples per pixel and direction that a grey value is the mean of
 
 PALETTE = (
@@ -181,7 +181,7 @@ class Phantoms(Dataset):
     domains = (Domain("MR"), Domain("CT"))
     palette = PALETTE
     paired_test = True
-    splits = ("train", "test", "pairs")
+    splits = ("train", "val", "test", "pairs")
     settings = {"demo": {"scorer_steps": 600}}  # drawn tissue is learnt sooner than real scenes
     split_rule = f"{TRAIN} anatomies of one population in MR, {TRAIN} of another, with larger bodies and organs, in CT"
 
@@ -191,7 +191,7 @@ class Phantoms(Dataset):
             raise CgbenchError(f"phantoms: unknown split '{split}': use {', '.join(self.splits)}")
         modality = "mr" if domain == "A" else "ct"
         people = [modality] if split == "train" else ["mr", "ct"]
-        drawn, count = ("test", TEST) if split == "test" else ("train", TRAIN)
+        drawn, count = {"test": ("test", TEST), "val": ("val", VAL)}.get(split, ("train", TRAIN))
         return [
             Item(f"{name}-{index:03d}", partial(slice_image, modality, name, index), partial(labels, name, index))
             for name in (f"{drawn}-{kind}" for kind in people)

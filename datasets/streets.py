@@ -20,7 +20,7 @@ from cgbench.seeds import generator
 
 SEED = 1  # of the dataset; a new one would make another dataset
 HALF = 400  # training scenes per domain
-SCENES = {"test": 100, "ood": 60}
+SCENES = {"test": 100, "val": 100, "ood": 60}
 
 PALETTE = (  # ids in the order of street_scenes/model.py; names and colours of Cityscapes
     SemanticClass("road", (128, 64, 128)),
@@ -35,7 +35,7 @@ PALETTE = (  # ids in the order of street_scenes/model.py; names and colours of 
 
 
 def scene(split: str, index: int) -> Scene:
-    """Return street `index` of "train" (0 to 799), "test" or "ood"."""
+    """Return street `index` of "train" (0 to 799), "val", "test" or "ood"."""
     return build_scene(generator(SEED, "streets", split, index), strange=split == "ood")
 
 
@@ -69,7 +69,7 @@ class Streets(Dataset):
     domains = (Domain("labels", "labels"), Domain("photo"))
     palette = PALETTE
     paired_test = True
-    splits = ("train", "test", "pairs", "ood")
+    splits = ("train", "val", "test", "pairs", "ood")
     settings = {"demo": {"scorer_steps": 600}}  # drawn scenes are learnt sooner than real ones
     split_rule = f"scenes 0 to {HALF - 1} give the label maps, scenes {HALF} to {2 * HALF - 1} the photos"
 

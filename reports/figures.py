@@ -1,80 +1,19 @@
-"""Figures as SVG text: loss curves and dot plots, one small panel each. The same input gives the same bytes.
+"""Figures of losses, seeds, differences and classes, one small panel each. The same input gives the same bytes."""
 
-The background is transparent and the ink is `currentColor`, so that a panel fits a light page and a dark one.
-"""
-
-import io
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
 
 import matplotlib
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cgbench.metric import ASIDES, Value
 from cgbench.reports.comparison import SEEDS
-from cgbench.reports.rundata import UNTRAINED
+from cgbench.reports.drawing import RC, REFERENCE_COLOUR, Panel, Style, as_panel, new_panel
 from cgbench.reports.tables import declared, header, in_order
 
-# Found by search: contrast of 3:1 on white and on the dark page, and far apart for the three kinds of colour blindness.
-PALETTE = ("#5064a0", "#c82864", "#14a0a0", "#b48c00", "#a000f0", "#a05028", "#a078f0")
-DASHES = ("", (4, 1.5), (1, 1.2))
-REFERENCE_COLOUR = "#858585"
-INK = "#7f7f7e"  # stands for currentColor until the SVG is written; no colour above equals it
-RC = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,  # a dollar in a name is a dollar
-    "font.size": 8,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.titlesize": 9,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.formatter.useoffset": False,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "grid.color": INK,
-    "grid.alpha": 0.18,
-    "grid.linewidth": 0.6,
-}
-PANEL_WIDTH = 3.7  # inches
 RUNAWAY = 10  # a loss axis is cut where the maximum is this many times the 98th percentile
-
-
-@dataclass(frozen=True)
-class Style:
-    """How a method is drawn everywhere: a colour, and a dash pattern once the colours are used up."""
-
-    colour: str
-    dash: str | tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One figure: its title, the SVG element, and a note where something is not shown as it is."""
-
-    title: str
-    svg: str
-    note: str = ""
-
-
-def styles(order: Sequence[str], roles: Mapping[str, str]) -> dict[str, Style]:
-    """Return the fixed style of each method: untrained rows are grey, trained ones go through the palette in order."""
-    trained = [name for name in order if roles.get(name, "") not in UNTRAINED]
-    found = {name: Style(REFERENCE_COLOUR, "") for name in order}
-    for place, name in enumerate(trained):
-        round_, colour = divmod(place, len(PALETTE))
-        found[name] = Style(PALETTE[colour], DASHES[round_ % len(DASHES)])
-    return found
 
 
 def loss_panels(losses: pd.DataFrame, terms: Sequence[str], looks: Mapping[str, Style]) -> list[Panel]:
@@ -94,7 +33,7 @@ def loss_panels(losses: pd.DataFrame, terms: Sequence[str], looks: Mapping[str, 
 def _loss_panel(losses: pd.DataFrame, term: str, last: float, looks: Mapping[str, Style]) -> Panel:
     methods = [name for name in looks if name in set(losses["method"])]
     with matplotlib.rc_context({**RC, "svg.hashsalt": term}):
-        figure, axes = _panel(2.2)
+        figure, axes = new_panel(2.2)
         curves = losses.groupby(["method", "step"], as_index=False)["loss"].agg(["mean", "min", "max"])
         sns.lineplot(
             curves, x="step", y="mean", hue="method", style="method", hue_order=methods, style_order=methods,
@@ -115,7 +54,7 @@ def _loss_panel(losses: pd.DataFrame, term: str, last: float, looks: Mapping[str
             axes.set_ylim(bottom=0)
         axes.grid(axis="y")
         alt = f"Loss curves of {term} over training steps: {', '.join(methods)}"
-        return Panel(term, _svg(figure, f"loss-{term}", alt), note)
+        return as_panel(figure, term, f"loss-{term}", alt, note)
 
 
 def dot_panels(
@@ -141,7 +80,7 @@ def _dot_panel(
     methods = list(rows["method"])
     palette = {name: looks[name].colour for name in methods}
     with matplotlib.rc_context({**RC, "svg.hashsalt": f"{direction}-{value.name}"}):
-        figure, axes = _panel(0.62 + 0.24 * len(methods))
+        figure, axes = new_panel(0.62 + 0.24 * len(methods))
         sns.stripplot(
             seeds, x="value", y="method", order=methods, hue="method", hue_order=methods, palette=palette,
             jitter=False, size=5.5, alpha=0.6, legend=False, ax=axes,
@@ -157,7 +96,7 @@ def _dot_panel(
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="both")
         alt = f"{value.label}, {direction}: one dot per seed and a bar at the mean for {', '.join(methods)}"
-        return Panel(header(value), _svg(figure, f"dots-{direction}-{value.name}", alt))
+        return as_panel(figure, header(value), f"dots-{direction}-{value.name}", alt)
 
 
 def forest_panels(
@@ -181,7 +120,7 @@ def _forest_panel(
     reach = 1.3 * float(rows["difference"].abs().max() or 1)
     note = ""
     with matplotlib.rc_context({**RC, "svg.hashsalt": f"{direction}-{metric}-forest"}):
-        figure, axes = _panel(0.62 + 0.27 * len(methods))
+        figure, axes = new_panel(0.62 + 0.27 * len(methods))
         axes.axvline(0, color=REFERENCE_COLOUR, linewidth=1)
         for row in rows.itertuples():
             place = methods.index(row.method) + (-0.15 if row.basis == SEEDS else 0.15)
@@ -199,7 +138,7 @@ def _forest_panel(
         axes.grid(axis="both")
         reference = rows["reference"].iloc[0]
         alt = f"{value.label}, {direction}: differences from {reference} with intervals for {', '.join(methods)}"
-        return Panel(header(value), _svg(figure, f"forest-{direction}-{metric}", alt), note)
+        return as_panel(figure, header(value), f"forest-{direction}-{metric}", alt, note)
 
 
 def class_panels(
@@ -237,29 +176,9 @@ def _class_panel(means: pd.DataFrame, direction: str, value: Value) -> Panel:
         axes.set_xticks(axes.get_xticks(), list(means.columns), rotation=35, ha="right")
         axes.set_yticks(axes.get_yticks(), list(means.index), rotation=0)
         alt = f"{value.label} by class, {direction}: {', '.join(means.columns)} for {', '.join(means.index)}"
-        return Panel(f"{header(value)} by class", _svg(figure, f"classes-{direction}-{value.name}", alt))
+        return as_panel(figure, f"{header(value)} by class", f"classes-{direction}-{value.name}", alt)
 
 
 def _tick(row) -> str:
     """Return a method's axis label, with the seeds that have a number where others have none."""
     return f"{row.method} ({row.n_seeds} of {row.n_trials})" if 0 < row.n_seeds < row.n_trials else row.method
-
-
-def _panel(height: float) -> tuple[Figure, Axes]:
-    """Return an empty panel of `height` inches; without pyplot, which would keep every figure alive."""
-    figure = Figure(figsize=(PANEL_WIDTH, height), layout="constrained")
-    return figure, figure.subplots()
-
-
-def _svg(figure: Figure, name: str, alt: str) -> str:
-    """Return the figure as an SVG element whose ids are its own on a page, with `alt` as its text alternative."""
-    buffer = io.StringIO()
-    nothing = dict.fromkeys(["Date", "Creator", "Format", "Type"])
-    figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    text = buffer.getvalue()
-    text = text[text.index("<svg ") :].rstrip()
-    text = re.sub(r"<style type=\"text/css\">.*?</style>", "", text, count=1, flags=re.DOTALL)  # would style the page
-    prefix = re.sub(r"[^\w-]+", "-", name)
-    text = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}-", text)
-    text = re.sub(re.escape(INK), "currentColor", text, flags=re.IGNORECASE)
-    return text.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)

@@ -5,6 +5,7 @@ import io
 import math
 import textwrap
 
+from cgbench.reports.latex import PREAMBLE, tex, tex_float, tex_line
 from cgbench.reports.papertables import Block, Compared, blocks, caption, comparison, direction_of
 from cgbench.reports.published import PaperTable
 from cgbench.reports.rundata import Run
@@ -15,12 +16,6 @@ CSV_COLUMNS = (
     "table", "row", "method", "score", "unit", "direction", "paper", "paper_confirmed", "paper_source", "paper_other",
     "ours", "ours_sd", "seeds", "trials", "difference", "status", "remark", "run", "dataset", "preset", "images",
 )  # fmt: skip
-TEX_SIGNS = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "†": r"$^\dagger$", "‡": r"$^\ddagger$", "±": r"$\pm$", "→": r"$\to$", "−": "$-$", "×": r"$\times$", "–": "--",
-}  # fmt: skip
 
 
 def markdown(run: Run, table: PaperTable) -> str:
@@ -40,7 +35,7 @@ def latex(run: Run, table: PaperTable) -> str:
     """Return the comparison as LaTeX, each table with its caption; the preamble needs booktabs."""
     rows = comparison(run, table)
     notes = caption(run, table, rows)
-    parts = [r"% needs \usepackage{booktabs}"]
+    parts = [PREAMBLE]
     for place, block in enumerate(blocks(rows, table)):
         text = [f"{block.heading}.", *notes] if place == 0 else [f"{block.heading}; marks as above."]
         parts.append(_tex_table(block, text))
@@ -94,22 +89,11 @@ def _md_table(block: Block) -> str:
 
 
 def _tex_table(block: Block, text: list[str]) -> str:
-    head, body = _tex_line(block.headers), []
+    body = []
     for place, group in enumerate(block.groups):
         body += [r"\addlinespace"] if place and len(group) > 1 else []
-        body += map(_tex_line, group)
-    lines = [r"\begin{table}", r"\centering", r"\caption{%", *map(_tex, text), "}"]
-    lines += [rf"\begin{{tabular}}{{{'l' * len(block.headers)}}}", r"\toprule", head, r"\midrule", *body]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
-
-
-def _tex_line(cells: tuple[str, ...]) -> str:
-    return " & ".join(map(_tex, cells)).strip() + r" \\"
-
-
-def _tex(text: str) -> str:
-    """Return text that LaTeX sets as it is, on one line."""
-    return " ".join("".join(TEX_SIGNS.get(sign, sign) for sign in text).split())
+        body += [tex_line(map(tex, line)) for line in group]
+    return tex_float(text, "l" * len(block.headers), tex_line(map(tex, block.headers)), body)
 
 
 def _md(text: str) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from cgbench.config import FIELDS
 from cgbench.errors import CgbenchError
-from cgbench.records import COLUMNS, collect
+from cgbench.records import COLUMNS, TEST, collect
 from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders
 
 NOT_STARTED = "not started"
@@ -42,13 +42,16 @@ class Trial:
 @dataclass(frozen=True)
 class Run:
     """A run of one dataset. `about` is run.json, `order` the methods as every table and figure shows them (floors,
-    trained ones as asked for, supervised ones, ceilings), `roles` maps each to "floor", "ceiling", "supervised"
-    (trained on pairs or labels) or "" (trained), `remarks` to what was set for it by hand, "" for nothing."""
+    trained ones as asked for, supervised ones, ceilings). `records` are the numbers of the test images at the end of
+    each trial, `history` those of test and validation images at every step that was measured. `roles` maps each method
+    to "floor", "ceiling", "supervised" (trained on pairs or labels) or "" (trained), `remarks` to what was set for it
+    by hand, "" for nothing."""
 
     path: Path
     about: dict[str, Any]
     trials: tuple[Trial, ...]
     records: pd.DataFrame
+    history: pd.DataFrame
     order: tuple[str, ...]
     roles: Mapping[str, str]
     remarks: Mapping[str, str]
@@ -82,6 +85,9 @@ def read_run(path: Path) -> Run:
     roles = {name: roles.get(name, "") for name in methods}
     records = collect(path)
     records = records[records["dataset"] == about["dataset"]].replace({"status": {"": NOT_STARTED}})
+    history = records[records["metric"] != ""]
+    last = records.groupby(["method", "seed"])["step"].transform("max")
+    records = records[(records["split"] == TEST) & (records["step"] == last)]
     missing = _not_started(about, records, roles)
     order = row_order(methods, roles)
     trained_seeds = [trial.seed for trial in trials if roles[trial.method] not in UNTRAINED]
@@ -89,6 +95,7 @@ def read_run(path: Path) -> Run:
         path=path,
         about=about,
         trials=tuple(sorted(trials, key=lambda trial: (order.index(trial.method), trial.seed))),
+        history=history.reset_index(drop=True),
         records=pd.concat([records, missing], ignore_index=True) if len(missing) else records.reset_index(drop=True),
         order=order,
         roles=roles,
@@ -145,6 +152,7 @@ def _not_started(about: Mapping[str, Any], records: pd.DataFrame, roles: Mapping
     begun = set(zip(records["method"], records["seed"], strict=True))
     common = dict.fromkeys(["direction", "parent", "metric", "protocol", "reason"], "")
     common |= {"run": about["name"], "dataset": about["dataset"], "step": 0, "value": float("nan"), "n": 0}
+    common["split"] = TEST
     rows = [
         {**common, "method": method, "seed": seed, "status": NOT_STARTED}
         for method in about["methods"]

@@ -12,6 +12,7 @@ from cgbench.method import DIRECTIONS
 from cgbench.metric import Value
 from cgbench.records import not_measured, one_protocol
 from cgbench.reports.rundata import NOT_STARTED, row_order
+from cgbench.reports.statistics import ALPHA, over_seeds
 
 NUMBER = "number"
 NOT_APPLICABLE = "–"
@@ -24,6 +25,8 @@ COLUMNS = [
     "metric",
     "mean",
     "spread",
+    "low",
+    "high",
     "n_seeds",
     "n_trials",
     "n_images",
@@ -33,12 +36,14 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: `mean` is "0.51" or empty, `spread` "± 0.02" or empty, `note` the status beside or in place of them."""
+    """One cell: `mean` is "0.51" or empty, `spread` "± 0.02" or empty, `note` the status beside or in place of them;
+    `interval` is "0.46 to 0.56" or empty, for where there is room."""
 
     mean: str
     spread: str
     note: str
     better: bool = False
+    interval: str = ""
 
     @property
     def text(self) -> str:
@@ -79,8 +84,9 @@ def summary(
 ) -> pd.DataFrame:  # fmt: skip
     """Return one row per direction, method and metric, in the order they are shown; `remarks` become its `settings`.
 
-    `mean` and `spread` (sample standard deviation; NaN for one seed) run over the `n_seeds` of `n_trials` seeds that
-    have a number, each at its last measured step. `status` says what the others are; it is empty where all have one,
+    `mean`, `spread` (sample standard deviation; NaN for one seed) and the interval `low` to `high` that covers the mean
+    of further seeds with probability 0.95 (Student's) run over the `n_seeds` of `n_trials` seeds that have a number,
+    each at its last measured step. `status` says what the others are; it is empty where all have one,
     and "–" where the metric does not apply. A run without any number has rows with an empty metric. Numbers of
     different protocols raise `CgbenchError`.
     """
@@ -126,17 +132,14 @@ def layout(
     return tables
 
 
-def markdown(
-    table: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str],
-    better: Set[tuple[str, str, str]] = frozenset(), reference: str = "",
-) -> str:  # fmt: skip
-    """Return the summary as Markdown: per direction a heading, a table and a caption. Arguments as of `layout`."""
+def markdown(shown: Sequence[Table]) -> str:
+    """Return tables as Markdown: per direction a heading, a table and a caption."""
     parts = []
-    for shown in layout(table, values, names, better, reference):
-        lines = [["method", *map(escaped, shown.headers)]]
-        lines += [[escaped(row.label), *map(_markdown_cell, row.cells)] for row in shown.rows]
-        heading = f"### {shown.direction}: {escaped(shown.name)}"
-        parts.append(f"{heading}\n\n{markdown_table(lines)}\n\n{escaped(shown.caption)}\n")
+    for table in shown:
+        lines = [["method", *map(escaped, table.headers)]]
+        lines += [[escaped(row.label), *map(_markdown_cell, row.cells)] for row in table.rows]
+        heading = f"### {table.direction}: {escaped(table.name)}"
+        parts.append(f"{heading}\n\n{markdown_table(lines)}\n\n{escaped(table.caption)}\n")
     return "\n".join(parts)
 
 
@@ -148,7 +151,7 @@ def markdown_table(lines: Sequence[Sequence[str]]) -> str:
 
 
 def csv(table: pd.DataFrame, names: Mapping[str, str]) -> str:
-    """Return the summary as CSV: one row per direction and method, a mean and a spread column per metric.
+    """Return the summary as CSV: one row per direction and method, per metric its mean, spread and interval.
 
     Numbers have six significant digits; an empty one is explained by the row's status, or the metric does not apply.
     """
@@ -161,8 +164,14 @@ def csv(table: pd.DataFrame, names: Mapping[str, str]) -> str:
         row |= {"status": "; ".join(states)}
         for cell in group[group["metric"] != ""].itertuples():
             row |= {cell.metric: cell.mean, f"{cell.metric}_spread": cell.spread}
+            row |= {f"{cell.metric}_low": cell.low, f"{cell.metric}_high": cell.high}
         rows.append(row)
-    return pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return csv_text(pd.DataFrame(rows))
+
+
+def csv_text(rows: pd.DataFrame) -> str:
+    """Return rows as CSV; numbers have six significant digits."""
+    return rows.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
 def declared(values: Mapping[str, Value], metric: str) -> Value:
@@ -211,11 +220,18 @@ def _cell(trials: pd.DataFrame, direction: str, metric: str) -> dict:
     return {
         "mean": float(np.mean(numbers)) if numbers else math.nan,
         "spread": float(np.std(numbers, ddof=1)) if len(numbers) > 1 else math.nan,
+        **dict(zip(("low", "high"), _interval(numbers), strict=True)),
         "n_seeds": len(numbers),
         "n_trials": len(outcomes),
         "n_images": max((n for _, _, n in outcomes.values()), default=0),
         "status": _status(Counter(outcome for outcome, _, _ in outcomes.values())),
     }
+
+
+def _interval(numbers: Sequence[float]) -> tuple[float, float]:
+    """Return the interval of the mean over seeds; NaN where there are fewer than two, or they do not vary at all."""
+    effect = over_seeds(numbers)
+    return effect.interval(ALPHA) if effect and effect.error else (math.nan, math.nan)
 
 
 def _outcome(rows: pd.DataFrame, direction: str, metric: str) -> tuple[str, float, int]:
@@ -256,7 +272,8 @@ def _printed(row, values: Mapping[str, Value], better: Set[tuple[str, str, str]]
     digits = declared(values, row.metric).digits
     mean = f"{round(row.mean, digits) + 0.0:.{digits}f}"  # + 0.0 turns -0.000 into 0.000
     spread = "" if math.isnan(row.spread) else f"± {row.spread:.{digits}f}"
-    return Cell(mean, spread, row.status, (row.direction, row.method, row.metric) in better)
+    interval = "" if math.isnan(row.low) else f"{number(row.low, digits)} to {number(row.high, digits)}"
+    return Cell(mean, spread, row.status, (row.direction, row.method, row.metric) in better, interval)
 
 
 def _caption(group: pd.DataFrame, name: str, reference: str) -> str:

@@ -65,11 +65,13 @@ def build_trial(folder: TrialFolder, method: str, seed: int, state: str, scenes:
         folder.set_status("done", step=0, seconds=0.0)
     else:
         reason = {"diverged": "cycle_a is not finite", "failed": "out of memory"}.get(state, "")
-        folder.set_status(state, step=steps, seconds=0.09 * steps, reason=reason)
+        folder.set_status(state, step=steps, seconds=0.09 * steps, memory=900_000_000 + seed, reason=reason)
         write_jsonl(folder.steps, losses(method, seed, steps, state))
     if state != "done":
         return
     write_jsonl(folder.metrics, metrics(method, seed, len(scenes)))
+    if method not in ROLES:
+        write_json(folder.cost, {"images_per_second": {"AtoB": 80.0 + seed, "BtoA": 800.0}})
     details = {"split": "test", "images": len(scenes), "resize": "bicubic 64", "scorer": "0123456789ab"}
     write_json(folder.protocols, {"aaaaaaaaaaaa": {"metric": "fcn_score", **details}, "bbbbbbbbbbbb": details})
     for direction in NAMES:

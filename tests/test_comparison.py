@@ -6,7 +6,8 @@ import pytest
 from cgbench.errors import CgbenchError
 from cgbench.reports.comparison import BOTH, SEEDS, compare
 from cgbench.reports.differences import difference_tables, differences_markdown
-from cgbench.reports.figures import class_panels, forest_panels, styles
+from cgbench.reports.drawing import styles
+from cgbench.reports.figures import class_panels, forest_panels
 from cgbench.reports.page import write_report
 from cgbench.reports.rundata import read_run
 from cgbench.reports.statistics import over_seeds, over_seeds_and_images

@@ -229,7 +229,7 @@ def test_diversity_and_identity_by_hand():
 
 
 def records(*rows):
-    empty = dict.fromkeys(COLUMNS, "") | {"direction": "AtoB", "n": 6, "value": np.nan}
+    empty = dict.fromkeys(COLUMNS, "") | {"split": "test", "direction": "AtoB", "n": 6, "value": np.nan}
     return pd.DataFrame([{**empty, **row} for row in rows], columns=COLUMNS)
 
 

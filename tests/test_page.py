@@ -14,7 +14,8 @@ import pytest
 
 from cgbench.errors import CgbenchError
 from cgbench.reports import gallery, provenance
-from cgbench.reports.figures import PALETTE, loss_panels, styles
+from cgbench.reports.drawing import PALETTE, styles
+from cgbench.reports.figures import loss_panels
 from cgbench.reports.gallery import even_keys, galleries
 from cgbench.reports.page import write_report
 from cgbench.reports.rundata import CURVE_POINTS, read_losses, read_run

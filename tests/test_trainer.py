@@ -8,6 +8,7 @@ import torch
 
 from cgbench.benchmarks import trainer
 from cgbench.benchmarks.checkpoint import read_checkpoint
+from cgbench.benchmarks.memory import forget_peak, peak_memory
 from cgbench.benchmarks.trainer import train
 from cgbench.errors import CgbenchError, Diverged
 from cgbench.method import Method
@@ -29,7 +30,7 @@ def trained(folder, config=CONFIG, method: Method | None = None, progress=lambda
 
 def checkpoint_of(path):
     tensors, facts = read_checkpoint(path.checkpoint)
-    return tensors, {key: value for key, value in facts.items() if key != "seconds"}
+    return tensors, {key: value for key, value in facts.items() if key not in ("seconds", "memory")}
 
 
 def losses_of(path):
@@ -158,3 +159,32 @@ def test_a_method_without_a_discriminator_stores_none(tmp_path):
     _, path = trained(tmp_path / "one", method=variant)
     assert {name.split(".")[1] for name in checkpoint_of(path)[0] if name.startswith("network.")} == {"G_ab", "G_ba"}
     assert not any(name.startswith("pool") for name in checkpoint_of(path)[0])
+
+
+def test_training_in_stretches_gives_the_same_bits(tmp_path):
+    """What is measured on the way is measured between stretches; nothing may depend on where they end."""
+    _, whole = trained(tmp_path / "whole")
+    path = TrialFolder(tmp_path / "parts")
+    path.path.mkdir()
+    reached = []
+    for until in (2, 5, 5, 99):
+        model = Model(cyclegan(), CONFIG, 0)
+        reached.append(train(model, tiny_feed(CONFIG), CONFIG, CONFIG.steps, 1, path, "digest", until=until).step)
+    assert reached == [2, 5, 5, 7]
+    assert checkpoint_of(path)[1] == checkpoint_of(whole)[1]
+    assert same(checkpoint_of(path)[0], checkpoint_of(whole)[0])
+    assert losses_of(path) == losses_of(whole)
+
+
+def test_the_peak_of_memory_is_that_of_the_training_alone():
+    device = torch.device("cpu")
+    if not peak_memory(device):
+        pytest.skip("this system does not tell the peak of a process's memory")
+    block = torch.ones(60_000_000)  # 240 MB
+    with_block = peak_memory(device)
+    del block
+    forget_peak(device)
+    without = peak_memory(device)
+    if without == with_block:
+        pytest.skip("this system does not let a process reset its peak")
+    assert with_block - without > 150e6

@@ -1,0 +1,132 @@
+"""What all methods of a run are measured with: test or validation images, scorers, and other instruments."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from torch import nn
+
+from cgbench.benchmarks.console import progress
+from cgbench.benchmarks.data import ImageSet, load_images
+from cgbench.benchmarks.extractors import Features, Instruments, open_instruments, scorer_features
+from cgbench.benchmarks.scorer import Scorer, cache_folder, cached_scorer
+from cgbench.config import TrialConfig
+from cgbench.dataset import Dataset
+from cgbench.errors import DataBroken
+from cgbench.metric import Metric
+from cgbench.records import TEST, VALIDATION, digest
+from cgbench.registry import METRICS
+
+
+@dataclass(frozen=True)
+class TestBench:
+    """What all methods of a run are measured with: the test images of both domains, and a scorer for each domain of
+    labelled photos."""
+
+    __test__ = False  # not a test class, whatever its name looks like to pytest
+
+    dataset: Dataset
+    fit: str
+    split: str
+    paired: bool  # whether row k of both domains shows one scene
+    domains: Mapping[str, ImageSet]  # "A", "B"
+    scorers: Mapping[str, Scorer] = field(default_factory=dict)  # by domain
+    scorer_features: Mapping[str, Features] = field(default_factory=dict)  # by domain
+    instruments: Instruments = field(default_factory=Instruments)
+
+    @property
+    def feature_network(self) -> nn.Module | None:
+        """The network of the scorer whose features a method may ask for: that of B where there is one, else of A."""
+        scorer = self.scorers.get("B") or self.scorers.get("A")
+        return scorer and scorer.network
+
+    def source(self, direction: str) -> ImageSet:
+        """Return the images that `direction` starts from."""
+        return self.domains[direction[0]]
+
+    def target(self, direction: str) -> ImageSet:
+        """Return the real images that `direction` should arrive at."""
+        return self.domains[direction[-1]]
+
+    def protocol(self, metric: Metric, direction: str) -> dict:
+        """Return what a number of this metric is measured with; its digest is the number's protocol."""
+        source, target, scorer = self.source(direction), self.target(direction), self.scorers.get(direction[-1])
+        return {
+            "metric": metric.name,
+            "version": metric.version,
+            "dataset": self.dataset.label,
+            "split": self.split,
+            "direction": direction,
+            "images": len(source),
+            "sources": source.digest,
+            "targets": target.digest,
+            "side": int(source.images.shape[1]),
+            "fit": self.fit,
+            "format": "8-bit RGB, rounded, no compression loss",
+            "scorer": scorer.digest if metric.uses_scorer and scorer else "",
+            **({"weights": self.instruments.digests.get(metric.needs, "")} if metric.needs else {}),
+        }
+
+    def digest(self) -> str:
+        """Identify all protocols together."""
+        return digest(
+            [self.protocol(METRICS.get(name), direction) for name in METRICS.names() for direction in ("AtoB", "BtoA")]
+        )
+
+
+def open_bench(dataset: Dataset, config: TrialConfig, split: str = TEST) -> TestBench:
+    """Decode the images of both domains that are measured on, of the test or the validation split; no scorer yet."""
+    with progress(f"reading the {split} images of {dataset.label}") as update:
+        images = {
+            domain: load_images(dataset, split, domain, config.crop_size, config, config.test_limit, True, update, True)
+            for domain in "AB"
+        }
+    paired = dataset.paired_test and images["A"].keys == images["B"].keys
+    if dataset.paired_test and split == TEST:
+        same_keys(dataset, split, images["A"], images["B"])
+    return TestBench(dataset, config.fit, split, paired, images)
+
+
+def open_validation(bench: TestBench, config: TrialConfig) -> TestBench | None:
+    """Return a bench of the validation images with the instruments of the test bench; None where there are no such
+    images, or no measurements but the last are asked for."""
+    if not config.evaluate_every or VALIDATION not in bench.dataset.splits:
+        return None
+    images = open_bench(bench.dataset, config, VALIDATION)
+    return replace(images, scorers=bench.scorers, scorer_features=bench.scorer_features, instruments=bench.instruments)
+
+
+def evaluation_digest(bench: TestBench, validation: TestBench | None) -> str:
+    """Identify all protocols that a trial is measured by."""
+    return bench.digest() if validation is None else digest([bench.digest(), validation.digest()])
+
+
+def same_keys(dataset: Dataset, split: str, a: ImageSet, b: ImageSet) -> None:
+    """Raise `DataBroken` where a split that should be paired is not."""
+    if a.keys != b.keys:
+        raise DataBroken(f"dataset '{dataset.label}' says that its split '{split}' is paired, but the keys differ")
+
+
+def with_scorers(bench: TestBench, config: TrialConfig, device: str) -> TestBench:
+    """Return the bench with what metrics look through: the instruments whose weights are here, and a scorer for each
+    domain of photos, trained or from the cache; none without labels."""
+    dataset, bench = bench.dataset, replace(bench, instruments=open_instruments(device))
+    if not dataset.palette or "pairs" not in dataset.splits:
+        return bench
+    photos = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
+    scorers = {domain: _scorer(dataset, domain, config, device) for domain in photos}
+    return replace(bench, scorers=scorers, scorer_features={key: scorer_features(s) for key, s in scorers.items()})
+
+
+def _scorer(dataset: Dataset, domain: str, config: TrialConfig, device: str) -> Scorer:
+    """Return the scorer of a domain, trained on the photos of `pairs` and their class ids."""
+    which = dataset.domains[domain == "B"].name
+    with progress(f"reading {which} images for the scorer") as update:
+        limit = config.scorer_limit
+        real = load_images(dataset, "pairs", domain, config.crop_size, config, limit, True, update, labels=True)
+    if real.labels is None:
+        raise DataBroken(
+            f"dataset '{dataset.label}' has a palette, but the {which} of its split 'pairs' have no labels"
+        )
+    with progress(f"training the scorer of {which}") as update:
+        count, folder = len(dataset.palette), cache_folder()
+        return cached_scorer(folder, real.images, real.labels, count, config, device, update)

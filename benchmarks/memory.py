@@ -1,0 +1,32 @@
+"""The largest amount of memory that a stretch of work took: of the GPU, or of this process on a CPU."""
+
+import re
+from pathlib import Path
+
+import torch
+
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+RESET_PEAK = "5"  # man proc_pid_clear_refs: the peak resident size becomes the present one
+
+
+def forget_peak(device: torch.device) -> None:
+    """Start a new measurement; where the system does not let us, the peak stays that of the whole process."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    try:
+        CLEAR.write_text(RESET_PEAK)
+    except OSError:
+        return
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most bytes in use since `forget_peak`: tensors on a GPU, else the resident size of this process, which
+    holds the images in memory and the libraries too. 0 where it is not known."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        found = re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text())
+    except OSError:
+        return 0
+    return int(found.group(1)) * 1024 if found else 0
