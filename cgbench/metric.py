@@ -1,5 +1,6 @@
 """What a metric declares: its values, when it applies, and a pure function of translated images."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -15,12 +16,15 @@ ASIDES = (COMPAT, REAL, ERROR)  # details that are no classes
 
 @dataclass(frozen=True)
 class Value:
-    """One number that a metric gives. `better` is "higher", "lower" or "" (neither); `digits` after the point."""
+    """One number that a metric gives. `better` is "higher", "lower" or "" (neither); `digits` after the point; `least`
+    and `most` are the ends of its scale, beyond which no interval is shown."""
 
     name: str
     label: str
     better: str
     digits: int = 3
+    least: float = -math.inf
+    most: float = math.inf
 
 
 @dataclass(frozen=True)

@@ -269,10 +269,11 @@ def _printed(row, values: Mapping[str, Value], better: Set[tuple[str, str, str]]
     """Return the cell of one row of the summary."""
     if math.isnan(row.mean):
         return Cell("", "", row.status)
-    digits = declared(values, row.metric).digits
-    mean = f"{round(row.mean, digits) + 0.0:.{digits}f}"  # + 0.0 turns -0.000 into 0.000
-    spread = "" if math.isnan(row.spread) else f"± {row.spread:.{digits}f}"
-    interval = "" if math.isnan(row.low) else f"{number(row.low, digits)} to {number(row.high, digits)}"
+    value = declared(values, row.metric)
+    ends = max(row.low, value.least), min(row.high, value.most)
+    interval = "" if math.isnan(row.low) else " to ".join(number(end, value.digits) for end in ends)
+    spread = "" if math.isnan(row.spread) else f"± {row.spread:.{value.digits}f}"
+    mean = number(row.mean, value.digits)
     return Cell(mean, spread, row.status, (row.direction, row.method, row.metric) in better, interval)
 
 

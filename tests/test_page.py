@@ -87,13 +87,25 @@ def lab(colours):
 
 
 def test_the_sections_are_there(page):
-    headings = ["Scores", "Differences from cyclegan", "Images", "Seeds", "Losses", "What each method is", "Provenance"]
+    headings = [
+        "Scores",
+        "Differences from cyclegan",
+        "Steps",
+        "Costs",
+        "Images",
+        "Seeds",
+        "Losses",
+        "What each method is",
+        "Provenance",
+    ]
     assert Collector(page).headings == headings
 
 
 def test_two_reports_are_the_same_bytes(run):
-    files = [run / "report" / name for name in ("index.html", "table.md", "table.csv")]
     write_report(run, VALUES)
+    files = sorted(path for path in (run / "report").rglob("*") if path.is_file())
+    names = {file.name for file in files}
+    assert {"index.html", "table.md", "table.csv", "table.tex", "costs.csv", "cost-AtoB-fcn_pixel.svg"} <= names
     first = [file.read_bytes() for file in files]
     write_report(run, VALUES)
     assert [file.read_bytes() for file in files] == first

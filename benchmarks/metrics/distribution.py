@@ -16,7 +16,7 @@ def inception_distance() -> Metric:
     return Metric(
         name="inception_distance",
         summary="FID and KID of clean-fid: Inception's features of translated and real photos, mode `clean`",
-        values=(Value("fid", "FID", better="lower", digits=1), Value("kid", "KID", better="lower", digits=4)),
+        values=(Value("fid", "FID", better="lower", digits=1, least=0), Value("kid", "KID", better="lower", digits=4)),
         compute=lambda t: _distances("fid", "kid", t.inception(t.outputs), t.inception(t.targets)),
         unfit=_unfit,
         needs="inception",
@@ -32,7 +32,7 @@ def scorer_distance() -> Metric:
         name="scorer_distance",
         summary="FID and KID over the scorer's features: not comparable with those of Inception",
         values=(
-            Value("scorer_fid", "scorer FID", better="lower", digits=2),
+            Value("scorer_fid", "scorer FID", better="lower", digits=2, least=0),
             Value("scorer_kid", "scorer KID", better="lower", digits=3),
         ),
         compute=lambda t: _distances(

@@ -12,7 +12,7 @@ def lpips() -> Metric:
     return Metric(
         name="lpips",
         summary="LPIPS 0.1 (AlexNet) between translated and true photos of the same scene",
-        values=(Value("lpips", "LPIPS", better="lower"),),
+        values=(Value("lpips", "LPIPS", better="lower", least=0),),
         compute=_lpips,
         unfit=_unfit,
         needs="lpips",

@@ -42,7 +42,9 @@ def label_accuracy() -> Metric:
 
 def _values(prefix: str, label: str) -> tuple[Value, ...]:
     names = (("pixel", "pixel"), ("class", "class"), ("iou", "IoU"))
-    return tuple(Value(f"{prefix}_{name}", f"{label} {word}", better="higher", digits=3) for name, word in names)
+    return tuple(
+        Value(f"{prefix}_{name}", f"{label} {word}", better="higher", digits=3, least=0, most=1) for name, word in names
+    )
 
 
 def _segmentation_scores(

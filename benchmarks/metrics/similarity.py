@@ -15,7 +15,10 @@ def similarity() -> Metric:
     return Metric(
         name="similarity",
         summary="signal-to-noise ratio (dB, 100 at most) and structural similarity of translated and true photos",
-        values=(Value("psnr", "PSNR", better="higher", digits=2), Value("ssim", "SSIM", better="higher")),
+        values=(
+            Value("psnr", "PSNR", better="higher", digits=2, least=0, most=100),
+            Value("ssim", "SSIM", better="higher", least=-1, most=1),
+        ),
         compute=_similarity,
         unfit=_unfit,
         rank=40,
