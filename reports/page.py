@@ -1,13 +1,8 @@
 """The report of a run: tables, the grid as a picture, and one HTML page that needs nothing but itself."""
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from cgbench.method import DIRECTIONS
 from cgbench.metric import Value
@@ -17,12 +12,11 @@ from cgbench.reports.comparison import Comparison, compare
 from cgbench.reports.differences import difference_tables, differences_markdown
 from cgbench.reports.gallery import Galleries, galleries
 from cgbench.reports.notes import notes
+from cgbench.reports.offline import render
 from cgbench.reports.rundata import Run, read_losses, read_run
 from cgbench.reports.sheet import sheet
 from cgbench.storage import write_bytes, write_text
-from cgbench.words import duration
 
-TEMPLATES = Path(__file__).parent / "templates"
 ENOUGH_SEEDS = 3
 
 
@@ -60,19 +54,7 @@ def write_report(run: Path, values: Mapping[str, Value], reference: str = "") ->
 
 def html(run: Run, values: Mapping[str, Value], pictures: Galleries, comparison: Comparison | None) -> str:
     """Return the page. Everything that comes from data is escaped; only its own script may run, and nothing loads."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["duration"] = lambda seconds: "" if seconds is None else duration(seconds)
-    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
-    checksum = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("page.html.j2").render(
-        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        script_checksum=checksum,
-        **context(run, values, pictures, comparison),
-    )
+    return render("page", **context(run, values, pictures, comparison))
 
 
 def context(
