@@ -129,25 +129,19 @@ def score(files: tuple[Path, ...], where: Path | None, form: str) -> int:
     from cgbench.reports.study_score import FORMATS
     from cgbench.reports.study_score import score as scored
 
-    read, rejected = [], []
+    read = []
     for file in files:
         try:
             read.append(read_answers(file))
         except Rejected as error:
-            rejected.append((file, str(error)))
-    found = None
-    try:
-        if read:
-            found = find_study(read, where)
-    finally:
-        for file, why in rejected:
-            click.echo(f"does not count: {file}: {why}", err=True)
-    if found is None:
+            click.echo(f"does not count: {file}: {error}", err=True)
+    if not read:
         raise CgbenchError("no file holds answers that count")
+    found = find_study(read, where)
     counted = sort_answers(read, found)
     for file, why in counted.rejected:
         click.echo(f"does not count: {file}: {why}", err=True)
     if not counted.valid:
         raise CgbenchError("no file holds answers that count")
     click.echo(FORMATS[form](scored(found, counted.valid)), nl=False)
-    return EXIT_TRIAL_FAILED if rejected or counted.rejected else EXIT_OK
+    return EXIT_OK if len(counted.valid) == len(files) else EXIT_TRIAL_FAILED

@@ -28,11 +28,7 @@ def markdown(run: Run, table: PaperTable) -> str:
     """Return the comparison as Markdown: a heading, tables that a terminal can show, and notes."""
     rows = comparison(run, table)
     shown = blocks(rows, table)
-    notes = [
-        textwrap.fill(_md(line), WIDTH, initial_indent="- ", subsequent_indent="  ", break_long_words=False,
-                      break_on_hyphens=False)
-        for line in caption(run, table, rows)
-    ]  # fmt: skip
+    notes = map(bullet, caption(run, table, rows))
     first, *others = (f"{_md(block.heading)}\n\n{_md_table(block)}\n" for block in shown)
     return "\n".join([f"## {first}", "\n".join(notes) + "\n", *(f"### {text}" for text in others)])
 
@@ -97,6 +93,13 @@ def _md_table(block: Block) -> str:
         [_md(text) for text in line] for line in (block.headers, *(line for group in block.groups for line in group))
     ]
     return markdown_table(lines)
+
+
+def bullet(text: str) -> str:
+    """Return a note as an item of a Markdown list, escaped and wrapped."""
+    return textwrap.fill(
+        _md(text), WIDTH, initial_indent="- ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def tex_table(block: Block, text: Sequence[str]) -> str:

@@ -40,7 +40,7 @@ class Scenes:
         keys = set(self.files[""]).intersection(*(self.files[name] for name in methods))
         kept = []
         for key in sorted(keys):
-            found = self.picture(key, "").digest
+            found = _digest(self._pixels(key, ""))
             if found not in seen:
                 kept.append(key)
             seen.add(found)
@@ -48,6 +48,12 @@ class Scenes:
 
     def picture(self, key: str, method: str) -> StudyPicture:
         """Return an image, made smaller where a side exceeds `side`; real and made ones go the same way."""
+        pixels = self._pixels(key, method)
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
+        return StudyPicture(buffer.getvalue(), _digest(pixels), (pixels.shape[1], pixels.shape[0]))
+
+    def _pixels(self, key: str, method: str) -> np.ndarray:
         path = self.files[method][key]
         try:
             with Image.open(path) as file:
@@ -55,11 +61,7 @@ class Scenes:
         except (OSError, SyntaxError):
             raise CgbenchError(f"{path} is not a readable image; 'cgbench evaluate' writes it again") from None
         image.thumbnail((self.side, self.side), Image.Resampling.LANCZOS)
-        pixels = np.asarray(image)
-        buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
-        found = hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:12]
-        return StudyPicture(buffer.getvalue(), found, image.size)
+        return np.asarray(image)
 
 
 def read_scenes(run: Run, direction: str, methods: Iterable[str], seed: int, side: int) -> Scenes:
@@ -77,6 +79,10 @@ def read_scenes(run: Run, direction: str, methods: Iterable[str], seed: int, sid
         if trial and trial.state == "done" and (found := _images(trial, direction)):
             return Scenes({**files, "": found}, missing, what, side)
     raise CgbenchError(f"{run.path} has no real test images ({direction}): its rows 'real' and 'shuffled' have none")
+
+
+def _digest(pixels: np.ndarray) -> str:
+    return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:12]
 
 
 def _trial(run: Run, method: str, seed: int) -> Trial | None:

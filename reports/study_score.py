@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cgbench.reports import tables
-from cgbench.reports.paperformats import csv_text, tex_table
+from cgbench.reports.paperformats import bullet, csv_text, tex_table
 from cgbench.reports.papertables import Block
 from cgbench.reports.published import CYCLEGAN_PAPER, JUDGED_REAL, SLIDES, Judged
 from cgbench.reports.study import Study
@@ -90,9 +90,8 @@ def markdown(outcome: Outcome) -> str:
     """Return the table as Markdown, with its notes."""
     shown = (_headers(outcome), *map(_cells(outcome), outcome.rows))
     lines = [[tables.escaped(cell) for cell in line] for line in shown]
-    notes = [f"- {tables.escaped(line)}" for line in outcome.notes]
     heading = f"## {tables.escaped(_heading(outcome))}"
-    return "\n".join([heading, "", tables.markdown_table(lines), "", *notes, ""])
+    return "\n".join([heading, "", tables.markdown_table(lines), "", *map(bullet, outcome.notes), ""])
 
 
 def latex(outcome: Outcome) -> str:
