@@ -189,7 +189,7 @@ def _cells(outcome: Outcome) -> Callable[[Row], tuple[str, ...]]:
             percent = f"{row.percent.mean:.1f}"
             if not math.isnan(row.percent.error):
                 percent += f" ± {row.percent.error:.1f}"
-                interval = f"[{row.percent.low:.1f}, {row.percent.high:.1f}]"
+                interval = f"{row.percent.low:.1f} to {row.percent.high:.1f}"
         paper = f"{row.paper.value:.1f} ± {row.paper.error:.1f}" if row.paper else NONE
         return (
             row.method,

@@ -136,9 +136,8 @@
         : [place + 1 - data.practice, session.length - data.practice];
       byId("count").textContent = `${practice ? "Practice" : "Pair"} ${number} of ${total}`;
       byId("bar").value = place / session.length;
-      if (place === data.practice) {
-        const result = data.practice ? `Practice is over: ${correct} of ${data.practice} were right. ` : "";
-        say(`${result}Now ${total} pairs, without a word on your answers.`);
+      if (place && place === data.practice) {
+        say(`Practice is over: ${correct} of ${data.practice} were right. Now ${total} pairs, without a word on your answers.`);
         await goOn("Begin");
       }
       say("Look…");
