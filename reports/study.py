@@ -103,7 +103,7 @@ class Study:
 
 
 def make_study(run: Run, plan: Plan) -> tuple[Study, list[bytes], dict[str, str]]:
-    """Return the study of a run, the PNG files of its images by their numbers, and why methods were left out.
+    """Return the study of a run, the files of its images by their numbers, and why methods were left out.
 
     Which test images are shown, which of them are practice, and all orders come from `plan.seed`. Raises
     `CgbenchError` where the run has too few images, or no finished trial of a method that was asked for.
@@ -145,7 +145,7 @@ def make_study(run: Run, plan: Plan) -> tuple[Study, list[bytes], dict[str, str]
         ),
         sessions=tuple(_sessions(methods, keys, number, plan)),
     )  # fmt: skip
-    return study, [picture.png for picture in pictures], left_out
+    return study, [picture.file for picture in pictures], left_out
 
 
 def photo_direction(run: Run) -> str:

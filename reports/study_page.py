@@ -26,7 +26,7 @@ def key_path(page: Path) -> Path:
 
 def html(study: Study, pictures: list[bytes]) -> str:
     """Return the page. It names no method and does not say which image of a scored pair is real; practice pairs do,
-    for the feedback. Raises nothing; `pictures` are PNG files by their numbers."""
+    for the feedback. `pictures` are WebP files by their numbers."""
     return render("study", study=study, data=_data_block(page_data(study, pictures)))
 
 

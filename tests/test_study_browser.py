@@ -87,7 +87,7 @@ def in_no_time(tab, selector):
     for _ in range(200):
         if tab.locator(selector).count():
             return
-        tab.clock.run_for(100)
+        tab.clock.run_for(300)
     raise AssertionError(f"{selector} never came")
 
 
@@ -100,7 +100,7 @@ def test_a_whole_session_of_ten_and_forty(tab, tmp_path):
     tab.clock.install()
     start(tab, page, 3)
     wrong = {0, 4, *range(10, 23)}
-    with tab.expect_download() as download:
+    with tab.expect_download(timeout=120_000) as download:
         told = play(tab, study, 3, wrong, in_no_time)
     assert len(told) == 11
     real = study.real_side(study.sessions[2].pairs[0])
@@ -122,7 +122,7 @@ def test_a_pair_is_seen_for_one_second(tab, tmp_path):
     study, page = build_study(tmp_path, Plan(participants=1, practice=1, scored=4))
     tab.add_init_script(WATCH)
     start(tab, page, 1)
-    with tab.expect_download() as download:
+    with tab.expect_download(timeout=120_000) as download:
         play(tab, study, 1, set(), in_real_time)
     seen = tab.evaluate("seen")
     download.value.save_as(tmp_path / "a.json")
@@ -146,7 +146,7 @@ def test_clicks_work_and_a_second_start_is_recorded(tab, tmp_path):
     assert "number from 1 to 2" in tab.inner_text("#problem") and tab.is_visible("#intro")
     tab.fill("#participant", "2")
     tab.keyboard.press("Enter")
-    with tab.expect_download() as download:
+    with tab.expect_download(timeout=120_000) as download:
         for _ in study.sessions[1].pairs:
             in_no_time(tab, "#pair.asking")
             tab.click("#pair [data-side=right]")

@@ -45,7 +45,7 @@
 
   async function draw(canvas, number) {
     const image = new Image();
-    image.src = `data:image/png;base64,${data.images[number]}`;
+    image.src = `data:image/webp;base64,${data.images[number]}`;
     await image.decode();
     canvas.width = image.naturalWidth;
     canvas.height = image.naturalHeight;
