@@ -8,6 +8,7 @@ import click
 
 from cgbench import __version__
 from cgbench.benchmarks import commands
+from cgbench.benchmarks.cli_study import study
 from cgbench.benchmarks.options import DATA_ROOT, DEVICE, PRESET, SET, one_line_errors
 from cgbench.reports.published import TABLES
 
@@ -131,3 +132,6 @@ def table(which: str, run_folder: Path, form: str) -> None:
     cut  CUT paper, Table 1: one-sided methods, labels→photo
     """
     commands.table(which, run_folder, form)
+
+
+main.add_command(study)

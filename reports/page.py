@@ -1,15 +1,11 @@
 """The report of a run: tables, the grid as a picture, and one HTML page that needs nothing but itself."""
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from cgbench.metric import Value
 from cgbench.records import collect
@@ -22,13 +18,12 @@ from cgbench.reports.drawings import Drawings, drawings
 from cgbench.reports.gallery import Galleries, galleries
 from cgbench.reports.latex import tables_latex
 from cgbench.reports.notes import notes
+from cgbench.reports.offline import render
 from cgbench.reports.rundata import Run, read_run
 from cgbench.reports.selection import CAPTION, SelectionTable, selection, selection_markdown, selection_tables
 from cgbench.reports.sheet import sheet
 from cgbench.storage import file_name, write_bytes, write_text
-from cgbench.words import duration
 
-TEMPLATES = Path(__file__).parent / "templates"
 ENOUGH_SEEDS = 3
 
 
@@ -129,19 +124,7 @@ def markdown(found: Findings) -> str:
 
 def html(found: Findings, pictures: Galleries, drawn: Drawings) -> str:
     """Return the page. Everything that comes from data is escaped; only its own script may run, and nothing loads."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["duration"] = lambda seconds: "" if seconds is None else duration(seconds)
-    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
-    checksum = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("page.html.j2").render(
-        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        script_checksum=checksum,
-        **context(found, pictures, drawn),
-    )
+    return render("page", **context(found, pictures, drawn))
 
 
 def context(found: Findings, pictures: Galleries, drawn: Drawings) -> dict[str, Any]:

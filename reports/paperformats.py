@@ -4,6 +4,7 @@ import csv as csvfile
 import io
 import math
 import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 
 from cgbench.reports.latex import PREAMBLE, tex, tex_float, tex_line
 from cgbench.reports.papertables import Block, Compared, blocks, caption, comparison, direction_of
@@ -22,11 +23,7 @@ def markdown(run: Run, table: PaperTable) -> str:
     """Return the comparison as Markdown: a heading, tables that a terminal can show, and notes."""
     rows = comparison(run, table)
     shown = blocks(rows, table)
-    notes = [
-        textwrap.fill(_md(line), WIDTH, initial_indent="- ", subsequent_indent="  ", break_long_words=False,
-                      break_on_hyphens=False)
-        for line in caption(run, table, rows)
-    ]  # fmt: skip
+    notes = map(bullet, caption(run, table, rows))
     first, *others = (f"{_md(block.heading)}\n\n{_md_table(block)}\n" for block in shown)
     return "\n".join([f"## {first}", "\n".join(notes) + "\n", *(f"### {text}" for text in others)])
 
@@ -38,7 +35,7 @@ def latex(run: Run, table: PaperTable) -> str:
     parts = [PREAMBLE]
     for place, block in enumerate(blocks(rows, table)):
         text = [f"{block.heading}.", *notes] if place == 0 else [f"{block.heading}; marks as above."]
-        parts.append(_tex_table(block, text))
+        parts.append(tex_table(block, text))
     return "\n".join(parts)
 
 
@@ -47,12 +44,17 @@ def csv(run: Run, table: PaperTable) -> str:
 
     `unit` is the metric, with the factor that brings it to the paper's unit; it is empty for what is quoted only.
     """
-    buffer = io.StringIO()
-    writer = csvfile.DictWriter(buffer, CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
     direction = direction_of(run, table)
-    for row in comparison(run, table):
-        writer.writerows(_csv_lines(row, run, table, direction))
+    lines = [line for row in comparison(run, table) for line in _csv_lines(row, run, table, direction)]
+    return csv_text(CSV_COLUMNS, lines)
+
+
+def csv_text(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
+    """Return lines as CSV under their column names; what a line lacks is empty."""
+    buffer = io.StringIO()
+    writer = csvfile.DictWriter(buffer, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
     return buffer.getvalue()
 
 
@@ -88,7 +90,15 @@ def _md_table(block: Block) -> str:
     return markdown_table(lines)
 
 
-def _tex_table(block: Block, text: list[str]) -> str:
+def bullet(text: str) -> str:
+    """Return a note as an item of a Markdown list, escaped and wrapped."""
+    return textwrap.fill(
+        _md(text), WIDTH, initial_indent="- ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def tex_table(block: Block, text: Sequence[str]) -> str:
+    """Return a table as LaTeX; the lines of `text` are its caption."""
     body = []
     for place, group in enumerate(block.groups):
         body += [r"\addlinespace"] if place and len(group) > 1 else []
