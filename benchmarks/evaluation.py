@@ -1,18 +1,17 @@
 """Translate every test image exactly once, keep the images, and measure them."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 
+from cgbench.benchmarks import failing, pictures
 from cgbench.benchmarks.console import console, progress
 from cgbench.benchmarks.data import ImageSet, load_images, to_bytes, to_signed
 from cgbench.benchmarks.extractors import Features, Instruments, open_instruments, scorer_features
+from cgbench.benchmarks.oddities import load_oddities, odd_translations
 from cgbench.benchmarks.scorer import Scorer, cache_folder, cached_scorer
 from cgbench.benchmarks.trial import Trial
 from cgbench.config import TrialConfig
@@ -41,6 +40,7 @@ class TestBench:
     fit: str
     split: str
     domains: Mapping[str, ImageSet]  # "A", "B"
+    oddities: Mapping[str, ImageSet] = field(default_factory=dict)  # the split `ood`, where the dataset has one
     scorers: Mapping[str, Scorer] = field(default_factory=dict)  # by domain
     scorer_features: Mapping[str, Features] = field(default_factory=dict)  # by domain
     instruments: Instruments = field(default_factory=Instruments)
@@ -80,9 +80,10 @@ class TestBench:
 
     def digest(self) -> str:
         """Identify all protocols together: a trial measured under another digest is measured again."""
-        return digest(
-            [self.protocol(METRICS.get(name), direction) for name in METRICS.names() for direction in ("AtoB", "BtoA")]
-        )
+        metrics = [
+            self.protocol(METRICS.get(name), direction) for name in METRICS.names() for direction in ("AtoB", "BtoA")
+        ]
+        return digest([metrics, failing.versions(), {name: images.digest for name, images in self.oddities.items()}])
 
 
 def open_bench(dataset: Dataset, config: TrialConfig) -> TestBench:
@@ -96,7 +97,7 @@ def open_bench(dataset: Dataset, config: TrialConfig) -> TestBench:
         }
     if dataset.paired_test:
         same_keys(dataset, "test", tests["A"], tests["B"])
-    return TestBench(dataset, config.fit, "test", tests)
+    return TestBench(dataset, config.fit, "test", tests, load_oddities(dataset, config))
 
 
 def same_keys(dataset: Dataset, split: str, a: ImageSet, b: ImageSet) -> None:
@@ -133,12 +134,13 @@ def _scorer(dataset: Dataset, domain: str, config: TrialConfig, device: str) -> 
 
 def evaluate(trial: Trial, model: Model | None, bench: TestBench, folder: TrialFolder, step: int, update: Step) -> None:
     """Translate, write the images and the records of a trial. `model` is None for an untrained reference row."""
-    metrics, images, protocols = [], [], {}
+    metrics, images, protocols, failures = [], [], {}, {}
     directions = trial.method.directions
-    shutil.rmtree(folder.path / "outputs", ignore_errors=True)  # images of another test setting must not stay
+    pictures.clear(folder)
     for number, direction in enumerate(directions):
         translations = translate_all(trial, model, bench, direction)
-        _write_images(folder, direction, translations)
+        pictures.keep(folder, translations)
+        failures[direction] = failing.examine(translations)
         for name in METRICS.names():
             metric = METRICS.get(name)
             if metric.unfit(translations) is not None:
@@ -156,6 +158,7 @@ def evaluate(trial: Trial, model: Model | None, bench: TestBench, folder: TrialF
             images.extend(_image_rows(direction, translations.keys, scores.per_image))
         update(number + 1, len(directions))
     write_json(folder.protocols, protocols)
+    write_json(folder.failures, failures)
     write_jsonl(folder.images, images)
     write_jsonl(folder.metrics, metrics)
 
@@ -177,15 +180,14 @@ def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction
     """Return every test image of a direction, translated once, with all that metrics may need."""
     source, target, scorer = bench.source(direction), bench.target(direction), bench.scorers.get(direction[-1])
     if model is None:
-        rng = generator(trial.seed, "reference", trial.method.name, direction)
-        outputs = trial.method.reference.function(source.images, target.images, rng)
-        reconstructions = others = identities = None
+        outputs = _reference(trial, source.images, target.images, direction)
+        finite = reconstructions = others = identities = None
     else:
-        outputs, reconstructions, others = _through(model, source.images, direction)
+        outputs, finite, reconstructions, others = _through(model, source.images, direction)
         identities = None if model.searches(direction) else _plainly(model, target.images, direction)
     if outputs.shape != source.images.shape:
         raise RuntimeError(f"{trial.method.name}: {source.images.shape} went in, {outputs.shape} came out")
-    return Translations(
+    translations = Translations(
         direction=direction,
         keys=source.keys,
         sources=source.images,
@@ -197,26 +199,58 @@ def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction
         other_outputs=others,
         identities=identities,
         labels=source.labels if source.labels is not None else target.labels if bench.dataset.paired_test else None,
+        target_labels=target.labels,
+        finite=finite,
+        way_back=_way_back(model, source.images, direction) if model is not None else None,
         palette=bench.dataset.palette,
-        scorer=scorer.predict if scorer else None,
+        scorer=scorer.predict_once if scorer else None,
         scorer_features=bench.scorer_features.get(direction[-1]),
         inception=bench.instruments.inception,
         lpips=bench.instruments.lpips,
     )
 
+    def translate(sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return _plainly(model, sources, direction) if model else _reference(trial, sources, targets, direction)
 
-def _through(model: Model, images: np.ndarray, direction: str) -> tuple[np.ndarray, Images, Images]:
-    """Return outputs, reconstructions and outputs of a second draw, of all `images`, uint8 (N, S, S, 3)."""
-    outputs, reconstructions, others = [], [], []
+    slow = model is not None and model.searches(direction)
+    return replace(translations, ood=odd_translations({} if slow else bench.oddities, translations, translate))
+
+
+def _reference(trial: Trial, sources: np.ndarray, targets: np.ndarray, direction: str) -> np.ndarray:
+    """Return the outputs of an untrained reference row."""
+    rng = generator(trial.seed, "reference", trial.method.name, direction)
+    return trial.method.reference.function(sources, targets, rng)
+
+
+def _way_back(model: Model, sources: np.ndarray, direction: str) -> Callable[[np.ndarray, np.ndarray], Images] | None:
+    """Return what translates outputs of the `sources` back: of image numbers and outputs; None without a way back."""
+    if not model.returns(direction):
+        return None
+
+    def back(numbers: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        parts = []
+        for first, part in _batches(outputs):
+            given = sources[numbers[first : first + len(part)]]
+            parts.append(to_bytes(model.return_from(_tensor(part, model), _tensor(given, model), direction)))
+        return np.concatenate(parts)
+
+    return back
+
+
+def _through(model: Model, images: np.ndarray, direction: str) -> tuple[np.ndarray, np.ndarray, Images, Images]:
+    """Return outputs, whether each is finite, reconstructions and outputs of a second draw, of all `images`, uint8
+    (N, S, S, 3)."""
+    outputs, finite, reconstructions, others = [], [], [], []
     for first, part in _batches(images):
         tensor = _tensor(part, model)
         output, reconstruction = model.translate_and_reconstruct(tensor, direction, first)
         outputs.append(to_bytes(output))
+        finite.append(output.isfinite().flatten(1).all(1).cpu().numpy())
         if reconstruction is not None:
             reconstructions.append(to_bytes(reconstruction))
         if model.draws(direction):
             others.append(to_bytes(model.translate(tensor, direction, first, style=1)))
-    return np.concatenate(outputs), _whole(reconstructions), _whole(others)
+    return np.concatenate(outputs), np.concatenate(finite), _whole(reconstructions), _whole(others)
 
 
 def _plainly(model: Model, images: np.ndarray, direction: str) -> np.ndarray:
@@ -239,14 +273,6 @@ def _batches(images: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     size = max(1, BATCH_PIXELS // (images.shape[1] * images.shape[2]))
     for start in range(0, len(images), size):
         yield start, images[start : start + size]
-
-
-def _write_images(folder: TrialFolder, direction: str, translations: Translations) -> None:
-    """Write the outputs as PNG, losslessly: what was measured is what can be looked at."""
-    for key, image in zip(translations.keys, translations.outputs, strict=True):
-        path: Path = folder.output(direction, key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(path, compress_level=1)
 
 
 def _image_rows(direction: str, keys: tuple[str, ...], per_image: Mapping[str, np.ndarray]) -> Iterator[dict]:
