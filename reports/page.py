@@ -13,8 +13,10 @@ from cgbench.method import DIRECTIONS
 from cgbench.metric import Value
 from cgbench.records import collect
 from cgbench.reports import figures, provenance, tables
+from cgbench.reports.cases import cases
 from cgbench.reports.comparison import Comparison, compare
 from cgbench.reports.differences import difference_tables, differences_markdown
+from cgbench.reports.failures import CAPTION, failure_tables, failures_csv, failures_markdown, read_failures, rules
 from cgbench.reports.gallery import Galleries, galleries
 from cgbench.reports.notes import notes
 from cgbench.reports.rundata import Run, read_losses, read_run
@@ -27,8 +29,8 @@ ENOUGH_SEEDS = 3
 
 
 def write_report(run: Path, values: Mapping[str, Value], reference: str = "") -> Path:
-    """Write the report of a run folder: `table.md`, `table.csv`, `differences.csv`, `grid-DIRECTION.png` and
-    `index.html`; return the last.
+    """Write the report of a run folder: `table.md`, `table.csv`, `differences.csv`, `failures.csv`,
+    `grid-DIRECTION.png` and `index.html`; return the last.
 
     Methods are compared with `reference`, by default cyclegan or the first trained method. The records of all trials go
     into one long table, `results.csv` in the run folder.
@@ -48,6 +50,11 @@ def write_report(run: Path, values: Mapping[str, Value], reference: str = "") ->
         parts.append(differences_markdown(comparison, values, names))
         csv = comparison.rows.to_csv(index=False, float_format="%.6g", lineterminator="\n")
         write_text(folder / "differences.csv", csv)
+    found, about = read_failures(data)
+    if len(found):
+        shown = failure_tables(found, about, data.order, data.roles, names)
+        parts.append(failures_markdown(shown, rules(about)))
+        write_text(folder / "failures.csv", failures_csv(found))
     write_text(folder / "table.md", "\n".join(parts))
     write_text(folder / "table.csv", tables.csv(table, names))
     pictures = galleries(data)
@@ -65,10 +72,11 @@ def html(run: Run, values: Mapping[str, Value], pictures: Galleries, comparison:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["duration"] = lambda seconds: "" if seconds is None else duration(seconds)
-    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    script = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.js", "cases.js"))
+    style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "cases.css"))
     checksum = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("page.html.j2").render(
-        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        style=Markup(style),
         script=Markup(script),
         script_checksum=checksum,
         **context(run, values, pictures, comparison),
@@ -108,6 +116,8 @@ def context(
         "classes": [way for way in classes if way["panels"]],
         "unfinished": unfinished(run),
         "galleries": pictures,
+        "failures": failures(run),
+        "cases": cases(run, values),
         "dots": [way for way in dots if way["panels"]],
         "losses": losses,
         "legend": [(name, looks[name], _dash(looks[name])) for name in run.trained],
@@ -118,6 +128,23 @@ def context(
         "facts": provenance.facts(run),
         "protocols": provenance.protocols(run),
         "seconds": sum(trial.status.get("seconds") or 0 for trial in run.trials),
+    }
+
+
+def failures(run: Run) -> dict[str, Any]:
+    """Return what the page shows of failures: tables, heat maps, and how failures are told."""
+    found, about = read_failures(run)
+    labels = {name: entry["label"] for name, entry in about.items()}
+    panels = [
+        {"direction": way, "panel": figures.failure_panel(found[found["direction"] == way], labels, way, run.order)}
+        for way in DIRECTIONS
+        if (found["direction"] == way).any()
+    ]
+    return {
+        "tables": failure_tables(found, about, run.order, run.roles, run.dataset["directions"]),
+        "panels": [entry for entry in panels if entry["panel"]],
+        "rules": rules(about),
+        "caption": CAPTION,
     }
 
 

@@ -18,8 +18,8 @@ def inversion() -> Failure:
         name="inversion",
         label="colour inversion",
         summary="the output is the negative of what it should be",
-        measure="Pearson's r with the true target, of all channels at 8 × 8 pixels (unpaired: with the input, where the "
-        "negative is closer to the colours of the target domain; else 0 at least)",
+        measure="Pearson's r with the true target, of all channels at 8 × 8 pixels (unpaired: with the input, where "
+        "the negative is closer to the colours of the target domain; else 0 at least)",
         detect=_detect,
         unfit=_unfit,
         threshold=THRESHOLD,

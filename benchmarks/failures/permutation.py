@@ -20,13 +20,13 @@ def permutation() -> Failure:
         name="permutation",
         label="label permutation",
         summary="classes have changed places: one is drawn as another, which itself is drawn as something else",
-        measure="share of a class's pixels that become the other class, or of the other's that leave it, whichever is "
-        "less; the confusions of the scorer on real images are subtracted",
+        measure="share of a class's pixels that become the other class, or of the other's that leave it, in the "
+        "image or in all of them, whichever is least; the scorer's confusions on real images are subtracted",
         detect=_detect,
         unfit=unrecognisable,
         threshold=THRESHOLD,
         above=True,
-        share=0.5,
+        share=0.25,
         justified="to be measured",
         explained_by=("copy", "collapse", "inversion"),
         rank=50,
@@ -44,8 +44,9 @@ def _detect(translations: Translations) -> Finding:
     for first, second in enumerate(to):
         shown = (areas[:, first] >= LEAST_AREA) & (areas[:, second] >= LEAST_AREA)
         if shown.mean() >= LEAST_IMAGES:
-            both = np.where(shown, np.minimum(shares[:, first], shares[:, second]), np.nan)
-            pairs.append((min(moved[first], moved[second]), first, both))
+            together = min(moved[first], moved[second])
+            alone = np.minimum(shares[:, first], shares[:, second])
+            pairs.append((together, first, np.where(shown, np.minimum(alone, together), np.nan)))
     if not pairs:
         return Finding(np.full(len(matrices), np.nan), "no two classes share enough images")
     found = [pair for pair in pairs if pair[0] >= THRESHOLD] or [max(pairs, key=lambda pair: pair[0])]

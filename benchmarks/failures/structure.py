@@ -1,17 +1,21 @@
 """Structure lost or invented: classes of the source that the translation does not show, and the other way round."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from cgbench.benchmarks.confusion import confusion_matrices
 from cgbench.benchmarks.recognition import recognised, recognised_targets, unrecognisable
+from cgbench.dataset import IGNORE
 from cgbench.failure import Failure, Finding
 from cgbench.metric import Translations
 from cgbench.registry import FAILURES
 
-AREA = 0.01  # share of an image from which on a class counts
+SIDE = 64  # pixels; larger class maps are thinned to about this
+AREA = 0.01  # share of an image from which on a part counts: connected pixels of one class
 THRESHOLD = 0.05  # of the image: what is smaller may be missed
-FOUND = 0.2  # share of a class's pixels (invented: of the pixels taken for it) that must be right, or it is not there
-RELIABLE = 0.5  # share of a class's pixels that the scorer must find in the real image, or its word counts for nothing
+FOUND = 0.2  # share of a part's pixels that must agree, or it is not there
+RELIABLE = 0.5  # share of a part's pixels that the scorer must find in the real image, or its word counts for nothing
 CAUSES = ("copy", "collapse", "inversion", "permutation")
 
 
@@ -22,8 +26,8 @@ def lost() -> Failure:
         name="lost",
         label="structure lost",
         summary="things of the source are not found in the translation",
-        measure="share of the scene that belongs to classes of which less than a fifth is found in its place; only "
-        "classes that are found in the real image",
+        measure="share of the scene that is in things (connected pixels of one class, 1 % or more) of which less than "
+        "a fifth is found; only things that are found in the real image",
         detect=_detect_lost,
         unfit=unrecognisable,
         threshold=THRESHOLD,
@@ -42,8 +46,8 @@ def invented() -> Failure:
         name="invented",
         label="structure invented",
         summary="things are found in the translation that the source has not there",
-        measure="share of the output that shows classes of which less than a fifth is in its place; only where the real "
-        "image is not misread alike",
+        measure="share of the output that is in things (connected pixels of one class, 1 % or more) of which less than "
+        "a fifth is in the source; only where the real image is not misread alike",
         detect=_detect_invented,
         unfit=unrecognisable,
         threshold=THRESHOLD,
@@ -56,55 +60,70 @@ def invented() -> Failure:
 
 
 def _detect_lost(translations: Translations) -> Finding:
-    matrices, real = _matrices(translations)
-    there = matrices.sum(axis=2)
-    gone = (there >= AREA * _pixels(matrices)) & (_diagonal(matrices) < FOUND * there)
-    if real is not None:
-        gone &= _diagonal(real) >= RELIABLE * np.maximum(real.sum(axis=2), 1)
-    return _finding(gone, there, matrices, translations)
+    scene, shown, real = _maps(translations)
+    reliable = _reliable(translations, rows=True)
+
+    def is_lost(index: int, kind: int, part: np.ndarray) -> bool:
+        if (shown[index][part] == kind).mean() >= FOUND:
+            return False
+        return (real[index][part] == kind).mean() >= RELIABLE if real is not None else bool(reliable[kind])
+
+    return _finding(scene, scene != IGNORE, is_lost, translations)
 
 
 def _detect_invented(translations: Translations) -> Finding:
-    matrices, real = _matrices(translations)
-    wrong = _misplaced(matrices)
-    if real is not None:
-        wrong &= ~_misplaced(real)
-    return _finding(wrong, matrices.sum(axis=1), matrices, translations)
+    scene, shown, real = _maps(translations)
+    reliable = _reliable(translations, rows=False)
+
+    def is_invented(index: int, kind: int, part: np.ndarray) -> bool:
+        if (scene[index][part] == kind).mean() >= FOUND:
+            return False
+        return (real[index][part] == kind).mean() < FOUND if real is not None else bool(reliable[kind])
+
+    return _finding(shown, scene != IGNORE, is_invented, translations)
 
 
-def _misplaced(matrices: np.ndarray) -> np.ndarray:
-    """Return bool (N, C): the classes that an image shows, but where they are not."""
-    shown = matrices.sum(axis=1)
-    return (shown >= AREA * _pixels(matrices)) & (_diagonal(matrices) < FOUND * shown)
+def _maps(translations: Translations) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return the classes of the source, of the output, and where test images are paired of the real image as it is
+    recognised, uint8 (N, S, S), thinned to about 64 pixels a side."""
+    step = max(1, translations.labels.shape[1] // SIDE)
+    real = recognised_targets(translations)[1] if translations.paired else None
+    maps = translations.labels, recognised(translations), real
+    return tuple(None if each is None else each[:, ::step, ::step] for each in maps)
 
 
-def _matrices(translations: Translations) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the confusion matrices (N, C, C) of the outputs and of the real images: those of the same scenes where
-    test images are paired, else all of them together, for each image alike; None without labels."""
-    classes = len(translations.palette)
-    matrices = confusion_matrices(translations.labels, recognised(translations), classes)
+def _reliable(translations: Translations, rows: bool) -> np.ndarray:
+    """Return bool (C,): the classes of which the scorer finds half in all real images together (`rows`), or is right
+    half of the time that it says them; all of them where real images have no labels."""
     labels, seen = recognised_targets(translations)
     if labels is None:
-        return matrices, None
-    real = confusion_matrices(labels, seen, classes)
-    return matrices, real if translations.paired else real.sum(axis=0, keepdims=True)
+        return np.ones(len(translations.palette), bool)
+    matrix = confusion_matrices(labels, seen, len(translations.palette)).sum(axis=0)
+    return np.diagonal(matrix) >= RELIABLE * np.maximum(matrix.sum(axis=int(rows)), 1)
 
 
-def _finding(wrong: np.ndarray, areas: np.ndarray, matrices: np.ndarray, translations: Translations) -> Finding:
-    """Return the share of each image that the wrong classes, bool (N, C), take up, and name the three most frequent."""
-    total = _pixels(matrices)[:, 0]
-    area = (areas * wrong).sum(axis=1)
-    evidence = np.divide(area, total, out=np.full(len(total), np.nan), where=total > 0)
-    present = (areas >= AREA * _pixels(matrices)).sum(axis=0)
-    often = sorted(((int(n), -place) for place, n in enumerate(wrong.sum(axis=0)) if n), reverse=True)[:3]
-    texts = [f"{translations.palette[-place].name} in {n} of {present[-place]} images" for n, place in often]
-    return Finding(evidence, ", ".join(texts))
+def _finding(
+    maps: np.ndarray, counted: np.ndarray, is_wrong: Callable[[int, int, np.ndarray], bool], translations: Translations
+) -> Finding:
+    """Return the share of each image that is in wrong parts: connected pixels of one class of `maps`, 1 % of the
+    `counted` pixels of the image or more; and in how many images the three most frequent classes are wrong."""
+    evidence, often = np.full(len(maps), np.nan), dict.fromkeys(range(len(translations.palette)), 0)
+    for index, ids in enumerate(maps):
+        total, area = int(counted[index].sum()), 0
+        for kind in np.unique(ids[counted[index]]):
+            parts, count = connected((ids == kind) & counted[index])
+            sizes = np.bincount(parts.ravel(), minlength=count + 1)
+            large = [number for number in range(1, count + 1) if sizes[number] >= AREA * total]
+            wrong = [number for number in large if is_wrong(index, int(kind), parts == number)]
+            area += int(sizes[wrong].sum())
+            often[int(kind)] += bool(wrong)
+        evidence[index] = area / total if total else np.nan
+    first = sorted((kind for kind in often if often[kind]), key=lambda kind: -often[kind])[:3]
+    return Finding(evidence, ", ".join(f"{translations.palette[kind].name} in {often[kind]} images" for kind in first))
 
 
-def _pixels(matrices: np.ndarray) -> np.ndarray:
-    """Return (N, 1): the labelled pixels of each image, 1 at least."""
-    return np.maximum(matrices.sum(axis=(1, 2)), 1)[:, None]
+def connected(mask: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the number of each pixel's part, from 1, of a bool map, and how many there are; edges connect."""
+    from scipy.ndimage import label
 
-
-def _diagonal(matrices: np.ndarray) -> np.ndarray:
-    return np.einsum("ncc->nc", matrices)
+    return label(mask)
