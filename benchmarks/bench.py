@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from torch import nn
 
+from cgbench.benchmarks import failing
 from cgbench.benchmarks.console import progress
 from cgbench.benchmarks.data import ImageSet, load_images
 from cgbench.benchmarks.extractors import Features, Instruments, open_instruments, scorer_features
+from cgbench.benchmarks.oddities import load_oddities
 from cgbench.benchmarks.scorer import Scorer, cache_folder, cached_scorer
 from cgbench.config import TrialConfig
 from cgbench.dataset import Dataset
@@ -29,6 +31,7 @@ class TestBench:
     split: str
     paired: bool  # whether row k of both domains shows one scene
     domains: Mapping[str, ImageSet]  # "A", "B"
+    oddities: Mapping[str, ImageSet] = field(default_factory=dict)  # the split `ood`, where the dataset has one
     scorers: Mapping[str, Scorer] = field(default_factory=dict)  # by domain
     scorer_features: Mapping[str, Features] = field(default_factory=dict)  # by domain
     instruments: Instruments = field(default_factory=Instruments)
@@ -68,9 +71,10 @@ class TestBench:
 
     def digest(self) -> str:
         """Identify all protocols together."""
-        return digest(
-            [self.protocol(METRICS.get(name), direction) for name in METRICS.names() for direction in ("AtoB", "BtoA")]
-        )
+        metrics = [
+            self.protocol(METRICS.get(name), direction) for name in METRICS.names() for direction in ("AtoB", "BtoA")
+        ]
+        return digest([metrics, failing.versions(), {name: images.digest for name, images in self.oddities.items()}])
 
 
 def open_bench(dataset: Dataset, config: TrialConfig, split: str = TEST) -> TestBench:
@@ -83,7 +87,8 @@ def open_bench(dataset: Dataset, config: TrialConfig, split: str = TEST) -> Test
     paired = dataset.paired_test and images["A"].keys == images["B"].keys
     if dataset.paired_test and split == TEST:
         same_keys(dataset, split, images["A"], images["B"])
-    return TestBench(dataset, config.fit, split, paired, images)
+    oddities = load_oddities(dataset, config) if split == TEST else {}
+    return TestBench(dataset, config.fit, split, paired, images, oddities)
 
 
 def open_validation(bench: TestBench, config: TrialConfig) -> TestBench | None:

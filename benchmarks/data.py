@@ -140,6 +140,6 @@ def to_signed(images: Tensor) -> Tensor:
 
 
 def to_bytes(images: Tensor) -> np.ndarray:
-    """Return float images (N, 3, S, S) in [-1, 1] as uint8 (N, S, S, 3), rounded to the nearest level."""
-    levels = ((images.float() + 1) * 127.5).round().clamp(0, 255)
+    """Return float images (N, 3, S, S) in [-1, 1] as uint8 (N, S, S, 3), rounded to the nearest level; NaN is 0."""
+    levels = ((images.float() + 1) * 127.5).round().clamp(0, 255).nan_to_num()
     return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -1,13 +1,11 @@
 """Measure a trial: translate the test images, keep the translations, and write the records."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from PIL import Image
 
+from cgbench.benchmarks import failing, pictures
 from cgbench.benchmarks.bench import TestBench
 from cgbench.benchmarks.console import console
 from cgbench.benchmarks.extractors import Instruments
@@ -50,8 +48,8 @@ class Measurement:
 
 
 def measure(trial: Trial, model: Model | None, bench: TestBench, step: int) -> Measurement:
-    """Translate and measure the images of a bench, and keep nothing of it on disk."""
-    found = Measurement()
+    """Translate and measure the images of a bench, without its strange scenes, and keep nothing of it on disk."""
+    found, bench = Measurement(), replace(bench, oddities={})
     for direction in trial.method.directions:
         found.add(translate_all(trial, model, bench, direction), bench, step)
     return found
@@ -62,11 +60,12 @@ def evaluate(
     update: Step,
 ) -> None:  # fmt: skip
     """Translate, write the images and the records of a trial. `model` is None for an untrained reference row."""
-    found, directions, rates = Measurement(), trial.method.directions, {}
-    shutil.rmtree(folder.path / "outputs", ignore_errors=True)  # images of another test setting must not stay
+    found, directions, rates, failures = Measurement(), trial.method.directions, {}, {}
+    pictures.clear(folder)
     for number, direction in enumerate(directions):
         translations = translate_all(trial, model, bench, direction)
-        _write_images(folder, direction, translations)
+        pictures.keep(folder, translations)
+        failures[direction] = failing.examine(translations)
         found.add(translations, bench, step)
         if model is not None:
             rates[direction] = translation_rate(model, translations.sources, direction)
@@ -76,6 +75,7 @@ def evaluate(
         found.metrics.extend(chosen.metrics)
         found.protocols.update(chosen.protocols)
     write_json(folder.protocols, found.protocols)
+    write_json(folder.failures, failures)
     write_jsonl(folder.images, found.images)
     write_jsonl(folder.metrics, found.metrics)
     if model is not None:
@@ -104,14 +104,6 @@ def _computed(metric: Metric, translations: Translations, instruments: Instrumen
     except Exception as error:
         console.print(f"metric '{metric.name}' failed: {type(error).__name__}: {error}", style="red")
         return nothing, f"failed: {type(error).__name__}"
-
-
-def _write_images(folder: TrialFolder, direction: str, translations: Translations) -> None:
-    """Write the outputs as PNG, losslessly: what was measured is what can be looked at."""
-    for key, image in zip(translations.keys, translations.outputs, strict=True):
-        path: Path = folder.output(direction, key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(path, compress_level=1)
 
 
 def _image_rows(direction: str, keys: tuple[str, ...], per_image: Mapping[str, np.ndarray]) -> Iterator[dict]:

@@ -8,6 +8,7 @@ import torch
 from rich.table import Table
 
 from cgbench.benchmarks.console import console
+from cgbench.benchmarks.pictures import bytes_at_most
 from cgbench.benchmarks.scorer import build_network
 from cgbench.benchmarks.trainer import make_optimisers, train_step
 from cgbench.benchmarks.trial import Trial
@@ -74,7 +75,7 @@ def print_plan(trials: list[Trial], data: Dataset, run: Path, device: str) -> No
     for title in ("method", "trials", "to do", "steps", "s/step", "time", "disk"):
         table.add_column(title, justify="left" if title == "method" else "right")
     seconds = disk = 0.0
-    pictures = sum(_test_counts(data, config)) * config.crop_size**2 * 3  # PNG saves little on photos: an upper bound
+    pictures = sum(_test_counts(data, config)) * bytes_at_most(config.crop_size)
     for name, group in trained.items():
         cost = measure(group[0], device)
         todo = [trial for trial in group if not _is_done(run, data, trial)]

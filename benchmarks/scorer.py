@@ -22,6 +22,7 @@ from torch import nn
 from torch.nn import functional
 
 from cgbench.benchmarks.data import to_signed
+from cgbench.benchmarks.recognition import Remembered
 from cgbench.config import TrialConfig
 from cgbench.dataset import IGNORE
 from cgbench.errors import CgbenchError, DataBroken, Diverged
@@ -65,6 +66,7 @@ class Scorer:
         self.network = network.to(device, memory_format=torch.channels_last).eval()
         self.info = info
         self.device = device
+        self.predict_once = Remembered(self.predict)  # metrics, detectors and pictures ask for the same images
 
     @torch.inference_mode()
     def predict(self, photos: np.ndarray) -> np.ndarray:

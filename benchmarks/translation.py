@@ -1,13 +1,15 @@
 """Translate every image of a bench exactly once, into all that metrics may look at."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from cgbench.benchmarks.bench import TestBench
 from cgbench.benchmarks.data import to_bytes, to_signed
+from cgbench.benchmarks.oddities import odd_translations
 from cgbench.benchmarks.trial import Trial
 from cgbench.methods.blocks.model import Model
 from cgbench.metric import Translations
@@ -22,15 +24,14 @@ def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction
     """Return every test image of a direction, translated once, with all that metrics may need."""
     source, target, scorer = bench.source(direction), bench.target(direction), bench.scorers.get(direction[-1])
     if model is None:
-        rng = generator(trial.seed, "reference", trial.method.name, direction)
-        outputs = trial.method.reference.function(source.images, target.images, rng)
-        reconstructions = others = identities = None
+        outputs = _reference(trial, source.images, target.images, direction)
+        finite = reconstructions = others = identities = None
     else:
-        outputs, reconstructions, others = _through(model, source.images, direction)
+        outputs, finite, reconstructions, others = _through(model, source.images, direction)
         identities = None if model.searches(direction) else _plainly(model, target.images, direction)
     if outputs.shape != source.images.shape:
         raise RuntimeError(f"{trial.method.name}: {source.images.shape} went in, {outputs.shape} came out")
-    return Translations(
+    translations = Translations(
         direction=direction,
         keys=source.keys,
         sources=source.images,
@@ -42,26 +43,58 @@ def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction
         other_outputs=others,
         identities=identities,
         labels=source.labels if source.labels is not None else target.labels if bench.paired else None,
+        target_labels=target.labels,
+        finite=finite,
+        way_back=_way_back(model, source.images, direction) if model is not None else None,
         palette=bench.dataset.palette,
-        scorer=scorer.predict if scorer else None,
+        scorer=scorer.predict_once if scorer else None,
         scorer_features=bench.scorer_features.get(direction[-1]),
         inception=bench.instruments.inception,
         lpips=bench.instruments.lpips,
     )
 
+    def translate(sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return _plainly(model, sources, direction) if model else _reference(trial, sources, targets, direction)
 
-def _through(model: Model, images: np.ndarray, direction: str) -> tuple[np.ndarray, Images, Images]:
-    """Return outputs, reconstructions and outputs of a second draw, of all `images`, uint8 (N, S, S, 3)."""
-    outputs, reconstructions, others = [], [], []
+    slow = model is not None and model.searches(direction)
+    return replace(translations, ood=odd_translations({} if slow else bench.oddities, translations, translate))
+
+
+def _reference(trial: Trial, sources: np.ndarray, targets: np.ndarray, direction: str) -> np.ndarray:
+    """Return the outputs of an untrained reference row."""
+    rng = generator(trial.seed, "reference", trial.method.name, direction)
+    return trial.method.reference.function(sources, targets, rng)
+
+
+def _way_back(model: Model, sources: np.ndarray, direction: str) -> Callable[[np.ndarray, np.ndarray], Images] | None:
+    """Return what translates outputs of the `sources` back: of image numbers and outputs; None without a way back."""
+    if not model.returns(direction):
+        return None
+
+    def back(numbers: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        parts = []
+        for first, part in _batches(outputs):
+            given = sources[numbers[first : first + len(part)]]
+            parts.append(to_bytes(model.return_from(_tensor(part, model), _tensor(given, model), direction)))
+        return np.concatenate(parts)
+
+    return back
+
+
+def _through(model: Model, images: np.ndarray, direction: str) -> tuple[np.ndarray, np.ndarray, Images, Images]:
+    """Return outputs, whether each is finite, reconstructions and outputs of a second draw, of all `images`, uint8
+    (N, S, S, 3)."""
+    outputs, finite, reconstructions, others = [], [], [], []
     for first, part in _batches(images):
         tensor = _tensor(part, model)
         output, reconstruction = model.translate_and_reconstruct(tensor, direction, first)
         outputs.append(to_bytes(output))
+        finite.append(output.isfinite().flatten(1).all(1).cpu().numpy())
         if reconstruction is not None:
             reconstructions.append(to_bytes(reconstruction))
         if model.draws(direction):
             others.append(to_bytes(model.translate(tensor, direction, first, style=1)))
-    return np.concatenate(outputs), _whole(reconstructions), _whole(others)
+    return np.concatenate(outputs), np.concatenate(finite), _whole(reconstructions), _whole(others)
 
 
 def _plainly(model: Model, images: np.ndarray, direction: str) -> np.ndarray:

@@ -7,15 +7,17 @@ derived and how results are written. It never imports torch, so listings and rep
 from cgbench.config import TrialConfig
 from cgbench.dataset import Dataset, Domain, Item, SemanticClass
 from cgbench.errors import CgbenchError
+from cgbench.failure import Failure, Finding
 from cgbench.method import Method, Player, Reference, Term
 from cgbench.metric import Metric, Scores, Translations, Value
 from cgbench.nodes import Apply, Compute, Draw, History, Measured, Network, Search
-from cgbench.registry import DATASETS, METHODS, METRICS
+from cgbench.registry import DATASETS, FAILURES, METHODS, METRICS
 
 __version__ = "0.1.0"
 
 __all__ = [
     "DATASETS",
+    "FAILURES",
     "METHODS",
     "METRICS",
     "Apply",
@@ -24,6 +26,8 @@ __all__ = [
     "Dataset",
     "Domain",
     "Draw",
+    "Failure",
+    "Finding",
     "History",
     "Item",
     "Measured",

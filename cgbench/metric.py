@@ -35,6 +35,9 @@ class Translations:
     scene where `paired`. `labels` are the true class ids of the source scenes, uint8 (N, S, S), 255 ignored.
     `other_outputs` are those of a second, independent draw, for methods that draw random numbers when they translate;
     `identities` what becomes of the targets when they themselves are translated.
+    `target_labels` are the class ids of the targets, where they are known. `finite` is bool (N,): whether every number
+    of an output was finite before it was rounded. `way_back` takes image numbers (K,) and outputs, or what somebody
+    made of them, (K, S, S, 3), and translates them back to sources. `ood` are translations of the split of that name.
     `target_kind` is "photo" or "labels". `scorer` maps photos to class ids of their size, `scorer_features` and
     `inception` map them to features (N, D), `lpips` two sets of photos to distances (N,).
     """
@@ -50,6 +53,10 @@ class Translations:
     other_outputs: np.ndarray | None = None
     identities: np.ndarray | None = None
     labels: np.ndarray | None = None
+    target_labels: np.ndarray | None = None
+    finite: np.ndarray | None = None
+    way_back: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    ood: "Translations | None" = None
     palette: tuple[SemanticClass, ...] = ()
     scorer: Callable[[np.ndarray], np.ndarray] | None = None
     scorer_features: Callable[[np.ndarray], np.ndarray] | None = None

@@ -1,4 +1,4 @@
-"""Where methods, datasets and metrics are found: our own folders, then entry points of other packages."""
+"""Where methods, datasets, metrics and failures are found: our own folders, then entry points of other packages."""
 
 import importlib
 import pkgutil
@@ -16,7 +16,8 @@ class Registry(Generic[T]):
     """Names to factories. `register` is a decorator for a function or class that makes the thing when called.
 
     Built-in things live one per file in `package`; others come through the entry-point group of the same name
-    (`cgbench.methods`, `cgbench.datasets`, `cgbench.metrics`): a module that registers, or the factory itself.
+    (`cgbench.methods`, `cgbench.datasets`, `cgbench.metrics`, `cgbench.failures`): a module that registers, or the
+    factory itself.
     """
 
     def __init__(self, kind: str, package: str, group: str = "") -> None:
@@ -95,3 +96,4 @@ class Registry(Generic[T]):
 METHODS: Registry = Registry("method", "cgbench.methods")
 DATASETS: Registry = Registry("dataset", "cgbench.datasets")
 METRICS: Registry = Registry("metric", "cgbench.benchmarks.metrics", group="cgbench.metrics")
+FAILURES: Registry = Registry("failure", "cgbench.benchmarks.failures", group="cgbench.failures")

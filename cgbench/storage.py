@@ -4,9 +4,10 @@ runs/NAME/run.json                           what was asked for
 runs/NAME/DATASET/METHOD/seed-N/trial.json   everything resolved, with versions, device and digest
                                 status.json  running, done, diverged, failed or interrupted
                                 steps.jsonl  losses by step
-                                metrics.jsonl, images.jsonl, protocols.json, cost.json
+                                metrics.jsonl, images.jsonl, protocols.json, failures.json, cost.json
                                 history.jsonl  what was measured while it trained, where that was asked for
-                                outputs/DIRECTION/KEY.png
+                                outputs/DIRECTION/KEY.png, outputs/DIRECTION-ood/KEY.png
+                                reconstructions/DIRECTION/KEY.png, segmentations/DIRECTION/KEY.png
                                 checkpoint.safetensors
 runs/NAME/results.csv, runs/NAME/report/
 """
@@ -142,12 +143,24 @@ class TrialFolder:
         return self.path / "protocols.json"
 
     @property
+    def failures(self) -> Path:
+        return self.path / "failures.json"
+
+    @property
     def checkpoint(self) -> Path:
         return self.path / "checkpoint.safetensors"
 
     def output(self, direction: str, key: str) -> Path:
-        """Return where the translation of test image `key` lies."""
+        """Return where the translation of test image `key` lies; direction "AtoB-ood" is that of the split `ood`."""
         return self.path / "outputs" / direction / f"{file_name(key)}.png"
+
+    def reconstruction(self, direction: str, key: str) -> Path:
+        """Return where the reconstruction of test image `key` lies."""
+        return self.path / "reconstructions" / direction / f"{file_name(key)}.png"
+
+    def segmentation(self, direction: str, key: str) -> Path:
+        """Return where the classes lie that the scorer found in the translation of test image `key`."""
+        return self.path / "segmentations" / direction / f"{file_name(key)}.png"
 
     def status(self) -> dict:
         """Return the trial's status, `{"state": ""}` if it has not begun."""

@@ -1,16 +1,13 @@
 """All figures of a report, drawn once: for the page, and as files."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 
-import pandas as pd
-
 from cgbench.method import DIRECTIONS
-from cgbench.metric import Value
 from cgbench.reports import curves, figures, provenance
-from cgbench.reports.comparison import Comparison
 from cgbench.reports.drawing import Panel, styles
-from cgbench.reports.rundata import Run, read_losses
+from cgbench.reports.findings import Findings
+from cgbench.reports.rundata import read_losses
 
 
 @dataclass(frozen=True)
@@ -28,6 +25,7 @@ class Drawings:
 
     forests: tuple[Way, ...]
     classes: tuple[Way, ...]
+    failures: tuple[Way, ...]
     steps: tuple[Way, ...]
     quality: tuple[Way, ...]
     dots: tuple[Way, ...]
@@ -39,27 +37,36 @@ class Drawings:
             for entry in getattr(self, item.name):
                 yield from entry.panels if isinstance(entry, Way) else (entry,)
 
-    def forest(self, direction: str) -> tuple[Panel, ...]:
-        """Return the forest plots of a direction."""
-        return next((way.panels for way in self.forests if way.direction == direction), ())
+    def of(self, kind: str, direction: str) -> tuple[Panel, ...]:
+        """Return the panels of a kind, such as "forests", in one direction."""
+        return next((way.panels for way in getattr(self, kind) if way.direction == direction), ())
 
 
-def drawings(
-    run: Run, values: Mapping[str, Value], table: pd.DataFrame, comparison: Comparison | None, spent: pd.DataFrame
-) -> Drawings:
-    """Draw everything that a run has numbers for: `table` is its summary, `spent` are the costs of its trials."""
+def drawings(found: Findings) -> Drawings:
+    """Draw everything that a run has numbers for."""
+    run, values, table = found.run, found.values, found.table
     looks = styles(run.order, run.roles)
     trained = {name: looks[name] for name in run.trained}
 
-    def ways(draw) -> tuple[Way, ...]:
-        found = [Way(way, run.dataset["directions"].get(way, way), tuple(draw(way))) for way in DIRECTIONS]
-        return tuple(way for way in found if way.panels)
+    def ways(draw: Callable[[str], Iterable[Panel]]) -> tuple[Way, ...]:
+        drawn = [Way(way, found.names.get(way, way), tuple(draw(way))) for way in DIRECTIONS]
+        return tuple(way for way in drawn if way.panels)
 
     return Drawings(
-        forests=ways(lambda way: figures.forest_panels(comparison.rows, way, values, looks)) if comparison else (),
+        forests=ways(lambda way: figures.forest_panels(found.comparison.rows, way, values, looks))
+        if found.comparison
+        else (),
         classes=ways(lambda way: figures.class_panels(run.records, way, run.order, values)),
+        failures=ways(lambda way: _failure_panels(found, way)),
         steps=ways(lambda way: curves.step_panels(run.history, way, values, trained)),
-        quality=ways(lambda way: curves.cost_panels(spent, table, way, values, looks)),
+        quality=ways(lambda way: curves.cost_panels(found.spent, table, way, values, looks)),
         dots=ways(lambda way: figures.dot_panels(run.records, table, way, values, looks)),
         losses=tuple(figures.loss_panels(read_losses(run.trials), provenance.term_names(run), looks)),
     )
+
+
+def _failure_panels(found: Findings, direction: str) -> list[Panel]:
+    here = found.failures[found.failures["direction"] == direction]
+    labels = {name: entry["label"] for name, entry in found.about.items()}
+    panel = figures.failure_panel(here, labels, direction, found.run.order) if len(here) else None
+    return [panel] if panel else []

@@ -179,6 +179,34 @@ def _class_panel(means: pd.DataFrame, direction: str, value: Value) -> Panel:
         return as_panel(figure, f"{header(value)} by class", f"classes-{direction}-{value.name}", alt)
 
 
+def failure_panel(
+    shares: pd.DataFrame, labels: Mapping[str, str], direction: str, order: Sequence[str]
+) -> Panel | None:
+    """Return a heat map of failures: methods × failures, the mean share of images; None where nothing was judged.
+
+    `shares` has the columns method, failure and rate, one row per seed; `labels` names the failures, in order.
+    """
+    means = shares.assign(rate=shares["rate"].astype(float)).groupby(["method", "failure"])["rate"].mean().unstack()
+    means = means.reindex(index=[name for name in order if name in means.index], columns=list(labels))
+    if means.isna().all(axis=None):
+        return None
+    methods, kinds = means.shape
+    with matplotlib.rc_context({**RC, "svg.hashsalt": f"{direction}-failures"}):
+        figure = Figure(figsize=(2.2 + 0.62 * kinds, 1.1 + 0.24 * methods), layout="constrained")
+        axes = figure.subplots()
+        sns.heatmap(
+            100 * means, vmin=0, vmax=100, cmap="flare", annot=True, fmt=".0f", annot_kws={"size": 7}, linewidths=0.5,
+            cbar=False, ax=axes,
+        )  # fmt: skip
+        axes.set(xlabel="", ylabel="")
+        axes.tick_params(length=0)
+        axes.set_xticks(axes.get_xticks(), [labels[name] for name in means.columns], rotation=35, ha="right")
+        axes.set_yticks(axes.get_yticks(), list(means.index), rotation=0)
+        alt = f"Share of images that show each failure, {direction}: {', '.join(labels.values())}; "
+        alt += f"for {', '.join(means.index)}"
+        return as_panel(figure, "Images that show it, %", f"failures-{direction}", alt)
+
+
 def _tick(row) -> str:
     """Return a method's axis label, with the seeds that have a number where others have none."""
     return f"{row.method} ({row.n_seeds} of {row.n_trials})" if 0 < row.n_seeds < row.n_trials else row.method

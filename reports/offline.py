@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from cgbench.words import duration
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render(name: str, **context: Any) -> str:
-    """Return the page of the template `NAME.html.j2` with `NAME.css` and `NAME.js` in it.
+def render(name: str, also: Sequence[str] = (), **context: Any) -> str:
+    """Return the page of the template `NAME.html.j2` with `NAME.css` and `NAME.js` in it, and those of the parts
+    `also`.
 
     Everything in `context` is escaped. The template gets `script_checksum` for its policy: only its own script may run.
     """
@@ -23,11 +25,15 @@ def render(name: str, **context: Any) -> str:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["duration"] = lambda seconds: "" if seconds is None else duration(seconds)
-    script = (TEMPLATES / f"{name}.js").read_text(encoding="utf-8")
+    script, style = (_joined((name, *also), kind) for kind in ("js", "css"))
     checksum = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(f"{name}.html.j2").render(
-        style=Markup((TEMPLATES / f"{name}.css").read_text(encoding="utf-8")),
+        style=Markup(style),
         script=Markup(script),
         script_checksum=checksum,
         **context,
     )
+
+
+def _joined(names: Sequence[str], kind: str) -> str:
+    return "".join((TEMPLATES / f"{name}.{kind}").read_text(encoding="utf-8") for name in names)

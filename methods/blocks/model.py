@@ -153,6 +153,22 @@ class Model:
         outputs = self._infer(images, direction, tensors, first)
         return outputs[0], outputs[1] if back else None
 
+    def returns(self, direction: str) -> bool:
+        """Say whether what others made of a translation can be translated back, in one pass."""
+        back, there = self._way_back(direction), self.method.translates[direction]
+        if back is None or there not in upstream(self.method, [back]):
+            return False
+        way = upstream(self.method, [back], known={*SOURCES, there})
+        return not any(isinstance(self.method.graph[tensor], Search) for tensor in way)
+
+    def return_from(self, outputs: Tensor, images: Tensor, direction: str) -> Tensor:
+        """Return translations of `images`, or what became of these translations, translated back, where `returns`.
+
+        All are (N, 3, S, S) in [-1, 1].
+        """
+        given = {self.method.translates[direction]: outputs}
+        return self._infer(images, direction, [self._way_back(direction)], 0, given=given)[0]
+
     def _way_back(self, direction: str) -> str | None:
         """Return the tensor that reconstructs, unless a network on its way is not trained and so was never built."""
         tensor = self.method.reconstructs.get(direction)
@@ -161,8 +177,11 @@ class Model:
         return tensor
 
     @torch.no_grad()
-    def _infer(self, images: Tensor, direction: str, tensors: list[str], first: int, style: int = 0) -> list[Tensor]:
-        values: dict[str, Value] = {SOURCES[direction == "BtoA"]: images}
+    def _infer(
+        self, images: Tensor, direction: str, tensors: list[str], first: int, style: int = 0,
+        given: Mapping[str, Tensor] | None = None,
+    ) -> list[Tensor]:  # fmt: skip
+        values: dict[str, Value] = {SOURCES[direction == "BtoA"]: images, **(given or {})}
         training = self.training
         self.train(False)  # no dropout, and the statistics that batch norm has kept
         self.first, self.style = first, style

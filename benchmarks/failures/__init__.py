@@ -1,0 +1,1 @@
+"""Ways to fail, one per file: each is detected in translated images."""

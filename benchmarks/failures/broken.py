@@ -1,0 +1,46 @@
+"""Outputs that are no pictures: not finite, or of one colour."""
+
+import numpy as np
+
+from cgbench.failure import Failure, Finding
+from cgbench.metric import Translations
+from cgbench.registry import FAILURES
+
+THRESHOLD = 1.0
+
+
+@FAILURES.register
+def broken() -> Failure:
+    """Numbers that are not finite, or the same colour everywhere."""
+    return Failure(
+        name="broken",
+        label="not finite or constant",
+        summary="outputs with numbers that are not finite, or of one colour",
+        measure="largest standard deviation of a channel within the image, in levels of 255; 0 where not finite",
+        detect=_detect,
+        unfit=lambda t: None,
+        threshold=THRESHOLD,
+        above=False,
+        share=0.01,
+        justified="a uniform picture with noise of one level of 255 has 1.0; the flattest real image of the built-in "
+        "datasets has more than 10",
+        rank=10,
+    )
+
+
+def _detect(translations: Translations) -> Finding:
+    """Images whose truth is as flat are not judged."""
+    outputs = translations.outputs
+    finite = np.ones(len(outputs), bool) if translations.finite is None else translations.finite
+    evidence = np.where(finite, _spread(outputs), 0.0)
+    model = translations.targets if translations.paired else translations.sources
+    if model is not None:
+        evidence[finite & (_spread(model) <= THRESHOLD)] = np.nan
+    flat = int((finite & (evidence <= THRESHOLD)).sum())
+    parts = [(int((~finite).sum()), "not finite"), (flat, "of one colour")]
+    return Finding(evidence, ", ".join(f"{count} {what}" for count, what in parts if count))
+
+
+def _spread(images: np.ndarray) -> np.ndarray:
+    """Return float64 (N,): the largest standard deviation of a channel, in levels."""
+    return images.reshape(len(images), -1, 3).std(axis=1).max(axis=1)

@@ -1,0 +1,47 @@
+"""Mode collapse: different inputs give the same output, or one of a few."""
+
+import numpy as np
+
+from cgbench.benchmarks.likeness import nearest_other
+from cgbench.failure import Failure, Finding
+from cgbench.metric import Translations
+from cgbench.registry import FAILURES
+
+THRESHOLD = 0.25
+
+
+@FAILURES.register
+def collapse() -> Failure:
+    """Outputs are far more alike than real images of their domain."""
+    return Failure(
+        name="collapse",
+        label="mode collapse",
+        summary="different inputs give the same output, or one of a few",
+        measure="distance of an output to the nearest other output, over that between nearest real target images; "
+        "inputs that are unusually alike may have outputs as alike",
+        detect=_detect,
+        unfit=_unfit,
+        threshold=THRESHOLD,
+        above=False,
+        share=0.25,
+        justified="to be measured",
+        rank=30,
+        source="the failure that Goodfellow 2016 (NIPS tutorial), section 5.1, describes",
+    )
+
+
+def _detect(translations: Translations) -> Finding:
+    real, given = nearest_other(translations.targets), nearest_other(translations.sources)
+    usual = np.median(given)
+    # near-duplicates among the inputs, such as neighbouring frames of a film, excuse outputs as alike
+    alike = np.minimum(1, given / usual) if usual > 0 else np.zeros(len(given))
+    scale = np.median(real) * alike
+    found = nearest_other(translations.outputs)
+    evidence = np.divide(found, scale, out=np.full(len(found), np.nan), where=scale > 0)
+    return Finding(evidence)
+
+
+def _unfit(translations: Translations) -> str | None:
+    if translations.targets is None or min(len(translations.targets), len(translations.outputs)) < 3:
+        return "needs three images of each domain or more"
+    return None

@@ -1,0 +1,53 @@
+"""The output is the input: the translation goes almost none of the way to the target domain."""
+
+import numpy as np
+
+from cgbench.benchmarks.likeness import coarse, distances
+from cgbench.benchmarks.metrics.reconstruction import l1_by_image
+from cgbench.failure import Failure, Finding
+from cgbench.metric import Translations
+from cgbench.registry import FAILURES
+
+THRESHOLD = 0.25
+LEAST_WAY = 2 / 255  # a shorter way to the target says nothing: the two images are the same but for rounding
+TARGETS = 128  # real images that an unpaired source is compared with
+
+
+@FAILURES.register
+def copy() -> Failure:
+    """The input comes out as it went in."""
+    return Failure(
+        name="copy",
+        label="copy of the input",
+        summary="the output is the input, or nearly so",
+        measure="change of the input, as a share of its distance to the true target (unpaired: to the nearest real "
+        "target): mean absolute differences",
+        detect=_detect,
+        unfit=_unfit,
+        threshold=THRESHOLD,
+        above=False,
+        share=0.5,
+        justified="a blend of input and truth with the share a of the truth has a: up to a quarter of the way counts "
+        "as a copy",
+        rank=20,
+    )
+
+
+def _detect(translations: Translations) -> Finding:
+    sources, targets = translations.sources, translations.targets
+    change = l1_by_image(sources, translations.outputs)
+    if translations.paired:
+        way = l1_by_image(sources, targets)
+    else:
+        some = np.linspace(0, len(targets) - 1, min(TARGETS, len(targets))).round().astype(int)
+        way = distances(coarse(sources), coarse(targets[some])).min(axis=1)
+    evidence = np.divide(change, way, out=np.full(len(way), np.nan), where=way >= LEAST_WAY)
+    return Finding(evidence, f"{_percent(evidence)} of the way to the target in the median image")
+
+
+def _percent(evidence: np.ndarray) -> str:
+    return f"{100 * np.nanmedian(evidence):.0f} %" if np.isfinite(evidence).any() else "no part"
+
+
+def _unfit(translations: Translations) -> str | None:
+    return "needs real target images" if translations.targets is None else None

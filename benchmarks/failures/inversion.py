@@ -1,0 +1,51 @@
+"""Colour inversion: bright where the truth is dark, and the other way round, as in a negative."""
+
+import numpy as np
+
+from cgbench.benchmarks.likeness import coarse, correlation
+from cgbench.failure import Failure, Finding
+from cgbench.metric import Translations
+from cgbench.registry import FAILURES
+
+THRESHOLD = -0.3
+CLOSER = 0.7  # unpaired: the negative must be closer to the colours of the domain by this factor
+
+
+@FAILURES.register
+def inversion() -> Failure:
+    """The output is the negative of what it should be."""
+    return Failure(
+        name="inversion",
+        label="colour inversion",
+        summary="the output is the negative of what it should be",
+        measure="Pearson's r with the true target, of all channels at 8 × 8 pixels (unpaired: with the input, where "
+        "the negative is closer to the colours of the target domain; else 0 at least)",
+        detect=_detect,
+        unfit=_unfit,
+        threshold=THRESHOLD,
+        above=False,
+        share=0.5,
+        justified="to be measured",
+        explained_by=("copy",),
+        rank=40,
+    )
+
+
+def _detect(translations: Translations) -> Finding:
+    outputs, targets = coarse(translations.outputs), coarse(translations.targets)
+    if translations.paired:
+        return Finding(correlation(outputs, targets))
+    evidence = correlation(outputs, coarse(translations.sources))
+    levels = _levels(targets).mean(axis=0)
+    apart, reversed_apart = (np.abs(_levels(images) - levels).mean(axis=1) for images in (outputs, 255 - outputs))
+    return Finding(np.where(reversed_apart < CLOSER * apart, evidence, np.maximum(evidence, 0)))
+
+
+def _levels(images: np.ndarray) -> np.ndarray:
+    """Return float64 (N, 3 × 11): the deciles of each channel's levels, least and greatest among them, of (N, D)."""
+    deciles = np.quantile(images.reshape(len(images), -1, 3), np.linspace(0, 1, 11), axis=1)
+    return deciles.transpose(1, 0, 2).reshape(len(images), -1)
+
+
+def _unfit(translations: Translations) -> str | None:
+    return "needs real target images" if translations.targets is None else None

@@ -1,0 +1,58 @@
+"""Out-of-distribution input: scenes of a kind that training never shows come out worse than those that it does."""
+
+import numpy as np
+
+from cgbench.benchmarks.confusion import confusion_matrices, per_image_pixel_accuracy
+from cgbench.benchmarks.recognition import recognised, recognised_targets, unrecognisable
+from cgbench.failure import Failure, Finding
+from cgbench.metric import Translations
+from cgbench.registry import FAILURES
+
+THRESHOLD = 0.05
+
+
+@FAILURES.register
+def ood() -> Failure:
+    """The method cannot cope with scenes of the split `ood`."""
+    return Failure(
+        name="ood",
+        label="out-of-distribution input",
+        summary="scenes of a kind that training never showed come out worse than test scenes of the usual kind",
+        measure="share of the usual test images whose pixel accuracy is lower than that of the strange one (equal ones "
+        "count half); where test images are paired, less the accuracy of the scorer on the real image",
+        detect=_detect,
+        unfit=_unfit,
+        threshold=THRESHOLD,
+        above=False,
+        share=0.2,
+        justified="to be measured",
+        rank=80,
+    )
+
+
+def _detect(translations: Translations) -> Finding:
+    usual, strange = accuracy(translations), accuracy(translations.ood)
+    usual = usual[np.isfinite(usual)]
+    lower = ((usual[None] < strange[:, None]).mean(axis=1) + (usual[None] <= strange[:, None]).mean(axis=1)) / 2
+    evidence = np.where(np.isfinite(strange), lower, np.nan)
+    detail = f"median accuracy {np.nanmedian(strange):.3f} of strange scenes, {np.median(usual):.3f} of usual ones"
+    return Finding(evidence, detail, translations.ood.keys)
+
+
+def accuracy(translations: Translations) -> np.ndarray:
+    """Return float64 (N,): pixel accuracy of each output, less that of the real image of the scene where there is one.
+
+    Pixels without a class, such as the strange things themselves, do not count.
+    """
+    classes = len(translations.palette)
+    found = per_image_pixel_accuracy(confusion_matrices(translations.labels, recognised(translations), classes))
+    labels, seen = recognised_targets(translations)
+    if not translations.paired or labels is None:
+        return found
+    return found - per_image_pixel_accuracy(confusion_matrices(labels, seen, classes))
+
+
+def _unfit(translations: Translations) -> str | None:
+    if translations.ood is None:
+        return "needs a dataset with a split 'ood'"
+    return unrecognisable(translations) or unrecognisable(translations.ood)
