@@ -78,6 +78,13 @@ def metrics() -> None:
 
 
 @main.command()
+@one_line_errors
+def failures() -> None:
+    """List the failures that are looked for, and from where on they count."""
+    commands.list_failures()
+
+
+@main.command()
 @click.argument("method")
 @PRESET
 @SET

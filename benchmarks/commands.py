@@ -16,7 +16,7 @@ from cgbench.dataset import Dataset
 from cgbench.datasets.held_out import hold_out
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError, DataMissing
 from cgbench.metric import Value
-from cgbench.registry import DATASETS, METHODS, METRICS
+from cgbench.registry import DATASETS, FAILURES, METHODS, METRICS
 from cgbench.storage import read_json, safe_name, trial_folders, write_json
 
 SUITE_SEEDS = [0, 1, 2]  # a suite makes a table, and a table needs a spread
@@ -179,6 +179,17 @@ def list_metrics() -> None:
         values = ", ".join(f"{value.name} {arrows[value.better]}".strip() for value in metric.values)
         click.echo(f"{name:{wide}}  {metric.summary} [{values}]")
     _print_broken(METRICS)
+
+
+def list_failures() -> None:
+    """Print one line per failure: its name, what it is, and from where on it counts."""
+    rows = sorted(map(FAILURES.get, FAILURES.names()), key=lambda failure: failure.rank)
+    wide = max(len(failure.name) for failure in rows)
+    for failure in rows:
+        sign = "≥" if failure.above else "≤"
+        click.echo(f"{failure.name:{wide}}  {failure.summary} [{sign} {failure.threshold:g} in {failure.share:.0%}]")
+    click.echo("\nIn brackets: the evidence of an image, and the share of images from which a trial has the failure.")
+    _print_broken(FAILURES)
 
 
 def show(name: str, preset: str, assignments: Sequence[str]) -> None:

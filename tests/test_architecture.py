@@ -77,7 +77,8 @@ def test_the_package_list_names_every_folder():
 
 
 @pytest.mark.parametrize(
-    "command", [["--help"], ["methods"], ["datasets"], ["metrics"], ["run", "--help"], ["study", "--help"]]
+    "command",
+    [["--help"], ["methods"], ["datasets"], ["metrics"], ["failures"], ["run", "--help"], ["study", "--help"]],
 )
 def test_help_and_listings_do_not_wait_for_torch(command):
     code = (

@@ -13,6 +13,7 @@ from cgbench.benchmarks.failing import EXPLAINED, FAILED, FOUND, NOT_APPLICABLE,
 from cgbench.benchmarks.failures.hidden import blurred, quantised
 from cgbench.benchmarks.likeness import coarse, correlation, distances, nearest_other
 from cgbench.benchmarks.recognition import Remembered
+from command import cgbench
 from worlds import BUILDING, CAR, COUNT, ROAD, SKY, VEGETATION, became, blended, hiding, noisy, redrawn, swapped, world
 
 WAYS = ("AtoB", "BtoA")
@@ -178,6 +179,11 @@ def test_a_detector_that_breaks_is_said_and_costs_nothing_else(monkeypatch, caps
     assert "detector 'collapse' failed: ZeroDivisionError" in capsys.readouterr().out
 
 
+def test_the_failures_are_listed():
+    text = cgbench("failures")
+    assert "copy       " in text and "[≤ 0.25 in 50%]" in text and len(text.splitlines()) == 11
+
+
 def test_every_failure_says_how_it_is_told():
     for failure in failing.declared():
         assert failure.name == FAILURES.get(failure.name).name
@@ -213,6 +219,15 @@ def test_an_image_shows_a_failure_exactly_beyond_the_threshold(evidence, thresho
     failure = replace(FAILURES.get("copy"), threshold=threshold, above=above)
     expected = [value >= threshold if above else value <= threshold for value in evidence]  # False for NaN
     assert failure.shows(np.array(evidence)).tolist() == expected
+
+
+def test_a_fifth_of_strange_scenes_is_not_chance():
+    # If strange and usual scenes are alike, any order of all of them is as likely. Evidence of 0.05 or less means a
+    # rank below the 6th usual scene of 100; 12 or more of 60 there: at most 5 usual ones among the lowest 17.
+    from scipy.stats import hypergeom
+
+    assert FAILURES.get("ood").share * 60 == 12
+    assert hypergeom.cdf(5, 160, 100, 17) < 0.01
 
 
 def test_disturbances_are_slight():

@@ -24,7 +24,8 @@ def collapse() -> Failure:
         threshold=THRESHOLD,
         above=False,
         share=0.25,
-        justified="to be measured",
+        justified="one picture for all has 0, with noise of 10 levels of 255 0.13; outputs that keep a fifth of their "
+        "differences 0.22, three tenths 0.33; real streets, phantoms and CamVid frames have 1.0 to 1.4",
         rank=30,
         source="the failure that Goodfellow 2016 (NIPS tutorial), section 5.1, describes",
     )

@@ -29,8 +29,8 @@ def hidden() -> Failure:
         threshold=THRESHOLD,
         above=True,
         share=0.5,
-        justified="to be measured",
-        explained_by=(),
+        justified="a source hidden in the lowest one, two or three bits of an output is noticed; a fixed invertible "
+        "change of colours, whose way back doubles what disturbs it, is not",
         rank=70,
         source="Chu, Zhmoginov, Sandler 2017 (CycleGAN, a Master of Steganography)",
     )

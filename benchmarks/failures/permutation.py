@@ -27,7 +27,9 @@ def permutation() -> Failure:
         threshold=THRESHOLD,
         above=True,
         share=0.25,
-        justified="to be measured",
+        justified="classes exchanged in all scenes have 1.0, in a fifth of the scenes they are not noticed, in three "
+        "fifths they are; in photos of streets where buildings and sky were pasted into each other's place the scorer "
+        "leaves 0.47. Streets of other scenes have 0.00 to 0.05",
         explained_by=("copy", "collapse", "inversion"),
         rank=50,
     )
