@@ -78,6 +78,12 @@ class TestBench:
             **({"weights": self.instruments.digests.get(metric.needs, "")} if metric.needs else {}),
         }
 
+    def recipe(self, metric: Metric, direction: str) -> dict:
+        """Return what is recorded beside a protocol: what its scorer was trained from, whose weights differ in the last
+        digits from machine to machine."""
+        scorer = self.scorers.get(direction[-1])
+        return {"scorer_recipe": scorer.info.get("recipe", "")} if metric.uses_scorer and scorer else {}
+
     def digest(self) -> str:
         """Identify all protocols together: a trial measured under another digest is measured again."""
         return digest(
@@ -145,7 +151,7 @@ def evaluate(trial: Trial, model: Model | None, bench: TestBench, folder: TrialF
                 continue
             scores, reason = _computed(metric, translations, bench.instruments)
             details = bench.protocol(metric, direction)
-            protocols[digest(details)] = details
+            protocols[digest(details)] = details | bench.recipe(metric, direction)
             common = {"direction": direction, "step": step}
             for key, value in {**scores.values, **scores.details}.items():
                 if key in scores.details and not np.isfinite(value):
