@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cgbench import __version__
-from cgbench.benchmarks import commands
+from cgbench.benchmarks import cli_gate, commands
 from cgbench.benchmarks.options import DATA_ROOT, DEVICE, PRESET, SET, one_line_errors
 from cgbench.reports.published import TABLES
 
@@ -124,3 +124,8 @@ def table(which: str, run_folder: Path, form: str) -> None:
     cut  CUT paper, Table 1: one-sided methods, labels→photo
     """
     commands.table(which, run_folder, form)
+
+
+main.add_command(cli_gate.check)
+main.add_command(cli_gate.baseline)
+main.add_command(cli_gate.diff)
