@@ -93,7 +93,10 @@ def read_baseline(path: Path) -> Baseline:
     protocols = {form.name(k, "protocols"): form.plain(v, "protocols") for k, v in content["protocols"].items()}
     provenance = form.fields(content["provenance"], {"run": str, "command": str, "created": str, "git": list,
                                                      "device": list, "versions": dict}, "provenance")  # fmt: skip
+    if not provenance["command"].isprintable():
+        raise form.error("provenance: the command must be printable")
     form.plain(provenance["versions"], "versions")
+    form.plain({name: provenance[name] for name in ("run", "created")}, "provenance")
     for text in [*provenance["git"], *provenance["device"]]:
         form.name(text or "unknown", "provenance")
     return Baseline(Measurements(numbers, protocols, settings, provenance), bands, _rules(form, content["rules"]))

@@ -1,17 +1,21 @@
 """The drift gate: is a run worse than its baseline by more than seeds explain? Pure functions of numbers.
 
-A number that varies with the seed is tested against the band of the baseline's seeds. If the run's seeds came from the
-same program, then (mean of the run - mean of the baseline) / (s √(1/runs + 1/baselines)), s being the baseline's
-standard deviation, has Student's distribution with the baseline's seeds - 1 degrees of freedom. The spread of the run
-is not used: a fault that widens it must not hide behind it.
+A number that varies with the seed is tested in two ways, and Holm's procedure covers all tests of a check together.
 
-fail          the change is significant by Holm's procedure over all tested numbers, for the worse (or in any way where
-              no way is better), and at least as large as the number's minimum effect
-pass          the one-sided 95 % bound of the harmful change lies within the tolerance
+other seeds  (mean of the run - mean of the baseline) / (s √(1/runs + 1/baselines)), s being the baseline's standard
+             deviation: Student's with the baseline's seeds - 1 degrees of freedom, if the run's seeds are more of the
+             same. The spread of the run is not used: a fault that widens it must not hide behind it.
+same seeds   the paired t-test of run - baseline, seed by seed, where the baseline has all of the run's seeds. Nothing
+             is taken for granted of how alike two machines are: their differences show it. This finds what other seeds
+             would drown, and an unchanged program on the same machine differs by exactly nothing.
+
+fail          one of them is significant, for the worse (or in any way where no way is better), and the change is at
+              least as large as the number's minimum effect
+pass          the one-sided 95 % bound of the harmful change, by the sharper of the two, lies within the tolerance
 inconclusive  neither: too few seeds, or too near to call
 
-That every number must pass needs no correction (an intersection-union test): where one has truly changed for the worse
-by its tolerance, a run passes in 5 % of cases at most. Numbers that no seed can change are compared as they are.
+That every number must pass needs no correction (an intersection-union test). Numbers that no seed can change are
+compared as they are.
 """
 
 import math
@@ -22,7 +26,7 @@ import numpy as np
 
 from cgbench.errors import CgbenchError
 from cgbench.reports.measurements import COUNT, NOT_TRAINED, ROUNDING, Key, Measurements, Number, Trouble
-from cgbench.reports.statistics import ALPHA, Effect, Verdict, holm
+from cgbench.reports.statistics import ALPHA, Effect, Verdict, holm, over_seeds
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 NEW, SKIPPED = "new", "skipped"  # not judged: nothing to compare with, or not comparable
@@ -57,7 +61,8 @@ class Limits:
 @dataclass(frozen=True)
 class Finding:
     """The verdict on one number. `low` to `high` is the 90 % interval of the change, whose harmful end is the one-sided
-    95 % bound; `p` is adjusted by Holm's procedure; both are NaN where nothing was tested."""
+    95 % bound, by the sharper way, which `paired` names; `p`, adjusted by Holm's procedure, is the smaller of both.
+    NaN where nothing was tested."""
 
     key: Key
     status: str
@@ -71,6 +76,7 @@ class Finding:
     high: float = math.nan
     p: float = math.nan
     improved: bool = False
+    paired: bool = False
 
     @property
     def identical(self) -> bool:
@@ -104,7 +110,7 @@ def check(
     retrained = other_scorers(baseline, run)
     stopped = {trouble.method: trouble for trouble in reversed(run.troubles)}
     findings: list[Finding] = []
-    tested: list[tuple[int, Effect]] = []
+    tested: list[tuple[int, Effect]] = []  # the finding's place, and one way to test it
     for key, before in baseline.numbers.items():
         after, band = run.numbers.get(key), bands[key]
         finding = Finding(key, INCONCLUSIVE, "", before.better, before, after, band)
@@ -119,10 +125,14 @@ def check(
         else:
             if key in retrained:
                 finding = replace(finding, limits=widened(before, after, band, rules), note="another scorer")
-            tested.append((len(findings), effect(before, after, finding.limits)))
+            ways = [effect(before, after, finding.limits), None if key in retrained else paired(before, after)]
+            tested += [(len(findings), way) for way in ways if way is not None]
         findings.append(finding)
-    for (place, _), verdict in zip(tested, holm([effect for _, effect in tested]), strict=True):
-        findings[place] = _judged(findings[place], verdict, strict)
+    verdicts: dict[int, list[Verdict]] = {}
+    for (place, _), verdict in zip(tested, holm([way for _, way in tested]), strict=True):
+        verdicts.setdefault(place, []).append(verdict)
+    for place, found in verdicts.items():
+        findings[place] = _judged(findings[place], found, strict)
     new = [key for key in run.numbers if key not in baseline.numbers]
     return findings + [Finding(key, NEW, "not in the baseline", after=run.numbers[key]) for key in new]
 
@@ -173,22 +183,34 @@ def effect(before: Number, after: Number, band: Limits) -> Effect:
     return Effect(float(second.mean() - first.mean()), error, len(first) - 1)
 
 
-def _judged(finding: Finding, verdict: Verdict, strict: bool) -> Finding:
-    change, band = verdict.effect.mean, finding.limits
-    low, high = verdict.effect.interval(2 * ALPHA)
-    harmful = {"higher": -change, "lower": change}.get(finding.better, abs(change))
-    bound = {"higher": -low, "lower": high}.get(finding.better, max(-low, high))
-    beyond = verdict.significant and abs(change) >= band.minimum
-    improved = beyond and harmful < 0
-    if beyond and (harmful > 0 or strict):
-        way = "worse" if harmful > 0 and finding.better else "better (--strict)" if finding.better else "changed"
-        status, note = FAIL, f"{way} by {abs(change) / band.spread:.1f} spreads of the baseline's seeds"
+def paired(before: Number, after: Number) -> Effect | None:
+    """Return the change seed by seed; None where the baseline lacks one of the run's seeds."""
+    if not set(after.values) <= set(before.values):
+        return None
+    return over_seeds([value - before.values[seed] for seed, value in after.values.items()])
+
+
+def _judged(finding: Finding, verdicts: list[Verdict], strict: bool) -> Finding:
+    """Return the finding with its verdict, from one test or two."""
+    band, sign = finding.limits, {"higher": -1, "lower": 1}.get(finding.better, 0)
+    beyond = [v.effect.mean for v in verdicts if v.significant and abs(v.effect.mean) >= band.minimum]
+    worse = [change for change in beyond if change * sign > 0 or not sign]
+    sharper = min((v.effect for v in verdicts), key=lambda effect: np.diff(effect.interval(2 * ALPHA)).item())
+    low, high = sharper.interval(2 * ALPHA)
+    bound = {-1: -low, 1: high}.get(sign, max(-low, high))
+    if worse or (strict and beyond):
+        largest = max(worse or beyond, key=abs)
+        way = ("worse" if worse else "better (--strict)") if sign else "changed"
+        status, note = FAIL, f"{way} by {abs(largest) / band.spread:.1f} spreads of the baseline's seeds"
     elif bound <= band.tolerance:
-        status, note = PASS, "better beyond the noise of seeds: update the baseline" if improved else ""
+        status, note = PASS, "better beyond the noise of seeds: update the baseline" if beyond else ""
     else:
-        status, note = INCONCLUSIVE, f"may be {'worse' if finding.better else 'off'} by more than the tolerance"
-    note = "; ".join(filter(None, [note, finding.note]))
-    return replace(finding, status=status, note=note, change=change, low=low, high=high, p=verdict.p, improved=improved)
+        status, note = INCONCLUSIVE, f"may be {'worse' if sign else 'off'} by more than the tolerance"
+    return replace(
+        finding, status=status, note="; ".join(filter(None, [note, finding.note])), change=sharper.mean, low=low,
+        high=high, p=min(v.p for v in verdicts), improved=bool(beyond) and not worse and sign != 0,
+        paired=sharper is verdicts[-1].effect and len(verdicts) > 1,
+    )  # fmt: skip
 
 
 def _exact(finding: Finding) -> Finding:

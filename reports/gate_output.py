@@ -49,7 +49,7 @@ def as_text(checked: Checked, everything: bool = False) -> str:
     shown += checked.of(NEW, SKIPPED) if everything else []
     lines = [f"{checked.verdict.upper()}: {checked.run} against {checked.baseline}: {_counts(checked)}", ""]
     if shown:
-        lines += [*_aligned([_cells(finding) for finding in shown]), ""]
+        lines += [*_aligned(_rows(shown)), ""]
     lines += _beside(checked)
     return "\n".join([*lines, _method(checked)]) + "\n"
 
@@ -98,10 +98,24 @@ def _counts(checked: Checked) -> str:
     return f"{len(checked.findings)} numbers: {', '.join(parts)}"
 
 
-def _cells(finding: Finding) -> tuple[str, ...]:
-    key, before, after = finding.key, _mean(finding.before), _mean(finding.after)
-    place = f"{key.method} {key.direction}".strip()
-    return finding.status, place, key.metric + ARROWS[finding.better], f"{before} → {after}", _change(finding)
+def _rows(findings: Sequence[Finding]) -> list[tuple[str, ...]]:
+    """Return the lines of a table; numbers of a method that lack for one reason share a line."""
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in findings:
+        alone = not math.isnan(finding.change) or finding.status == NEW
+        groups.setdefault((finding.key.text if alone else finding.key.method, finding.status, finding.note), []).append(
+            finding
+        )
+    return [_row(group) for group in groups.values()]
+
+
+def _row(group: Sequence[Finding]) -> tuple[str, ...]:
+    first = group[0]
+    if len(group) > 1:
+        return first.status, first.key.method, f"{len(group)} numbers", "", first.note
+    place = f"{first.key.method} {first.key.direction}".strip()
+    means = f"{_mean(first.before)} → {_mean(first.after)}"
+    return first.status, place, first.key.metric + ARROWS[first.better], means, _change(first)
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
@@ -114,7 +128,10 @@ def _change(finding: Finding) -> str:
         return finding.note
     text = f"{finding.change:+.3g}".replace("-", "−")
     if not math.isnan(finding.p):
-        text += f" (p {finding.p:.2g}, minimum {finding.limits.minimum:.2g}, tolerance {finding.limits.tolerance:.2g})"
+        way = "same seeds, " if finding.paired else ""
+        text += (
+            f" ({way}p {finding.p:.2g}, minimum {finding.limits.minimum:.2g}, tolerance {finding.limits.tolerance:.2g})"
+        )
     return ": ".join(filter(None, [text, finding.note]))
 
 
@@ -147,7 +164,7 @@ def _method(checked: Checked) -> str:
     baseline = _span([len(finding.before.values) for finding in tested])
     return (
         f"{len(tested)} numbers tested together (Holm, {ALPHA:.0%}), {run} seeds against {baseline} of the baseline. "
-        "Fails: worse beyond the noise of seeds and by the minimum. Passes: the one-sided "
+        "Fails: worse beyond the noise of seeds, and by the minimum. Passes: the one-sided "
         f"{1 - ALPHA:.0%} bound of the harm lies within the tolerance."
     )
 
@@ -162,8 +179,8 @@ def _fields(finding: Finding) -> dict[str, Any]:
         **finding.key._asdict(), "status": finding.status, "note": finding.note, "better": finding.better,
         "before": _values(finding.before), "after": _values(finding.after), "change": finding.change,
         "low": finding.low, "high": finding.high, "p": finding.p, "improved": finding.improved,
-        "identical": finding.identical, "spread": band and band.spread, "minimum": band and band.minimum,
-        "tolerance": band and band.tolerance,
+        "identical": finding.identical, "paired": finding.paired, "spread": band and band.spread,
+        "minimum": band and band.minimum, "tolerance": band and band.tolerance,
     }  # fmt: skip
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in known.items()}
 

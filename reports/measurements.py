@@ -168,7 +168,7 @@ def _provenance(run: Run) -> dict[str, Any]:
                 versions[package].append(version)
     return {
         "run": run.about["name"],
-        "command": run.about["command"],
+        "command": "".join(letter if letter.isprintable() else "?" for letter in run.about["command"]),
         "created": run.about["created"],
         "git": list(dict.fromkeys(spec.get("git", "") for spec in specs)),
         "device": list(dict.fromkeys(spec.get("device", "") for spec in specs)),

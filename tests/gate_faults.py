@@ -40,7 +40,9 @@ def palette_shifted(patch):
 def dataset_palette_shifted(patch):
     """Label images are drawn with each class in the colour of the next one: other images, so another protocol."""
     colours = [entry.colour for entry in streets.PALETTE]
-    moved = [replace(entry, colour=colour) for entry, colour in zip(streets.PALETTE, colours[1:] + colours[:1])]
+    moved = [
+        replace(entry, colour=colour) for entry, colour in zip(streets.PALETTE, colours[1:] + colours[:1], strict=True)
+    ]
     patch.setattr(streets, "PALETTE", tuple(moved))
 
 
