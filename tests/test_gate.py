@@ -21,14 +21,12 @@ BETTER = {IOU: "higher", LOSS: "", ERROR: "lower"}
 def measured(protocols=None, troubles=(), absent=None, first=0, **numbers):
     """Measurements of IOU, LOSS and ERROR: a list of values is one per seed, from the seed `first` on."""
     names = {"iou": IOU, "loss": LOSS, "error": ERROR}
-    found = {
-        names[name]: value
-        if isinstance(value, Number)
-        else Number(
-            dict(enumerate(map(float, value), first)), BETTER[names[name]], 12, "p" if names[name] is IOU else ""
-        )
-        for name, value in numbers.items()
-    }
+    found = {}
+    for name, values in numbers.items():
+        key = names[name]
+        protocol = "p" if key is IOU else ""
+        by_seed = values if isinstance(values, Number) else dict(enumerate(map(float, values), first))
+        found[key] = values if isinstance(values, Number) else Number(by_seed, BETTER[key], 12, protocol)
     return Measurements(found, protocols or {"p": {"images": 12}}, {}, {}, tuple(troubles), absent or {})
 
 

@@ -12,14 +12,14 @@ def source():
     return Source(read_baseline(CI))
 
 
-def rate(source, state, count=100, **arguments):
+def rate(source, state, count=200, **arguments):
     return verdicts(source, np.random.default_rng(7), count, **arguments)[state] / count
 
 
 @pytest.mark.parametrize("arguments", [{}, {"alike": 0.9}, {"alike": 0.99, "split": True}])
 def test_a_reseeding_or_another_machine_seldom_fails(source, arguments):
-    """At most 5 % are meant to; 11 of 100 or more would come once in 85 such tests."""
-    assert rate(source, "fail", **arguments) <= 0.10
+    """At most 5 % are meant to; more than 9 % of 200 would come in one of a hundred such tests."""
+    assert rate(source, "fail", **arguments) <= 0.09
 
 
 def test_a_large_change_is_found_and_a_small_one_only_with_the_same_seeds(source):
