@@ -31,7 +31,7 @@ class NumberRow:
 
 @dataclass(frozen=True)
 class Difference:
-    """All that differs; `same` counts the numbers that are equal in every seed, digit for digit."""
+    """All that differs; `same` counts the numbers that are equal, digit for digit, in every seed that both have."""
 
     settings: tuple[Change, ...]
     program: tuple[Change, ...]
@@ -67,7 +67,7 @@ def diff_text(found: Difference, a: str, b: str) -> str:
     for title, changes in titles.items():
         text = [f"  {change.text}" for change in changes] or ["  the same"]
         parts += [f"{title}:", *text]
-    parts.append(f"Numbers: {len(found.numbers)} differ, {found.same} are the same in every seed, digit for digit")
+    parts.append(f"Numbers: {len(found.numbers)} differ, {found.same} are the same in every seed that both have")
     parts += [f"  {_number_text(row)}" for row in found.numbers]
     if any(row.effect for row in found.numbers):
         parts.append(
@@ -113,7 +113,11 @@ def _number_text(row: NumberRow) -> str:
 
 
 def _equal(first: Number | None, second: Number | None) -> bool:
-    return bool(first and second) and first.values == second.values and first.protocol == second.protocol
+    """Whether two numbers are the same, digit for digit, in every seed that both have, and they have one."""
+    if not first or not second or first.protocol != second.protocol:
+        return False
+    shared = set(first.values) & set(second.values)
+    return bool(shared) and all(first.values[seed] == second.values[seed] for seed in shared)
 
 
 def _with_layers(run: Run) -> dict[str, dict[str, Any]]:

@@ -172,6 +172,11 @@ def test_a_diff_shows_settings_with_layers_states_and_numbers(base, tmp_path):
     assert "Traceback" not in cgbench("diff", base, other, "--exit-code", code=1)
 
 
+def test_fewer_seeds_are_a_difference_of_seeds_alone(base, run):
+    output = cgbench("diff", base, run, "--exit-code", code=1)
+    assert "Numbers: 0 differ, 30 are the same" in output and "seeds 0, 1, 2, 3, 4, 5, 6" in output
+
+
 def test_a_diff_of_other_seeds_is_not_paired(base, tmp_path):
     output = cgbench("diff", base, make(tmp_path / "other", (20, 21, 22)))
     assert "other seeds" in output and "paired" not in output.replace("Welch's", "")
