@@ -25,13 +25,18 @@ EXIT_CODES = {"pass": EXIT_OK, "fail": EXIT_TRIAL_FAILED, "inconclusive": EXIT_I
 @click.argument("run_folder", type=RUN)
 @BASELINE
 @click.option("--strict", is_flag=True, help="Fail on what became better beyond the noise of seeds, too.")
+@click.option(
+    "--redrawn", is_flag=True,
+    help="Let the test images be others in their last digits, as those of 'streets' on another kind of processor.",
+)  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="List the numbers that pass as well.")
 @click.option("--json", "json_file", type=RUN, help="Write the verdict as JSON to this file, too.")
 @click.option("--junit", "junit_file", type=RUN, help="Write it as JUnit XML, for the page of a pull request.")
 @one_line_errors
 def check(
-    run_folder: Path, file: Path, strict: bool, everything: bool, json_file: Path | None, junit_file: Path | None
-) -> int:
+    run_folder: Path, file: Path, strict: bool, redrawn: bool, everything: bool,
+    json_file: Path | None, junit_file: Path | None,
+) -> int:  # fmt: skip
     """Say whether RUN_FOLDER is worse than a baseline by more than seeds explain.
 
     Exit code 0: it passes. 1: a number is worse beyond the noise of seeds, a trial failed or a number is missing.
@@ -45,9 +50,9 @@ def check(
 
     known, run = read_baseline(file), _measured(run_folder)
     checked = Checked(
-        str(run_folder), str(file), judge(known.measured, run, known.bands, known.rules, strict),
+        str(run_folder), str(file), judge(known.measured, run, known.bands, known.rules, strict, redrawn),
         setting_changes(known.measured.settings, run.settings),
-        program_changes(known.measured.provenance, run.provenance),
+        program_changes(known.measured.provenance, run.provenance), redrawn,
     )  # fmt: skip
     code = EXIT_CODES[checked.verdict]
     if json_file:

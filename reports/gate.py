@@ -30,6 +30,7 @@ from cgbench.reports.statistics import ALPHA, Effect, Verdict, holm, over_seeds
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 NEW, SKIPPED = "new", "skipped"  # not judged: nothing to compare with, or not comparable
+REDRAWN = {"sources", "targets", "scorer", "scorer_recipe"}  # what differs where images were drawn again
 LEAST_SEEDS = 2  # of a baseline and of a run: one seed has no spread, and may be an unlucky one
 
 
@@ -100,14 +101,20 @@ def limits(number: Number, metric: str, rules: Rules) -> Limits:
 
 
 def check(
-    baseline: Measurements, run: Measurements, bands: Mapping[Key, Limits], rules: Rules, strict: bool = False
+    baseline: Measurements,
+    run: Measurements,
+    bands: Mapping[Key, Limits],
+    rules: Rules,
+    strict: bool = False,
+    redrawn: bool = False,
 ) -> list[Finding]:
     """Return a finding for every number of either side, in the baseline's order; the new ones last.
 
     `bands` are the limits that the baseline states. `strict` makes a significant improvement a failure as well.
-    Numbers that were measured by another protocol than the baseline's raise `CgbenchError`.
+    Numbers that were measured by another protocol than the baseline's raise `CgbenchError`; `redrawn` lets the test
+    images be others, and leaves it to the untrained rows to say whether they are others that matter.
     """
-    retrained = other_scorers(baseline, run)
+    retrained = other_scorers(baseline, run, redrawn)
     stopped = {trouble.method: trouble for trouble in reversed(run.troubles)}
     findings: list[Finding] = []
     tested: list[tuple[int, Effect]] = []  # the finding's place, and one way to test it
@@ -137,27 +144,32 @@ def check(
     return findings + [Finding(key, NEW, "not in the baseline", after=run.numbers[key]) for key in new]
 
 
-def other_scorers(baseline: Measurements, run: Measurements) -> Set[Key]:
+def other_scorers(baseline: Measurements, run: Measurements, redrawn: bool) -> Set[Key]:
     """Return the keys whose scorer has other weights than the baseline's, but the same recipe: trained again on another
-    machine. Any other difference of protocol raises `CgbenchError`, with what differs."""
+    machine; with `redrawn` on images that were drawn again there. Any other difference of protocol raises
+    `CgbenchError`, with what differs."""
     retrained: set[Key] = set()
-    differing: dict[str, Key] = {}
+    refused: dict[tuple[str, ...], str] = {}
     for key, before in baseline.numbers.items():
         after = run.numbers.get(key)
         if after is None or before.protocol == after.protocol:
             continue
         first, second = baseline.protocols.get(before.protocol, {}), run.protocols.get(after.protocol, {})
-        names = [name for name in {**first, **second} if first.get(name) != second.get(name)]
-        if names == ["scorer"] and first.get("scorer_recipe"):
-            retrained.add(key)
+        names = tuple(name for name in {**first, **second} if first.get(name) != second.get(name))
+        same_recipe = names == ("scorer",) and first.get("scorer_recipe")
+        if same_recipe or (redrawn and names and set(names) <= REDRAWN):
+            retrained |= {key} if "scorer" in names else set()
             continue
         parts = [f"{name} {first.get(name, 'unknown')} → {second.get(name, 'unknown')}" for name in names]
-        differing.setdefault(", ".join(parts) or "not recorded", key)
-    if differing:
-        said = "; ".join(f"{key.text}: {text}" for text, key in list(differing.items())[:3])
+        refused.setdefault(names, f"{key.text}: {', '.join(parts) or 'not recorded'}")
+    if refused:
+        drawn = not redrawn and all(names and set(names) <= REDRAWN for names in refused)
+        hint = (
+            "; where images are drawn on the spot, as for 'streets', --redrawn compares all the same" if drawn else ""
+        )
         raise CgbenchError(
-            f"the run was not measured as the baseline was ({said}): nothing can be compared; if that is intended, "
-            "'cgbench baseline update' makes a new baseline"
+            f"the run was not measured as the baseline was ({'; '.join(list(refused.values())[:3])}): nothing can be "
+            f"compared{hint}; if that is intended, 'cgbench baseline update' makes a new baseline"
         )
     return retrained
 

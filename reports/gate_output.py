@@ -29,6 +29,7 @@ class Checked:
     findings: Sequence[Finding]
     settings: Sequence[Change]
     program: Sequence[Change]
+    redrawn: bool = False
 
     @property
     def verdict(self) -> str:
@@ -147,7 +148,9 @@ def _beside(checked: Checked) -> list[str]:
     if same:
         lines.append(f"Identical to the baseline in every seed of the run, digit for digit: {same} of {len(compared)}.")
     if any("scorer" in finding.note for finding in checked.findings):
-        lines.append("The scorer was trained again here, by the same recipe: wider bands for what looks through it.")
+        lines.append("The scorer was trained again here: wider bands for what looks through it.")
+    if checked.redrawn:
+        lines.append("Test images may be drawn again (--redrawn): the rows 'copy' and 'real' tell whether it matters.")
     if checked.settings:
         lines += ["Settings that differ, baseline → run:", *(f"  {change.text}" for change in checked.settings)]
     if checked.program:

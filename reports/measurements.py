@@ -45,9 +45,9 @@ class Number:
 
     @property
     def exact(self) -> bool:
-        """Whether no seed can change it: a count, or a row that is neither trained nor drawn."""
+        """Whether no seed can change it: a count, or an untrained row that is alike in two seeds or more."""
         spread = max(self.values.values()) - min(self.values.values())
-        return self.kind == COUNT or (self.kind == NOT_TRAINED and spread <= ROUNDING)
+        return self.kind == COUNT or (self.kind == NOT_TRAINED and len(self.values) > 1 and spread <= ROUNDING)
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,8 @@ def test_what_no_seed_can_change_is_compared_as_it_is():
     assert judged(one(180419.0, COUNT), one(180420.0, COUNT))[IOU].status == FAIL
     single = measured(iou=Number({0: 180419.0}, kind=COUNT, protocol="p"))
     assert judged(one(180419.0, COUNT), single)[IOU].status == PASS  # one seed says all
+    drawn = measured(iou=Number({0: 0.8}, "higher", 12, "p", NOT_TRAINED))  # perhaps it draws: one seed does not say
+    assert judged(drawn, one(0.7, NOT_TRAINED))[IOU].status == INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
@@ -165,6 +167,20 @@ def test_a_scorer_trained_again_widens_the_band_by_its_own_noise():
     assert judged(scored("one"), scored("two", values=gone))[IOU].status == FAIL
     rows = scored("one", kind=NOT_TRAINED), scored("two", kind=NOT_TRAINED, values=gone)
     assert judged(*rows)[IOU].status == SKIPPED
+
+
+def test_images_drawn_again_are_compared_if_asked_for():
+    run = scored("two", recipe="s", values=[value - 0.001 for value in BASE[:5]])
+    with pytest.raises(CgbenchError, match="--redrawn"):
+        judged(scored("one"), run)
+    assert judged(scored("one"), run, redrawn=True)[IOU].status == PASS
+    with pytest.raises(CgbenchError, match="images 12 → 11") as refused:
+        judged(scored("one"), scored("two", images=11), redrawn=True)
+    assert "--redrawn" not in str(refused.value)
+    copies = [measured({name: {"sources": name}}, iou=Number({0: value, 1: value}, "higher", 12, name, NOT_TRAINED))
+              for name, value in (("a", 0.5), ("b", 0.5001), ("c", 0.6))]  # fmt: skip
+    assert judged(copies[0], copies[1], redrawn=True)[IOU].status == PASS
+    assert judged(copies[0], copies[2], redrawn=True)[IOU].status == FAIL
 
 
 @pytest.mark.parametrize(("other", "said"), [
