@@ -11,14 +11,14 @@ from cgbench.reports.baseline import MOST_BYTES, baseline_text, make_baseline, r
 from cgbench.reports.gate import Rules
 from cgbench.reports.measurements import measurements
 from cgbench.reports.rundata import read_run
-from report_fixture import VALUES, build_run
+from report_fixture import VALUES, build_run, whole_run
 
 METHODS = ("cyclegan", "copy", "real")
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    run = read_run(build_run(tmp_path_factory.mktemp("runs") / "base", METHODS, seeds=(0, 1, 2, 3), side=8, images=2))
+    run = read_run(whole_run(tmp_path_factory.mktemp("runs") / "base", METHODS, (0, 1, 2, 3), side=8, images=2))
     return make_baseline(measurements(run, VALUES), Rules())
 
 

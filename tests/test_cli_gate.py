@@ -8,22 +8,16 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cgbench.storage import TrialFolder, read_json, read_jsonl, write_json, write_jsonl
+from cgbench.storage import read_json, read_jsonl, write_json, write_jsonl
 from command import cgbench
-from report_fixture import build_run, build_trial, scene
+from report_fixture import build_run, whole_run
 
 METHODS = ("cyclegan", "gan_only", "copy", "real")
 SEEDS = tuple(range(12))
 
 
 def make(path, seeds=SEEDS, **options):
-    """A run whose untrained rows have all seeds, as training leaves them."""
-    build_run(path, METHODS, seeds=seeds, side=8, images=2, **options)
-    scenes = [scene(index, 8) for index in range(2)]
-    for method in ("copy", "real"):
-        for seed in seeds[1:]:
-            build_trial(TrialFolder.of(path, "shapes", method, seed), method, seed, "done", scenes)
-    return path
+    return whole_run(path, METHODS, seeds, side=8, images=2, **options)
 
 
 def alter(run, metric, change, method="cyclegan"):
