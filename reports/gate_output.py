@@ -5,7 +5,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from cgbench.reports.changes import Change
 from cgbench.reports.gate import FAIL, INCONCLUSIVE, NEW, PASS, SKIPPED, Finding, outcome
+from cgbench.reports.measurements import Number
 from cgbench.reports.statistics import ALPHA
 
 ORDER = (FAIL, INCONCLUSIVE, PASS, SKIPPED, NEW)
@@ -115,7 +116,7 @@ def _row(group: Sequence[Finding]) -> tuple[str, ...]:
     if len(group) > 1:
         return first.status, first.key.method, f"{len(group)} numbers", "", first.note
     place = f"{first.key.method} {first.key.direction}".strip()
-    means = f"{_mean(first.before)} → {_mean(first.after)}"
+    means = f"{_before(first)} → {_mean(first.after)}"
     return first.status, place, first.key.metric + ARROWS[first.better], means, _change(first)
 
 
@@ -137,7 +138,7 @@ def _change(finding: Finding) -> str:
 
 
 def _what(finding: Finding) -> str:
-    return f"{_mean(finding.before)} → {_mean(finding.after)}, {_change(finding)}".rstrip(", ")
+    return f"{_before(finding)} → {_mean(finding.after)}, {_change(finding)}".rstrip(", ")
 
 
 def _beside(checked: Checked) -> list[str]:
@@ -188,11 +189,18 @@ def _fields(finding: Finding) -> dict[str, Any]:
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in known.items()}
 
 
-def _values(number: Any) -> dict[str, float] | None:
+def _values(number: Number | None) -> dict[str, float] | None:
     return number and {str(seed): value for seed, value in number.values.items()}
 
 
-def _mean(number: Any) -> str:
+def _before(finding: Finding) -> str:
+    """Return the baseline's mean: where the change is that of the same seeds, over these."""
+    if not finding.paired:
+        return _mean(finding.before)
+    return _mean(replace(finding.before, values={seed: finding.before.values[seed] for seed in finding.after.values}))
+
+
+def _mean(number: Number | None) -> str:
     return f"{np.mean(list(number.values.values())):.4g}".replace("-", "−") if number else "–"
 
 
