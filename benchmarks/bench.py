@@ -69,6 +69,12 @@ class TestBench:
             **({"weights": self.instruments.digests.get(metric.needs, "")} if metric.needs else {}),
         }
 
+    def recipe(self, metric: Metric, direction: str) -> dict:
+        """Return what is recorded beside a protocol: what its scorer was trained from, whose weights differ in the last
+        digits from machine to machine."""
+        scorer = self.scorers.get(direction[-1])
+        return {"scorer_recipe": scorer.info.get("recipe", "")} if metric.uses_scorer and scorer else {}
+
     def digest(self) -> str:
         """Identify all protocols together."""
         metrics = [

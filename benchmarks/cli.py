@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cgbench import __version__
-from cgbench.benchmarks import commands
+from cgbench.benchmarks import cli_gate, commands
 from cgbench.benchmarks.cli_study import study
 from cgbench.benchmarks.options import DATA_ROOT, DEVICE, PRESET, SET, one_line_errors
 from cgbench.reports.published import TABLES
@@ -142,3 +142,6 @@ def table(which: str, run_folder: Path, form: str) -> None:
 
 
 main.add_command(study)
+main.add_command(cli_gate.check)
+main.add_command(cli_gate.baseline)
+main.add_command(cli_gate.diff)

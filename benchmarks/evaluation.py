@@ -37,7 +37,7 @@ class Measurement:
                 continue
             scores, reason = _computed(metric, translations, bench.instruments)
             details = bench.protocol(metric, direction)
-            self.protocols[digest(details)] = details
+            self.protocols[digest(details)] = details | bench.recipe(metric, direction)
             common = {"split": bench.split, "direction": direction, "step": step, "n": len(translations.keys)}
             for key, value in {**scores.values, **scores.details}.items():
                 if key in scores.details and not np.isfinite(value):

@@ -156,22 +156,36 @@ def cached_scorer(
 ) -> Scorer:
     """Return the scorer of these photos and labels from the folder `cache`; train it, and keep it there, if need be.
 
-    The file is named after the content of the arrays, the settings and `VERSION`. A file that cannot be read is
-    trained anew, with a warning; one that cannot be written is a warning as well.
+    The file is named after the content of the arrays, the settings and `VERSION`: this name is the scorer's recipe, put
+    into `info`, and the same on every machine, while the last digits of the weights are not. A file that cannot be read
+    is trained anew, with a warning; one that cannot be written is a warning as well.
     """
     _check_training_data(photos, labels, classes)
-    name = digest(_settings(classes, config) | {"content": content_digest(photos, labels)})
-    path = cache / f"scorer-{name}.safetensors"
-    if path.exists():
-        try:
-            return Scorer.load(path, device)
-        except DataBroken as error:
-            warnings.warn(str(error), stacklevel=2)
-    scorer = train_scorer(photos, labels, classes, config, device, progress)
+    recipe = digest(_settings(classes, config) | {"content": content_digest(photos, labels)})
+    path = cache / f"scorer-{recipe}.safetensors"
+    scorer = _kept(path, device) or _trained(path, photos, labels, classes, config, device, progress)
+    scorer.info["recipe"] = recipe
+    return scorer
+
+
+def _kept(path: Path, device: str) -> Scorer | None:
+    """Return the scorer of a cache file; None where there is none, and with a warning where it cannot be read."""
+    if not path.exists():
+        return None
+    try:
+        return Scorer.load(path, device)
+    except DataBroken as error:
+        warnings.warn(str(error), stacklevel=3)
+        return None
+
+
+def _trained(path: Path, *training: Any) -> Scorer:
+    """Return a scorer trained with the arguments of `train_scorer`, and keep it as `path`."""
+    scorer = train_scorer(*training)
     try:
         scorer.save(path)
     except OSError as error:
-        warnings.warn(f"{path} cannot be written ({error}): the scorer will be trained again next time", stacklevel=2)
+        warnings.warn(f"{path} cannot be written ({error}): the scorer will be trained again next time", stacklevel=3)
     return scorer
 
 

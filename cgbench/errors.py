@@ -5,6 +5,7 @@ from difflib import get_close_matches
 EXIT_OK = 0
 EXIT_TRIAL_FAILED = 1
 EXIT_USAGE = 2
+EXIT_INCONCLUSIVE = 3
 EXIT_INTERRUPTED = 130
 
 

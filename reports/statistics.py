@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr, stdtrit  # Student's distribution, without the checks of scipy.stats: 20 times as fast
 
 ALPHA = 0.05  # the share of tables, of methods that are all equal, in which any difference may be called one
 POWER = 0.8  # the chance to find a difference of the size that is called detectable
@@ -28,16 +28,16 @@ class Effect:
         """Two-sided p-value of no difference; 1 where nothing varies and nothing differs, 0 where it differs always."""
         if self.error == 0:
             return float(self.mean == 0)
-        return float(2 * stats.t.sf(abs(self.mean) / self.error, self.freedom))
+        return float(2 * stdtr(self.freedom, -abs(self.mean) / self.error))
 
     def interval(self, alpha: float) -> tuple[float, float]:
         """Return the interval that covers the true difference with probability 1 - `alpha`."""
-        half = float(stats.t.isf(alpha / 2, self.freedom)) * self.error
+        half = -float(stdtrit(self.freedom, alpha / 2)) * self.error
         return self.mean - half, self.mean + half
 
     def detectable(self, alpha: float) -> float:
         """Return the difference that a test at level `alpha` finds with probability 0.8, were the error what it is."""
-        return float(stats.t.isf(alpha / 2, self.freedom) + stats.t.isf(1 - POWER, self.freedom)) * self.error
+        return -float(stdtrit(self.freedom, alpha / 2) + stdtrit(self.freedom, 1 - POWER)) * self.error
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,16 @@ def build_run(
     return path
 
 
+def whole_run(path: Path, methods: tuple[str, ...], seeds: tuple[int, ...], images: int, side: int, **options) -> Path:
+    """Write a run whose untrained rows have all seeds too, as the runner writes them."""
+    build_run(path, methods, seeds, images=images, side=side, **options)
+    scenes = [scene(index, side) for index in range(images)]
+    for method in ROLES:
+        for seed in seeds[1:] if method in methods else ():
+            build_trial(TrialFolder.of(path, "shapes", method, seed), method, seed, "done", scenes)
+    return path
+
+
 def build_trial(folder: TrialFolder, method: str, seed: int, state: str, scenes: list) -> None:
     """Write one trial in the given state."""
     write_json(folder.trial, trial_json(method, seed))
