@@ -8,6 +8,7 @@ import click
 
 from cgbench import __version__
 from cgbench.benchmarks import commands
+from cgbench.benchmarks.cli_datasets import datasets
 from cgbench.benchmarks.options import DATA_ROOT, DEVICE, PRESET, SET, one_line_errors
 from cgbench.reports.published import TABLES
 
@@ -59,14 +60,6 @@ def run(**options: Any) -> int:
 def methods() -> None:
     """List the methods."""
     commands.list_methods()
-
-
-@main.command()
-@DATA_ROOT
-@one_line_errors
-def datasets(data_root: Path | None) -> None:
-    """List the datasets, and whether each is ready."""
-    commands.list_datasets(data_root)
 
 
 @main.command()
@@ -124,3 +117,6 @@ def table(which: str, run_folder: Path, form: str) -> None:
     cut  CUT paper, Table 1: one-sided methods, labels→photo
     """
     commands.table(which, run_folder, form)
+
+
+main.add_command(datasets)

@@ -100,6 +100,13 @@ def square(image: np.ndarray, side: int, fit: str, blend: bool) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize((side, side), how, box=box))
 
 
+def same_shape(height: int, width: int, other_height: int, other_width: int) -> bool:
+    """Return whether two sizes are the same picture at different scales, within a pixel of rounding."""
+    scale = max(other_height / height, other_width / width)
+    slack = max(1.0, scale)
+    return abs(height * scale - other_height) <= slack and abs(width * scale - other_width) <= slack
+
+
 def coloured(labels: np.ndarray, palette: Sequence[SemanticClass]) -> np.ndarray:
     """Return class ids, uint8 (H, W), in the colours of `palette`, uint8 (H, W, 3); ids beyond it become black."""
     colours = np.zeros((256, 3), dtype=np.uint8)

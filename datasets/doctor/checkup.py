@@ -38,9 +38,10 @@ def check(dataset: Dataset, splits: Sequence[str] = (), limit: int = 0, update: 
     unknown = [split for split in splits if split not in dataset.splits]
     if unknown:
         raise CgbenchError(f"{dataset.name} has no split '{unknown[0]}': it has {', '.join(dataset.splits)}")
-    chosen = list(splits or dataset.splits)
-    listed, findings = _list(dataset, chosen)
     missing = dataset.missing()
+    if missing and dataset.root is None:
+        raise DataMissing(missing)
+    listed, findings = _list(dataset, list(splits or dataset.splits))
     if missing and not any(listed.values()):
         raise DataMissing(missing)
     findings += check_folders(dataset)

@@ -8,6 +8,7 @@ import numpy as np
 from cgbench.dataset import Dataset
 from cgbench.datasets.doctor.findings import Finding, about, shown
 from cgbench.datasets.doctor.looking import Maps, Seen
+from cgbench.datasets.images import FIXED_POINT_MODES, header, same_shape
 
 LEAST_SIDE = 16  # pixels
 SHAPE = 1.25  # times the usual width : height from which a picture is of another shape
@@ -30,8 +31,6 @@ def check_images(seen: Sequence[Seen]) -> list[Finding]:
 
 
 def _is_dark(one: Seen) -> bool:
-    from cgbench.datasets.images import FIXED_POINT_MODES, header
-
     if one.item.file is None or one.constant or one.thumb.max() >= 32:
         return False
     return header(one.item.file).mode in FIXED_POINT_MODES
@@ -54,7 +53,7 @@ def check_labels(dataset: Dataset, seen: Sequence[Seen]) -> list[Finding]:
         labels = one.maps or maps.get(one.item.labels_file)
         if one.problem or labels is None or (one.item.labels_file is None and one.maps is None):
             continue
-        if not alike_in_shape(one.height, one.width, labels.height, labels.width):
+        if not same_shape(one.height, one.width, labels.height, labels.width):
             text = f"{one.width} × {one.height}, its label map {labels.width} × {labels.height}"
             found.append(Finding("label-shape", "error", text, remedy, (one.name,)))
     return found
@@ -68,13 +67,6 @@ def _of_map(name: str, maps: Maps, classes: int) -> list[Finding]:
         text = "all of it is ignored" if not maps.classes else f"class {maps.largest} from edge to edge"
         return [Finding("blank", "warning", text, "look at them: a label map without classes teaches nothing", (name,))]
     return []
-
-
-def alike_in_shape(height: int, width: int, other_height: int, other_width: int) -> bool:
-    """Return whether two sizes are the same picture at different scales, within a pixel of rounding."""
-    scale = max(other_height / height, other_width / width)
-    slack = max(1.0, scale)
-    return abs(height * scale - other_height) <= slack and abs(width * scale - other_width) <= slack
 
 
 def check_shapes(seen: Sequence[Seen]) -> list[Finding]:

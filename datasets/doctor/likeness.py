@@ -18,7 +18,7 @@ CLOSE = 0.88  # correlation at 64 × 64 that makes a near-duplicate; see tests/t
 PLACES = ((0.5, 0.5), (0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
 CROPS = ((1.0, 0.0, 0.0), *((scale, y, x) for scale in (0.9, 0.8) for y, x in PLACES))
 STEP = 0.05  # between the scales that are tried around a candidate's
-HOPELESS = 0.15  # below the threshold by this much at a candidate's own scale, others are not tried
+HOPELESS = 0.4  # below the threshold by this much at a candidate's own scale, others are not tried
 BLOCK = 256  # pictures compared at once; bounds the memory
 
 
