@@ -102,7 +102,10 @@ def open_bench(dataset: Dataset, config: TrialConfig) -> TestBench:
 def same_keys(dataset: Dataset, split: str, a: ImageSet, b: ImageSet) -> None:
     """Raise `DataBroken` where a split that should be paired is not."""
     if a.keys != b.keys:
-        raise DataBroken(f"dataset '{dataset.label}' says that its split '{split}' is paired, but the keys differ")
+        raise DataBroken(
+            f"dataset '{dataset.label}' says that its split '{split}' is paired, but the keys differ: "
+            f"'cgbench datasets check {dataset.name}' names them"
+        )
 
 
 def with_scorers(bench: TestBench, config: TrialConfig, device: str) -> TestBench:

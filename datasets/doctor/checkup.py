@@ -18,7 +18,7 @@ from cgbench.datasets.doctor.content import (
 from cgbench.datasets.doctor.files import check_files, check_folders
 from cgbench.datasets.doctor.findings import CHECKS, SEVERITIES, Counted, Finding, Report, about, shown
 from cgbench.datasets.doctor.likeness import CLOSE, near_duplicates
-from cgbench.datasets.doctor.looking import Seen, look_at_all, tasks
+from cgbench.datasets.doctor.looking import DRAWN_MOST, Seen, look_at_all, tasks
 from cgbench.datasets.doctor.scenes import MOST, same_scenes
 from cgbench.errors import CgbenchError, DataMissing
 from cgbench.words import printable
@@ -32,7 +32,9 @@ Update = Callable[[int, int], None]
 
 def check(dataset: Dataset, splits: Sequence[str] = (), limit: int = 0, update: Update | None = None) -> Report:
     """Return everything that is wrong with a dataset: of all splits or the named ones, of all images or `limit` spread
-    evenly over each split and domain. Raises `DataMissing` where there is nothing to look at.
+    evenly over each split and domain (of drawn datasets 100, unless said otherwise).
+
+    Raises `DataMissing` where there is nothing to look at.
     """
     started = time.perf_counter()
     unknown = [split for split in splits if split not in dataset.splits]
@@ -47,6 +49,8 @@ def check(dataset: Dataset, splits: Sequence[str] = (), limit: int = 0, update: 
     findings += check_folders(dataset)
     findings += check_files(dataset, [item for items in listed.values() for item in items])
     findings += _almost_pairs(dataset, listed)
+    drawn = any(item.file is None for items in listed.values() for item in items[:1])
+    limit = limit or (DRAWN_MOST if drawn else 0)
     few = {place: _spread(items, limit) for place, items in listed.items()}
     seen = look_at_all(dataset, tasks(dataset, few), os.cpu_count() or 1, update)
     findings += [*check_images(seen), *check_labels(dataset, seen), *check_shapes(seen), *check_repeated(seen)]
@@ -56,7 +60,7 @@ def check(dataset: Dataset, splits: Sequence[str] = (), limit: int = 0, update: 
         Counted(*place, dataset.domains[place[1] == "B"].name, len(items), usual_size(_of(seen, *place, few[place])))
         for place, items in listed.items()
     ]
-    if limit:
+    if limit and any(len(items) > limit for items in listed.values()):
         remarks.insert(0, f"only {limit} images of each split and domain were looked at")
     order, ranks = list(CHECKS), list(SEVERITIES)
     found = sorted([*findings, *more], key=lambda f: (ranks.index(f.severity), order.index(f.check)))

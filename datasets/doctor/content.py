@@ -21,17 +21,19 @@ def check_images(seen: Sequence[Seen]) -> list[Finding]:
     broken = [(one.name, one.problem) for one in seen if one.problem]
     found = about("unreadable", "error", "mend, replace or remove them", dict.fromkeys(broken))
     good = [one for one in seen if not one.problem]
-    flat = [(one.name, "one colour from edge to edge") for one in good if one.constant and one.domain.kind == "photo"]
-    found += about("constant", "warning", "remove them, unless they are meant", flat)
+    dark = [one for one in good if _is_dark(one)]
+    flat = [one for one in good if one.constant and one.domain.kind == "photo" and one not in dark]
+    entries = [(one.name, "one colour from edge to edge") for one in flat]
+    found += about("constant", "warning", "remove them, unless they are meant", entries)
     small = [one for one in good if min(one.height, one.width) < LEAST_SIDE and one.item.file]
     entries = [(one.name, f"{one.width} × {one.height} pixels") for one in small]
     found += about("tiny", "warning", "replace them: enlarged, they are a blur", entries)
-    dark = [(one.name, "no level above 31 of 255") for one in good if _is_dark(one)]
-    return found + about("dark", "warning", "spread their levels over 0 to 65535 (12-bit data: multiply by 16)", dark)
+    entries = [(one.name, "no level above 31 of 255") for one in dark]
+    return found + about("dark", "warning", "spread their levels over 0 to 65535 (12-bit data: times 16)", entries)
 
 
 def _is_dark(one: Seen) -> bool:
-    if one.item.file is None or one.constant or one.thumb.max() >= 32:
+    if one.item.file is None or one.thumb.max() >= 32:
         return False
     return header(one.item.file).mode in FIXED_POINT_MODES
 

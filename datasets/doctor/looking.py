@@ -14,6 +14,7 @@ from cgbench.datasets.doctor.findings import shown
 from cgbench.errors import CgbenchError
 from cgbench.words import printable
 
+DRAWN_MOST = 100  # drawn images of a split and domain that are looked at: the code that draws them is one
 DRAWN_SIDE = 64  # pixels at which drawn datasets are looked at
 THUMB = 64  # side of the grey thumbnail
 OUTLINE = 48  # side of the two edge maps
@@ -30,7 +31,7 @@ class Maps:
     largest: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Seen:
     """An image after the look. `problem` is why it cannot be used; the rest is then empty.
 

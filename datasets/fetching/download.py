@@ -38,6 +38,10 @@ class _Broken(Exception):
     """The connection broke or stalled: worth another attempt."""
 
 
+class _Stale(_Broken):
+    """What is here does not fit what is there, and was thrown away."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Bounds of a download: bytes in all, seconds without an answer, and the pause before the second attempt."""
@@ -101,7 +105,7 @@ def download(url: str, target: Path, limits: Limits, say: Callable[[str], object
 
 def _attempts(url: str, file: BinaryIO, notes: Path, limits: Limits, say: Callable, update: Update) -> Origin:
     """Try until the file is whole; give up after some attempts that bring nothing."""
-    fruitless = 0
+    fruitless = stale = 0
     for _ in range(MOST_ATTEMPTS):
         before = file.tell()
         try:
@@ -115,6 +119,11 @@ def _attempts(url: str, file: BinaryIO, notes: Path, limits: Limits, say: Callab
             if isinstance(error, OSError) and error.errno in (28, 122):  # disk full, quota
                 raise
             reason = printable(str(getattr(error, "reason", "") or error) or type(error).__name__)
+            stale += isinstance(error, _Stale)
+            if stale >= ATTEMPTS:
+                raise DownloadFailed(
+                    f"{url}: the server contradicts itself: {reason}; give a mirror with --url"
+                ) from None
         fruitless = 0 if file.tell() > before else fruitless + 1
         if fruitless >= ATTEMPTS:
             break
@@ -145,7 +154,7 @@ def _attempt(url: str, file: BinaryIO, notes: Path, limits: Limits, update: Upda
         if known.length == here:
             return known
         _restart(file, notes)
-        raise _Broken("the part here is longer than the file there: it is loaded anew") from None
+        raise _Stale("the file there ends where the part here does, or before, though it should be longer") from None
     with answer:
         origin = _accept(answer, url, known, file, notes, limits)
         _check_room(file, origin.length - file.tell(), limits)
@@ -153,7 +162,7 @@ def _attempt(url: str, file: BinaryIO, notes: Path, limits: Limits, update: Upda
     if origin.length and file.tell() != origin.length:
         if file.tell() > origin.length:
             _restart(file, notes)
-            raise _Broken("more came than was announced")
+            raise _Stale("more came than was announced")
         raise _Broken(f"the connection ended after {file.tell():,} of {origin.length:,} bytes")
     return origin
 
@@ -204,7 +213,7 @@ def _accept(
         if fits and (not etag or not known.etag or etag == known.etag):
             return known
         _restart(file, notes)
-        raise _Broken("the server offers another file or another part than asked for: it is loaded anew")
+        raise _Stale("the server offers another file or another part than asked for: it is loaded anew")
     if here:
         _restart(file, notes)  # it sends all of it: it knows no ranges, or the file has changed
     if announced > limits.largest:
