@@ -114,7 +114,10 @@ def evaluation_digest(bench: TestBench, validation: TestBench | None) -> str:
 def same_keys(dataset: Dataset, split: str, a: ImageSet, b: ImageSet) -> None:
     """Raise `DataBroken` where a split that should be paired is not."""
     if a.keys != b.keys:
-        raise DataBroken(f"dataset '{dataset.label}' says that its split '{split}' is paired, but the keys differ")
+        raise DataBroken(
+            f"dataset '{dataset.label}' says that its split '{split}' is paired, but the keys differ: "
+            f"'cgbench datasets check {dataset.name}' names them"
+        )
 
 
 def with_scorers(bench: TestBench, config: TrialConfig, device: str) -> TestBench:
@@ -124,12 +127,13 @@ def with_scorers(bench: TestBench, config: TrialConfig, device: str) -> TestBenc
     if not dataset.palette or "pairs" not in dataset.splits:
         return bench
     photos = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
-    scorers = {domain: _scorer(dataset, domain, config, device) for domain in photos}
+    real = {domain: _scorer_images(dataset, domain, config) for domain in photos}  # all, before the first one trains
+    scorers = {domain: _scorer(dataset, domain, real[domain], config, device) for domain in photos}
     return replace(bench, scorers=scorers, scorer_features={key: scorer_features(s) for key, s in scorers.items()})
 
 
-def _scorer(dataset: Dataset, domain: str, config: TrialConfig, device: str) -> Scorer:
-    """Return the scorer of a domain, trained on the photos of `pairs` and their class ids."""
+def _scorer_images(dataset: Dataset, domain: str, config: TrialConfig) -> ImageSet:
+    """Return the photos of a domain in `pairs` with their class ids."""
     which = dataset.domains[domain == "B"].name
     with progress(f"reading {which} images for the scorer") as update:
         limit = config.scorer_limit
@@ -138,6 +142,11 @@ def _scorer(dataset: Dataset, domain: str, config: TrialConfig, device: str) -> 
         raise DataBroken(
             f"dataset '{dataset.label}' has a palette, but the {which} of its split 'pairs' have no labels"
         )
-    with progress(f"training the scorer of {which}") as update:
+    return real
+
+
+def _scorer(dataset: Dataset, domain: str, real: ImageSet, config: TrialConfig, device: str) -> Scorer:
+    """Return the scorer of a domain, trained on `real` photos and their class ids."""
+    with progress(f"training the scorer of {dataset.domains[domain == 'B'].name}") as update:
         count, folder = len(dataset.palette), cache_folder()
         return cached_scorer(folder, real.images, real.labels, count, config, device, update)

@@ -8,6 +8,7 @@ import click
 
 from cgbench import __version__
 from cgbench.benchmarks import cli_gate, commands
+from cgbench.benchmarks.cli_datasets import datasets
 from cgbench.benchmarks.cli_study import study
 from cgbench.benchmarks.options import DATA_ROOT, DEVICE, PRESET, SET, one_line_errors
 from cgbench.reports.published import TABLES
@@ -60,14 +61,6 @@ def run(**options: Any) -> int:
 def methods() -> None:
     """List the methods."""
     commands.list_methods()
-
-
-@main.command()
-@DATA_ROOT
-@one_line_errors
-def datasets(data_root: Path | None) -> None:
-    """List the datasets, and whether each is ready."""
-    commands.list_datasets(data_root)
 
 
 @main.command()
@@ -141,6 +134,7 @@ def table(which: str, run_folder: Path, form: str) -> None:
     commands.table(which, run_folder, form)
 
 
+main.add_command(datasets)
 main.add_command(study)
 main.add_command(cli_gate.check)
 main.add_command(cli_gate.baseline)

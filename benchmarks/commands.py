@@ -161,10 +161,14 @@ def list_datasets(data_root: Path | None) -> None:
     wide = max(map(len, names))
     for name in names:
         data = DATASETS.factory(name)(data_root)
-        state = "ready" if data.missing() is None else "not there"
-        click.echo(f"{name:{wide}}  {state:9}  {data.summary}")
+        try:
+            state = "ready" if data.missing() is None else "not there"
+        except CgbenchError:  # a folder that may not be listed must not hide the others
+            state = "unreadable"
+        click.echo(f"{name:{wide}}  {state:10}  {data.summary}")
     click.echo(
-        "\nData is looked for under --data-root or CGBENCH_DATA.\n'cgbench run' says how to get what is not there."
+        "\nData is looked for under --data-root or CGBENCH_DATA. 'cgbench run' says how to get what is not there,\n"
+        "'cgbench datasets fetch' gets public sets, 'cgbench datasets check NAME' examines one."
     )
     _print_broken(DATASETS)
 

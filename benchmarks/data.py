@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from cgbench.config import TrialConfig
-from cgbench.dataset import Dataset
-from cgbench.datasets.images import square
+from cgbench.dataset import IGNORE, Dataset, Item
+from cgbench.datasets.images import same_shape, square
 from cgbench.errors import DataBroken
 from cgbench.seeds import generator
 
@@ -46,27 +46,45 @@ def load_images(
 ) -> ImageSet:  # fmt: skip
     """Decode a domain of a split to squares of `side` pixels. `limit` takes the first images, or evenly `spread` ones.
 
-    The class ids are decoded too if `labels` are asked for and every image has them. Raises `DataBroken` where the
-    domain is empty or a file cannot be used.
+    The class ids are decoded too if `labels` are asked for and every image has them. Raises `DataBroken`, before a
+    picture is decoded where it can, if the domain is empty, keys are not unique, or a file cannot be used.
     """
-    items = list(dataset.items(split, domain))
+    advice = f"'cgbench datasets check {dataset.name}' lists all that is wrong"
     kind = dataset.domains[0 if domain == "A" else 1]
-    if not items:
-        raise DataBroken(f"dataset '{dataset.label}': split '{split}' has no image of domain {domain} ({kind.name})")
-    if limit and limit < len(items):
-        chosen = np.linspace(0, len(items) - 1, limit).round().astype(int) if spread else range(limit)
-        items = [items[index] for index in chosen]
-    images, ids = [], []
-    for number, item in enumerate(items):
-        images.append(square(item.image(side), side, config.fit, blend=kind.kind == "photo"))
-        if labels and item.labels is not None:
-            ids.append(square(item.labels(side), side, config.fit, blend=False))
-        if progress:
-            progress(number + 1, len(items))
+    try:
+        items = list(dataset.items(split, domain))
+        if not items:
+            raise DataBroken(
+                f"dataset '{dataset.label}': split '{split}' has no image of domain {domain} ({kind.name})"
+            )
+        if len({item.key for item in items}) < len(items):
+            raise DataBroken(f"dataset '{dataset.label}': two images of split '{split}', domain {domain}, have one key")
+        if limit and limit < len(items):
+            chosen = np.linspace(0, len(items) - 1, limit).round().astype(int) if spread else range(limit)
+            items = [items[index] for index in chosen]
+        images, ids = [], []
+        for number, item in enumerate(items):
+            image = item.image(side)
+            images.append(square(image, side, config.fit, blend=kind.kind == "photo"))
+            if labels and item.labels is not None:
+                ids.append(square(_fitting_labels(dataset, item, image, side), side, config.fit, blend=False))
+            if progress:
+                progress(number + 1, len(items))
+    except DataBroken as error:
+        raise DataBroken(f"{error} ({advice})") from None
     keys = tuple(item.key for item in items)
-    if len(set(keys)) < len(keys):
-        raise DataBroken(f"dataset '{dataset.label}': two images of split '{split}', domain {domain}, have one key")
     return ImageSet(keys, np.stack(images), np.stack(ids) if len(ids) == len(items) else None)
+
+
+def _fitting_labels(dataset: Dataset, item: Item, image: np.ndarray, side: int) -> np.ndarray:
+    """Return an item's class ids, uint8 (H, W); ids beyond the palette and another shape than the image's raise."""
+    ids, name = item.labels(side), item.labels_file or f"dataset '{dataset.label}', image '{item.key}'"
+    if dataset.palette and (beyond := ids[(ids >= len(dataset.palette)) & (ids != IGNORE)]).size:
+        raise DataBroken(f"{name}: class id {beyond.max()}, but the palette has {len(dataset.palette)} classes")
+    if not same_shape(*image.shape[:2], *ids.shape):
+        sizes = f"{ids.shape[1]} × {ids.shape[0]} labels for {image.shape[1]} × {image.shape[0]} pixels"
+        raise DataBroken(f"{name}: {sizes}: a label map must show its photo, whole")
+    return ids
 
 
 @lru_cache(maxsize=16)

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from cgbench.errors import DataBroken
+
 IGNORE = 255  # class id of pixels that no score counts
 
 
@@ -33,12 +35,37 @@ class Item:
 
     `key` names it within its split and domain, and is the same in both domains where test images are paired.
     `image(side)` returns uint8 (H, W, 3) and `labels(side)` class ids, uint8 (H, W) with 255 ignored. `side` is the
-    square that will be made of it: a procedural dataset renders for it, a file is returned at its own size.
+    square that will be made of it: a procedural dataset renders for it, a file is returned at its own size. `file` and
+    `labels_file` are what they are read from, if anything.
     """
 
     key: str
     image: Callable[[int], np.ndarray]
     labels: Callable[[int], np.ndarray] | None = None
+    file: Path | None = None
+    labels_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class FileProblem:
+    """A file that cannot have a place in its split, and what to do about it; `text` follows the file's name."""
+
+    file: Path
+    text: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a split and domain hold: the items, and the files that belong there and cannot be used."""
+
+    items: Sequence[Item]
+    problems: Sequence[FileProblem] = ()
+
+    def sound(self) -> Sequence[Item]:
+        """Return the items; the first problem, if any, raises `DataBroken`."""
+        for problem in self.problems:
+            raise DataBroken(f"{problem.file}: {problem.text}")
+        return self.items
 
 
 class Dataset(ABC):
@@ -57,6 +84,7 @@ class Dataset(ABC):
     domains: tuple[Domain, Domain]
     palette: tuple[SemanticClass, ...] = ()
     paired_test: bool = False
+    shares_scenes: bool = False  # whether both training sets show the same scenes by the published recipe
     split_rule: str = ""  # how unpaired training sets are made of paired scenes, one sentence for the record
     label_source: str = ""  # where class ids come from, where they are not given as such
     splits: tuple[str, ...] = ("train", "test")
@@ -80,6 +108,17 @@ class Dataset(ABC):
 
         Where test images are paired, both domains have the same keys in the same order.
         """
+
+    def listing(self, split: str, domain: str) -> Listing:
+        """Return the items of a split with all that is wrong with its list of files, for the data doctor.
+
+        Where `items` raises for the first lonely file, this goes on with the others.
+        """
+        return Listing(self.items(split, domain))
+
+    def folders(self) -> Sequence[Path]:
+        """Return the folders whose files are read as images; none where nothing is read."""
+        return ()
 
     def direction_name(self, direction: str) -> str:
         """Return "labels→photo" for AtoB, and the reverse for BtoA."""

@@ -2,6 +2,8 @@
 
 from difflib import get_close_matches
 
+from cgbench.words import printable
+
 EXIT_OK = 0
 EXIT_TRIAL_FAILED = 1
 EXIT_USAGE = 2
@@ -13,6 +15,10 @@ class CgbenchError(Exception):
     """A problem the user can mend; the command line prints it without a traceback and exits with `exit_code`."""
 
     exit_code = EXIT_USAGE
+
+    def __str__(self) -> str:
+        """Return the message; what a file's name could do to a terminal is escaped."""
+        return printable(super().__str__(), keep="\n")
 
 
 class DataMissing(CgbenchError):

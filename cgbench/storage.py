@@ -44,8 +44,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text as UTF-8, atomically."""
-    write_bytes(path, text.encode())
+    """Write text as UTF-8, atomically; a surrogate, as in a file name of other bytes, becomes an escape JSON knows."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -70,7 +70,7 @@ def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
 
 def append_jsonl(path: Path, row: dict) -> None:
     """Add one line; a crash can only cut the last line short, which `read_jsonl` leaves out."""
-    with path.open("a", encoding="utf-8") as file:
+    with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
@@ -100,7 +100,7 @@ def file_name(key: str) -> str:
     cleaned = re.sub(r"[^\w.+-]+", "-", key, flags=re.ASCII).strip(".-")
     if cleaned == key and 0 < len(key) <= 100:
         return key
-    return f"{cleaned[:90] or 'image'}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+    return f"{cleaned[:90] or 'image'}-{hashlib.sha256(key.encode('utf-8', 'backslashreplace')).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)

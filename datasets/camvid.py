@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench.dataset import IGNORE, Dataset, Domain, Item, SemanticClass
+from cgbench.dataset import IGNORE, Dataset, Domain, FileProblem, Item, Listing, SemanticClass
 from cgbench.datasets.images import coloured, image_files, read_labels, whole_image
-from cgbench.datasets.layouts import keyed
+from cgbench.datasets.layouts import keyed, lonely, stem
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
 from cgbench.registry import DATASETS
 
@@ -84,25 +84,38 @@ class CamVid(Dataset):
             raise CgbenchError(f"camvid: unknown split '{split}': use {', '.join(self.splits)}")
         if missing := self.missing():
             raise DataMissing(missing)
-        frames = self._frames("val" if split == "test" else "train")
+        return self.listing(split, domain).sound()
+
+    def listing(self, split: str, domain: str) -> Listing:
+        """Return the frames of a domain, and the files without a partner or with a name that is taken."""
+        frames, problems = self._frames("val" if split == "test" else "train")
         if split == "train":
             frames = halves_of_sequences(frames)[domain == "B"]
         draw, place = (frame_colours, 2) if domain == "A" else (whole_image, 1)
-        return [Item(frame[0], partial(draw, frame[place]), partial(frame_labels, frame[2])) for frame in frames]
+        return Listing(
+            [
+                Item(frame[0], partial(draw, frame[place]), partial(frame_labels, frame[2]), frame[place], frame[2])
+                for frame in frames
+            ],
+            problems,
+        )
+
+    def folders(self) -> Sequence[Path]:
+        """Return train, trainannot, val and valannot."""
+        return tuple(self._folder() / name for name in FOLDERS) if self.root else ()
 
     def _folder(self) -> Path:
         """Return the folder that holds `train`: the given one, or `camvid` or `CamVid` in it."""
         places = (self.root, self.root / "camvid", self.root / "CamVid")
         return next((place for place in places if (place / "train").is_dir()), places[1])
 
-    def _frames(self, split: str) -> list[tuple[str, Path, Path]]:
-        """Return (stem, photo, label map) of each frame; a photo or label map without the other raises."""
-        photos = keyed(image_files(self._folder() / split), lambda path: path.stem)
-        maps = keyed(image_files(self._folder() / f"{split}annot"), lambda path: path.stem)
-        for lonely in sorted(photos.keys() ^ maps.keys()):
-            path, other = (photos[lonely], "label map") if lonely in photos else (maps[lonely], "photo")
-            raise DataBroken(f"{path}: has no {other}: copy the missing file or remove this one")
-        return [(stem, photos[stem], maps[stem]) for stem in sorted(photos)]
+    def _frames(self, split: str) -> tuple[list[tuple[str, Path, Path]], list[FileProblem]]:
+        """Return (stem, photo, label map) of each whole frame, and a problem for each file that is part of none."""
+        photos, doubled = keyed(image_files(self._folder() / split), stem)
+        maps, more = keyed(image_files(self._folder() / f"{split}annot"), stem)
+        alone = lonely(photos, maps, ("photo", "label map"), "copy the missing file or remove this one")
+        frames = [(key, photos[key], maps[key]) for key in sorted(photos.keys() & maps.keys())]
+        return frames, [*doubled, *more, *alone]
 
 
 def halves_of_sequences(frames: list[tuple[str, Path, Path]]) -> tuple[list, list]:

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench.dataset import IGNORE, Dataset, Domain, Item, SemanticClass
+from cgbench.dataset import IGNORE, Dataset, Domain, FileProblem, Item, Listing, SemanticClass
 from cgbench.datasets.images import coloured, image_files, read_image, read_labels, whole_image
-from cgbench.datasets.layouts import FOLDERS, corresponding, halves, keyed, pair_key, side_by_side_test
+from cgbench.datasets.layouts import FOLDERS, halves, keyed, lonely, pair_key, side_by_side_test, stem
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
 from cgbench.palette import nearest_class
 from cgbench.registry import DATASETS
@@ -123,6 +123,7 @@ class Cityscapes(Dataset):
     paired_test = True
     splits = ("train", "test", "pairs")
     settings = {"paper": {"load_size": 143, "crop_size": 128, "blocks": 6}}
+    shares_scenes = True
     split_rule = "all training labels and all training photos, as published: unpaired by order, not by scene"
 
     @property
@@ -151,17 +152,32 @@ class Cityscapes(Dataset):
             raise CgbenchError(f"cityscapes: unknown split '{split}': use {', '.join(self.splits)}")
         if missing := self.missing():
             raise DataMissing(missing)
+        return self.listing(split, domain).sound()
+
+    def listing(self, split: str, domain: str) -> Listing:
+        """Return the images of a domain, and the files without a partner or with a name that is taken."""
         layout, folder = self._found()
+        if not layout:
+            return Listing(())
         draw_a, draw_b, ids = READERS[layout]
-        files = pairs(layout, folder, "test" if split == "test" else "train")
-        return [
-            Item(
-                key,
-                partial(draw_a, of_labels) if domain == "A" else partial(draw_b, of_photo),
-                partial(ids, of_labels),
-            )
+        files, problems = pairs(layout, folder, "test" if split == "test" else "train")
+        items = [
+            Item(key, partial(draw_a, of_labels), partial(ids, of_labels), of_labels, of_labels)
+            if domain == "A"
+            else Item(key, partial(draw_b, of_photo), partial(ids, of_labels), of_photo, of_labels)
             for key, of_labels, of_photo in files
         ]
+        return Listing(items, problems)
+
+    def folders(self) -> Sequence[Path]:
+        """Return the folders of the layout that was found; of the raw one those of the cities."""
+        layout, folder = self._found()
+        if layout == "raw":
+            places = [folder / kind / split for kind in ("leftImg8bit", "gtFine") for split in ("train", "val")]
+            return tuple(city for place in places for city in sorted(place.glob("*")) if city.is_dir())
+        if layout == "side by side":
+            return (folder / "train", side_by_side_test(folder))
+        return tuple(folder / name for name in FOLDERS) if layout else ()
 
     def _places(self, name: str) -> list[Path]:
         return [self.root / name, self.root / "cityscapes" / name]
@@ -180,27 +196,32 @@ class Cityscapes(Dataset):
         return "", self.root
 
 
-def pairs(layout: str, folder: Path, split: str) -> list[tuple[str, Path, Path]]:
-    """Return (key, file with the labels, file with the photo) of each scene of "train" or "test"."""
+def pairs(layout: str, folder: Path, split: str) -> tuple[list[tuple[str, Path, Path]], list[FileProblem]]:
+    """Return (key, file with the labels, file with the photo) of each scene of "train" or "test", and a problem for
+    each file that is part of none."""
     if layout == "raw":
         return _raw_pairs(folder, "val" if split == "test" else "train")
     if layout == "side by side":
         place = side_by_side_test(folder) if split == "test" else folder / "train"
-        return [(key, path, path) for key, path in keyed(image_files(place), lambda path: path.stem).items()]
-    photos, labels = image_files(folder / f"{split}A"), image_files(folder / f"{split}B")
-    if not corresponding(photos, labels):
-        raise DataBroken(f"{folder}: {split}A and {split}B do not hold the same file names: unpack the archive again")
-    by_photo, by_labels = keyed(photos, pair_key), keyed(labels, pair_key)
-    return [(key, by_labels[key], by_photo[key]) for key in sorted(by_photo)]
+        files, problems = keyed(image_files(place), stem)
+        return [(key, path, path) for key, path in files.items()], problems
+    photos, doubled = keyed(image_files(folder / f"{split}A"), pair_key)
+    labels, more = keyed(image_files(folder / f"{split}B"), pair_key)
+    return _joined(photos, labels, [*doubled, *more], "unpack the archive again")
 
 
-def _raw_pairs(folder: Path, split: str) -> list[tuple[str, Path, Path]]:
+def _raw_pairs(folder: Path, split: str) -> tuple[list[tuple[str, Path, Path]], list[FileProblem]]:
     """Return the pairs of the official archives, keyed by city, sequence and frame."""
     photos = {p.name.removesuffix(PHOTO_END): p for p in (folder / "leftImg8bit" / split).glob(f"*/*{PHOTO_END}")}
     labels = {p.name.removesuffix(LABEL_END): p for p in (folder / "gtFine" / split).glob(f"*/*{LABEL_END}")}
     if not photos or not labels:
         raise DataMissing(f"cityscapes: {folder} has no {split} files in leftImg8bit or gtFine: unpack both archives")
-    for key in sorted(photos.keys() ^ labels.keys()):
-        path, other = (photos[key], "label map") if key in photos else (labels[key], "photo")
-        raise DataBroken(f"{path}: has no {other}: unpack both archives again")
-    return [(key, labels[key], photos[key]) for key in sorted(photos)]
+    return _joined(photos, labels, [], "unpack both archives again")
+
+
+def _joined(
+    photos: dict[str, Path], labels: dict[str, Path], problems: list[FileProblem], remedy: str
+) -> tuple[list[tuple[str, Path, Path]], list[FileProblem]]:
+    alone = lonely(photos, labels, ("photo", "label map"), remedy)
+    scenes = [(key, labels[key], photos[key]) for key in sorted(photos.keys() & labels.keys())]
+    return scenes, [*problems, *alone]

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench.dataset import Dataset, Domain, Item
+from cgbench.dataset import Dataset, Domain, Item, Listing
 from cgbench.datasets.images import image_files, whole_image
-from cgbench.datasets.layouts import FOLDERS, corresponding, halves, keyed, pair_key, side_by_side_test
+from cgbench.datasets.layouts import FOLDERS, corresponding, halves, keyed, pair_key, side_by_side_test, stem
 from cgbench.errors import CgbenchError, DataMissing
 from cgbench.registry import DATASETS
+from cgbench.words import printable
 
 EXPECTED = """folder: {found}.
   Expected either trainA, trainB, testA and testB with images in each,
@@ -58,7 +59,7 @@ class Folder(Dataset):
     @property
     def label(self) -> str:
         """The directory's name."""
-        return self.root.resolve().name if self.root else self.name
+        return printable(self.root.resolve().name) if self.root else self.name
 
     def missing(self) -> str | None:
         """Return None if a layout is complete, else what was expected and what was found."""
@@ -80,22 +81,36 @@ class Folder(Dataset):
             raise CgbenchError(f"folder: unknown split '{split}': use {', '.join(self.splits)}")
         if missing := self.missing():
             raise DataMissing(missing)
+        return self.listing(split, domain).sound()
+
+    def listing(self, split: str, domain: str) -> Listing:
+        """Return the images of a domain, and the files whose names are taken."""
         if self.side_by_side:
-            return self._side_by_side_items(split, domain)
+            return self._side_by_side(split, domain)
         paths = image_files(self.root / f"{split}{domain}")
         shared = split == "test" and self.paired_test
-        files = keyed(paths, pair_key if shared else lambda path: path.stem)
-        return [Item(key, partial(whole_image, files[key])) for key in (sorted(files) if shared else files)]
+        files, problems = keyed(paths, pair_key if shared else stem)
+        keys = sorted(files) if shared else files
+        return Listing([Item(key, partial(whole_image, files[key]), file=files[key]) for key in keys], problems)
 
-    def _side_by_side_items(self, split: str, domain: str) -> list[Item]:
+    def folders(self) -> Sequence[Path]:
+        """Return trainA, trainB, testA and testB, or train and its test folder, with those of the validation images."""
+        if self.root is None:
+            return ()
+        validation = "val" in self.splits
+        if self.side_by_side:
+            return (self.root / "train", side_by_side_test(self.root), *([self.root / "val"] if validation else []))
+        return tuple(self.root / name for name in (*FOLDERS, *(("valA", "valB") if validation else ())))
+
+    def _side_by_side(self, split: str, domain: str) -> Listing:
         side = 0 if domain == "A" else 1
         place = {"test": side_by_side_test(self.root), "val": self.root / "val"}.get(split, self.root / "train")
         paths = image_files(place)
         if split == "train":
             middle = len(paths) // 2
             paths = paths[middle:] if side else paths[:middle]
-        files = keyed(paths, lambda path: path.stem)
-        return [Item(key, partial(half, side, path)) for key, path in files.items()]
+        files, problems = keyed(paths, stem)
+        return Listing([Item(key, partial(half, side, path), file=path) for key, path in files.items()], problems)
 
     def _two_folders(self) -> bool:
         return any((self.root / name).is_dir() for name in FOLDERS)

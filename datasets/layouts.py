@@ -5,28 +5,44 @@ from pathlib import Path
 
 import numpy as np
 
+from cgbench.dataset import FileProblem
 from cgbench.datasets.images import image_files, read_image
 from cgbench.errors import DataBroken
+from cgbench.words import printable
 
 FOLDERS = ("trainA", "trainB", "testA", "testB")
 TEST_NAMES = ("test", "val")
 
 
+def stem(path: Path) -> str:
+    """Return the file's name without its extension; bytes that are no UTF-8 and control characters as escapes."""
+    return printable(path.stem)
+
+
 def pair_key(path: Path) -> str:
     """Return the file's stem without a trailing `_A` or `_B`, which the two images of a pair share."""
-    stem = path.stem
-    return stem[:-2] if stem.endswith(("_A", "_B")) and len(stem) > 2 else stem
+    name = stem(path)
+    return name[:-2] if name.endswith(("_A", "_B")) and len(name) > 2 else name
 
 
-def keyed(paths: Sequence[Path], key: Callable[[Path], str]) -> dict[str, Path]:
-    """Return the files by their keys, in the given order; two files of one key raise `DataBroken`."""
+def keyed(paths: Sequence[Path], key: Callable[[Path], str]) -> tuple[dict[str, Path], list[FileProblem]]:
+    """Return the files by their keys, in the given order, and a problem for each file whose key is taken already."""
     found: dict[str, Path] = {}
+    problems = []
     for path in paths:
         name = key(path)
         if name in found:
-            raise DataBroken(f"{path}: has the same name as {found[name].name}: rename or remove one of them")
-        found[name] = path
-    return found
+            problems.append(FileProblem(path, f"has the same name as {found[name].name}: rename or remove one of them"))
+        else:
+            found[name] = path
+    return found, problems
+
+
+def lonely(first: dict[str, Path], second: dict[str, Path], names: tuple[str, str], remedy: str) -> list[FileProblem]:
+    """Return a problem for each file without a partner of its key; `names` say what first and second hold."""
+    problems = [FileProblem(first[key], f"has no {names[1]}: {remedy}") for key in first.keys() - second.keys()]
+    problems += [FileProblem(second[key], f"has no {names[0]}: {remedy}") for key in second.keys() - first.keys()]
+    return sorted(problems, key=lambda problem: problem.file.name)
 
 
 def corresponding(first: Sequence[Path], second: Sequence[Path]) -> bool:

@@ -72,9 +72,13 @@ def test_16_bit_grey_is_scaled_by_a_fixed_range(tmp_path):
     assert dark[0, :, 0].tolist() == [0, 1], "an image that is dark as a whole must stay dark"
 
 
-def test_32_bit_integers_are_cut_at_65535(tmp_path):
-    read = read_image(saved(tmp_path, Image.fromarray(np.array([[65535, 100000, -5]], np.int32)), "a.tif"))
-    assert read[0, :, 0].tolist() == [255, 255, 0]
+def test_32_bit_integers_are_read_as_16_bit_or_refused(tmp_path):
+    read = read_image(saved(tmp_path, Image.fromarray(np.array([[65535, 257, 0]], np.int32)), "a.tif"))
+    assert read[0, :, 0].tolist() == [255, 1, 0]
+    for wide in ([65536, 0], [0, -1]):
+        path = saved(tmp_path, Image.fromarray(np.array([wide], np.int32)), "wide.tif")
+        with pytest.raises(DataBroken, match=r"wide\.tif.*beyond 16 bits: store 8 or 16"):
+            read_image(path)
 
 
 def test_floating_point_pixels_are_refused(tmp_path):

@@ -1,0 +1,1 @@
+"""Fetching public sets: the catalogue, a download that goes on where it broke, and archives unpacked with care."""

@@ -1,0 +1,37 @@
+"""Pictures for the tests of the data side: scenes that no two are alike, and folders of them."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+RNG_SEED = 7
+
+
+def scene(number: int, warm: bool = True, size: tuple[int, int] = (96, 96)) -> Image.Image:
+    """A picture of soft ground and hard shapes, its own for every number; `warm` is its colouring alone."""
+    rng = np.random.default_rng([RNG_SEED, number])
+    ground = Image.fromarray(rng.integers(60, 200, (5, 5), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(ground)
+    for _ in range(9):
+        x, y = rng.integers(0, size[0]), rng.integers(0, size[1])
+        w, h = rng.integers(6, 40, 2)
+        shape = draw.ellipse if rng.random() < 0.5 else draw.rectangle
+        shape((int(x), int(y), int(x + w), int(y + h)), fill=int(rng.integers(0, 256)))
+    grey = np.asarray(ground, np.float32)
+    noise = rng.normal(0, 4, (*grey.shape, 3))
+    tint = (1.0, 0.75, 0.5) if warm else (0.5, 0.75, 1.0)
+    return Image.fromarray((grey[..., None] * tint + noise).clip(0, 255).astype(np.uint8))
+
+
+def healthy(root: Path, train: int = 12, test: int = 6) -> Path:
+    """A folder of four sets without a fault: every picture another scene, A warm and B cold."""
+    number = 0
+    for split, count in (("train", train), ("test", test)):
+        for domain in "AB":
+            folder = root / f"{split}{domain}"
+            folder.mkdir(parents=True)
+            for _ in range(count):
+                scene(number, domain == "A").save(folder / f"{domain.lower()}{number:03d}.png")
+                number += 1
+    return root
