@@ -1,9 +1,9 @@
 """Measure a trial: translate the test images, keep the translations, and write the records."""
 
+import io
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -17,7 +17,7 @@ from cgbench.methods.blocks.model import Model
 from cgbench.metric import Metric, Scores, Translations
 from cgbench.records import digest
 from cgbench.registry import METRICS
-from cgbench.storage import TrialFolder, read_jsonl, write_json, write_jsonl
+from cgbench.storage import PART, TrialFolder, naming, read_jsonl, write_json, write_jsonl
 
 Step = Callable[[int, int], None]
 
@@ -61,12 +61,17 @@ def evaluate(
     trial: Trial, model: Model | None, bench: TestBench, validation: TestBench | None, folder: TrialFolder, step: int,
     update: Step,
 ) -> None:  # fmt: skip
-    """Translate, write the images and the records of a trial. `model` is None for an untrained reference row."""
+    """Translate, write the images and the records of a trial. `model` is None for an untrained reference row.
+
+    Images and records of before stay until all is measured. While they are replaced the trial is not done, so that a
+    crash there leaves one that is measured again, never images of one setting beside numbers of another.
+    """
     found, directions, rates = Measurement(), trial.method.directions, {}
-    shutil.rmtree(folder.path / "outputs", ignore_errors=True)  # images of another test setting must not stay
+    fresh = TrialFolder(folder.path / f".outputs{PART}")
+    shutil.rmtree(fresh.path, ignore_errors=True)
     for number, direction in enumerate(directions):
         translations = translate_all(trial, model, bench, direction)
-        _write_images(folder, direction, translations)
+        _write_images(fresh, direction, translations)
         found.add(translations, bench, step)
         if model is not None:
             rates[direction] = translation_rate(model, translations.sources, direction)
@@ -75,11 +80,24 @@ def evaluate(
         chosen = measure(trial, model, validation, step)
         found.metrics.extend(chosen.metrics)
         found.protocols.update(chosen.protocols)
+    unfinish(folder)
+    with naming(folder.outputs):
+        if folder.outputs.exists():
+            shutil.rmtree(folder.outputs)
+        fresh.outputs.rename(folder.outputs)
+        fresh.path.rmdir()
     write_json(folder.protocols, found.protocols)
     write_jsonl(folder.images, found.images)
     write_jsonl(folder.metrics, found.metrics)
     if model is not None:
         write_json(folder.cost, {"images_per_second": rates})
+
+
+def unfinish(folder: TrialFolder) -> None:
+    """Let a finished trial count as interrupted, which keeps what its status knows."""
+    status = folder.status()
+    if status["state"] == "done":
+        folder.set_status(**{**status, "state": "interrupted"})
 
 
 def measure_on_the_way(
@@ -109,9 +127,11 @@ def _computed(metric: Metric, translations: Translations, instruments: Instrumen
 def _write_images(folder: TrialFolder, direction: str, translations: Translations) -> None:
     """Write the outputs as PNG, losslessly: what was measured is what can be looked at."""
     for key, image in zip(translations.keys, translations.outputs, strict=True):
-        path: Path = folder.output(direction, key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(path, compress_level=1)
+        path, encoded = folder.output(direction, key), io.BytesIO()
+        Image.fromarray(image).save(encoded, format="PNG", compress_level=1)
+        with naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encoded.getvalue())
 
 
 def _image_rows(direction: str, keys: tuple[str, ...], per_image: Mapping[str, np.ndarray]) -> Iterator[dict]:
