@@ -1,5 +1,8 @@
 """Everything a trial needs to go on, in one safetensors file that is written atomically and never unpickled."""
 
+import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -7,12 +10,65 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from cgbench.config import TrialConfig
+from cgbench.dataset import Dataset
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.model import Model
 from cgbench.storage import write_bytes
 
 FORMAT = "cgbench-checkpoint-1"
 Optimisers = dict[str, torch.optim.Optimizer]
+
+
+def about_checkpoint(config: TrialConfig, dataset: Dataset) -> dict[str, str]:
+    """Return what a checkpoint says of itself beside method and digest: every setting that training, preprocessing
+    among it, depends on, the two domains, and the classes with their colours."""
+    palette = [[entry.name, *entry.colour] for entry in dataset.palette]
+    return {
+        "dataset": dataset.label,
+        "domains": json.dumps([domain.name for domain in dataset.domains]),
+        "palette": json.dumps(palette),
+        "config": json.dumps(config.affecting("training"), sort_keys=True),
+    }
+
+
+def refuse_mismatch(path: Path, facts: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    """Raise `CgbenchError` where a checkpoint is not the one `wanted`, and name what differs."""
+    differing = []
+    for key in ("method", "dataset", "domains", "config", "palette"):
+        if key in facts and key in wanted and facts[key] != wanted[key]:
+            differing += _differences(key, facts[key], wanted[key])
+    if facts.get("digest") != wanted["digest"] and not differing:
+        differing = [f"digest {facts.get('digest')} instead of {wanted['digest']}: other data, seed or declaration"]
+    if differing:
+        raise CgbenchError(
+            f"{path} belongs to another trial ({', '.join(differing)}); put the right one there, "
+            "or delete it to train again"
+        )
+
+
+def _differences(key: str, theirs: str, ours: str) -> list[str]:
+    """Return what differs between two facts, setting by setting where they are settings."""
+    if key == "config":
+        try:
+            their, our = json.loads(theirs), json.loads(ours)
+            return [f"{name} {their.get(name)} instead of {our[name]}" for name in our if their.get(name) != our[name]]
+        except (ValueError, AttributeError, RecursionError):
+            return ["unreadable settings"]
+    if key == "palette":
+        return ["another class palette"]
+    return [f"{key} {theirs[:80]} instead of {ours}"]
+
+
+def number(facts: Mapping[str, str], key: str) -> float:
+    """Return a number that a checkpoint states, not below 0; one that is missing or is none raises `CgbenchError`."""
+    try:
+        value = float(facts[key])
+    except (KeyError, ValueError):
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise CgbenchError(f"the checkpoint does not say its '{key}' ({facts.get(key, 'missing')}): it is not whole")
+    return value
 
 
 def save_checkpoint(
@@ -40,15 +96,6 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if facts.get("format") != FORMAT:
         raise CgbenchError(f"{path} is not a checkpoint of this version: format '{facts.get('format', 'none')}'")
     return tensors, facts
-
-
-def saved_step(path: Path) -> int:
-    """Return the step of a checkpoint from its header alone; 0 where there is none or it cannot be read."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return int((file.metadata() or {}).get("step", 0))
-    except (OSError, SafetensorError, ValueError):
-        return 0
 
 
 def restore(model: Model, optimisers: Optimisers, tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from cgbench import __version__
 from cgbench.benchmarks import cli_gate, commands
 from cgbench.benchmarks.cli_datasets import datasets
 from cgbench.benchmarks.cli_study import study
-from cgbench.benchmarks.options import DATA_ROOT, DEVICE, PRESET, SET, one_line_errors
+from cgbench.benchmarks.options import DATA_ROOT, DEVICE, PRESET, SET, WAIT, one_line_errors
 from cgbench.reports.published import TABLES
 
 
@@ -45,13 +45,15 @@ def main() -> None:
     help="Folder that holds all runs.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan with measured times, and train nothing.")
+@WAIT
 @one_line_errors
 def run(**options: Any) -> int:
     """Train, measure and compare methods, and write the report.
 
     The untrained rows 'copy', 'shuffled' and 'real' are always added: the floors and the ceiling of every score.
-    Stop it whenever you like (Ctrl-C); the same command goes on where it was. Exit code 0: all trials are done,
-    1: some failed or diverged, 2: something is wrong with the command or the data, 130: stopped.
+    Stop it whenever you like (Ctrl-C, SIGTERM); the same command goes on where it was. Exit code 0: all trials are
+    done, 1: some failed or diverged, or the disk is full, 2: something is wrong with the command or the data, 128 and
+    the signal's number: stopped (130 by Ctrl-C, 143 by SIGTERM).
     """
     return commands.run(**options)
 
@@ -91,10 +93,11 @@ def show(method: str, preset: str | None, assignments: tuple[str, ...]) -> None:
 @click.argument("run_folder", type=click.Path(path_type=Path))
 @DATA_ROOT
 @DEVICE
+@WAIT
 @one_line_errors
-def evaluate(run_folder: Path, data_root: Path | None, device: str) -> int:
+def evaluate(run_folder: Path, data_root: Path | None, device: str, wait: bool) -> int:
     """Translate the test images again with the trained models of RUN_FOLDER, measure them, and write the report."""
-    return commands.evaluate(run_folder, data_root, device)
+    return commands.evaluate(run_folder, data_root, device, wait)
 
 
 @main.command()
@@ -104,13 +107,17 @@ def evaluate(run_folder: Path, data_root: Path | None, device: str) -> int:
     "--format", "form", type=click.Choice(["md", "csv", "latex", "html"]),
     help="Only print the report in this form, and write nothing.",
 )  # fmt: skip
+@WAIT
 @one_line_errors
-def report(run_folder: Path, reference: str, form: str | None) -> None:
-    """Write the tables, the figures and the page of RUN_FOLDER from its records, and print the table."""
+def report(run_folder: Path, reference: str, form: str | None, wait: bool) -> None:
+    """Write the tables and the page of RUN_FOLDER from its records, and print the table.
+
+    Unlike the report at the end of 'run' and 'evaluate', this one also writes every figure as an SVG and a PNG file.
+    """
     if form:
         commands.print_report(run_folder, reference, form)
     else:
-        commands.report(run_folder, reference)
+        commands.report_again(run_folder, reference, wait)
 
 
 @main.command()

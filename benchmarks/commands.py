@@ -10,7 +10,10 @@ from typing import Any
 
 import click
 
+from cgbench.benchmarks.keeping import refuse_unjudged
+from cgbench.benchmarks.signals import CTRL_C, Stopped
 from cgbench.benchmarks.suite import read_suite
+from cgbench.benchmarks.working import at_work
 from cgbench.config import preset_values
 from cgbench.dataset import Dataset
 from cgbench.datasets.held_out import hold_out
@@ -25,6 +28,7 @@ SUITE_SEEDS = [0, 1, 2]  # a suite makes a table, and a table needs a spread
 def run(
     methods: str | None, dataset: str | None, seeds: str | None, preset: str | None, suite: str | None,
     assignments: Sequence[str], data_root: Path | None, device: str, name: str | None, runs: Path, dry_run: bool,
+    wait: bool,
 ) -> int:  # fmt: skip
     """Carry out `cgbench run` and return the exit code."""
     given = read_suite(suite) if suite else {}
@@ -46,19 +50,24 @@ def run(
     for method, reason in (left_out or {}).items():
         click.echo(f"left out: {method}: {reason}")
     folder = runs / safe_name(name or given.get("name") or f"{data.label}-{level}")
-    return _run_trials(trials, data, folder, choose_device(device), dry_run, level)
+    data, device = hold_out(data, trials[0].config.validation), choose_device(device)
+    refuse_unjudged(trials[0].config, data)
 
-
-def _run_trials(trials: list, data: Dataset, folder: Path, device: str, dry_run: bool, preset: str) -> int:
-    """Show the plan, then train, evaluate and report."""
-    from cgbench.benchmarks.bench import open_validation, with_scorers
     from cgbench.benchmarks.planning import print_plan
+
+    if dry_run:
+        print_plan(trials, data, folder, device)
+        return EXIT_OK
+    with at_work(folder, wait):
+        print_plan(trials, data, folder, device)
+        return _run_trials(trials, data, folder, device, level)
+
+
+def _run_trials(trials: list, data: Dataset, folder: Path, device: str, preset: str) -> int:
+    """Train, evaluate and report."""
+    from cgbench.benchmarks.bench import open_validation, with_scorers
     from cgbench.benchmarks.runner import open_workshop, refuse_mixture, run_trials
 
-    data = hold_out(data, trials[0].config.validation)
-    print_plan(trials, data, folder, device)
-    if dry_run:
-        return EXIT_OK
     workshop = open_workshop(folder, data, trials, device)
     refuse_mixture(trials, workshop)
     write_run(folder, trials, data.label, preset)
@@ -67,8 +76,9 @@ def _run_trials(trials: list, data: Dataset, folder: Path, device: str, dry_run:
     workshop = replace(workshop, bench=bench, validation=open_validation(bench, config))
     try:
         ended = run_trials(trials, workshop)
-    except BaseException:
-        _report_what_is_there(folder)
+    except BaseException as stop:
+        if not isinstance(stop, Stopped) or stop.number == CTRL_C:  # whoever sends SIGTERM waits for seconds only
+            _report_what_is_there(folder)
         raise
     report(folder)
     return EXIT_OK if set(ended) == {"done"} else EXIT_TRIAL_FAILED
@@ -79,7 +89,7 @@ def _report_what_is_there(folder: Path) -> None:
     try:
         if any(folder.glob("*/*/seed-*/metrics.jsonl")):
             report(folder)
-    except CgbenchError as error:
+    except (CgbenchError, OSError) as error:
         click.echo(f"cgbench: no report: {error}", err=True)
 
 
@@ -102,21 +112,30 @@ def write_run(folder: Path, trials: list, label: str, preset: str) -> None:
     )
 
 
-def evaluate(run_folder: Path, data_root: Path | None, device: str) -> int:
+def evaluate(run_folder: Path, data_root: Path | None, device: str, wait: bool) -> int:
     """Carry out `cgbench evaluate`: measure every finished trial again, from its checkpoint."""
     from cgbench.benchmarks.remeasuring import remeasure
 
-    complete = remeasure(trial_folders(run_folder), lambda name: open_dataset(name, data_root), choose_device(device))
-    report(run_folder)
+    folders, device = trial_folders(run_folder), choose_device(device)
+    with at_work(run_folder, wait):
+        complete = remeasure(folders, lambda name: open_dataset(name, data_root), device)
+        report(run_folder)
     return EXIT_OK if complete else EXIT_TRIAL_FAILED
 
 
-def report(run_folder: Path, reference: str = "") -> None:
-    """Carry out `cgbench report`: write tables and page, print the table and where the page lies."""
+def report_again(run_folder: Path, reference: str, wait: bool) -> None:
+    """Carry out `cgbench report`."""
+    trial_folders(run_folder)
+    with at_work(run_folder, wait):
+        report(run_folder, reference, figures=True)
+
+
+def report(run_folder: Path, reference: str = "", figures: bool = False) -> None:
+    """Write tables and page, and the figures as files if asked for; print the table and where the page lies."""
     from cgbench.reports.page import write_report
 
     trial_folders(run_folder)
-    page = write_report(run_folder, metric_values(), reference)
+    page = write_report(run_folder, metric_values(), reference, figures)
     click.echo((page.parent / "table.md").read_text(encoding="utf-8"))
     click.echo(f"Report: {page}")
 

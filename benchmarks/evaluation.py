@@ -1,5 +1,6 @@
 """Measure a trial: translate the test images, keep the translations, and write the records."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +16,7 @@ from cgbench.methods.blocks.model import Model
 from cgbench.metric import Metric, Scores, Translations
 from cgbench.records import digest
 from cgbench.registry import METRICS
-from cgbench.storage import TrialFolder, read_jsonl, write_json, write_jsonl
+from cgbench.storage import PART, TrialFolder, read_jsonl, write_json, write_jsonl
 
 Step = Callable[[int, int], None]
 
@@ -59,12 +60,17 @@ def evaluate(
     trial: Trial, model: Model | None, bench: TestBench, validation: TestBench | None, folder: TrialFolder, step: int,
     update: Step,
 ) -> None:  # fmt: skip
-    """Translate, write the images and the records of a trial. `model` is None for an untrained reference row."""
+    """Translate, write the images and the records of a trial. `model` is None for an untrained reference row.
+
+    Images and records of before stay until all is measured. While they are replaced the trial is not done, so that a
+    crash there leaves one that is measured again, never images of one setting beside numbers of another.
+    """
     found, directions, rates, failures = Measurement(), trial.method.directions, {}, {}
-    pictures.clear(folder)
+    fresh = TrialFolder(folder.path / f".pictures{PART}")
+    shutil.rmtree(fresh.path, ignore_errors=True)
     for number, direction in enumerate(directions):
         translations = translate_all(trial, model, bench, direction)
-        pictures.keep(folder, translations)
+        pictures.keep(fresh, translations)
         failures[direction] = failing.examine(translations)
         found.add(translations, bench, step)
         if model is not None:
@@ -74,12 +80,21 @@ def evaluate(
         chosen = measure(trial, model, validation, step)
         found.metrics.extend(chosen.metrics)
         found.protocols.update(chosen.protocols)
+    unfinish(folder)
+    pictures.swap(folder, fresh)
     write_json(folder.protocols, found.protocols)
     write_json(folder.failures, failures)
     write_jsonl(folder.images, found.images)
     write_jsonl(folder.metrics, found.metrics)
-    if model is not None:
+    if model is not None and not folder.cost.exists():  # measured once: a second look must not change a table
         write_json(folder.cost, {"images_per_second": rates})
+
+
+def unfinish(folder: TrialFolder) -> None:
+    """Let a finished trial count as interrupted, which keeps what its status knows."""
+    status = folder.status()
+    if status["state"] == "done":
+        folder.set_status(**{**status, "state": "interrupted"})
 
 
 def measure_on_the_way(

@@ -1,5 +1,7 @@
 """What the commands of the command line share: options, and errors in one line."""
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -8,8 +10,9 @@ from typing import Any
 
 import click
 
+from cgbench.benchmarks.signals import name_of, number_of, stoppable
 from cgbench.config import PRESET_SUMMARIES, PRESETS
-from cgbench.errors import EXIT_INTERRUPTED, EXIT_TRIAL_FAILED, CgbenchError
+from cgbench.errors import EXIT_SIGNAL, EXIT_TRIAL_FAILED, CgbenchError
 
 DATA_ROOT = click.option(
     "--data-root", type=click.Path(path_type=Path), envvar="CGBENCH_DATA", show_envvar=True,
@@ -25,24 +28,41 @@ SET = click.option(
 )  # fmt: skip
 
 
+WAIT = click.option(
+    "--wait", is_flag=True, help="Where another process works on the run: wait for it instead of refusing."
+)
+SAFE = "finished trials and the last checkpoint of every other are whole"
+ADVICE = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EROFS: "let it be written again",
+    errno.EACCES: "see its permissions",
+    errno.EPERM: "see its permissions",
+}
+
+
 def one_line_errors(command: Callable[..., int | None]) -> Callable[..., None]:
     """Print what the user can mend as one line without a traceback, and turn it into the exit code."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
-            sys.exit(command(*args, **kwargs) or 0)
+            with stoppable():
+                code = command(*args, **kwargs) or 0
+            sys.exit(code)
         except CgbenchError as error:
             click.echo(f"cgbench: {error}", err=True)
             sys.exit(error.exit_code)
         except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
             sys.exit(EXIT_TRIAL_FAILED)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            click.echo(f"cgbench: {where}{error.strerror or error}; what was finished before is kept", err=True)
+            advice = f"{ADVICE.get(error.errno, 'mend that')}, then the same command goes on"
+            click.echo(f"cgbench: {where}{error.strerror or error}. Safe: {SAFE}; {advice}.", err=True)
             sys.exit(EXIT_TRIAL_FAILED)
-        except KeyboardInterrupt:
-            click.echo("\ncgbench: stopped. What was finished is kept; the same command goes on from there.", err=True)
-            sys.exit(EXIT_INTERRUPTED)
+        except KeyboardInterrupt as stop:
+            click.echo(f"\ncgbench: stopped by {name_of(stop)}. Safe: {SAFE}; the same command goes on.", err=True)
+            sys.exit(EXIT_SIGNAL + number_of(stop))
 
     return wrapped

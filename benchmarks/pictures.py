@@ -1,5 +1,6 @@
 """What is kept of a trial's translations to look at: outputs as they were measured, and aids beside them, smaller."""
 
+import io
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,16 +12,23 @@ from cgbench.benchmarks.oddities import OOD
 from cgbench.benchmarks.recognition import recognised, unrecognisable
 from cgbench.dataset import SemanticClass
 from cgbench.metric import Translations
-from cgbench.storage import TrialFolder
+from cgbench.storage import TrialFolder, naming
 
 KINDS = ("outputs", "reconstructions", "segmentations")
 AID_SIDE = 128  # reconstructions are kept to look at only, at this side at most
 
 
-def clear(folder: TrialFolder) -> None:
-    """Remove all pictures: those of another test setting must not stay."""
+def swap(folder: TrialFolder, fresh: TrialFolder) -> None:
+    """Put the pictures of `fresh`, which is used up, in the place of all that a trial has: none of another test setting
+    may stay."""
     for kind in KINDS:
-        shutil.rmtree(folder.path / kind, ignore_errors=True)
+        old, new = folder.path / kind, fresh.path / kind
+        with naming(old):
+            if old.exists():
+                shutil.rmtree(old)
+            if new.exists():
+                new.rename(old)
+    shutil.rmtree(fresh.path, ignore_errors=True)
 
 
 def keep(folder: TrialFolder, translations: Translations) -> None:
@@ -47,8 +55,11 @@ def bytes_at_most(side: int) -> int:
 
 def _write(paths: Iterable[Path], images: Iterable[Image.Image]) -> None:
     for path, image in zip(paths, images, strict=True):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(path, compress_level=1)
+        encoded = io.BytesIO()
+        image.save(encoded, format="PNG", compress_level=1)
+        with naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encoded.getvalue())
 
 
 def _reduced(image: np.ndarray) -> Image.Image:

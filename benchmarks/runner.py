@@ -1,18 +1,22 @@
 """From trials to records: load the data once, train what is missing, evaluate, go on when one trial fails."""
 
+import errno
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from cgbench.benchmarks.bench import TestBench, evaluation_digest, open_bench, same_keys
-from cgbench.benchmarks.checkpoint import saved_step
+from cgbench.benchmarks.checkpoint import about_checkpoint
 from cgbench.benchmarks.console import console, progress
 from cgbench.benchmarks.data import Feed, ImageSet, load_images
 from cgbench.benchmarks.evaluation import evaluate, measure_on_the_way
+from cgbench.benchmarks.keeping import keep_best, saved_step
+from cgbench.benchmarks.signals import name_of
 from cgbench.benchmarks.trainer import Position, train
 from cgbench.benchmarks.trial import Trial, refuse_another, refuse_other_comparison, trial_digest, trial_facts
 from cgbench.dataset import Dataset
@@ -20,6 +24,9 @@ from cgbench.errors import CgbenchError, Diverged
 from cgbench.methods.blocks.model import Model
 from cgbench.storage import TrialFolder, read_json, read_jsonl, safe_name, write_json, write_jsonl, write_text
 from cgbench.words import duration
+
+# A full disk, a quota, a disk that went read-only or broke, a reader of our output that left.
+NO_WAY_ON = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EPIPE)
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,8 @@ def refuse_mixture(trials: Sequence[Trial], workshop: Workshop) -> None:
 def run_trials(trials: Sequence[Trial], workshop: Workshop) -> dict[str, int]:
     """Bring every trial to an end and return how many ended in which state. A failed trial does not stop the others.
 
-    Ctrl-C leaves the trial in hand as `interrupted`, with a checkpoint, and is raised again.
+    A signal to stop leaves the trial in hand as `interrupted`, with a checkpoint, and is raised again; so is a folder
+    that cannot be written, where the checkpoint is the one before.
     """
     ended: dict[str, int] = {}
     for number, trial in enumerate(trials, 1):
@@ -135,14 +143,18 @@ def run_trial(trial: Trial, workshop: Workshop, title: str) -> str:
     started = time.perf_counter()
     try:
         status = _train_and_evaluate(trial, workshop, folder, title)
-    except KeyboardInterrupt:
-        folder.set_status("interrupted", step=saved_step(folder.checkpoint))
+    except KeyboardInterrupt as stop:
+        _leave(folder, title, f"stopped by {name_of(stop)}")
         raise
     except Diverged as error:
-        folder.set_status("diverged", step=saved_step(folder.checkpoint), reason=str(error))
-        console.print(f"{title}: diverged: {error}", style="yellow")
+        folder.set_status("diverged", step=saved_step(folder.checkpoint), found=error.step, reason=str(error))
+        kept = f"the checkpoint of step {saved_step(folder.checkpoint)} is kept" if folder.checkpoint.exists() else ""
+        console.print(f"{title}: diverged: {error}{kept and '; ' + kept}", style="yellow")
         return "diverged"
     except Exception as error:
+        if isinstance(error, OSError) and _stops_the_run(error, workshop.run):
+            _leave(folder, title, "stopped")
+            raise
         write_text(folder.path / "error.txt", traceback.format_exc())
         reason = str(error) if isinstance(error, CgbenchError) else f"{type(error).__name__}: {error}"
         folder.set_status("failed", step=saved_step(folder.checkpoint), reason=reason)
@@ -151,6 +163,21 @@ def run_trial(trial: Trial, workshop: Workshop, title: str) -> str:
     folder.set_status("done", **status)
     console.print(f"{title}: done in {duration(time.perf_counter() - started)}")
     return "done"
+
+
+def _leave(folder: TrialFolder, title: str, why: str) -> None:
+    """Record that a trial was left before its end, if the disk lets us, and say what of it is safe."""
+    step = saved_step(folder.checkpoint)
+    with suppress(OSError):
+        folder.set_status("interrupted", step=step)
+    with suppress(BrokenPipeError):
+        console.print(f"{title}: {why}; {f'its checkpoint of step {step} is whole' if step else 'nothing of it saved'}")
+
+
+def _stops_the_run(error: OSError, run: Path) -> bool:
+    """Say whether an error would meet the next trial as well: the run's own files cannot be read or written."""
+    inside = isinstance(error.filename, str) and Path(error.filename).is_relative_to(run)
+    return inside or error.errno in NO_WAY_ON
 
 
 def is_current(status: dict, workshop: Workshop) -> bool:
@@ -174,6 +201,8 @@ def _train_and_evaluate(trial: Trial, workshop: Workshop, folder: TrialFolder, t
         spent = {"seconds": round(at.seconds, 2), "memory": at.memory}
     with progress(f"{title}: evaluation") as update:
         evaluate(trial, model, workshop.bench, workshop.validation, folder, total, update)
+    if model is not None and trial.config.keep_best:
+        keep_best(folder, trial.config.keep_best)
     return {"step": total, **spent, "evaluation": workshop.evaluation}
 
 
@@ -187,11 +216,14 @@ def _train(
     benches = [bench for bench in (workshop.validation, workshop.bench) if bench is not None]
     reached = saved_step(folder.checkpoint)
     write_jsonl(folder.history, [row for row in read_jsonl(folder.history) if row["step"] <= reached])
+    about = about_checkpoint(config, workshop.dataset)
     for point in points:
-        at = train(model, feed, config, total, epoch, folder, identity, update, until=point)
+        at = train(model, feed, config, total, epoch, folder, identity, update, until=point, about=about)
         if at.step == point:
             measure_on_the_way(trial, model, benches, folder, point)
-    return train(model, feed, config, total, epoch, folder, identity, update)
+            if config.keep_best:
+                keep_best(folder, config.keep_best)
+    return train(model, feed, config, total, epoch, folder, identity, update, about=about)
 
 
 def _record(

@@ -1,22 +1,20 @@
 """The one training loop. It knows no method by name and has no callbacks."""
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from cgbench.benchmarks.checkpoint import Optimisers, read_checkpoint, restore, save_checkpoint
+from cgbench.benchmarks.checkpoint import Optimisers, number, read_checkpoint, refuse_mismatch, restore, save_checkpoint
 from cgbench.benchmarks.data import Feed
+from cgbench.benchmarks.keeping import keep_previous
 from cgbench.benchmarks.memory import forget_peak, peak_memory
+from cgbench.benchmarks.signals import Stopped, whole_steps
 from cgbench.config import TrialConfig
-from cgbench.errors import CgbenchError, Diverged
+from cgbench.errors import Diverged
 from cgbench.methods.blocks.model import Model
 from cgbench.seeds import derive
 from cgbench.storage import TrialFolder, append_jsonl, read_jsonl, write_jsonl
@@ -37,16 +35,19 @@ class Position:
 def train(
     model: Model, feed: Feed, config: TrialConfig, total: int, epoch: int, folder: TrialFolder, digest: str,
     progress: Callable[[int, int], None] = lambda step, total: None, until: int | None = None,
+    about: Mapping[str, str] | None = None,
 ) -> Position:  # fmt: skip
     """Train `model` for `total` steps, going on from the folder's checkpoint if there is one.
 
     It stops at step `until`, with a checkpoint, where that comes first: going on from there gives the same bits.
-    `epoch` is the number of steps after which the learning rate may change, `digest` identifies the trial.
-    Raises `Diverged` where a loss is not finite; the last checkpoint before it stays. Ctrl-C lets the step in hand end,
-    saves, and is raised then; a second one is raised at once and saves nothing.
+    `epoch` is the number of steps after which the learning rate may change, `digest` identifies the trial, `about` is
+    what the checkpoint says of itself beyond that. Raises `Diverged` where a loss is not finite; the last checkpoint
+    before it stays. Ctrl-C, SIGTERM and SIGHUP let the step in hand end, save, and are raised then; a second one is
+    raised at once and saves nothing.
     """
+    identity = {"digest": digest, "method": model.method.name, **(about or {})}
     optimisers = make_optimisers(model, config)
-    at = _resume(model, optimisers, folder, digest)
+    at = _resume(model, optimisers, folder, identity)
     model.measure(feed.batch, feed.epoch)
     model.train()
     end = total if until is None else min(until, total)
@@ -62,34 +63,17 @@ def train(
             at.step, at.count = at.step + 1, at.count + 1
             at.seconds = time.perf_counter() - started
             if at.step % config.log_every == 0 or at.step == total:
-                _log(at, folder.steps, config.learning_rate * factor)
-            if at.step % config.save_every == 0 or at.step == end or stop:
+                _log(at, folder, config.learning_rate * factor)
+            stopping = bool(stop)  # a signal from here on is heard in the next step
+            if at.step % config.save_every == 0 or at.step == end or stopping:
                 at.memory = max(at.memory, peak_memory(model.device))
-                _save(folder.checkpoint, model, optimisers, at, digest)
+                _save(folder, model, optimisers, at, identity)
             progress(at.step, total)
-            if stop:
-                raise KeyboardInterrupt
+            if stopping:
+                break
+    if stop:
+        raise Stopped(stop[0])
     return at
-
-
-@contextmanager
-def whole_steps() -> Iterator[list[int]]:
-    """Hold back the first Ctrl-C and yield a list that it fills: half a step must never be saved as none or as one."""
-    asked: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield asked  # only the main thread may set handlers, and only it is interrupted
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def hold(number: int, frame: object) -> None:
-        asked.append(number)
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, hold)
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def train_step(
@@ -148,37 +132,41 @@ def rate_factor(step: int, total: int, epoch: int, decay_fraction: float) -> flo
     return 1 - max(0, step // epoch + 1 - constant) / (epochs - constant + 1)
 
 
-def _resume(model: Model, optimisers: Optimisers, folder: TrialFolder, digest: str) -> Position:
+def _resume(model: Model, optimisers: Optimisers, folder: TrialFolder, identity: Mapping[str, str]) -> Position:
     """Load the folder's checkpoint, if any, and cut the log back to it, so that no step is logged twice."""
     if not folder.checkpoint.exists():
         folder.steps.unlink(missing_ok=True)
         return Position(0, 0.0, 0, {}, 0)
     tensors, facts = read_checkpoint(folder.checkpoint)
-    if facts["digest"] != digest:
-        raise CgbenchError(f"{folder.checkpoint} belongs to another trial (digest {facts['digest']}, not {digest})")
+    refuse_mismatch(folder.checkpoint, facts, identity)
     sums = restore(model, optimisers, tensors, folder.checkpoint)
-    at = Position(int(facts["step"]), float(facts["seconds"]), int(facts.get("memory", 0)), sums, int(facts["count"]))
+    step, seconds, memory, count = (number(facts, key) for key in ("step", "seconds", "memory", "count"))
+    at = Position(int(step), seconds, int(memory), sums, int(count))
     write_jsonl(folder.steps, [row for row in read_jsonl(folder.steps) if row["step"] <= at.step])
     return at
 
 
-def _log(at: Position, path: Path, rate: float) -> None:
+def _log(at: Position, folder: TrialFolder, rate: float) -> None:
     """Append the mean of every term since the last line, and start new sums; raise where one is not finite."""
     means = {name: (total / at.count).item() for name, total in at.sums.items()}
     bad = [name for name, value in means.items() if not math.isfinite(value)]
     if bad:
-        raise Diverged(f"{', '.join(bad)} became infinite or not a number before step {at.step}")
-    append_jsonl(path, {"step": at.step, "learning_rate": rate, "seconds": round(at.seconds, 3), "losses": means})
+        raise Diverged(f"{', '.join(bad)} became infinite or not a number before step {at.step}", at.step)
+    append_jsonl(
+        folder.steps, {"step": at.step, "learning_rate": rate, "seconds": round(at.seconds, 3), "losses": means}
+    )
     at.sums, at.count = {}, 0
 
 
-def _save(path: Path, model: Model, optimisers: Optimisers, at: Position, digest: str) -> None:
+def _save(folder: TrialFolder, model: Model, optimisers: Optimisers, at: Position, identity: Mapping[str, str]) -> None:
     """Write a checkpoint, unless a weight or a pending loss is not finite: then raise and keep the one before."""
     if not all_finite(model, at.sums.values()):
-        raise Diverged(f"a weight or a loss became infinite or not a number before step {at.step}")
+        raise Diverged(f"a weight or a loss became infinite or not a number before step {at.step}", at.step)
     facts = {"step": at.step, "count": at.count, "seconds": round(at.seconds, 3), "memory": at.memory}
-    facts = {key: str(value) for key, value in facts.items()} | {"method": model.method.name, "digest": digest}
-    save_checkpoint(path, model, optimisers, at.sums, facts)
+    keep_previous(folder, at.step, model.config.keep_last)
+    save_checkpoint(
+        folder.checkpoint, model, optimisers, at.sums, {key: str(value) for key, value in facts.items()} | identity
+    )
 
 
 def all_finite(model: Model, more: Iterable[Tensor] = ()) -> bool:

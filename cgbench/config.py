@@ -97,6 +97,11 @@ class TrialConfig:
 
     log_every: int = setting(50, "Steps between two lines of the loss log.", least=1, affects="bookkeeping")
     save_every: int = setting(1000, "Steps between two checkpoints.", least=1, affects="bookkeeping")
+    keep_last: int = setting(1, "Checkpoints kept, the newest among them.", least=1, affects="bookkeeping")
+    keep_best: str = setting(
+        "", "Number by which the best checkpoint on validation images is kept as well; empty means none.",
+        affects="bookkeeping",
+    )  # fmt: skip
 
     def total_steps(self, count_a: int, count_b: int) -> int:
         """Return the number of training steps for domains of the given sizes."""

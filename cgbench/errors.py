@@ -8,7 +8,7 @@ EXIT_OK = 0
 EXIT_TRIAL_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INCONCLUSIVE = 3
-EXIT_INTERRUPTED = 130
+EXIT_SIGNAL = 128  # plus the number of the signal: 130 for Ctrl-C, 143 for SIGTERM
 
 
 class CgbenchError(Exception):
@@ -30,9 +30,13 @@ class DataBroken(CgbenchError):
 
 
 class Diverged(CgbenchError):
-    """A loss or a weight became infinite or not a number."""
+    """A loss or a weight became infinite or not a number, which was found at `step`."""
 
     exit_code = EXIT_TRIAL_FAILED
+
+    def __init__(self, message: str, step: int = 0) -> None:
+        super().__init__(message)
+        self.step = step
 
 
 def did_you_mean(word: str, known: list[str]) -> str:

@@ -8,7 +8,8 @@ runs/NAME/DATASET/METHOD/seed-N/trial.json   everything resolved, with versions,
                                 history.jsonl  what was measured while it trained, where that was asked for
                                 outputs/DIRECTION/KEY.png, outputs/DIRECTION-ood/KEY.png
                                 reconstructions/DIRECTION/KEY.png, segmentations/DIRECTION/KEY.png
-                                checkpoint.safetensors
+                                checkpoint.safetensors, checkpoint-STEP.safetensors, best.safetensors
+runs/NAME/.lock                              who works on the run
 runs/NAME/results.csv, runs/NAME/report/
 """
 
@@ -16,8 +17,10 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,22 +28,58 @@ from typing import Any
 from cgbench.errors import CgbenchError
 
 STATES = ("running", "done", "diverged", "failed", "interrupted")
+PART = ".part"  # how the names of unfinished files and folders end
+MOST_BYTES = 2**28  # of a JSON file: nothing that this program writes comes near
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give an error of the system the path it is about: a full disk is reported without one."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file under a temporary name, then rename it: readers see the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def keep_as(path: Path, name: Path) -> None:
+    """Let the file `path` have a second name, atomically, which stays when `path` is written anew; no bytes are copied
+    where the file system has hard links."""
+    with naming(name):
+        name.parent.mkdir(parents=True, exist_ok=True)
+        temporary = name.with_name(f".{name.name}.{os.getpid()}{PART}")
+        temporary.unlink(missing_ok=True)
+        try:
+            os.link(path, temporary)
+        except OSError:
+            shutil.copyfile(path, temporary)
+        os.replace(temporary, name)
+        temporary.unlink(missing_ok=True)  # two names of one file already: then the system renames nothing
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left unfinished below `folder`; only for who holds its lock."""
+    for path in list(folder.rglob(f".*{PART}")):  # no name of ours begins with a dot
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -54,13 +93,22 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; a missing or broken file raises `CgbenchError` that names it."""
+    """Read JSON; a missing, broken or monstrous file raises `CgbenchError` that names it."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(_bounded_text(path))
     except FileNotFoundError:
         raise CgbenchError(f"{path} is not there") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CgbenchError(f"{path} is not readable JSON: {error}") from None
+    except RecursionError:
+        raise CgbenchError(f"{path} is not readable JSON: nested too deeply") from None
+    except ValueError as error:  # of JSON, of UTF-8, of a number with too many digits
+        raise CgbenchError(f"{path} is not readable JSON: {str(error).splitlines()[0]}") from None
+
+
+def _bounded_text(path: Path) -> str:
+    """Return a file's text; a file from elsewhere must not fill the memory."""
+    if (bytes_ := path.stat().st_size) > MOST_BYTES:
+        raise CgbenchError(f"{path} is too large to be a record: {bytes_:,} bytes, at most {MOST_BYTES:,}")
+    return path.read_text(encoding="utf-8")
 
 
 def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
@@ -70,21 +118,31 @@ def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
 
 def append_jsonl(path: Path, row: dict) -> None:
     """Add one line; a crash can only cut the last line short, which `read_jsonl` leaves out."""
-    with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+    with naming(path), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_jsonl(path: Path) -> Iterator[dict]:
-    """Yield the objects of a JSON-lines file; none if it is not there. A last line cut short is left out."""
+    """Yield the objects of a JSON-lines file; none if it is not there. A last line cut short is left out; anything else
+    that is no object raises `CgbenchError`."""
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines, 1):
+    try:
+        *lines, last = _bounded_text(path).split("\n")  # not splitlines: a name may hold another kind of line end
+    except UnicodeDecodeError as error:
+        raise CgbenchError(f"{path} is not readable JSON: {error}") from None
+    for number, line in enumerate([*lines, last] if last else lines, 1):
         try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            if number < len(lines):
-                raise CgbenchError(f"{path}, line {number}: not readable JSON") from None
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            if number > len(lines):
+                return
+            row = None
+        if not isinstance(row, dict):
+            raise CgbenchError(f"{path}, line {number}: not a readable JSON object")
+        yield row
 
 
 def safe_name(text: str) -> str:
@@ -150,28 +208,52 @@ class TrialFolder:
     def checkpoint(self) -> Path:
         return self.path / "checkpoint.safetensors"
 
+    @property
+    def best(self) -> Path:
+        return self.path / "best.safetensors"
+
+    def checkpoint_at(self, step: int) -> Path:
+        """Return where the checkpoint of an earlier step is kept."""
+        return self.path / f"checkpoint-{step}.safetensors"
+
+    def earlier_checkpoints(self) -> dict[int, Path]:
+        """Return the checkpoints of earlier steps that are kept, by step."""
+        found = self.path.glob("checkpoint-*.safetensors")
+        steps = {path: path.stem.removeprefix("checkpoint-") for path in found}
+        return {int(step): path for path, step in steps.items() if step.isdecimal()}
+
     def output(self, direction: str, key: str) -> Path:
         """Return where the translation of test image `key` lies; direction "AtoB-ood" is that of the split `ood`."""
-        return self.path / "outputs" / direction / f"{file_name(key)}.png"
+        return self.path / "outputs" / direction_folder(direction) / f"{file_name(key)}.png"
 
     def reconstruction(self, direction: str, key: str) -> Path:
         """Return where the reconstruction of test image `key` lies."""
-        return self.path / "reconstructions" / direction / f"{file_name(key)}.png"
+        return self.path / "reconstructions" / direction_folder(direction) / f"{file_name(key)}.png"
 
     def segmentation(self, direction: str, key: str) -> Path:
         """Return where the classes lie that the scorer found in the translation of test image `key`."""
-        return self.path / "segmentations" / direction / f"{file_name(key)}.png"
+        return self.path / "segmentations" / direction_folder(direction) / f"{file_name(key)}.png"
 
     def status(self) -> dict:
         """Return the trial's status, `{"state": ""}` if it has not begun."""
         path = self.path / "status.json"
-        return read_json(path) if path.exists() else {"state": ""}
+        status = read_json(path) if path.exists() else {"state": ""}
+        if not isinstance(status, dict) or status.get("state") not in ("", *STATES):
+            raise CgbenchError(f"{path} is not a trial's status: it names none of {', '.join(STATES)}")
+        return status
 
     def set_status(self, state: str, **details: Any) -> None:
         """Record the state, and details such as the step or the reason."""
         if state not in STATES:
             raise ValueError(f"unknown state '{state}'")
         write_json(self.path / "status.json", {"state": state, **details})
+
+
+def direction_folder(direction: str) -> str:
+    """Return the folder of a direction's pictures; a direction from a foreign record must not lead elsewhere."""
+    if direction.removesuffix("-ood") not in ("AtoB", "BtoA"):
+        raise CgbenchError(f"'{direction}' is no direction: AtoB or BtoA")
+    return direction
 
 
 def trial_folders(run: Path) -> list[TrialFolder]:

@@ -1,5 +1,6 @@
 """The report of a run: tables, the grid as a picture, and one HTML page that needs nothing but itself."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,10 @@ from cgbench.reports.sheet import sheet
 from cgbench.storage import file_name, write_bytes, write_text
 
 
-def write_report(run: Path, values: Mapping[str, Value], reference: str = "") -> Path:
+def write_report(run: Path, values: Mapping[str, Value], reference: str = "", files: bool = True) -> Path:
     """Write the report of a run folder: tables as `table.md`, `.csv` and `.tex`, `differences.csv`, `failures.csv`,
-    `selection.csv`, `costs.csv`, `grid-DIRECTION.png`, every figure as SVG and PNG in `figures/`, and `index.html`;
-    return the last.
+    `selection.csv`, `costs.csv`, `grid-DIRECTION.png`, every figure as SVG and PNG in `figures/` if `files` are asked
+    for, and `index.html`; return the last.
 
     The records of all trials go into one long table, `results.csv` in the run folder. Arguments as of `find`.
     """
@@ -47,7 +48,8 @@ def write_report(run: Path, values: Mapping[str, Value], reference: str = "") ->
     for grid in pictures.grids:
         write_bytes(folder / f"grid-{grid.direction}.png", sheet(grid))
     drawn = drawings(found)
-    for panel in drawn.panels():
+    shutil.rmtree(folder / "figures", ignore_errors=True)  # of numbers that are no more
+    for panel in drawn.panels() if files else ():
         write_text(folder / "figures" / f"{file_name(panel.name)}.svg", panel.svg + "\n")
         write_bytes(folder / "figures" / f"{file_name(panel.name)}.png", panel.png())
     page = folder / "index.html"

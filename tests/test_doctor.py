@@ -9,7 +9,6 @@ import zlib
 
 import numpy as np
 import pytest
-from pictures import healthy, scene
 from PIL import Image
 
 from cgbench.dataset import Dataset, Domain, Item, SemanticClass
@@ -19,6 +18,7 @@ from cgbench.datasets.folder import Folder
 from cgbench.datasets.images import read_image
 from cgbench.registry import DATASETS
 from command import cgbench
+from pictures import healthy, scene
 
 
 def found(report, name):

@@ -4,13 +4,13 @@ import io
 
 import numpy as np
 import pytest
-from pictures import healthy, scene
 from PIL import Image
 
 from cgbench.datasets.doctor.checkup import check
 from cgbench.datasets.doctor.likeness import near_duplicates
 from cgbench.datasets.doctor.scenes import same_scenes
 from cgbench.datasets.folder import Folder
+from pictures import healthy, scene
 
 COUNT = 24
 

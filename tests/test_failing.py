@@ -12,7 +12,7 @@ from cgbench.benchmarks import failing
 from cgbench.benchmarks.bench import open_bench, with_scorers
 from cgbench.benchmarks.data import to_bytes
 from cgbench.benchmarks.evaluation import evaluate
-from cgbench.benchmarks.pictures import bytes_at_most, clear, keep
+from cgbench.benchmarks.pictures import bytes_at_most, keep, swap
 from cgbench.benchmarks.translation import translate_all
 from cgbench.benchmarks.trial import resolve_trials
 from cgbench.methods.blocks.model import Model
@@ -124,8 +124,11 @@ def test_pictures_are_kept_beside_the_outputs(tmp_path):
     assert classes.getpalette()[: 3 * len(PALETTE)] == [level for entry in PALETTE for level in entry.colour]
     size = sum(path.stat().st_size for path in tmp_path.rglob("test-03.png"))
     assert size <= bytes_at_most(256) and len(list(tmp_path.rglob("*.png"))) == 4 * len(given.keys)
-    clear(folder)
-    assert not list(tmp_path.rglob("*.png"))
+    fresh = TrialFolder(tmp_path / ".fresh")
+    keep(fresh, replace(given, reconstructions=None, ood=None))
+    swap(folder, fresh)
+    kept = {path.parts[len(tmp_path.parts)] for path in tmp_path.rglob("*.png")}
+    assert kept == {"outputs", "segmentations"} and not folder.output("AtoB-ood", "ood-03").exists()
 
 
 def test_other_detectors_or_strange_scenes_make_a_trial_be_examined_again(small, monkeypatch):
