@@ -8,8 +8,9 @@ import click
 
 from cgbench import __version__
 from cgbench.benchmarks import commands
+from cgbench.benchmarks.cli_extend import extend
 from cgbench.benchmarks.cli_study import study
-from cgbench.benchmarks.options import DATA_ROOT, DEVICE, PRESET, SET, WAIT, one_line_errors
+from cgbench.benchmarks.options import DATA_ROOT, DETERMINISTIC, DEVICE, PRESET, SET, WAIT, one_line_errors
 from cgbench.reports.published import TABLES
 
 
@@ -44,6 +45,7 @@ def main() -> None:
     help="Folder that holds all runs.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan with measured times, and train nothing.")
+@DETERMINISTIC
 @WAIT
 @one_line_errors
 def run(**options: Any) -> int:
@@ -138,4 +140,5 @@ def table(which: str, run_folder: Path, form: str) -> None:
     commands.table(which, run_folder, form)
 
 
+main.add_command(extend)
 main.add_command(study)
