@@ -9,8 +9,9 @@ import click
 from cgbench import __version__
 from cgbench.benchmarks import cli_gate, commands
 from cgbench.benchmarks.cli_datasets import datasets
+from cgbench.benchmarks.cli_extend import extend
 from cgbench.benchmarks.cli_study import study
-from cgbench.benchmarks.options import DATA_ROOT, DEVICE, PRESET, SET, WAIT, one_line_errors
+from cgbench.benchmarks.options import DATA_ROOT, DETERMINISTIC, DEVICE, PRESET, SET, WAIT, one_line_errors
 from cgbench.reports.published import TABLES
 
 
@@ -45,6 +46,7 @@ def main() -> None:
     help="Folder that holds all runs.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan with measured times, and train nothing.")
+@DETERMINISTIC
 @WAIT
 @one_line_errors
 def run(**options: Any) -> int:
@@ -142,6 +144,7 @@ def table(which: str, run_folder: Path, form: str) -> None:
 
 
 main.add_command(datasets)
+main.add_command(extend)
 main.add_command(study)
 main.add_command(cli_gate.check)
 main.add_command(cli_gate.baseline)

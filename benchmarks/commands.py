@@ -28,7 +28,7 @@ SUITE_SEEDS = [0, 1, 2]  # a suite makes a table, and a table needs a spread
 def run(
     methods: str | None, dataset: str | None, seeds: str | None, preset: str | None, suite: str | None,
     assignments: Sequence[str], data_root: Path | None, device: str, name: str | None, runs: Path, dry_run: bool,
-    wait: bool,
+    wait: bool, deterministic: bool,
 ) -> int:  # fmt: skip
     """Carry out `cgbench run` and return the exit code."""
     given = read_suite(suite) if suite else {}
@@ -53,12 +53,14 @@ def run(
     data, device = hold_out(data, trials[0].config.validation), choose_device(device)
     refuse_unjudged(trials[0].config, data)
 
+    from cgbench.benchmarks.environment import determinism
     from cgbench.benchmarks.planning import print_plan
 
     if dry_run:
-        print_plan(trials, data, folder, device)
+        with determinism(deterministic):
+            print_plan(trials, data, folder, device)
         return EXIT_OK
-    with at_work(folder, wait):
+    with determinism(deterministic), at_work(folder, wait):
         print_plan(trials, data, folder, device)
         return _run_trials(trials, data, folder, device, level)
 

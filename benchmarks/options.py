@@ -31,6 +31,10 @@ SET = click.option(
 WAIT = click.option(
     "--wait", is_flag=True, help="Where another process works on the run: wait for it instead of refusing."
 )
+DETERMINISTIC = click.option(
+    "--deterministic", is_flag=True,
+    help="Repeat bit for bit on a GPU too, slower, or say which operation cannot. On a CPU runs always do.",
+)  # fmt: skip
 SAFE = "finished trials and the last checkpoint of every other are whole"
 ADVICE = {
     errno.ENOSPC: "make room",

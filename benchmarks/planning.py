@@ -8,6 +8,7 @@ import torch
 from rich.table import Table
 
 from cgbench.benchmarks.console import console
+from cgbench.benchmarks.environment import reason_of
 from cgbench.benchmarks.pictures import bytes_at_most
 from cgbench.benchmarks.scorer import build_network
 from cgbench.benchmarks.trainer import make_optimisers, train_step
@@ -36,7 +37,7 @@ def measure(trial: Trial, device: str) -> Cost:
     try:
         return _measured(trial, device)
     except RuntimeError as error:  # out of memory, most often: then training would fail as well
-        raise CgbenchError(f"{trial.method.name}: a training step fails: {str(error).splitlines()[0]}") from error
+        raise CgbenchError(f"{trial.method.name}: a training step fails: {reason_of(error)}") from error
 
 
 def _measured(trial: Trial, device: str) -> Cost:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cgbench.benchmarks.bench import TestBench, evaluation_digest, open_bench, open_validation, with_scorers
-from cgbench.benchmarks.checkpoint import read_checkpoint, restore
+from cgbench.benchmarks.checkpoint import about_checkpoint, read_checkpoint, refuse_mismatch, restore
 from cgbench.benchmarks.console import console, progress
 from cgbench.benchmarks.evaluation import evaluate
+from cgbench.benchmarks.keeping import saved_step
 from cgbench.benchmarks.trial import Trial
 from cgbench.config import Resolved, TrialConfig
 from cgbench.dataset import Dataset
@@ -70,7 +71,9 @@ def reopen(folder: TrialFolder, facts: dict) -> Trial:
         raise CgbenchError(
             f"{folder.trial} was written by another version: its settings are not those of now"
         ) from None
-    return Trial(method, facts["seed"], facts["preset"], Resolved(config, facts["weights"], facts["origins"]))
+    resolved = Resolved(config, facts["weights"], facts["origins"])
+    extended = tuple(entry["from"] for entry in facts.get("extended", []))
+    return Trial(method, facts["seed"], facts["preset"], resolved, extended)
 
 
 def _same_dataset(dataset: Dataset, label: str) -> Dataset:
@@ -82,17 +85,19 @@ def _same_dataset(dataset: Dataset, label: str) -> Dataset:
 def _remeasure_one(
     trial: Trial, folder: TrialFolder, bench: TestBench, validation: TestBench | None, device: str
 ) -> bool:
-    """Measure one trial; return False for one that is not finished."""
+    """Measure one trial; return False for one that is not finished. One that was stopped in its evaluation is."""
     status, title = folder.status(), f"{trial.method.name}, seed {trial.seed}"
-    if status["state"] != "done":
+    total = read_json(folder.trial)["steps"]
+    if status["state"] != "done" and (status["state"] != "interrupted" or saved_step(folder.checkpoint) != total):
         console.print(f"{title}: {status['state'] or 'not begun'}, left out")
         return False
     model = None
     if trial.method.reference is None:
         model = trained_model(trial, folder, device, bench)
     with progress(title) as update:
-        evaluate(trial, model, bench, validation, folder, status["step"], update)
-    folder.set_status(**{**status, "evaluation": evaluation_digest(bench, validation)})
+        evaluate(trial, model, bench, validation, folder, total, update)
+    done = {"state": "done", "step": total, "evaluation": evaluation_digest(bench, validation)}
+    folder.set_status(**{**status, **done})
     return True
 
 
@@ -101,7 +106,7 @@ def trained_model(trial: Trial, folder: TrialFolder, device: str, bench: TestBen
     path: Path = folder.checkpoint
     model = Model(trial.method, trial.config, trial.seed, device, bench.feature_network)
     tensors, facts = read_checkpoint(path)
-    if facts["digest"] != read_json(folder.trial)["digest"]:
-        raise CgbenchError(f"{path} does not belong to the trial.json beside it")
+    identity = {"digest": read_json(folder.trial)["digest"], "method": trial.method.name}
+    refuse_mismatch(path, facts, identity | about_checkpoint(trial.config, bench.dataset))
     restore(model, {}, tensors, path)
     return model

@@ -8,12 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from cgbench.benchmarks.bench import TestBench, evaluation_digest, open_bench, same_keys
 from cgbench.benchmarks.checkpoint import about_checkpoint
 from cgbench.benchmarks.console import console, progress
 from cgbench.benchmarks.data import Feed, ImageSet, load_images
+from cgbench.benchmarks.environment import continued, environment, reason_of
 from cgbench.benchmarks.evaluation import evaluate, measure_on_the_way
 from cgbench.benchmarks.keeping import keep_best, saved_step
 from cgbench.benchmarks.signals import name_of
@@ -156,7 +155,7 @@ def run_trial(trial: Trial, workshop: Workshop, title: str) -> str:
             _leave(folder, title, "stopped")
             raise
         write_text(folder.path / "error.txt", traceback.format_exc())
-        reason = str(error) if isinstance(error, CgbenchError) else f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, CgbenchError) else f"{type(error).__name__}: {reason_of(error)}"
         folder.set_status("failed", step=saved_step(folder.checkpoint), reason=reason)
         console.print(f"{title}: failed: {reason} (see {folder.path / 'error.txt'})", style="red")
         return "failed"
@@ -234,20 +233,15 @@ def _record(
     tests = workshop.bench.domains
     counts = {"train A": len(a), "train B": len(b), "test A": len(tests["A"]), "test B": len(tests["B"])}
     parameters = model.counts() if model else {}
-    device, data = device_name(workshop.device), workshop.data_digests(trial)
-    facts = trial_facts(trial, workshop.dataset, device, identity, counts, total, parameters, data)
+    now, data = environment(workshop.device), workshop.data_digests(trial)
+    facts = trial_facts(trial, workshop.dataset, now, identity, counts, total, parameters, data)
     if folder.trial.exists():
         known = read_json(folder.trial)
         measured = trial.config.affecting("evaluation")
         known["config"] |= measured
         known["origins"] |= {name: trial.resolved.origins[name] for name in measured}
         known["dataset"] = facts["dataset"]
+        if changes := continued(known, now, saved_step(folder.checkpoint)):
+            known["continued"] = changes
         facts = known
     write_json(folder.trial, facts)
-
-
-def device_name(device: str) -> str:
-    """Return the device as it is recorded: `cpu (2 threads)` or the GPU's name."""
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
-    return f"cpu ({torch.get_num_threads()} threads)"

@@ -227,6 +227,8 @@ def _settings(classes: int, config: TrialConfig) -> dict[str, int]:
 
 def _loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Return the weighted mean cross-entropy over labelled pixels; 0 where no pixel is labelled."""
+    if logits.is_cuda and torch.are_deterministic_algorithms_enabled():  # of rows it repeats bit for bit, of maps not
+        logits, labels = logits.permute(0, 2, 3, 1).flatten(0, 2), labels.flatten()
     total = functional.cross_entropy(logits, labels, weights, ignore_index=IGNORE, reduction="sum")
     counted = weights[labels[labels != IGNORE]].sum()
     return total / counted.clamp(min=1e-6)

@@ -1,12 +1,7 @@
 """A trial: one method, seed and configuration on one dataset; what identifies it and what is recorded of it."""
 
-import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from cgbench.config import FIELDS, PRIVATE, Resolved, TrialConfig, preset_values, resolve, split_assignments
@@ -20,17 +15,18 @@ from cgbench.registry import METHODS
 from cgbench.storage import TrialFolder, read_json
 
 SCHEMA = 1
-PACKAGES = ("cgbench", "torch", "numpy", "pillow", "pandas")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One cell of the comparison. `method` already carries the term weights that were set by hand."""
+    """One cell of the comparison. `method` already carries the term weights that were set by hand. `extended` holds
+    the steps at which its training had ended before it was extended to more, first to last."""
 
     method: Method
     seed: int
     preset: str
     resolved: Resolved
+    extended: tuple[int, ...] = ()
 
     @property
     def config(self) -> TrialConfig:
@@ -161,6 +157,7 @@ def trial_digest(trial: Trial, data: Mapping[str, str]) -> str:
             "config": config if trial.method.reference is None else {},
             "seed": trial.seed,
             "data": dict(data) if trial.method.reference is None else {},
+            **({"extended": list(trial.extended)} if trial.extended else {}),
         }
     )
 
@@ -174,6 +171,11 @@ def refuse_another(trial: Trial, folder: TrialFolder, wanted: str) -> None:
         return
     mine, theirs = asdict(trial.config), known.get("config", {})
     fields = trial.config.affecting("training")
+    if lengths := extensions(known):
+        raise CgbenchError(
+            f"{folder.path} was extended ({lengths} steps): 'cgbench extend' goes on with it, 'cgbench evaluate' "
+            "measures it; to train anew, choose another --name"
+        )
     differing = [f"{key} {theirs.get(key)} → {mine[key]}" for key in fields if theirs.get(key) != mine[key]]
     reason = ", ".join(differing) or "its method, its data or this program's version changed"
     raise CgbenchError(
@@ -189,6 +191,8 @@ def refuse_other_comparison(trial: Trial, folder: TrialFolder, data: Mapping[str
     shared = [name for name in shared if FIELDS[name].metadata["affects"] != "bookkeeping"]
     theirs = known.get("config", {})
     differing = [f"{name} {theirs.get(name)} → {mine[name]}" for name in shared if theirs.get(name) != mine[name]]
+    if lengths := extensions(known):
+        differing = [f"extended {lengths} steps"]
     if (
         not differing
         and not (known["method"].get("role") or trial.method.supervised)
@@ -202,8 +206,14 @@ def refuse_other_comparison(trial: Trial, folder: TrialFolder, data: Mapping[str
         )
 
 
+def extensions(facts: Mapping[str, Any]) -> str:
+    """Return the steps at which a trial ended, one after the other: "1500 → 3000"; "" for one never extended."""
+    steps = [entry["from"] for entry in facts.get("extended", [])]
+    return " → ".join(map(str, [*steps, facts["steps"]])) if steps else ""
+
+
 def trial_facts(
-    trial: Trial, dataset: Dataset, device: str, wanted: str, counts: Mapping[str, int], total: int,
+    trial: Trial, dataset: Dataset, environment: Mapping[str, Any], wanted: str, counts: Mapping[str, int], total: int,
     parameters: Mapping[str, int], data: Mapping[str, str],
 ) -> dict[str, Any]:  # fmt: skip
     """Return the content of `trial.json`: everything resolved, with where it came from."""
@@ -231,36 +241,5 @@ def trial_facts(
         "digest": wanted,
         "data": dict(data),
         "parameters": dict(parameters),
-        "device": device,
-        "versions": versions(),
-        "git": git_commit(),
+        **environment,
     }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that numbers may depend on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = ""
-    return found
-
-
-@cache
-def git_commit() -> str:
-    """Return the commit of the checkout this program runs from, with `+` if it was changed; "" outside of one."""
-    try:
-        _git("ls-files", "--error-unmatch", Path(__file__).name)  # fails in a stranger's repository around us
-        commit = _git("rev-parse", "--short=12", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return commit + ("+" if changed else "")
-
-
-def _git(*words: str) -> str:
-    where = Path(__file__).resolve().parent
-    result = subprocess.run(["git", *words], cwd=where, capture_output=True, text=True, timeout=5, check=True)
-    return result.stdout.strip()

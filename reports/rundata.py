@@ -111,7 +111,8 @@ def row_order(methods: Iterable[str], roles: Mapping[str, str]) -> tuple[str, ..
 
 
 def remark(spec: Mapping[str, Any]) -> str:
-    """Return what a suite or `--set` changed of a method's own settings and term weights: "cycle_a=5, features=scorer".
+    """Return what a suite or `--set` changed of a method's own settings and term weights: "cycle_a=5, features=scorer",
+    and the steps of a training that was extended: "extended 1500 → 3000".
 
     What belongs to the whole comparison is left out, and so is what the method does not read.
     """
@@ -121,7 +122,10 @@ def remark(spec: Mapping[str, Any]) -> str:
         own = name in FIELDS and FIELDS[name].metadata["method"]
         if own and layer in ("suite", "--set") and spec["method"]["role"] not in UNTRAINED:
             changed[name] = str(config[name])
-    return ", ".join(f"{name}={value}" for name, value in sorted(changed.items()))
+    parts = [f"{name}={value}" for name, value in sorted(changed.items())]
+    if extended := spec.get("extended"):
+        parts.append("extended " + " → ".join(str(steps) for steps in [*(e["from"] for e in extended), spec["steps"]]))
+    return ", ".join(parts)
 
 
 def read_losses(trials: Iterable[Trial]) -> pd.DataFrame:

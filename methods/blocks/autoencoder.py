@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cgbench.methods.blocks.layers import plain_layout, require_multiples
+from cgbench.methods.blocks.reflect import ReflectionPad2d
 from cgbench.methods.blocks.resnet import ResnetBlock
 
 
@@ -42,11 +43,11 @@ class StyleEncoder(nn.Module):
 
     def __init__(self, ngf: int = 64, size: int = 8, halvings: int = 4) -> None:
         super().__init__()
-        layers = [nn.ReflectionPad2d(3), nn.Conv2d(3, ngf, 7), nn.ReLU(inplace=True)]
+        layers = [ReflectionPad2d(3), nn.Conv2d(3, ngf, 7), nn.ReLU(inplace=True)]
         width = ngf
         for _ in range(halvings):
             wider = min(2 * width, 4 * ngf)
-            layers += [nn.ReflectionPad2d(1), nn.Conv2d(width, wider, 4, stride=2), nn.ReLU(inplace=True)]
+            layers += [ReflectionPad2d(1), nn.Conv2d(width, wider, 4, stride=2), nn.ReLU(inplace=True)]
             width = wider
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Conv2d(width, size, 1))
 
@@ -119,7 +120,7 @@ class StyledBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.pad = nn.ReflectionPad2d(1)
+        self.pad = ReflectionPad2d(1)
         self.conv1 = nn.Conv2d(channels, channels, 3)
         self.conv2 = nn.Conv2d(channels, channels, 3)
 
@@ -139,7 +140,7 @@ class Painter(nn.Module):
         super().__init__()
         self.up1 = _doubling(4 * ngf)
         self.up2 = _doubling(2 * ngf)
-        self.output = nn.Sequential(OrderedDict(pad=nn.ReflectionPad2d(3), conv=nn.Conv2d(ngf, 3, 7), tanh=nn.Tanh()))
+        self.output = nn.Sequential(OrderedDict(pad=ReflectionPad2d(3), conv=nn.Conv2d(ngf, 3, 7), tanh=nn.Tanh()))
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the images that `maps` become."""
@@ -178,7 +179,7 @@ def residual_blocks(ngf: int, count: int) -> nn.Sequential:
 
 def _with_norm(conv: nn.Conv2d | nn.ConvTranspose2d, pad: int = 0) -> nn.Sequential:
     """Reflection padding where `pad` is given, convolution, instance norm, ReLU."""
-    layers = OrderedDict(pad=nn.ReflectionPad2d(pad)) if pad else OrderedDict()
+    layers = OrderedDict(pad=ReflectionPad2d(pad)) if pad else OrderedDict()
     layers.update(conv=conv, norm=nn.InstanceNorm2d(conv.out_channels), relu=nn.ReLU(inplace=True))
     return nn.Sequential(layers)
 
@@ -189,7 +190,7 @@ def _doubling(channels: int) -> nn.Sequential:
     return nn.Sequential(
         OrderedDict(
             twice=nn.Upsample(scale_factor=2, mode="nearest"),
-            pad=nn.ReflectionPad2d(2),
+            pad=ReflectionPad2d(2),
             conv=nn.Conv2d(channels, half, 5),
             norm=LayerNorm(half),
             relu=nn.ReLU(inplace=True),

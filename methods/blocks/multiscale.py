@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.layers import plain_layout, require_least
+from cgbench.methods.blocks.reflect import ReflectionPad2d
 
 WIDEST = 8  # times ndf: the most channels of any layer
 
@@ -58,7 +59,7 @@ def _judge(channels: int, ndf: int, layers: int) -> nn.Sequential:
     steps: list[nn.Module] = []
     for depth in range(layers):
         width = ndf * min(2**depth, WIDEST)
-        pad = nn.ReflectionPad2d(1)
+        pad = ReflectionPad2d(1)
         steps += [pad, nn.Conv2d(channels, width, 4, stride=2), nn.LeakyReLU(0.2, inplace=True)]
         channels = width
     return nn.Sequential(*steps, nn.Conv2d(channels, 1, 1))

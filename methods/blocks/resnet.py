@@ -5,6 +5,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from cgbench.methods.blocks.layers import bias_before, norm_layer, plain_layout, require_multiples
+from cgbench.methods.blocks.reflect import ReflectionPad2d
 from cgbench.methods.blocks.resample import BlurDoubling, BlurHalving
 
 TAPPED_BLOCK = 5  # the deepest residual block whose output CUT compares
@@ -37,7 +38,7 @@ class ResnetGenerator(nn.Module):
         self.up1 = _doubling(4 * ngf, norm, antialias)
         self.up2 = _doubling(2 * ngf, norm, antialias)
         self.output = nn.Sequential(
-            OrderedDict(pad=nn.ReflectionPad2d(3), conv=nn.Conv2d(ngf, channels_out, 7), tanh=nn.Tanh())
+            OrderedDict(pad=ReflectionPad2d(3), conv=nn.Conv2d(ngf, channels_out, 7), tanh=nn.Tanh())
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -81,14 +82,14 @@ class ResnetBlock(nn.Module):
         super().__init__()
         bias = bias_before(norm)
         layers = OrderedDict(
-            pad1=nn.ReflectionPad2d(1),
+            pad1=ReflectionPad2d(1),
             conv1=nn.Conv2d(channels, channels, 3, bias=bias),
             norm1=norm_layer(norm, channels),
             relu=nn.ReLU(inplace=True),
         )
         if dropout:
             layers["dropout"] = nn.Dropout(0.5)
-        layers["pad2"] = nn.ReflectionPad2d(1)
+        layers["pad2"] = ReflectionPad2d(1)
         layers["conv2"] = nn.Conv2d(channels, channels, 3, bias=bias)
         layers["norm2"] = norm_layer(norm, channels)
         self.residual = nn.Sequential(layers)
@@ -100,7 +101,7 @@ class ResnetBlock(nn.Module):
 
 def _with_norm(conv: nn.Module, norm: str, channels: int, pad: int = 0) -> nn.Sequential:
     """Reflection padding where `pad` is given, then convolution, normalisation and ReLU."""
-    layers = OrderedDict(pad=nn.ReflectionPad2d(pad)) if pad else OrderedDict()
+    layers = OrderedDict(pad=ReflectionPad2d(pad)) if pad else OrderedDict()
     layers.update(conv=conv, norm=norm_layer(norm, channels), relu=nn.ReLU(inplace=True))
     return nn.Sequential(layers)
 
