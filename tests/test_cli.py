@@ -72,7 +72,7 @@ def test_the_trial_says_how_it_was_made(finished):
     facts = read_json(TrialFolder.of(runs / "streets-smoke", "streets", "gan_only", 1).trial)
     assert sorted(facts) == sorted([
         "schema", "method", "dataset", "seed", "preset", "steps", "config", "weights", "origins", "digest", "data",
-        "parameters", "device", "versions", "git",
+        "parameters", "device", "versions", "git", "hardware", "precision", "deterministic",
     ])  # fmt: skip
     assert facts["method"]["parent"] == "cyclegan" and facts["seed"] == 1 and facts["steps"] == 3
     assert facts["origins"]["steps"] == "--set" and facts["origins"]["batch"] == "preset"
