@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cgbench import FAILURES
 from cgbench.benchmarks import failing
 from cgbench.benchmarks.failing import EXPLAINED, FAILED, FOUND, NOT_APPLICABLE, NOT_FOUND, examine
+from cgbench.benchmarks.failures import ood as rules
 from cgbench.benchmarks.failures.hidden import blurred, quantised
 from cgbench.benchmarks.likeness import coarse, correlation, distances, nearest_other
 from cgbench.benchmarks.recognition import Remembered
@@ -17,6 +18,12 @@ from command import cgbench
 from worlds import BUILDING, CAR, COUNT, ROAD, SKY, VEGETATION, became, blended, hiding, noisy, redrawn, swapped, world
 
 WAYS = ("AtoB", "BtoA")
+
+
+@pytest.fixture(autouse=True)
+def _small_sets_will_do(monkeypatch, request):
+    if "chance" not in request.node.name:
+        monkeypatch.setattr(rules, "LEAST", 20)
 
 
 def states(translations):
@@ -221,13 +228,19 @@ def test_an_image_shows_a_failure_exactly_beyond_the_threshold(evidence, thresho
     assert failure.shows(np.array(evidence)).tolist() == expected
 
 
+def test_few_strange_scenes_say_nothing(monkeypatch):
+    monkeypatch.setattr(rules, "LEAST", COUNT + 1)
+    assert states(strange(world()))["ood"] == NOT_APPLICABLE
+
+
 def test_a_fifth_of_strange_scenes_is_not_chance():
     # If strange and usual scenes are alike, any order of all of them is as likely. Evidence of 0.05 or less means a
     # rank below the 6th usual scene of 100; 12 or more of 60 there: at most 5 usual ones among the lowest 17.
     from scipy.stats import hypergeom
 
-    assert FAILURES.get("ood").share * 60 == 12
-    assert hypergeom.cdf(5, 160, 100, 17) < 0.01
+    assert FAILURES.get("ood").share * 60 == 12 and rules.LEAST == 50
+    assert 1 / hypergeom.cdf(5, 160, 100, 17) == pytest.approx(267, abs=1)
+    assert 1 / hypergeom.cdf(2, 100, 50, 12) == pytest.approx(72, abs=1)
 
 
 def test_disturbances_are_slight():

@@ -29,8 +29,8 @@ def hidden() -> Failure:
         threshold=THRESHOLD,
         above=True,
         share=0.5,
-        justified="a source hidden in the lowest one, two or three bits of an output is noticed; a fixed invertible "
-        "change of colours, whose way back doubles what disturbs it, is not",
+        justified="a source hidden in the lowest one, two or three bits of an output has 6, 26, 32; a fixed "
+        "invertible change of colours, whose way back doubles what disturbs it, has 2.0",
         rank=70,
         source="Chu, Zhmoginov, Sandler 2017 (CycleGAN, a Master of Steganography)",
     )
