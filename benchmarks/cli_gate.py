@@ -80,7 +80,7 @@ def baseline() -> None:
 def update(run_folder: Path, file: Path, minimums: tuple[str, ...], dry_run: bool) -> None:
     """Make RUN_FOLDER the baseline, and show what that changes.
 
-    The more seeds it has, the narrower the band: 16 where checks have 8, say. Rules that the file holds
+    The more seeds it has, the narrower the band: 16 where checks have 5, say. Rules that the file holds
     are kept. Commit the file with the change that it belongs to.
     """
     from cgbench.reports.baseline import make_baseline, read_baseline, write_baseline

@@ -46,7 +46,7 @@ class Source:
 
 
 def verdicts(
-    source: Source, rng: np.random.Generator, count: int, seeds: tuple[int, int] = (16, 8), shift: float = 0.0,
+    source: Source, rng: np.random.Generator, count: int, seeds: tuple[int, int] = (16, 5), shift: float = 0.0,
     share: float = 0.0, alike: float | None = None, heavy: bool = False, split: bool = False,
 ) -> Counter:  # fmt: skip
     """Return how many of `count` comparisons of (baseline, run) seeds end in which verdict.
@@ -72,21 +72,23 @@ def verdicts(
 
 
 ROWS = [  # what is simulated: words, and the arguments
-    ("16 and 8", "none; other seeds", {}),
-    ("16 and 8", "none; other seeds, heavy tails", {"heavy": True}),
-    ("16 and 8", "none; same seeds, correlation 0.9", {"alike": 0.9}),
-    ("16 and 8", "none; same seeds, correlation 0", {"alike": 0.0}),
-    ("16 and 8", "none; same seeds, half of them 0.99 and half 0", {"alike": 0.99, "split": True}),
-    ("16 and 8", "none; the same, heavy tails", {"alike": 0.99, "split": True, "heavy": True}),
-    ("16 and 5", "none; other seeds", {"seeds": (16, 5)}),
+    ("16 and 5", "none; other seeds", {}),
+    ("16 and 5", "none; other seeds, heavy tails", {"heavy": True}),
+    ("16 and 5", "none; same seeds, correlation 0.9", {"alike": 0.9}),
+    ("16 and 5", "none; same seeds, correlation 0", {"alike": 0.0}),
+    ("16 and 5", "none; same seeds, half of them 0.99 and half 0", {"alike": 0.99, "split": True}),
+    ("16 and 5", "none; the same, heavy tails", {"alike": 0.99, "split": True, "heavy": True}),
+    ("16 and 8", "none; other seeds", {"seeds": (16, 8)}),
     ("16 and 3", "none; other seeds", {"seeds": (16, 3)}),
     ("8 and 5", "none; other seeds", {"seeds": (8, 5)}),
     ("5 and 5", "none; other seeds", {"seeds": (5, 5)}),
     ("3 and 3", "none; other seeds", {"seeds": (3, 3)}),
-    *(("16 and 8", f"{n} spreads in one number; other seeds", {"shift": n}) for n in (1, 2, 3)),
-    *(("16 and 8", f"{n} spreads in one number; same seeds, correlation 0.9", {"shift": n, "alike": 0.9})
-      for n in (0.5, 1, 2)),
-    *(("16 and 8", f"{n} spreads in a quarter of them; other seeds", {"shift": n, "share": 0.25}) for n in (1, 2)),
+    *(("16 and 5", f"{n} spreads in one number; other seeds", {"shift": n}) for n in (1, 2, 3)),
+    *(("16 and 5", f"{n} spreads in one number; same seeds, correlation 0.9", {"shift": n, "alike": 0.9})
+      for n in (0.5, 1, 2, 3)),
+    ("16 and 8", "1 spread in one number; other seeds", {"shift": 1, "seeds": (16, 8)}),
+    ("16 and 8", "1 spread in one number; same seeds, correlation 0.9", {"shift": 1, "alike": 0.9, "seeds": (16, 8)}),
+    *(("16 and 5", f"{n} spreads in a quarter of them; other seeds", {"shift": n, "share": 0.25}) for n in (1, 2, 3)),
 ]  # fmt: skip
 
 
