@@ -76,7 +76,11 @@ def test_the_package_list_names_every_folder():
     assert sorted(listed) == sorted(found)
 
 
-@pytest.mark.parametrize("command", [["--help"], ["methods"], ["datasets"], ["metrics"], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "command",
+    [["--help"], ["methods"], ["datasets"], ["metrics"], ["run", "--help"], ["datasets", "fetch"],
+     ["datasets", "check", "streets", "--split", "test", "--limit", "2"]],
+)  # fmt: skip
 def test_help_and_listings_do_not_wait_for_torch(command):
     code = (
         "import sys\nfrom cgbench.benchmarks.cli import main\n"
