@@ -1,12 +1,15 @@
 """Reading images by stated rules, and squares of them."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from cgbench.dataset import SemanticClass
 from cgbench.datasets import images
-from cgbench.datasets.images import coloured, image_files, read_image, read_labels, square
+from cgbench.datasets.images import coloured, header, image_files, read_image, read_labels, same_shape, square
 from cgbench.errors import CgbenchError, DataBroken
 from cgbench.palette import nearest_class
 
@@ -209,3 +212,79 @@ def test_colours_and_back():
     noise = RNG.integers(0, 256, (20, 20, 3), dtype=np.uint8)
     by_hand = ((noise[:, :, None].astype(int) - [(10, 20, 30), (200, 0, 0)]) ** 2).sum(axis=3).argmin(axis=2)
     np.testing.assert_array_equal(nearest_class(noise, palette), by_hand)
+
+
+def test_truncation_is_seen_even_where_another_package_forgives_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    noise = RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    path = saved(tmp_path, Image.fromarray(noise), "cut.jpg")
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(DataBroken, match="truncated"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("form", ["GIF", "EPS", "PPM", "PCX", "JPEG2000"])
+def test_other_formats_are_refused_whatever_they_are_called(tmp_path, form):
+    """EPS above all: Pillow would start an interpreter on it."""
+    path = tmp_path / "named.png"
+    Image.fromarray(PHOTO).save(path, form)
+    with pytest.raises(DataBroken, match=r"named\.png: is no JPEG, PNG"):
+        read_image(path)
+
+
+def test_a_jpeg_called_png_is_read_as_what_it_is(tmp_path):
+    flat = np.full((16, 16, 3), (200, 100, 50), np.uint8)
+    path = tmp_path / "named.png"
+    Image.fromarray(flat).save(path, "JPEG", quality=95)
+    assert np.abs(read_image(path).astype(int) - flat).max() <= 3
+    assert header(path).format == "JPEG"
+
+
+@pytest.mark.parametrize(("width", "height"), [(100_000, 100_000), (12_000, 9_000), (8_000, 10_001)])
+def test_a_bomb_is_refused_by_its_header_without_a_warning(tmp_path, monkeypatch, width, height, recwarn):
+    monkeypatch.setattr(Image.Image, "load", lambda *_: pytest.fail("a pixel was decoded"))
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    path = tmp_path / "bomb.png"
+    chunk = struct.pack(">I", 13) + b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 9) + b"IDAT" + bytes(13))
+    with pytest.raises(DataBroken, match=r"bomb\.png.*80,000,000 pixels: shrink it"):
+        read_image(path)
+    assert not recwarn.list
+
+
+def test_labels_are_turned_by_their_own_tag(tmp_path):
+    ids = np.array([[0, 1, 2], [3, 4, 5]], np.uint8)
+    exif = Image.Exif()
+    exif[274] = 6
+    path = saved(tmp_path, Image.fromarray(ids), "l.png", exif=exif)
+    np.testing.assert_array_equal(read_labels(path), np.rot90(ids, -1))
+    assert header(path).orientation == 6
+
+
+def test_16_bit_grey_with_a_transparent_level_is_refused(tmp_path):
+    grey = Image.fromarray(np.array([[0, 65535]], np.uint16))
+    with pytest.raises(DataBroken, match=r"t\.png.*transparent level: save it without"):
+        read_image(saved(tmp_path, grey, "t.png", transparency=0))
+
+
+def test_links_that_lead_nowhere_are_listed_and_refused_by_name(tmp_path):
+    (tmp_path / "a.png").symlink_to("gone.png")
+    (tmp_path / "b.png").symlink_to("b.png")
+    assert [path.name for path in image_files(tmp_path)] == ["a.png", "b.png"]
+    with pytest.raises(DataBroken, match=r"a\.png.*leads to gone\.png, which is not there"):
+        read_image(tmp_path / "a.png")
+    with pytest.raises(DataBroken, match=r"b\.png.*leads back to itself"):
+        read_image(tmp_path / "b.png")
+
+
+def test_a_file_name_cannot_steer_the_terminal(tmp_path):
+    path = tmp_path / "x\x1b[2J.png"
+    path.write_bytes(b"")
+    with pytest.raises(DataBroken) as caught:
+        read_image(path)
+    assert "\x1b" not in str(caught.value) and "x\\x1b[2J.png: is empty" in str(caught.value)
+
+
+def test_same_shape():
+    assert same_shape(360, 480, 360, 480) and same_shape(1024, 2048, 256, 512) and same_shape(100, 67, 50, 34)
+    assert not same_shape(360, 480, 480, 360) and not same_shape(60, 80, 60, 60)
