@@ -235,7 +235,7 @@ def open_dataset(name: str, data_root: Path | None) -> Dataset:
     problem = data.missing()
     if problem is None:
         return data
-    ready = [other for other in DATASETS.names() if DATASETS.factory(other)(data_root).missing() is None]
+    ready = [other for other in sorted(DATASETS.names()) if DATASETS.factory(other)(data_root).missing() is None]
     raise DataMissing(f"{problem.rstrip()}\nReady now: {', '.join(ready) or 'none'}")
 
 
