@@ -48,11 +48,13 @@ def run(
 
 def _run_trials(trials: list, data: Dataset, folder: Path, device: str, dry_run: bool, preset: str) -> int:
     """Show the plan, then train, evaluate and report."""
+    from cgbench.benchmarks.data import naming_the_doctor
     from cgbench.benchmarks.evaluation import with_scorers
     from cgbench.benchmarks.planning import print_plan
     from cgbench.benchmarks.runner import open_workshop, refuse_mixture, run_trials
 
-    print_plan(trials, data, folder, device)
+    with naming_the_doctor(data):
+        print_plan(trials, data, folder, device)
     if dry_run:
         return EXIT_OK
     workshop = open_workshop(folder, data, trials, device)
