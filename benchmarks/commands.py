@@ -53,15 +53,17 @@ def run(
     data, device = hold_out(data, trials[0].config.validation), choose_device(device)
     refuse_unjudged(trials[0].config, data)
 
+    from cgbench.benchmarks.data import naming_the_doctor
     from cgbench.benchmarks.environment import determinism
     from cgbench.benchmarks.planning import print_plan
 
     if dry_run:
-        with determinism(deterministic):
+        with determinism(deterministic), naming_the_doctor(data):
             print_plan(trials, data, folder, device)
         return EXIT_OK
     with determinism(deterministic), at_work(folder, wait):
-        print_plan(trials, data, folder, device)
+        with naming_the_doctor(data):
+            print_plan(trials, data, folder, device)
         return _run_trials(trials, data, folder, device, level)
 
 

@@ -1,7 +1,8 @@
 """Images in memory, and the batch of every step as a pure function of (seed, step)."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -40,6 +41,15 @@ class ImageSet:
         return content.hexdigest()[:12]
 
 
+@contextmanager
+def naming_the_doctor(dataset: Dataset) -> Iterator[None]:
+    """Add to a `DataBroken` raised inside which command lists everything that is wrong with the dataset."""
+    try:
+        yield
+    except DataBroken as error:
+        raise DataBroken(f"{error} ('cgbench datasets check {dataset.name}' lists all that is wrong)") from None
+
+
 def load_images(
     dataset: Dataset, split: str, domain: str, side: int, config: TrialConfig, limit: int = 0,
     spread: bool = False, progress: Progress | None = None, labels: bool = False,
@@ -49,9 +59,8 @@ def load_images(
     The class ids are decoded too if `labels` are asked for and every image has them. Raises `DataBroken`, before a
     picture is decoded where it can, if the domain is empty, keys are not unique, or a file cannot be used.
     """
-    advice = f"'cgbench datasets check {dataset.name}' lists all that is wrong"
     kind = dataset.domains[0 if domain == "A" else 1]
-    try:
+    with naming_the_doctor(dataset):
         items = list(dataset.items(split, domain))
         if not items:
             raise DataBroken(
@@ -70,8 +79,6 @@ def load_images(
                 ids.append(square(_fitting_labels(dataset, item, image, side), side, config.fit, blend=False))
             if progress:
                 progress(number + 1, len(items))
-    except DataBroken as error:
-        raise DataBroken(f"{error} ({advice})") from None
     keys = tuple(item.key for item in items)
     return ImageSet(keys, np.stack(images), np.stack(ids) if len(ids) == len(items) else None)
 

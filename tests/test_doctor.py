@@ -17,7 +17,7 @@ from cgbench.datasets.doctor.checkup import check
 from cgbench.datasets.folder import Folder
 from cgbench.datasets.images import read_image
 from cgbench.registry import DATASETS
-from command import cgbench
+from command import SMALL, cgbench
 from pictures import healthy, scene
 
 
@@ -106,6 +106,16 @@ def test_a_run_refuses_what_the_doctor_calls_an_error_and_names_the_doctor(tmp_p
             path.unlink()
     with pytest.raises(DataBroken, match=rf"testB/{name}: .*'cgbench datasets check folder'"):
         load_images(Folder(root), "test", "B", 16, TrialConfig())
+
+
+def test_a_run_names_the_doctor_before_it_plans(tmp_path):
+    root = healthy(tmp_path / "set")
+    scene(935).save(root / "testA" / "a012.jpg")
+    scene(936).save(root / "testA" / "a012.png")
+    output = cgbench(
+        "run", "--methods", "gan_only", "--dataset", "folder", "--data-root", root, *SMALL, "--runs", tmp_path, code=2
+    )
+    assert "has the same name as a012" in output and "'cgbench datasets check folder'" in output
 
 
 def test_files_without_permission_are_named(tmp_path, monkeypatch):

@@ -65,7 +65,7 @@ def _threshold(first: np.ndarray, second: np.ndarray) -> float:
 def _candidates(first: np.ndarray, second: np.ndarray) -> list[list[tuple[int, tuple[float, int], bool]]]:
     """Return for each picture of `first` up to `BEST` (place in `second`, (scale, which is the crop), mirrored)."""
     ours, theirs = _cropped(first), _cropped(second)  # (N, crops, 16, 16)
-    whole = _coarse(theirs[:, 0])
+    vectors = [_coarse(theirs[:, crop]) for crop in range(len(CROPS))]
     found = []
     for start in range(0, len(first), BLOCK):
         part = ours[start : start + BLOCK]
@@ -73,10 +73,11 @@ def _candidates(first: np.ndarray, second: np.ndarray) -> list[list[tuple[int, t
         how = np.zeros((len(part), len(second)), np.int16)
         for mirrored in (0, 1):
             turned = part[..., ::-1] if mirrored else part
+            whole = _coarse(turned[:, 0])
             for crop in range(len(CROPS)):
-                sides = [(_coarse(turned[:, crop]), whole)]
+                sides = [(_coarse(turned[:, crop]), vectors[0])]
                 if crop:
-                    sides.append((_coarse(turned[:, 0]), _coarse(theirs[:, crop])))
+                    sides.append((whole, vectors[crop]))
                 for side, (a, b) in enumerate(sides):
                     alike = a @ b.T
                     better = alike > best
