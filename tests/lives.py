@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.truncate", "shutil.rmtree")
@@ -59,7 +60,10 @@ def serve() -> None:
         if child == 0:
             try:
                 _live(main, request, said, count)
+            except BaseException:
+                traceback.print_exc()
             finally:
+                sys.stderr.flush()
                 os._exit(99)
         code, cpu = _wait(child, request["cpu"])
         answer = {"code": code, "cpu": cpu, "changes": count.stat().st_size, "said": said.read_text()}
