@@ -74,7 +74,10 @@ def read_trial(folder: TrialFolder) -> dict[str, Any]:
         if not isinstance(entry, dict) or not isinstance(entry.get("from"), int):
             raise CgbenchError(f"{folder.trial} is not a trial's record: 'extended' does not say from which steps")
     label, method, seed = folder.path.parts[-3:]
-    named = safe_name(facts["dataset"]["label"]), safe_name(facts["method"]["name"]), f"seed-{facts['seed']}"
+    try:
+        named = safe_name(facts["dataset"]["label"]), safe_name(facts["method"]["name"]), f"seed-{facts['seed']}"
+    except CgbenchError as error:
+        raise CgbenchError(f"{folder.trial} is not a trial's record: {error}") from None
     if named != (label, method, seed):
         raise CgbenchError(f"{folder.trial} is the record of {'/'.join(named)}: it lies in the wrong folder")
     return facts

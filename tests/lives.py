@@ -35,7 +35,11 @@ class Lives:
 
     def close(self) -> None:
         self.process.stdin.close()
-        self.process.wait(timeout=30)
+        try:
+            self.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 def serve() -> None:
@@ -43,6 +47,7 @@ def serve() -> None:
     import torch
 
     import cgbench.benchmarks.planning as planning
+    import cgbench.benchmarks.runner  # noqa: F401 (once, not in every life)
     from cgbench.benchmarks.cli import main
     from cgbench.benchmarks.environment import git_commit
     from cgbench.reports import drawings, figures, page
