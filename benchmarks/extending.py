@@ -17,7 +17,8 @@ from cgbench.config import TrialConfig
 from cgbench.dataset import Dataset
 from cgbench.datasets.held_out import hold_out
 from cgbench.errors import CgbenchError
-from cgbench.storage import PART, TrialFolder, keep_as, read_json, read_jsonl, write_json, write_jsonl
+from cgbench.records import read_trial
+from cgbench.storage import PART, TrialFolder, keep_as, read_jsonl, write_json, write_jsonl
 
 RECORDS = ("trial.json", "status.json", "metrics.jsonl", "history.jsonl", "images.jsonl", "steps.jsonl",
            "protocols.json", "cost.json", "checkpoint.safetensors")  # fmt: skip
@@ -38,7 +39,7 @@ def planned(folders: Sequence[TrialFolder], steps: int) -> list[Extension]:
     """Return what there is to extend to `steps`. A run that is not finished, or that has as many, raises."""
     found = []
     for folder in folders:
-        facts, state = read_json(folder.trial), folder.status()["state"]
+        facts, state = read_trial(folder), folder.status()["state"]
         if state in ("diverged", "failed"):
             console.print(f"left out: {facts['method']['name']}, seed {facts['seed']}: {state}", style="yellow")
             continue
@@ -101,8 +102,8 @@ def extend(
     run: Path, extensions: Sequence[Extension], open_dataset: Callable[[str], Dataset], device: str
 ) -> dict[str, int]:
     """Train and measure the extended trials; return how many ended in which state, as `run_trials` does."""
-    facts = read_json(extensions[0].folder.trial)["dataset"]
-    labels = {read_json(entry.folder.trial)["dataset"]["label"] for entry in extensions}
+    facts = read_trial(extensions[0].folder)["dataset"]
+    labels = {read_trial(entry.folder)["dataset"]["label"] for entry in extensions}
     data = open_dataset(facts["name"])
     if labels != {data.label}:
         raise CgbenchError(f"the run was trained on {', '.join(sorted(labels))}, but here is '{data.label}'")
@@ -110,7 +111,7 @@ def extend(
     config = trials[0].config
     workshop = open_workshop(run, hold_out(data, config.validation), trials, device)
     for entry in extensions:
-        if read_json(entry.folder.trial)["data"] != workshop.data_digests(entry.trial):
+        if read_trial(entry.folder)["data"] != workshop.data_digests(entry.trial):
             raise CgbenchError(f"{entry.folder.path} was trained on other images than are in '{data.label}' now")
     for entry in extensions:
         prepare(entry, workshop)
@@ -120,7 +121,7 @@ def extend(
 
 def prepare(entry: Extension, workshop: Workshop) -> None:
     """Put the old records aside and make the trial one that is not finished. Killed anywhere, it can be done again."""
-    folder, facts, config = entry.folder, read_json(entry.folder.trial), entry.trial.config
+    folder, facts, config = entry.folder, read_trial(entry.folder), entry.trial.config
     wanted = workshop.digest(entry.trial)
     changed = {"config": asdict(config), "origins": entry.trial.resolved.origins, "digest": wanted}
     if not entry.old:

@@ -15,9 +15,9 @@ from cgbench.datasets.held_out import hold_out
 from cgbench.describe import describe, identity
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.model import Model
-from cgbench.records import digest
+from cgbench.records import digest, read_trial
 from cgbench.registry import METHODS
-from cgbench.storage import TrialFolder, read_json
+from cgbench.storage import TrialFolder
 
 
 def remeasure(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Dataset], device: str) -> bool:
@@ -30,7 +30,7 @@ def remeasure(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Data
     labels: dict[str, tuple[str, str]] = {}
     complete = True
     for folder in folders:
-        facts = read_json(folder.trial)
+        facts = read_trial(folder)
         try:
             trial = reopen(folder, facts)
         except CgbenchError as error:
@@ -87,7 +87,7 @@ def _remeasure_one(
 ) -> bool:
     """Measure one trial; return False for one that is not finished. One that was stopped in its evaluation is."""
     status, title = folder.status(), f"{trial.method.name}, seed {trial.seed}"
-    total = read_json(folder.trial)["steps"]
+    total = read_trial(folder)["steps"]
     if status["state"] != "done" and (status["state"] != "interrupted" or saved_step(folder.checkpoint) != total):
         console.print(f"{title}: {status['state'] or 'not begun'}, left out")
         return False
@@ -106,7 +106,7 @@ def trained_model(trial: Trial, folder: TrialFolder, device: str, bench: TestBen
     path: Path = folder.checkpoint
     model = Model(trial.method, trial.config, trial.seed, device, bench.feature_network)
     tensors, facts = read_checkpoint(path)
-    identity = {"digest": read_json(folder.trial)["digest"], "method": trial.method.name}
+    identity = {"digest": read_trial(folder)["digest"], "method": trial.method.name}
     refuse_mismatch(path, facts, identity | about_checkpoint(trial.config, bench.dataset))
     restore(model, {}, tensors, path)
     return model

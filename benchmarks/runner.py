@@ -21,7 +21,8 @@ from cgbench.benchmarks.trial import Trial, refuse_another, refuse_other_compari
 from cgbench.dataset import Dataset
 from cgbench.errors import CgbenchError, Diverged
 from cgbench.methods.blocks.model import Model
-from cgbench.storage import TrialFolder, read_json, read_jsonl, safe_name, write_json, write_jsonl, write_text
+from cgbench.records import read_trial
+from cgbench.storage import TrialFolder, read_jsonl, safe_name, write_json, write_jsonl, write_text
 from cgbench.words import duration
 
 # A full disk, a quota, a disk that went read-only or broke, a reader of our output that left.
@@ -236,7 +237,7 @@ def _record(
     now, data = environment(workshop.device), workshop.data_digests(trial)
     facts = trial_facts(trial, workshop.dataset, now, identity, counts, total, parameters, data)
     if folder.trial.exists():
-        known = read_json(folder.trial)
+        known = read_trial(folder)
         measured = trial.config.affecting("evaluation")
         known["config"] |= measured
         known["origins"] |= {name: trial.resolved.origins[name] for name in measured}

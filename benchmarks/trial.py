@@ -10,9 +10,9 @@ from cgbench.describe import describe, identity
 from cgbench.errors import CgbenchError, did_you_mean
 from cgbench.graph import untrained
 from cgbench.method import Method
-from cgbench.records import digest
+from cgbench.records import digest, read_trial
 from cgbench.registry import METHODS
-from cgbench.storage import TrialFolder, read_json
+from cgbench.storage import TrialFolder
 
 SCHEMA = 1
 
@@ -166,7 +166,7 @@ def refuse_another(trial: Trial, folder: TrialFolder, wanted: str) -> None:
     """Raise if the folder already holds a trial that is not this one, and say where they differ."""
     if not folder.trial.exists():
         return
-    known = read_json(folder.trial)
+    known = read_trial(folder)
     if known.get("digest") == wanted:
         return
     mine, theirs = asdict(trial.config), known.get("config", {})
@@ -185,7 +185,7 @@ def refuse_another(trial: Trial, folder: TrialFolder, wanted: str) -> None:
 
 def refuse_other_comparison(trial: Trial, folder: TrialFolder, data: Mapping[str, str]) -> None:
     """Raise if a folder of the same run holds a trial of another budget, resolution or data: no fair table has both."""
-    known = read_json(folder.trial)
+    known = read_trial(folder)
     mine = asdict(trial.config)
     shared = [name for name, item in FIELDS.items() if not item.metadata["method"]]
     shared = [name for name in shared if FIELDS[name].metadata["affects"] != "bookkeeping"]

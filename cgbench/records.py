@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from cgbench.errors import CgbenchError
-from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders
+from cgbench.storage import TrialFolder, read_json, read_jsonl, safe_name, trial_folders
 
 TEST, VALIDATION = "test", "val"
 
@@ -36,6 +36,21 @@ class Record:
     split: str = TEST
 
 
+SCHEMA = {
+    "method": dict,
+    "method.name": str,
+    "method.parent": str,
+    "dataset": dict,
+    "dataset.name": str,
+    "dataset.label": str,
+    "dataset.directions": dict,
+    "seed": int,
+    "steps": int,
+    "config": dict,
+    "weights": dict,
+    "origins": dict,
+    "digest": str,
+}  # fmt: skip; what must be in every trial.json
 COLUMNS = [item.name for item in fields(Record)]
 
 
@@ -45,9 +60,32 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def read_trial(folder: TrialFolder) -> dict[str, Any]:
+    """Return a trial's `trial.json`. One that lacks what every reader needs, has it in another kind, or names another
+    method or seed than its folder raises `CgbenchError`: it may come from elsewhere."""
+    facts = read_json(folder.trial)
+    for path, kind in SCHEMA.items():
+        value: Any = facts
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise CgbenchError(f"{folder.trial} is not a trial's record: '{path}' must be a {kind.__name__}")
+    for entry in facts.get("extended", []):
+        if not isinstance(entry, dict) or not isinstance(entry.get("from"), int):
+            raise CgbenchError(f"{folder.trial} is not a trial's record: 'extended' does not say from which steps")
+    label, method, seed = folder.path.parts[-3:]
+    try:
+        named = safe_name(facts["dataset"]["label"]), safe_name(facts["method"]["name"]), f"seed-{facts['seed']}"
+    except CgbenchError as error:
+        raise CgbenchError(f"{folder.trial} is not a trial's record: {error}") from None
+    if named != (label, method, seed):
+        raise CgbenchError(f"{folder.trial} is the record of {'/'.join(named)}: it lies in the wrong folder")
+    return facts
+
+
 def trial_records(run: str, folder: TrialFolder) -> list[Record]:
     """Return the records of one trial; one with an empty metric and value NaN where nothing was measured."""
-    trial = read_json(folder.trial)
+    trial = read_trial(folder)
     status = folder.status()
     common = {
         "run": run,
@@ -61,7 +99,14 @@ def trial_records(run: str, folder: TrialFolder) -> list[Record]:
     if not rows:
         nothing = {"direction": "", "step": status.get("step", 0), "metric": "", "value": float("nan")}
         rows = [{**nothing, "n": 0, "protocol": ""}]
-    return [Record(**common, **row) for row in rows]
+    try:
+        records = [Record(**common, **row) for row in rows]
+    except TypeError:
+        raise CgbenchError(f"{folder.metrics} holds a row that is no record of a number") from None
+    for record in records:
+        if not isinstance(record.value, int | float) or not isinstance(record.step, int):
+            raise CgbenchError(f"{folder.metrics} holds a value or a step that is no number: {record.value!r}"[:300])
+    return records
 
 
 def measured_rows(folder: TrialFolder) -> list[dict]:

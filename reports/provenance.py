@@ -9,6 +9,8 @@ from cgbench.config import FIELDS
 from cgbench.reports.rundata import Run, Trial
 from cgbench.storage import read_json
 
+CALLED = {"precision": "precision", "deterministic": "--deterministic", "continued": "went on with"}
+
 
 @dataclass(frozen=True)
 class TermRow:
@@ -77,13 +79,30 @@ def settings(run: Run) -> list[Setting]:
 
 
 def facts(run: Run) -> list[Fact]:
-    """Return device, git commit and package versions, with the trials that differ."""
+    """Return device, hardware, precision, determinism, data, git commit and package versions, with the trials that
+    differ, and what changed for those that went on in another environment."""
     found = _fact("device", run.trials, lambda spec: spec.get("device", ""))
+    for name in dict.fromkeys(key for trial in run.trials for key in trial.spec.get("hardware", {})):
+        found += _fact(name, run.trials, lambda spec, name=name: spec.get("hardware", {}).get(name, ""))
+    for name in ("precision", "deterministic", "continued"):
+        if any(name in trial.spec for trial in run.trials):
+            found += _fact(CALLED[name], run.trials, lambda spec, name=name: _text(spec.get(name, "")))
+    data = [trial for trial in run.trials if trial.method in run.trained and "data" in trial.spec]
+    found += _fact("training images (digest)", data, lambda spec: _text(spec["data"]))
     found += _fact("git commit", run.trials, lambda spec: spec.get("git", ""))
     packages = dict.fromkeys(package for trial in run.trials for package in trial.spec.get("versions", {}))
     for package in packages:
         found += _fact(package, run.trials, lambda spec, package=package: spec.get("versions", {}).get(package, ""))
     return found
+
+
+def _text(value: Any) -> str:
+    """Return a recorded value in plain words: "a 0123, b 4567" for a dictionary, "no" for False."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(entry)}" for key, entry in value.items())
+    if isinstance(value, list):
+        return "; ".join(map(_text, value)) or "the same"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def protocols(run: Run) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from cgbench.config import FIELDS
 from cgbench.errors import CgbenchError
-from cgbench.records import COLUMNS, TEST, collect
+from cgbench.records import COLUMNS, TEST, collect, read_trial
 from cgbench.storage import TrialFolder, read_json, read_jsonl, trial_folders
 
 NOT_STARTED = "not started"
@@ -74,7 +74,7 @@ class Run:
 def read_run(path: Path) -> Run:
     """Read the run folder `path`; trials that run.json asks for and that have not begun get a record that says so."""
     about = read_json(path / "run.json")
-    found = [Trial(folder, read_json(folder.trial), folder.status()) for folder in trial_folders(path)]
+    found = [Trial(folder, read_trial(folder), folder.status()) for folder in trial_folders(path)]
     labels = {trial.spec["dataset"]["label"] for trial in found}
     if about["dataset"] not in labels:
         raise CgbenchError(f"{path / 'run.json'} names the dataset {about['dataset']}, of which no trial has begun")

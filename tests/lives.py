@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.truncate", "shutil.rmtree")
@@ -34,7 +35,11 @@ class Lives:
 
     def close(self) -> None:
         self.process.stdin.close()
-        self.process.wait(timeout=30)
+        try:
+            self.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 def serve() -> None:
@@ -42,6 +47,7 @@ def serve() -> None:
     import torch
 
     import cgbench.benchmarks.planning as planning
+    import cgbench.benchmarks.runner  # noqa: F401 (once, not in every life)
     from cgbench.benchmarks.cli import main
     from cgbench.benchmarks.environment import git_commit
     from cgbench.reports import drawings, figures, page
@@ -59,7 +65,10 @@ def serve() -> None:
         if child == 0:
             try:
                 _live(main, request, said, count)
+            except BaseException:
+                traceback.print_exc()
             finally:
+                sys.stderr.flush()
                 os._exit(99)
         code, cpu = _wait(child, request["cpu"])
         answer = {"code": code, "cpu": cpu, "changes": count.stat().st_size, "said": said.read_text()}
