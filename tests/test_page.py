@@ -172,6 +172,9 @@ def test_everything_from_data_is_escaped(tmp_path):
     write_json(folder.trial, spec)
     write_json(folder.protocols, {"aaaaaaaaaaaa": {HOSTILE: HOSTILE}})
     write_jsonl(folder.steps, [{"step": step, "losses": {HOSTILE: 0.5}} for step in (1, 2)])
+    home = TrialFolder.of(run, "shapes", HOSTILE, 0)  # where a trial of that name lies
+    home.path.parent.mkdir(parents=True)
+    folder.path.rename(home.path)
     text = write_report(run, VALUES).read_text(encoding="utf-8")
     assert "alert(1)" in text
     assert "<script>alert" not in text
