@@ -81,7 +81,8 @@ def _run_trials(trials: list, data: Dataset, folder: Path, device: str, preset: 
     try:
         ended = run_trials(trials, workshop)
     except BaseException as stop:
-        if not isinstance(stop, Stopped) or stop.number == CTRL_C:  # whoever sends SIGTERM waits for seconds only
+        hurried = isinstance(stop, Stopped) and stop.number != CTRL_C  # whoever sends SIGTERM waits for seconds only
+        if not hurried and not isinstance(stop, OSError):  # nor would a report find room
             _report_what_is_there(folder)
         raise
     report(folder)

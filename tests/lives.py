@@ -1,7 +1,8 @@
 """Lives of the command line that end when a test wants them to: a process that has everything imported forks for each.
 
 Run as a script it reads one request per line and answers with one line, both JSON. A life is killed with SIGKILL, its
-whole process group, after `cpu` seconds of computing or right before change number `change` of a file below `root`.
+whole process group, after `cpu` seconds of computing or right before change number `change` of a file below `root`,
+or, where `file` is given, before the file of that name is put in its place for the `change`-th time.
 """
 
 import json
@@ -26,9 +27,10 @@ class Lives:
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
 
-    def live(self, root: Path, *arguments: object, change: int = 0, cpu: float = 0.0) -> dict:
+    def live(self, root: Path, *arguments: object, change: int = 0, file: str = "", cpu: float = 0.0) -> dict:
         """Run `cgbench ARGUMENTS` and return `code` (negative: the signal that ended it), `changes`, `cpu`, `said`."""
-        request = {"root": str(root), "arguments": list(map(str, arguments)), "change": change, "cpu": cpu}
+        request = {"root": str(root), "arguments": list(map(str, arguments)), "change": change}
+        request |= {"file": file, "cpu": cpu}
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
@@ -95,9 +97,10 @@ def _live(main, request: dict, said: Path, count: Path) -> None:
         nonlocal seen
         writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
         if (event in CHANGES or writes) and str(arguments[0]).startswith(root):
-            seen += 1
             os.write(counter, b".")
-            if seen == request["change"]:
+            named = event == "os.rename" and Path(os.fsdecode(arguments[1])).name == request["file"]
+            seen += named or not request["file"]
+            if seen == request["change"] and (named or not request["file"]):
                 os.killpg(0, signal.SIGKILL)
 
     sys.addaudithook(watch)

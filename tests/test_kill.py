@@ -104,12 +104,11 @@ def test_the_undisturbed_run_holds_all_that_is_compared(bench):
 
 
 def test_killed_before_two_changes_of_its_files(bench):
-    """In the first third, while it trains; then later, while it measures or writes the report."""
-    changes = bench.whole["changes"]
-    for share in (0.3, 0.6):  # each life begins where the one before was killed
-        ended = bench.live("changes", change=max(1, round(share * changes)))
+    """Before a checkpoint is put in its place, when the log is ahead of it; then while it measures or reports."""
+    for kill in ({"file": "checkpoint.safetensors", "change": 2}, {"change": round(0.4 * bench.whole["changes"])}):
+        ended = bench.live("changes", **kill)  # each life begins where the one before was killed
         assert ended["code"] == -9, ended["said"]
-        changes -= round(share * changes)
+        assert any(bench.root("changes").rglob(".*.part")) or "file" not in kill
     bench.finish("changes")
 
 
