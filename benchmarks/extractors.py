@@ -1,6 +1,5 @@
 """Networks that metrics look through: the scorer's features, Inception's, and LPIPS. Weights are never downloaded."""
 
-import hashlib
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 
 from cgbench.benchmarks.data import to_signed
+from cgbench.benchmarks.remembered import Remembered
 from cgbench.benchmarks.scorer import Scorer
 from cgbench.errors import CgbenchError
 from cgbench.methods.weights import Weights, absent, checked_digest, find_weights
@@ -24,26 +24,8 @@ ALEXNET = Weights(
 )
 BATCH = 32
 INCEPTION_SIDE = 299
-REMEMBERED = 16  # feature arrays kept in memory
 
 Features = Callable[[np.ndarray], np.ndarray]
-
-
-@dataclass
-class Remembered:
-    """A function of images that computes each set of images once: the result is kept by the content of the images."""
-
-    function: Features
-    found: dict[str, np.ndarray] = field(default_factory=dict)
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        content = hashlib.sha256(repr(images.shape).encode())
-        content.update(np.ascontiguousarray(images))
-        key = content.hexdigest()
-        self.found[key] = self.found.pop(key) if key in self.found else self.function(images)
-        while len(self.found) > REMEMBERED:
-            del self.found[next(iter(self.found))]  # the one that was not asked for the longest
-        return self.found[key]
 
 
 @dataclass(frozen=True)

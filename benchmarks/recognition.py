@@ -1,30 +1,9 @@
 """Which classes a translation shows: a photo through the scorer, a label image by the nearest palette colour."""
 
-from collections import OrderedDict
-from collections.abc import Callable
-
 import numpy as np
 
 from cgbench.metric import Translations
 from cgbench.palette import nearest_class
-
-
-class Remembered:
-    """A function of one array that remembers its last results: those of the very same arrays, not of equal ones."""
-
-    def __init__(self, function: Callable[[np.ndarray], np.ndarray], count: int = 4) -> None:
-        self.function, self.count = function, count
-        self._known: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Return `function(images)`, computed once as long as it is asked for now and then."""
-        key = id(images)  # the array is kept with its result, so that no other one can have this number
-        if key not in self._known:
-            self._known[key] = images, self.function(images)
-            if len(self._known) > self.count:
-                self._known.popitem(last=False)
-        self._known.move_to_end(key)
-        return self._known[key][1]
 
 
 def recognised(translations: Translations) -> np.ndarray:

@@ -215,6 +215,8 @@ def _train(
     points = range(config.evaluate_every, total, config.evaluate_every) if config.evaluate_every else ()
     benches = [bench for bench in (workshop.validation, workshop.bench) if bench is not None]
     reached = saved_step(folder.checkpoint)
+    if reached < total:
+        folder.cost.unlink(missing_ok=True)  # of a model that is no more
     write_jsonl(folder.history, [row for row in read_jsonl(folder.history) if row["step"] <= reached])
     about = about_checkpoint(config, workshop.dataset)
     for point in points:

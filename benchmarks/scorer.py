@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn import functional
 
 from cgbench.benchmarks.data import to_signed
-from cgbench.benchmarks.recognition import Remembered
+from cgbench.benchmarks.remembered import Remembered
 from cgbench.config import TrialConfig
 from cgbench.dataset import IGNORE
 from cgbench.errors import CgbenchError, DataBroken, Diverged

@@ -10,7 +10,7 @@ from cgbench.config import FIELDS
 from cgbench.metric import Value
 from cgbench.records import one_protocol
 from cgbench.reports.rundata import UNTRAINED, Run, Trial
-from cgbench.storage import read_json, read_jsonl
+from cgbench.storage import read_jsonl
 
 LAST_PART = 0.2  # share of the training, at its end, over which the losses are averaged
 LOSS, WEIGHTS = "loss", "parameters"  # numbers of the training itself: "loss/cycle_a", "parameters/G_ab"
@@ -100,7 +100,7 @@ def measurements(run: Run, values: Mapping[str, Value]) -> Measurements:
                 by_seed, kind=COUNT if name.startswith(f"{WEIGHTS}/") else TRAINED
             )
     return Measurements(
-        numbers, _protocols(run), {name: _settings(run.of(name)[0]) for name in run.order if run.of(name)},
+        numbers, run.protocols(), {name: _settings(run.of(name)[0]) for name in run.order if run.of(name)},
         _provenance(run), _troubles(run), absent,
     )  # fmt: skip
 
@@ -134,14 +134,6 @@ def last_losses(lines: list[dict]) -> dict[str, float]:
     last = [line["losses"] for line in lines if line["step"] > start]
     means = {name: float(np.mean([losses[name] for losses in last])) for name in last[-1]}
     return {name: mean for name, mean in means.items() if np.isfinite(mean)}
-
-
-def _protocols(run: Run) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for trial in run.trials:
-        if trial.folder.protocols.exists():
-            found |= read_json(trial.folder.protocols)
-    return found
 
 
 def _settings(trial: Trial) -> dict[str, Any]:

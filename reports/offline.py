@@ -15,8 +15,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(name: str, also: Sequence[str] = (), **context: Any) -> str:
-    """Return the page of the template `NAME.html.j2` with `NAME.css` and `NAME.js` in it, and those of the parts
-    `also`.
+    """Return the page of the template `NAME.html.j2` with `theme.css`, `NAME.css` and `NAME.js` in it, and the
+    style and script of the parts `also`.
 
     Everything in `context` is escaped. The template gets `script_checksum` for its policy: only its own script may run.
     """
@@ -25,7 +25,7 @@ def render(name: str, also: Sequence[str] = (), **context: Any) -> str:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["duration"] = lambda seconds: "" if seconds is None else duration(seconds)
-    script, style = (_joined((name, *also), kind) for kind in ("js", "css"))
+    script, style = _joined((name, *also), "js"), _joined(("theme", name, *also), "css")
     checksum = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(f"{name}.html.j2").render(
         style=Markup(style),

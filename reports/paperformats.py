@@ -46,10 +46,10 @@ def csv(run: Run, table: PaperTable) -> str:
     """
     direction = direction_of(run, table)
     lines = [line for row in comparison(run, table) for line in _csv_lines(row, run, table, direction)]
-    return csv_text(CSV_COLUMNS, lines)
+    return csv_lines(CSV_COLUMNS, lines)
 
 
-def csv_text(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
+def csv_lines(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
     """Return lines as CSV under their column names; what a line lacks is empty."""
     buffer = io.StringIO()
     writer = csvfile.DictWriter(buffer, columns, lineterminator="\n")

@@ -7,7 +7,6 @@ from typing import Any
 
 from cgbench.config import FIELDS
 from cgbench.reports.rundata import Run, Trial
-from cgbench.storage import read_json
 
 CALLED = {"precision": "precision", "deterministic": "--deterministic", "continued": "went on with"}
 
@@ -107,10 +106,7 @@ def _text(value: Any) -> str:
 
 def protocols(run: Run) -> list[dict[str, str]]:
     """Return each protocol that a number was measured by: its digest, what it measured, and its details as JSON."""
-    details: dict[str, Any] = {}
-    for trial in run.trials:
-        if trial.folder.protocols.exists():
-            details |= read_json(trial.folder.protocols)
+    details = run.protocols()
     rows = []
     for digest, group in run.records[run.records["protocol"] != ""].groupby("protocol", sort=True):
         pairs = sorted(set(zip(group["direction"], group["metric"], strict=True)))

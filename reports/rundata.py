@@ -66,6 +66,14 @@ class Run:
     def dataset(self) -> dict[str, Any]:
         return self.trials[0].spec["dataset"]
 
+    def protocols(self) -> dict[str, Any]:
+        """Return what every number was measured with, by the digest of its protocol."""
+        found: dict[str, Any] = {}
+        for trial in self.trials:
+            if trial.folder.protocols.exists():
+                found |= read_json(trial.folder.protocols)
+        return found
+
     def of(self, method: str) -> list[Trial]:
         """Return the trials of a method, by seed."""
         return [trial for trial in self.trials if trial.method == method]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cgbench.reports import tables
-from cgbench.reports.paperformats import bullet, csv_text, tex_table
+from cgbench.reports.paperformats import bullet, csv_lines, tex_table
 from cgbench.reports.papertables import Block
 from cgbench.reports.published import CYCLEGAN_PAPER, JUDGED_REAL, SLIDES, Judged
 from cgbench.reports.study import Study
@@ -114,7 +114,7 @@ def csv(outcome: Outcome) -> str:
             numbers |= {"judged_real_percent": row.percent.mean, "bootstrap_error": row.percent.error}
             numbers |= {"low": row.percent.low, "high": row.percent.high}
         lines.append(line | {name: _six(value) for name, value in numbers.items()})
-    return csv_text(CSV_COLUMNS, lines)
+    return csv_lines(CSV_COLUMNS, lines)
 
 
 FORMATS: dict[str, Callable[[Outcome], str]] = {"md": markdown, "latex": latex, "csv": csv}

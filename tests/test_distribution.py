@@ -14,8 +14,9 @@ from scipy.linalg import sqrtm
 from cgbench import METRICS, Translations
 from cgbench.benchmarks import extractors
 from cgbench.benchmarks.commands import metric_values
-from cgbench.benchmarks.extractors import INCEPTION, Remembered, open_instruments
+from cgbench.benchmarks.extractors import INCEPTION, open_instruments
 from cgbench.benchmarks.frechet import SUBSET_SIZE, frechet_distance, kernel_distance, kernel_error
+from cgbench.benchmarks.remembered import Remembered
 from cgbench.errors import DataBroken
 from cgbench.methods.weights import Weights, checked_digest
 from cgbench.records import COLUMNS, not_measured
@@ -117,11 +118,11 @@ def test_features_are_computed_once_for_the_same_content():
     assert len(calls) == 1
     remembered(images + 1)
     assert len(calls) == 2
-    for value in range(2, 2 + extractors.REMEMBERED):
+    for value in range(2, 2 + remembered.count):
         remembered(images + np.uint8(value))
     remembered(images)
-    assert len(calls) == 3 + extractors.REMEMBERED
-    assert len(remembered.found) == extractors.REMEMBERED
+    assert len(calls) == 3 + remembered.count
+    assert len(remembered.found) == remembered.count
 
 
 class Inner(torch.nn.Module):

@@ -13,7 +13,7 @@ from cgbench.benchmarks.failing import EXPLAINED, FAILED, FOUND, NOT_APPLICABLE,
 from cgbench.benchmarks.failures import ood as rules
 from cgbench.benchmarks.failures.hidden import blurred, quantised
 from cgbench.benchmarks.likeness import coarse, correlation, distances, nearest_other
-from cgbench.benchmarks.recognition import Remembered
+from cgbench.benchmarks.remembered import Remembered
 from command import cgbench
 from worlds import BUILDING, CAR, COUNT, ROAD, SKY, VEGETATION, became, blended, hiding, noisy, redrawn, swapped, world
 
