@@ -113,9 +113,8 @@ def restore(model: Model, optimisers: Optimisers, tensors: dict[str, Tensor], pa
             for name, weight in model.parameters(player).items():
                 prefix = f"optimiser.{player}.{name}|"
                 state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-                # Adam counts its steps in a tensor that stays on the CPU.
                 optimiser.state[weight] = {
-                    key: value if key == "step" else value.to(weight.device) for key, value in state.items()
+                    key: _as_adam_wants(key, value.to(weight.device), weight) for key, value in state.items()
                 }
     except (RuntimeError, KeyError) as error:
         reason = str(error).splitlines()[0]
@@ -123,3 +122,8 @@ def restore(model: Model, optimisers: Optimisers, tensors: dict[str, Tensor], pa
     return {
         name.removeprefix("log."): value.to(model.device) for name, value in tensors.items() if name.startswith("log.")
     }
+
+
+def _as_adam_wants(key: str, value: Tensor, weight: Tensor) -> Tensor:
+    """Return a moment in the order in memory of its weight, whatever the file has; the count of steps as it is."""
+    return value if key == "step" else torch.empty_like(weight, dtype=value.dtype).copy_(value)

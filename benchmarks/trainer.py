@@ -106,7 +106,14 @@ def _backward(total: Tensor, optimiser: torch.optim.Optimizer) -> None:
     weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     gradients = torch.autograd.grad(total, weights, allow_unused=True)
     for weight, gradient in zip(weights, gradients, strict=True):
-        weight.grad = gradient
+        weight.grad = None if gradient is None else like(weight, gradient)
+
+
+def like(weight: Tensor, values: Tensor) -> Tensor:
+    """Return `values` in the order in memory that `weight` has: fused Adam takes them one by one as they lie."""
+    if values.stride() == weight.stride():
+        return values
+    return torch.empty_like(weight, dtype=values.dtype).copy_(values)
 
 
 def make_optimisers(model: Model, config: TrialConfig) -> Optimisers:
@@ -117,6 +124,7 @@ def make_optimisers(model: Model, config: TrialConfig) -> Optimisers:
             lr=config.learning_rate,
             betas=(config.beta1, config.beta2),
             weight_decay=config.weight_decay,
+            fused=True,
         )
         for player in model.live.players
     }
@@ -148,7 +156,8 @@ def _resume(model: Model, optimisers: Optimisers, folder: TrialFolder, identity:
 
 def _log(at: Position, folder: TrialFolder, rate: float) -> None:
     """Append the mean of every term since the last line, and start new sums; raise where one is not finite."""
-    means = {name: (total / at.count).item() for name, total in at.sums.items()}
+    sums = torch.stack([total.double() for total in at.sums.values()]).tolist()  # one wait for the device
+    means = {name: total / at.count for name, total in zip(at.sums, sums, strict=True)}
     bad = [name for name, value in means.items() if not math.isfinite(value)]
     if bad:
         raise Diverged(f"{', '.join(bad)} became infinite or not a number before step {at.step}", at.step)

@@ -70,6 +70,17 @@ class TrialConfig:
     weight_decay: float = setting(0.0, "Adam's L2 penalty on the weights.", least=0, method=True)
     pool_size: int = setting(50, "Images per domain that the discriminator's image pool holds; 0 means none.", least=0)
 
+    precision: str = setting(
+        "float32", "Number format inside the networks: `float32`, or `bf16` beside float32 weights, losses and means.",
+        choices=("float32", "bf16"),
+    )  # fmt: skip
+    layout: str = setting(
+        "channels_last", "Order of maps in memory; changes last digits only.", choices=("channels_last", "contiguous")
+    )
+    compile: bool = setting(
+        False, "Whether networks are compiled for training (torch.compile); wants a C++ compiler and a minute."
+    )
+
     evaluate_every: int = setting(
         0, "Steps between two measurements on validation and test images; 0 means only at the end.", least=0,
         affects="bookkeeping",

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cgbench.methods.blocks.layers import plain_layout, require_multiples
+from cgbench.methods.blocks.norm import InstanceNorm2d, instance_norm
 from cgbench.methods.blocks.reflect import ReflectionPad2d
 from cgbench.methods.blocks.resnet import ResnetBlock
 
@@ -169,7 +170,7 @@ def adain(maps: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 
     Huang and Belongie 2017, equation 8; `shift` and `scale` (N, C) take the place of mean and spread of the style.
     """
-    return functional.instance_norm(maps) * scale[:, :, None, None] + shift[:, :, None, None]
+    return instance_norm(maps) * scale[:, :, None, None] + shift[:, :, None, None]
 
 
 def residual_blocks(ngf: int, count: int) -> nn.Sequential:
@@ -180,7 +181,7 @@ def residual_blocks(ngf: int, count: int) -> nn.Sequential:
 def _with_norm(conv: nn.Conv2d | nn.ConvTranspose2d, pad: int = 0) -> nn.Sequential:
     """Reflection padding where `pad` is given, convolution, instance norm, ReLU."""
     layers = OrderedDict(pad=ReflectionPad2d(pad)) if pad else OrderedDict()
-    layers.update(conv=conv, norm=nn.InstanceNorm2d(conv.out_channels), relu=nn.ReLU(inplace=True))
+    layers.update(conv=conv, norm=InstanceNorm2d(conv.out_channels), relu=nn.ReLU(inplace=True))
     return nn.Sequential(layers)
 
 

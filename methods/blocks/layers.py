@@ -1,14 +1,11 @@
-"""What the networks share: the choice of normalisation, and the checks of an image's shape and layout.
-
-Do not move these networks to `torch.channels_last`: instance norm of one such image has wrong gradients on a CPU
-(torch 2.15; off by 100 % in the ResNet generator, while the outputs are right).
-"""
+"""What the networks share: the choice of normalisation, and the checks of an image's shape and layout."""
 
 from torch import Tensor, nn
 
 from cgbench.errors import CgbenchError, did_you_mean
+from cgbench.methods.blocks.norm import InstanceNorm2d
 
-NORMS = {"instance": nn.InstanceNorm2d, "batch": nn.BatchNorm2d}
+NORMS = {"instance": InstanceNorm2d, "batch": nn.BatchNorm2d}
 
 
 def norm_layer(norm: str, channels: int) -> nn.Module:

@@ -38,6 +38,7 @@ class Model:
         for name in self.live.networks:
             network = self._built(name, scorer)
             self.networks[name] = network.to(self.device)
+        self.calls = self._compiled() if config.compile else self.networks
         self.per_sample = {
             name: method.networks[name].per_sample and per_sample(module) for name, module in self.networks.items()
         }
@@ -54,10 +55,19 @@ class Model:
         """Return a network with its first weights: those it comes with, or those that its name and the seed decide."""
         network = self.method.networks[name]
         if network.frozen:
-            return network.build(self.config, scorer).requires_grad_(False).eval()
+            return self._laid_out(network.build(self.config, scorer).requires_grad_(False).eval())
         module = network.build(self.config)
         initialise(module, self.seed, name, std=self.config.init_std, kind=network.init)
-        return module
+        return self._laid_out(module)
+
+    def _laid_out(self, module: nn.Module) -> nn.Module:
+        """Order the weights of convolutions in memory as the configuration says; their maps follow them."""
+        last = self.config.layout == "channels_last"
+        return module.to(memory_format=torch.channels_last if last else torch.contiguous_format)
+
+    def _compiled(self) -> dict[str, nn.Module]:
+        """Return what training calls in the networks' place: the same weights, compiled at the first call."""
+        return {name: torch.compile(network, dynamic=False) for name, network in self.networks.items()}
 
     @torch.no_grad()
     def measure(self, batch: Callable[[int], dict[str, Tensor]], batches: int) -> None:
@@ -221,7 +231,9 @@ class Model:
         inputs = [[values[tensor] for tensor in column] for column in columns]
         # A network that this application does not train records no gradient of its weights: half the backward cost.
         network.requires_grad_(trained)
-        outputs = (getattr(network, part) if part else network)(*map(_joined, inputs))
+        call = getattr(network, part) if part else (self.calls[name] if self.training else network)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            outputs = _each(_unshortened, call(*map(_joined, inputs)))
         network.requires_grad_(name in self.owned)
         start = 0
         for row, tensor in enumerate(tensors):
@@ -259,6 +271,11 @@ def _each(function: Callable[..., Tensor], *values: Value) -> Value:
     if isinstance(values[0], tuple):
         return tuple(_each(function, *members) for members in zip(*values, strict=True))
     return function(*values)
+
+
+def _unshortened(tensor: Tensor) -> Tensor:
+    """Return what a network gives as float32 where it is bf16: losses and pools are not shortened."""
+    return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
 
 
 def _joined(values: list[Value]) -> Value:

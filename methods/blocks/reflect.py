@@ -10,7 +10,10 @@ class ReflectionPad2d(nn.ReflectionPad2d):
     def forward(self, input: Tensor) -> Tensor:
         if input.is_cuda and torch.are_deterministic_algorithms_enabled():
             return reflected(input, *self.padding)
-        return super().forward(input)
+        if input.dtype != torch.bfloat16:
+            return super().forward(input)
+        with torch.autocast(input.device.type, enabled=False):  # it would make float32 of what pads as well as it is
+            return super().forward(input)
 
 
 def reflected(image: Tensor, left: int, right: int, top: int, bottom: int) -> Tensor:
