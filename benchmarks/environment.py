@@ -21,12 +21,12 @@ CPU_INFO = Path("/proc/cpuinfo")
 CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # without it cuBLAS does not repeat bit for bit (NVIDIA's manual, section 2.1.4)
 
 
-def environment(device: str) -> dict[str, Any]:
-    """Return what `trial.json` records of the machine and the program, keyed by name."""
+def environment(device: str, inside: str = "float32") -> dict[str, Any]:
+    """Return what `trial.json` records of the machine and the program, keyed by name; networks compute `inside`."""
     return {
         "device": device_name(device),
         "hardware": hardware(device),
-        "precision": precision(device),
+        "precision": precision(device, inside),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "versions": versions(),
         "git": git_commit(),
@@ -55,13 +55,25 @@ def hardware(device: str) -> dict[str, Any]:
     return found
 
 
-def precision(device: str) -> str:
+def precision(device: str, inside: str = "float32") -> str:
     """Return the number format of training, and where a GPU rounds its factors to TF32."""
+    if inside == "bf16":
+        return "bf16 in the networks, float32 elsewhere"
     if not device.startswith("cuda"):
         return "float32"
     places = (("convolutions", torch.backends.cudnn.allow_tf32), ("products", torch.backends.cuda.matmul.allow_tf32))
     rounded = [name for name, allowed in places if allowed]
     return f"float32, TF32 in {' and '.join(rounded)}" if rounded else "float32"
+
+
+def computes_bf16(device: str) -> bool:
+    """Say whether the processor or GPU computes bf16 itself; another one takes longer with it than with float32."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    try:
+        return bool(re.search(r"\b(avx512_bf16|amx_bf16|bf16)\b", CPU_INFO.read_text()))
+    except OSError:
+        return False
 
 
 def continued(known: Mapping[str, Any], now: Mapping[str, Any], step: int) -> list[dict[str, Any]]:

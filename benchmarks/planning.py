@@ -8,7 +8,7 @@ import torch
 from rich.table import Table
 
 from cgbench.benchmarks.console import console
-from cgbench.benchmarks.environment import reason_of
+from cgbench.benchmarks.environment import computes_bf16, reason_of
 from cgbench.benchmarks.pictures import bytes_at_most
 from cgbench.benchmarks.scorer import build_network
 from cgbench.benchmarks.trainer import make_optimisers, train_step
@@ -94,6 +94,8 @@ def print_plan(trials: list[Trial], data: Dataset, run: Path, device: str) -> No
         f"preset {trials[0].preset}, seeds {', '.join(seeds)}, {device}"
     )
     console.print(table)
+    if config.precision == "bf16" and not computes_bf16(device):
+        console.print("precision=bf16: this device has no arithmetic for it; float32 is faster here", style="yellow")
     console.print(
         f"training about {duration(seconds)} and {size(disk)} on disk in {run}, measured just now; "
         "reading the data, the scorer and the evaluation come on top"

@@ -236,7 +236,7 @@ def _record(
     tests = workshop.bench.domains
     counts = {"train A": len(a), "train B": len(b), "test A": len(tests["A"]), "test B": len(tests["B"])}
     parameters = model.counts() if model else {}
-    now, data = environment(workshop.device), workshop.data_digests(trial)
+    now, data = environment(workshop.device, trial.config.precision), workshop.data_digests(trial)
     facts = trial_facts(trial, workshop.dataset, now, identity, counts, total, parameters, data)
     if folder.trial.exists():
         known = read_trial(folder)

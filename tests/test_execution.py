@@ -53,6 +53,24 @@ def test_bf16_stays_close_and_keeps_float32(name):
         torch.testing.assert_close(value, plain[key], rtol=0.1, atol=0.02)
 
 
+@pytest.mark.parametrize("name", ["cyclegan_identity", "cut", "cyclegan_wgangp"])
+def test_gradients_in_bf16_point_where_those_of_float32_do(name):
+    """A weight used by several applications, some of which do not train it, gets the gradient of those that do."""
+    gradients = []
+    for precision in ("bf16", "float32"):
+        config = tiny_config(precision=precision, ngf=8, ndf=8)
+        model = Model(METHODS.get(name), config, 0)
+        train_step(model, make_optimisers(model, config), noise_batch(config, torch.float32), 0, 2e-4)
+        weights = {f"{net}.{key}": w for net in model.owned for key, w in model.networks[net].named_parameters()}
+        gradients.append({key: w.grad for key, w in weights.items() if w.dim() > 1})
+    short, exact = gradients
+    assert short.keys() == exact.keys() and len(short) > 10
+    for key, gradient in exact.items():
+        assert (gradient is None) == (short[key] is None), key
+        if gradient is not None:
+            assert torch.cosine_similarity(gradient.flatten(), short[key].flatten(), dim=0) > 0.9, key
+
+
 def test_a_resumed_trial_has_the_bits_of_one_that_was_not_stopped(tmp_path):
     """Moments lie in memory as their weights do, also after they come from a file, where all is contiguous."""
     config = tiny_config(steps=4, save_every=2)

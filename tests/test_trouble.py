@@ -193,6 +193,16 @@ def test_a_deterministic_run_says_so_and_so_does_one_that_goes_on_elsewhere(tmp_
     assert read_json(trial(tmp_path).trial)["continued"] == [{"step": 3, "deterministic": False}]
 
 
+def test_bf16_is_recorded_and_a_processor_without_it_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("cgbench.benchmarks.environment.CPU_INFO", tmp_path / "none")
+    assert "float32 is faster here" in run(tmp_path, "--set=precision=bf16")
+    assert read_json(trial(tmp_path).trial)["precision"] == "bf16 in the networks, float32 elsewhere"
+    (tmp_path / "none").write_text("model name : X\nflags : fpu avx512_bf16 sse\n")
+    assert "float32 is faster here" not in run(tmp_path, "--set=precision=bf16")
+    assert "precision float32 → bf16" not in run(tmp_path, "--set=precision=bf16")
+    assert "precision bf16 → float32" in run(tmp_path, code=2)
+
+
 def test_an_operation_that_cannot_repeat_itself_is_named(tmp_path, monkeypatch):
     def fails(*_):
         raise RuntimeError("some_backward_cuda does not have a deterministic implementation, but you set …\nmore")

@@ -102,6 +102,10 @@ class Model:
 
         Applications of one network that meet in a wave go through it as one batch, where that is exact.
         """
+        with torch.autocast(self.device.type, enabled=False):  # weights shortened to bf16 are kept until here ends
+            self._evaluate(values, wanted, step)
+
+    def _evaluate(self, values: dict[str, Value], wanted: Iterable[str], step: int) -> None:
         for wave in waves(self.method, wanted, values):
             batches: dict[tuple, list[str]] = {}
             for tensor in wave:
