@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from cgbench.benchmarks import commands
 from cgbench.benchmarks.console import console
@@ -12,6 +13,7 @@ from cgbench.errors import EXIT_OK, EXIT_SIGNAL, EXIT_TRIAL_FAILED, CgbenchError
 from cgbench.storage import write_json
 
 WHAT = ("step", "table", "data", "translation", "features", "run", "start")
+WIDE = 150  # of the tables, in a file or a pipe as well
 
 
 @click.command()
@@ -61,8 +63,9 @@ def speed(
     except KeyboardInterrupt as stop:
         click.echo(f"stopped by {name_of(stop)}: this is what was measured until then", err=True)
         code = EXIT_SIGNAL + number_of(stop)
+    wide = Console(highlight=False, width=max(console.width, WIDE))
     for table in tables(report.entries):
-        console.print(table)
+        wide.print(table)
     for line in left_out_lines(report.left_out):
         click.echo(line, err=True)
     if file:

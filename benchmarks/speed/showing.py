@@ -35,21 +35,26 @@ def _table(title: str, entries: Sequence[Entry]) -> Table:
     found = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     details = [key for key in DETAILS if any(key in entry.details for entry in entries)]
     for text in ("what", "size", "arm"):
-        found.add_column(text)
-    for text in ("median", "quartiles", "n", "times as fast", *(DETAILS[key][0] for key in details)):
-        found.add_column(text, justify="right")
+        found.add_column(text, no_wrap=True)
+    found.add_column("median", justify="right", no_wrap=True)
+    found.add_column("unit", no_wrap=True)
+    for text in ("quartiles", "n", "times as fast", *(DETAILS[key][0] for key in details)):
+        found.add_column(text, justify="right", no_wrap=True)
     for entry in entries:
         found.add_row(*_cells(entry), *(_detail(entry, key) for key in details))
     return found
 
 
 def _cells(entry: Entry) -> list[str]:
-    value, share = entry.value, entry.unit.startswith("of ")
-    shown = (lambda number_: f"{number_:.1%}") if share else number
-    unit = entry.unit
-    middle = f"{shown(value.median)} {unit}" if share else f"{shown(value.median)}{unit}"
+    value = entry.value
+    shown = _percent if entry.unit.startswith("of ") else number
     spread = f"{shown(value.lower)} – {shown(value.upper)}" if value.n > 1 else ""
-    return [entry.name, entry.size, entry.arm, middle, spread, str(value.n), _ratio(entry.ratio)]
+    return [entry.name, entry.size, entry.arm, shown(value.median), entry.unit, spread, str(value.n),
+            _ratio(entry.ratio)]  # fmt: skip
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}"
 
 
 def _ratio(ratio: Summary | None) -> str:
@@ -61,11 +66,13 @@ def _detail(entry: Entry, key: str) -> str:
 
 
 def number(value: float) -> str:
-    """Return three digits and the prefix of the unit that follows: `12.3 m`, `4.56 `, `1.07 G`."""
+    """Return three digits and the prefix of the unit that follows: `12.3 m`, `4.56`, `1.07 G`."""
+    if value == 0:
+        return "0"
     factor, prefix = next(((f, p) for f, p in PREFIXES if abs(value) >= 0.9995 * f), PREFIXES[-1])
     scaled = value / factor
     digits = 2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0
-    return f"{scaled:.{digits}f} {prefix}"
+    return f"{scaled:.{digits}f} {prefix}".rstrip()
 
 
 def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:

@@ -81,9 +81,9 @@ def table(plan: Plan) -> Found:
         arms: list[Arm] = []
         try:
             for name in ABLATIONS:
-                contest = prepared(METHODS.get(name), size, plan.arms, plan.device)
-                arms += [Arm(f"{arm.name}/{name}", arm.call) for arm in contest.arms if arm.name != BY_HAND]
-            seconds = interleave(arms, plan.budget, waiting(plan.device), warm_ups=1)
+                makers = builders(METHODS.get(name), size, plan.arms, plan.device)
+                arms += [Arm(f"{arm}/{name}", build()) for arm, build in makers.items() if arm != BY_HAND]
+            seconds = interleave(arms, plan.budget, waiting(plan.device))
         except RuntimeError as error:
             yield LeftOut("table", "five ablations", size, reason_of(error), failed=True)
             continue
@@ -96,21 +96,25 @@ def table(plan: Plan) -> Found:
 
 
 def prepared(method: Method, size: str, settings: Sequence[Setting], device: str) -> Contest:
-    """Return the arms of a method at a size, each called once: the reference, for CycleGAN the one by hand, then
-    cgbench's step with each of the `settings`."""
-    config = configuration(size, method, settings[0])
-    batch = noise(config, device)
-    builders: dict[str, Callable[[], Callable[[], object]]] = {
-        REFERENCE: lambda: _plain(PlainStep(ready_model(method, config, device), config), batch, config)
-    }
-    if method.name in WRITTEN:
-        builders[BY_HAND] = lambda: _by_hand(method, config, batch, device)
-    for setting in settings:
-        builders[setting.name] = partial(_own, method, size, setting, config, device)
-    flop = flop_of(builders[REFERENCE]())  # of a step that is thrown away: the first one pays for the libraries' start
-    made = {name: measured_memory(build, torch.device(device)) for name, build in builders.items()}
+    """Return the arms of a method at a size, each called once."""
+    makers = builders(method, size, settings, device)
+    flop = flop_of(makers[REFERENCE]())  # of a step that is thrown away: the first one pays for the libraries' start
+    made = {name: measured_memory(build, torch.device(device)) for name, build in makers.items()}
     arms = tuple(Arm(name, call) for name, (call, _) in made.items())
     return Contest(arms, flop, {name: memory for name, (_, memory) in made.items()})
+
+
+def builders(
+    method: Method, size: str, settings: Sequence[Setting], device: str
+) -> dict[str, Callable[[], Callable[[], object]]]:
+    """Return what makes the step of each arm: the reference, for CycleGAN the one by hand, then cgbench's own with each
+    of the `settings`."""
+    config = configuration(size, method, settings[0])
+    batch = noise(config, device)
+    found = {REFERENCE: lambda: _plain(PlainStep(ready_model(method, config, device), config), batch, config)}
+    if method.name in WRITTEN:
+        found[BY_HAND] = lambda: _by_hand(method, config, batch, device)
+    return found | {setting.name: partial(_own, method, size, setting, config, device) for setting in settings}
 
 
 def measured_memory(

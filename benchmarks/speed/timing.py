@@ -8,7 +8,7 @@ import numpy as np
 
 WARM_UPS = 2  # calls of every arm before the first one counts: a compiled arm may compile twice
 LEAST_ROUNDS = 3  # fewer have no quartiles
-BLOCK_SECONDS = 0.02  # an arm is called so often in a row that the clock's own error does not count
+BLOCK_SECONDS = 0.05  # an arm is called for so long in a row that the clock and a pause of the system hardly count
 
 
 @dataclass(frozen=True)
@@ -73,18 +73,22 @@ def interleave(
 ) -> dict[str, list[float]]:  # fmt: skip
     """Return the seconds per call of every arm, one number per round: A B A B, never A A B B.
 
-    `wait` returns when the device has done its work; it is part of what is timed. Every arm is called equally often
-    per round: once, or as often as the fastest needs for `BLOCK_SECONDS`.
+    `wait` returns when the device has done its work; it is part of what is timed. In its turn an arm is called once, or
+    where it is quick as often as `BLOCK_SECONDS` needs.
     """
-    shortest = min(_warmed_up(arm, wait, clock, warm_ups) for arm in arms)
-    calls = max(1, int(np.ceil(BLOCK_SECONDS / max(shortest, 1e-7)))) if shortest < BLOCK_SECONDS else 1
+    calls = {arm.name: _calls(_warmed_up(arm, wait, clock, warm_ups)) for arm in arms}
     found: dict[str, list[float]] = {arm.name: [] for arm in arms}
     done, started = 0, clock()
     while budget.goes_on(done, clock() - started, len(arms)):
         for arm in arms:
-            found[arm.name].append(_timed(arm, calls, wait, clock))
+            found[arm.name].append(_timed(arm, calls[arm.name], wait, clock))
         done += 1
     return found
+
+
+def _calls(seconds: float) -> int:
+    """Return how often an arm is called in its turn that takes `seconds` a call."""
+    return max(1, round(BLOCK_SECONDS / max(seconds, 1e-7)))
 
 
 def _warmed_up(arm: Arm, wait: Callable[[], None], clock: Callable[[], float], times: int) -> float:
