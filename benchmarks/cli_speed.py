@@ -18,9 +18,7 @@ WIDE = 150  # of the tables, in a file or a pipe as well
 
 @click.command()
 @click.option("--what", "parts", default=",".join(WHAT), show_default=True, help="What is measured, in this order.")
-@click.option(
-    "--methods", default="all", show_default=True, help="Names with commas between them; 'run' takes the first."
-)
+@click.option("--methods", default="all", show_default=True, help="Names with commas between them; 'run' takes one.")
 @click.option(
     "--sizes", default="64", show_default=True,
     help="Of 32, 64 (the demo preset), 128 and 256 (the published networks), with commas; 'run' takes the first.",

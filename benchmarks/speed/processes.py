@@ -57,7 +57,7 @@ def start(plan: Plan) -> Found:
 def run(plan: Plan) -> Found:
     """Measure a small run of one method on the built-in dataset: first with nothing in the cache, then with the scorer
     there, each arm in turn."""
-    size, method = plan.sizes[0], plan.methods[0]
+    size, method = plan.sizes[0], chosen(plan)
     if reason := unfit(method, configuration(size, method, plan.arms[0])):
         yield LeftOut("run", method.name, size, reason)
         return
@@ -78,6 +78,11 @@ def run(plan: Plan) -> Found:
         yield from _run_entries(method.name, arm, size, spent, default)
 
 
+def chosen(plan: Plan) -> Method:
+    """Return the method whose run is measured: CycleGAN where it is among those asked for, else the first."""
+    return next((method for method in plan.methods if method.name == "cyclegan"), plan.methods[0])
+
+
 def _run_entries(name: str, arm: str, size: str, spent: Sequence[Spent], default: Sequence[Spent]) -> Found:
     for part, (_, unit) in spent[0].parts.items():
         values = [one.parts[part][0] for one in spent]
@@ -90,7 +95,7 @@ def _run_entries(name: str, arm: str, size: str, spent: Sequence[Spent], default
 
 def one_run(runs: Path, cache: Path, plan: Plan, setting: Setting) -> Spent:
     """Run the command line once, in a folder of its own, and measure steps alone right before and after it."""
-    method, size = plan.methods[0], plan.sizes[0]
+    method, size = chosen(plan), plan.sizes[0]
     config = configuration(size, method, setting)
     alone = house_step(ready_model(method, config, plan.device), config, noise(config, plan.device))
     before = _seconds_of_a_step(alone, plan.device)

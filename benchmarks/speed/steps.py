@@ -50,16 +50,21 @@ def steps(plan: Plan) -> Found:
             yield LeftOut("step", method.name, size, reason)
             continue
         try:
-            contest = prepared(method, size, plan.arms, plan.device)
-            seconds = interleave(contest.arms, plan.budget, waiting(plan.device), warm_ups=1)
+            entries = _measured(method, size, plan, peak)
         except RuntimeError as error:  # out of memory, most often
-            yield LeftOut("step", method.name, size, reason_of(error), failed=True)
-            continue
-        yield from _entries(method.name, size, contest, seconds, peak)
+            entries = [LeftOut("step", method.name, size, reason_of(error), failed=True)]
+        yield from entries
+
+
+def _measured(method: Method, size: str, plan: Plan, peak: dict[str, float]) -> list[Entry | LeftOut]:
+    """Return what was measured of a method at a size; its models are gone by then."""
+    contest = prepared(method, size, plan.arms, plan.device)
+    seconds = interleave(contest.arms, plan.budget, waiting(plan.device), warm_ups=1)
+    return list(_entries(method.name, size, contest, seconds, peak))
 
 
 def _entries(name: str, size: str, contest: Contest, seconds: dict[str, list[float]], peak: dict[str, float]) -> Found:
-    """Return an entry per arm, and one per floor: the arithmetic at the machine's best."""
+    """Yield an entry per arm, and one per floor: the arithmetic at the machine's best."""
     for arm, values in seconds.items():
         rate = contest.flop / summary(values).median
         details = {
