@@ -10,6 +10,7 @@ from cgbench import __version__
 from cgbench.benchmarks import cli_gate, commands
 from cgbench.benchmarks.cli_datasets import datasets
 from cgbench.benchmarks.cli_extend import extend
+from cgbench.benchmarks.cli_speed import speed
 from cgbench.benchmarks.cli_study import study
 from cgbench.benchmarks.options import DATA_ROOT, DETERMINISTIC, DEVICE, PRESET, SET, WAIT, one_line_errors
 from cgbench.reports.published import TABLES
@@ -145,6 +146,7 @@ def table(which: str, run_folder: Path, form: str) -> None:
 
 main.add_command(datasets)
 main.add_command(extend)
+main.add_command(speed)
 main.add_command(study)
 main.add_command(cli_gate.check)
 main.add_command(cli_gate.baseline)

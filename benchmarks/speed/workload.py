@@ -1,0 +1,120 @@
+"""What is measured at which size: configurations, arms from the command line, models and batches of noise."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cgbench.benchmarks.scorer import build_network
+from cgbench.benchmarks.speed.entry import Setting
+from cgbench.config import TrialConfig, preset_values, resolve, split_assignments
+from cgbench.errors import CgbenchError, did_you_mean
+from cgbench.method import Method
+from cgbench.methods.blocks.model import Model
+from cgbench.registry import METHODS
+
+SIZES: dict[str, dict[str, Any]] = {
+    "32": preset_values("smoke"),
+    "64": preset_values("demo"),
+    "128": {**preset_values("paper"), "load_size": 143, "crop_size": 128, "blocks": 6},
+    "256": preset_values("paper"),
+}
+CLASSES = 8  # of the labels that methods with labels, and the scorer, are measured with
+WORK = ("batch", "crop_size", "generator", "blocks", "ngf", "discriminator", "discriminator_layers", "ndf", "norm",
+        "pool_size", "features", "classes")  # fmt: skip
+DEFAULT = "cgbench"  # the arm without settings of its own
+
+
+def read_arms(texts: Sequence[str]) -> tuple[Setting, ...]:
+    """Return the default arm and those of `NAME:KEY=VALUE[,KEY=VALUE]`; anything else raises `CgbenchError`."""
+    found = [Setting(DEFAULT, {})]
+    for text in texts:
+        name, colon, values = (part.strip() for part in text.partition(":"))
+        if not colon or not name or not values:
+            raise CgbenchError(f"--arm {text}: write NAME:KEY=VALUE, for example --arm bf16:precision=bf16")
+        if name in ("reference", "by hand", *(arm.name for arm in found)):
+            raise CgbenchError(f"--arm {text}: the name '{name}' is taken: choose another")
+        shared, own = split_assignments(values.split(","))
+        if own:
+            raise CgbenchError(f"--arm {text}: an arm holds for all methods: leave out '{next(iter(own))}.'")
+        found.append(Setting(name, shared))
+    for arm in found[1:]:  # a mistake is told before anything is measured
+        for size in SIZES:
+            refuse_other_work(arm, configuration(size, None, arm), configuration(size, None, found[0]))
+    return tuple(found)
+
+
+def read_sizes(text: str) -> tuple[str, ...]:
+    """Return the sizes named in `64,128`; an unknown one raises `CgbenchError`."""
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    for name in names:
+        if name not in SIZES:
+            raise CgbenchError(f"--sizes {text}: unknown size '{name}': {did_you_mean(name, list(SIZES))}")
+    if not names:
+        raise CgbenchError(f"--sizes: name at least one of {', '.join(SIZES)}")
+    return tuple(dict.fromkeys(names))
+
+
+def read_methods(text: str) -> tuple[Method, ...]:
+    """Return the methods named in `cyclegan,cut`, or all that are trained; an untrained one raises `CgbenchError`."""
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    if names == ["all"]:
+        return tuple(method for method in map(METHODS.get, METHODS.names()) if method.reference is None)
+    methods = tuple(METHODS.get(name) for name in dict.fromkeys(names))
+    for method in methods:
+        if method.reference is not None:
+            raise CgbenchError(f"--methods {text}: '{method.name}' is not trained, so there is no step to measure")
+    if not methods:
+        raise CgbenchError("--methods: name at least one, or all")
+    return methods
+
+
+def configuration(size: str, method: Method | None, arm: Setting) -> TrialConfig:
+    """Return the configuration of a size, a method and an arm. Feature losses look through the scorer's network, for
+    pretrained weights are not on every machine."""
+    own = {"classes": CLASSES, "features": "scorer"}
+    layers = [("size", {**SIZES[size], **own}), ("method", method.defaults if method else {}),
+              (f"--arm {arm.name}", arm.values)]  # fmt: skip
+    return resolve(layers).config
+
+
+def unfit(method: Method, config: TrialConfig) -> str:
+    """Return why a method cannot be trained at a size, "" where it can."""
+    return "" if config.batch >= method.least_batch else f"needs batch={method.least_batch}, has {config.batch}"
+
+
+def ready_model(method: Method, config: TrialConfig, device: str) -> Model:
+    """Return a model that can be trained: with an untrained scorer to look through, and measured on noise."""
+    scorer = build_network(config.classes, config.scorer_width).to(device)
+    model = Model(method, config, 0, device, scorer)
+    model.measure(lambda step: noise(config, device, step), batches=1)
+    model.train()
+    return model
+
+
+def refuse_other_work(arm: Setting, config: TrialConfig, plain: TrialConfig) -> None:
+    """Raise `CgbenchError` where an arm changes what is computed, and not only how: then no ratio would mean much."""
+    for name in WORK:
+        if getattr(config, name) != getattr(plain, name):
+            raise CgbenchError(
+                f"--arm {arm.name}: '{name}' changes the work itself, so that times say nothing about speed: "
+                "leave it out"
+            )
+
+
+def waiting(device: str) -> Callable[[], None]:
+    """Return what waits until the device has done its work; on a CPU calls return when they are done."""
+    return partial(torch.cuda.synchronize, device) if device.startswith("cuda") else lambda: None
+
+
+def noise(config: TrialConfig, device: str, step: int = 0) -> dict[str, Tensor]:
+    """Return a batch of noise: `real_a` and `real_b` (batch, 3, S, S) in [-1, 1], and class ids (batch, S, S)."""
+    stream = torch.Generator().manual_seed(step)
+    shape = (config.batch, 3, config.crop_size, config.crop_size)
+    images = {name: torch.rand(shape, generator=stream) * 2 - 1 for name in ("real_a", "real_b")}
+    ids = {
+        f"labels_{domain}": torch.randint(config.classes, (shape[0], *shape[2:]), generator=stream) for domain in "ab"
+    }
+    return {name: value.to(device) for name, value in (images | ids).items()}
