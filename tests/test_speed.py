@@ -27,10 +27,19 @@ from cgbench.benchmarks.speed.timing import (
     times_as_fast,
 )
 from cgbench.benchmarks.speed.translating import one_by_one, pictures
-from cgbench.benchmarks.speed.workload import configuration, noise, read_arms, read_methods, read_sizes, ready_model
+from cgbench.benchmarks.speed.workload import (
+    configuration,
+    noise,
+    plain_model,
+    read_arms,
+    read_methods,
+    read_sizes,
+    ready_model,
+)
 from cgbench.benchmarks.trainer import make_optimisers, train_step
 from cgbench.datasets.folder import Folder
 from cgbench.errors import CgbenchError
+from cgbench.methods.blocks.norm import InstanceNorm2d
 from cgbench.methods.cyclegan import cyclegan
 from cgbench.registry import METHODS
 from cgbench.storage import read_json, write_jsonl
@@ -92,6 +101,18 @@ def test_the_step_by_hand_trains_as_training_and_reference_do(name):
     found = trained(name, by_hand)
     assert_same(trained(name, real), found)
     assert_same(trained(name, plain), found)
+
+
+def test_the_reference_has_torchs_norm_and_order_and_translates_alike():
+    config = configuration("32", cyclegan(), read_arms([])[0])
+    fast, plain = ready_model(cyclegan(), config, "cpu"), plain_model(cyclegan(), config, "cpu")
+    layers = {type(layer) for network in plain.networks.values() for layer in network.modules()}
+    assert torch.nn.InstanceNorm2d in layers and InstanceNorm2d not in layers
+    assert all(weight.is_contiguous() for network in plain.networks.values() for weight in network.parameters())
+    assert not all(weight.is_contiguous() for weight in fast.networks["G_ab"].parameters())
+    images = noise(config, "cpu")["real_a"]
+    translated, expected = (model.translate(images, "AtoB") for model in (fast, plain))
+    torch.testing.assert_close(translated, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_comparison_would_notice_another_weight():

@@ -18,7 +18,15 @@ from cgbench.benchmarks.speed.entry import Entry, Found, LeftOut, Plan, Setting
 from cgbench.benchmarks.speed.peak import best, floors, flop_of, peaks
 from cgbench.benchmarks.speed.reference import PlainStep
 from cgbench.benchmarks.speed.timing import Arm, Summary, added, interleave, summary, times_as_fast
-from cgbench.benchmarks.speed.workload import configuration, noise, ready_model, refuse_other_work, unfit, waiting
+from cgbench.benchmarks.speed.workload import (
+    configuration,
+    noise,
+    plain_model,
+    ready_model,
+    refuse_other_work,
+    unfit,
+    waiting,
+)
 from cgbench.benchmarks.trainer import make_optimisers, train_step
 from cgbench.config import TrialConfig
 from cgbench.method import Method
@@ -116,7 +124,7 @@ def builders(
     of the `settings`."""
     config = configuration(size, method, settings[0])
     batch = noise(config, device)
-    found = {REFERENCE: lambda: _plain(PlainStep(ready_model(method, config, device), config), batch, config)}
+    found = {REFERENCE: lambda: _plain(PlainStep(plain_model(method, config, device), config), batch, config)}
     if method.name in WRITTEN:
         found[BY_HAND] = lambda: _by_hand(method, config, batch, device)
     return found | {setting.name: partial(_own, method, size, setting, config, device) for setting in settings}
@@ -166,7 +174,7 @@ def _own(method: Method, size: str, setting: Setting, plain: TrialConfig, device
 
 
 def _by_hand(method: Method, config: TrialConfig, batch: dict[str, Tensor], device: str) -> Callable[[], None]:
-    step = CycleGanByHand(ready_model(method, config, device), config, WRITTEN[method.name])
+    step = CycleGanByHand(plain_model(method, config, device), config, WRITTEN[method.name])
     return _plain(lambda batch, number: step(batch), batch, config)
 
 

@@ -13,7 +13,7 @@ from cgbench.benchmarks.scorer import Scorer, build_network
 from cgbench.benchmarks.speed.entry import Entry, Found, LeftOut, Plan
 from cgbench.benchmarks.speed.steps import REFERENCE
 from cgbench.benchmarks.speed.timing import Arm, interleave, rates, summary, times_as_fast
-from cgbench.benchmarks.speed.workload import DEFAULT, configuration, read_arms, ready_model
+from cgbench.benchmarks.speed.workload import DEFAULT, configuration, plain_model, read_arms, ready_model
 from cgbench.graph import waves
 from cgbench.method import SOURCES
 from cgbench.methods.blocks.model import Model
@@ -31,8 +31,10 @@ def translation(plan: Plan) -> Found:
         try:
             for setting in plan.arms:
                 model = ready_model(method, configuration(size, method, setting), plan.device)
-                if not arms and (plain := one_by_one(model, images, direction)):
-                    arms.append(Arm(REFERENCE, plain))
+                if not arms:
+                    reference = plain_model(method, configuration(size, method, setting), plan.device)
+                    if plain := one_by_one(reference, images, direction):
+                        arms.append(Arm(REFERENCE, plain))
                 arms.append(Arm(setting.name, _translated(model, images, direction)))
             seconds = interleave(arms, plan.budget)
         except RuntimeError as error:

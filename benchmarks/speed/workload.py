@@ -1,11 +1,12 @@
 """What is measured at which size: configurations, arms from the command line, models and batches of noise."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cgbench.benchmarks.scorer import build_network
 from cgbench.benchmarks.speed.entry import Setting
@@ -13,6 +14,7 @@ from cgbench.config import TrialConfig, preset_values, resolve, split_assignment
 from cgbench.errors import CgbenchError, did_you_mean
 from cgbench.method import Method
 from cgbench.methods.blocks.model import Model
+from cgbench.methods.blocks.norm import InstanceNorm2d
 from cgbench.registry import METHODS
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -92,6 +94,23 @@ def ready_model(method: Method, config: TrialConfig, device: str) -> Model:
     model.measure(lambda step: noise(config, device, step), batches=1)
     model.train()
     return model
+
+
+def plain_model(method: Method, config: TrialConfig, device: str) -> Model:
+    """Return the same as plain code has it: float32, maps and weights in torch's own order, torch's instance norm."""
+    plain = replace(config, layout="contiguous", precision="float32", compile=False)
+    model = ready_model(method, plain, device)
+    for network in model.networks.values():
+        _with_torchs_norm(network)
+    return model
+
+
+def _with_torchs_norm(module: nn.Module) -> None:
+    for name, layer in module.named_children():
+        if isinstance(layer, InstanceNorm2d):
+            setattr(module, name, nn.InstanceNorm2d(layer.channels))
+        else:
+            _with_torchs_norm(layer)
 
 
 def refuse_other_work(arm: Setting, config: TrialConfig, plain: TrialConfig) -> None:
