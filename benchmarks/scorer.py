@@ -8,7 +8,6 @@ of the translations, the same for every method of a comparison.
 import hashlib
 import json
 import math
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from cgbench.benchmarks.cache import cache_folder as cache_folder
 from cgbench.benchmarks.data import to_signed
 from cgbench.benchmarks.remembered import Remembered
 from cgbench.config import TrialConfig
@@ -187,13 +187,6 @@ def _trained(path: Path, *training: Any) -> Scorer:
     except OSError as error:
         warnings.warn(f"{path} cannot be written ({error}): the scorer will be trained again next time", stacklevel=3)
     return scorer
-
-
-def cache_folder() -> Path:
-    """Return where scorers are kept: $CGBENCH_CACHE, else `cgbench` in $XDG_CACHE_HOME, else in ~/.cache."""
-    if own := os.environ.get("CGBENCH_CACHE"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cgbench"
 
 
 def content_digest(*arrays: np.ndarray) -> str:
