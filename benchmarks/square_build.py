@@ -168,7 +168,8 @@ class Growing:
         with locked(self.root, wait=True):
             if (other := cache.find(self.root, self.key, self.wanted)) is not None:
                 return other
-            place = self.root / self.key
+            place, taken = self.root / self.key, self.wanted.bytes
+            cache.make_room(self.root, taken, written=taken)  # others may have taken it since
             if os.path.lexists(place):  # not whole, or not ours
                 cache.remove(place)
             self.place.rename(place)

@@ -118,15 +118,16 @@ def sweep_rest(root: Path) -> None:
                 sweep(root)
 
 
-def make_room(root: Path, needed: int) -> None:
-    """Remove the entries whose last use is longest ago until `needed` bytes fit, below the limit and on the disk.
+def make_room(root: Path, needed: int, written: int = 0) -> None:
+    """Remove the entries whose last use is longest ago until `needed` bytes more fit, below the limit and on the disk,
+    where `written` of them lie already.
 
     Only for who holds the lock of `root`. Entries in use by this process stay; other processes that have one mapped
     keep its content until they let go. Raises `NoRoom`, and removes nothing, where it cannot be done.
     """
     limit, entries = cache_limit(), sorted(_entries(root))
     above = needed + sum(taken for _, taken, _ in entries) - limit
-    missing = needed + RESERVE - shutil.disk_usage(root).free
+    missing = needed - written + RESERVE - shutil.disk_usage(root).free
     idle = [(taken, path) for _, taken, path in entries if path not in in_use]
     most = sum(taken for taken, _ in idle)
     if above > most:
