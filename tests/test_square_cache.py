@@ -21,8 +21,8 @@ from cgbench.datasets.folder import Folder
 from cgbench.datasets.held_out import hold_out
 from cgbench.errors import DataBroken
 from cgbench.storage import read_json, write_json
+from drawn import SIDE, Drawn, eager, entries, load, same
 from pictures import healthy, scene
-from squares import SIDE, Drawn, eager, entries, load, same
 from tiny import tiny_config
 
 

@@ -12,8 +12,8 @@ import pytest
 from cgbench import lock
 from cgbench.benchmarks import square_build
 from cgbench.benchmarks.data import load_images
+from drawn import SIDE, Drawn, eager, entries, load, same
 from lives import CHANGES
-from squares import SIDE, Drawn, eager, entries, load, same
 from tiny import tiny_config
 
 KILLS = 200
