@@ -99,6 +99,22 @@ def test_the_rest_of_a_living_process_is_left_alone(root, expected):
     assert len(entries(root)) == 1 and same(load(Drawn()), expected)
 
 
+def test_two_sets_that_grow_at_a_time_stay_below_the_limit(root, monkeypatch):
+    """The second takes the room while the first is in the middle: of the two, what is not used for longest goes."""
+    monkeypatch.setenv("CGBENCH_CACHE_LIMIT", str(round(1.4 * 6 * SIDE * SIDE * 4)))
+
+    def another(done, total):
+        if done == 4:
+            assert life(lambda: load(Drawn(), "train")) == 0
+            assert len(entries(root)) == 2
+
+    load_images(Drawn(), "test", "B", SIDE, tiny_config(), progress=another, labels=True)
+    assert len(entries(root)) == 1
+    again = Drawn()
+    load(again)
+    assert again.drawn == 0
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_killed_at_many_random_moments(root, monkeypatch):
