@@ -1,7 +1,11 @@
 """Batches are cut out of images where they lie, with the bits that cropping a copy of the whole set gives."""
 
+import os
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,6 +105,27 @@ def test_images_lie_on_the_device_where_they_leave_room_for_the_rest():
 def test_making_signed_leaves_the_given_images_alone():
     given = torch.arange(3.0)
     assert to_signed(given)[0] == -1 and given.tolist() == [0, 1, 2]
+
+
+def test_what_looks_at_mapped_images_says_nothing_of_it(tmp_path):
+    """torch warns of arrays that may not be written to, once in a process: nobody here writes to them."""
+    code = (
+        "import sys, warnings\nimport numpy as np\nwarnings.simplefilter('error')\n"
+        "from cgbench.benchmarks.extractors import scorer_features\n"
+        "from cgbench.benchmarks.scorer import Scorer, build_network\n"
+        "from cgbench.benchmarks.translation import translation_rate\n"
+        "from cgbench.methods.cyclegan import cyclegan\nfrom tiny import tiny_config, tiny_model\n"
+        "images = np.load(sys.argv[1], mmap_mode='r')\n"
+        "scorer = Scorer(build_network(3, 4), {})\n"
+        "[scorer.predict(images), scorer_features(scorer)(images)] if sys.argv[2] == 'scorer' else "
+        "translation_rate(tiny_model(cyclegan(), tiny_config()), images, 'AtoB')\n"
+    )
+    np.save(tmp_path / "images.npy", noise_set("a", side=16).images)
+    for who in ("scorer", "model"):
+        here = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-c", code, str(tmp_path / "images.npy"), who]
+        found = subprocess.run(command, capture_output=True, text=True, timeout=120, env=here)
+        assert found.returncode == 0, found.stderr
 
 
 @pytest.mark.gpu
