@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from torch import nn
 
 from cgbench.benchmarks import failing
+from cgbench.benchmarks.cache import cache_folder
 from cgbench.benchmarks.console import progress
 from cgbench.benchmarks.data import ImageSet, load_images
 from cgbench.benchmarks.extractors import Features, Instruments, open_instruments, scorer_features
 from cgbench.benchmarks.oddities import load_oddities
-from cgbench.benchmarks.scorer import Scorer, cache_folder, cached_scorer
+from cgbench.benchmarks.scorer import Scorer, cached_scorer
 from cgbench.config import TrialConfig
 from cgbench.dataset import Dataset
 from cgbench.errors import DataBroken

@@ -19,7 +19,11 @@ SHOWN = 10  # files of a warning or note that the text names; of errors all are 
 @DATA_ROOT
 @click.pass_context
 def datasets(context: click.Context, data_root: Path | None) -> None:
-    """List the datasets, and whether each is ready; check one; fetch a public one."""
+    """List the datasets, and whether each is ready; check one; fetch a public one.
+
+    Decoded images are kept in `decoded` in the folder CGBENCH_CACHE (else ~/.cache/cgbench), up to CGBENCH_CACHE_LIMIT
+    (else 20 GB; 0: none), those used longest ago making room. Delete that folder whenever you like.
+    """
     context.obj = data_root
     if context.invoked_subcommand is None:
         one_line_errors(commands.list_datasets)(data_root)

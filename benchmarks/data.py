@@ -1,44 +1,22 @@
 """Images in memory, and the batch of every step as a pure function of (seed, step)."""
 
-import hashlib
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from cgbench.benchmarks.square_build import kept_or_decoded
+from cgbench.benchmarks.squares import ImageSet, Progress, Wanted
 from cgbench.config import TrialConfig
-from cgbench.dataset import IGNORE, Dataset, Item
-from cgbench.datasets.images import same_shape, square
+from cgbench.dataset import Dataset
 from cgbench.errors import DataBroken
 from cgbench.seeds import generator
 
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class ImageSet:
-    """Decoded images of one domain and split: uint8 (N, S, S, 3); `labels` are class ids, uint8 (N, S, S)."""
-
-    keys: tuple[str, ...]
-    images: np.ndarray
-    labels: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    @cached_property
-    def digest(self) -> str:
-        """12 hex digits that identify the content: keys, pixels and labels."""
-        content = hashlib.sha256("\n".join(self.keys).encode())
-        for array in (self.images, self.labels):
-            if array is not None:
-                content.update(repr(array.shape).encode())
-                content.update(np.ascontiguousarray(array))
-        return content.hexdigest()[:12]
+DEVICE_SHARE = 0.5  # of a GPU's free memory that images may take up
 
 
 @contextmanager
@@ -54,15 +32,16 @@ def load_images(
     dataset: Dataset, split: str, domain: str, side: int, config: TrialConfig, limit: int = 0,
     spread: bool = False, progress: Progress | None = None, labels: bool = False,
 ) -> ImageSet:  # fmt: skip
-    """Decode a domain of a split to squares of `side` pixels. `limit` takes the first images, or evenly `spread` ones.
+    """Return a domain of a split as squares of `side` pixels: from the cache of decoded images, else decoded. `limit`
+    takes the first images, or evenly `spread` ones.
 
     The class ids are decoded too if `labels` are asked for and every image has them. Raises `DataBroken`, before a
     picture is decoded where it can, if the domain is empty, keys are not unique, or a file cannot be used.
     """
-    kind = dataset.domains[0 if domain == "A" else 1]
     with naming_the_doctor(dataset):
         items = list(dataset.items(split, domain))
         if not items:
+            kind = dataset.domains[0 if domain == "A" else 1]
             raise DataBroken(
                 f"dataset '{dataset.label}': split '{split}' has no image of domain {domain} ({kind.name})"
             )
@@ -71,30 +50,10 @@ def load_images(
         if limit and limit < len(items):
             chosen = np.linspace(0, len(items) - 1, limit).round().astype(int) if spread else range(limit)
             items = [items[index] for index in chosen]
-        images, ids = [], []
-        for number, item in enumerate(items):
-            image = item.image(side)
-            images.append(square(image, side, config.fit, blend=kind.kind == "photo"))
-            if labels and item.labels is not None:
-                ids.append(square(_fitting_labels(dataset, item, image, side), side, config.fit, blend=False))
-            if progress:
-                progress(number + 1, len(items))
-    keys = tuple(item.key for item in items)
-    return ImageSet(keys, np.stack(images), np.stack(ids) if len(ids) == len(items) else None)
+        return kept_or_decoded(Wanted(dataset, split, domain, items, side, config.fit, labels), progress)
 
 
-def _fitting_labels(dataset: Dataset, item: Item, image: np.ndarray, side: int) -> np.ndarray:
-    """Return an item's class ids, uint8 (H, W); ids beyond the palette and another shape than the image's raise."""
-    ids, name = item.labels(side), item.labels_file or f"dataset '{dataset.label}', image '{item.key}'"
-    if dataset.palette and (beyond := ids[(ids >= len(dataset.palette)) & (ids != IGNORE)]).size:
-        raise DataBroken(f"{name}: class id {beyond.max()}, but the palette has {len(dataset.palette)} classes")
-    if not same_shape(*image.shape[:2], *ids.shape):
-        sizes = f"{ids.shape[1]} × {ids.shape[0]} labels for {image.shape[1]} × {image.shape[0]} pixels"
-        raise DataBroken(f"{name}: {sizes}: a label map must show its photo, whole")
-    return ids
-
-
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)  # two epochs of both domains; an order of a million images takes 8 MB
 def _epoch_order(seed: int, domain: str, epoch: int, count: int) -> np.ndarray:
     return generator(seed, "data", "order", domain, epoch).permutation(count)
 
@@ -117,24 +76,25 @@ def crops(seed: int, domain: str, step: int, config: TrialConfig) -> tuple[np.nd
 
 
 class Feed:
-    """The training images of both domains on the device, as uint8, and their batches.
+    """The training images of both domains as they are given, uint8, and their batches.
 
-    `paired` says that row k of both sets shows one scene: then both are drawn, cropped and mirrored alike. Class ids
-    are part of the batches where both sets have them.
+    They stay where they are, mapped from a file or in memory, or lie in the memory of the GPU where they fit. `paired`
+    says that row k of both sets shows one scene: then both are drawn, cropped and mirrored alike. Class ids are part of
+    the batches where both sets have them.
     """
 
     def __init__(
         self, a: ImageSet, b: ImageSet, config: TrialConfig, seed: int, device: str = "cpu", paired: bool = False
     ) -> None:
-        self.config, self.seed, self.paired = config, seed, paired
+        self.config, self.seed, self.paired, self.device = config, seed, paired, device
         self.epoch = config.steps_per_epoch(len(a), len(b))  # in steps
-        self.domains = {
-            "a": torch.from_numpy(a.images).to(device).permute(0, 3, 1, 2).contiguous(),
-            "b": torch.from_numpy(b.images).to(device).permute(0, 3, 1, 2).contiguous(),
-        }
-        self.labels = {}
-        if a.labels is not None and b.labels is not None:
-            self.labels = {"a": torch.from_numpy(a.labels).to(device), "b": torch.from_numpy(b.labels).to(device)}
+        labels = {} if a.labels is None or b.labels is None else {"a": a.labels, "b": b.labels}
+        arrays = [a.images, b.images, *labels.values()]
+        self.resident = device != "cpu" and fits_on_device(sum(x.nbytes for x in arrays), free_memory(device))
+        place = device if self.resident else "cpu"
+        images = {"a": a.images, "b": b.images}
+        self.domains = {name: as_tensor(array).to(place).permute(0, 3, 1, 2) for name, array in images.items()}
+        self.labels = {name: as_tensor(array).to(place) for name, array in labels.items()}
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Return `real_a` and `real_b` of a step, float (batch, 3, crop, crop) in [-1, 1], and where the feed has them
@@ -142,26 +102,72 @@ class Feed:
         batch = {}
         for domain, images in self.domains.items():
             stream = "pairs" if self.paired else domain
-            chosen = batch_indices(self.seed, stream, step, self.config.batch, len(images)).tolist()
+            chosen = batch_indices(self.seed, stream, step, self.config.batch, len(images))
             corners, mirrored = crops(self.seed, stream, step, self.config)
             batch[f"real_{domain}"] = to_signed(self._cut(images, chosen, corners, mirrored))
             if self.labels:
                 batch[f"labels_{domain}"] = self._cut(self.labels[domain], chosen, corners, mirrored).long()
         return batch
 
-    def _cut(self, images: Tensor, chosen: list[int], corners: np.ndarray, mirrored: np.ndarray) -> Tensor:
-        """Return the crops of the chosen images (count, …, S, S)."""
+    def _cut(self, images: Tensor, chosen: np.ndarray, corners: np.ndarray, mirrored: np.ndarray) -> Tensor:
+        """Return the crops of the chosen images (count, …, S, S) on the device."""
         side = self.config.crop_size
-        parts = []
-        for index, (row, column), mirror in zip(chosen, corners, mirrored, strict=True):
-            part = images[index, ..., row : row + side, column : column + side]
-            parts.append(part.flip(-1) if mirror else part)
-        return torch.stack(parts)
+        if self.resident:
+            places = torch.from_numpy(np.column_stack([chosen, corners, mirrored]).astype(np.int64))
+            return gather_crops(images, sent(places, self.device), side)
+        return sent(copy_crops(images, chosen, corners, mirrored, side), self.device)
+
+
+def fits_on_device(needed: int, free: int) -> bool:
+    """Return whether images of `needed` bytes may lie on a device with `free` bytes, most of which networks need."""
+    return needed <= DEVICE_SHARE * free
+
+
+def free_memory(device: str) -> int:
+    """Return the bytes of a GPU that are free, those that torch holds back for this process among them."""
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
+def as_tensor(array: np.ndarray) -> Tensor:
+    """Return an array as a tensor without a copy. It must not be written to: it may be a file that is only read."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(array)
+
+
+def sent(tensor: Tensor, device: str) -> Tensor:
+    """Return a tensor of the host on `device`; a GPU fetches it while the host goes on."""
+    return tensor if device == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+
+
+def copy_crops(images: Tensor, chosen: np.ndarray, corners: np.ndarray, mirrored: np.ndarray, side: int) -> Tensor:
+    """Return crops (count, …, side, side) of images (N, …, S, S) on the host, one after another: there it is faster
+    than all at once, and only what is cut out is read."""
+    source = images.numpy()
+    cut = np.empty((len(chosen), *source.shape[1:-2], side, side), source.dtype)
+    places = zip(cut, chosen.tolist(), corners.tolist(), mirrored.tolist(), strict=True)
+    for part, index, (row, column), mirror in places:
+        crop = source[index, ..., row : row + side, column : column + side]
+        part[...] = crop[..., ::-1] if mirror else crop
+    return torch.from_numpy(cut)
+
+
+def gather_crops(images: Tensor, places: Tensor, side: int) -> Tensor:
+    """Return crops (count, …, side, side) of images (N, …, S, S) in one operation, wherever they lie.
+
+    `places`, int64 (count, 4), holds for each crop the image, its first row and column, and whether it is mirrored.
+    """
+    index, row, column, mirror = places[:, :, None].unbind(1)
+    along = torch.arange(side, device=images.device)
+    rows, columns = row + along, column + torch.where(mirror > 0, side - 1 - along, along)
+    last = images.movedim((-2, -1), (1, 2))  # (N, S, S, …), as it lies in memory
+    return last[index[:, :, None], rows[:, :, None], columns[:, None, :]].movedim((1, 2), (-2, -1)).contiguous()
 
 
 def to_signed(images: Tensor) -> Tensor:
     """Return uint8 images as float in [-1, 1]."""
-    return images.float() / 127.5 - 1
+    return images.to(torch.float32, copy=True).div_(127.5).sub_(1)
 
 
 def to_bytes(images: Tensor) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cgbench.benchmarks.data import to_signed
+from cgbench.benchmarks.data import as_tensor, to_signed
 from cgbench.benchmarks.remembered import Remembered
 from cgbench.benchmarks.scorer import Scorer
 from cgbench.errors import CgbenchError
@@ -119,6 +119,6 @@ def load_trunk(trunk: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> N
 def _batches(photos: np.ndarray, device: str) -> list[torch.Tensor]:
     """Return uint8 (N, S, S, 3) as tensors (BATCH, 3, S, S) on the device."""
     return [
-        torch.from_numpy(np.ascontiguousarray(photos[start : start + BATCH])).to(device).permute(0, 3, 1, 2)
+        as_tensor(np.ascontiguousarray(photos[start : start + BATCH])).to(device).permute(0, 3, 1, 2)
         for start in range(0, len(photos), BATCH)
     ]

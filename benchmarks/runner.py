@@ -5,7 +5,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from cgbench.benchmarks.bench import TestBench, evaluation_digest, open_bench, same_keys
@@ -103,7 +103,7 @@ def open_workshop(run: Path, dataset: Dataset, trials: Sequence[Trial], device: 
         }
     if supervised:
         same_keys(dataset, "pairs", *splits["pairs"])
-    train = tuple(replace(images, labels=None) for images in splits["train"])
+    train = tuple(images.without_labels() for images in splits["train"])
     labelled = splits["train"] if labels else None
     return Workshop(run, dataset, train, labelled, splits.get("pairs"), open_bench(dataset, config), device)
 

@@ -8,7 +8,6 @@ of the translations, the same for every method of a comparison.
 import hashlib
 import json
 import math
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from cgbench.benchmarks.cache import cache_folder as cache_folder
 from cgbench.benchmarks.data import to_signed
 from cgbench.benchmarks.remembered import Remembered
 from cgbench.config import TrialConfig
@@ -189,13 +189,6 @@ def _trained(path: Path, *training: Any) -> Scorer:
     return scorer
 
 
-def cache_folder() -> Path:
-    """Return where scorers are kept: $CGBENCH_CACHE, else `cgbench` in $XDG_CACHE_HOME, else in ~/.cache."""
-    if own := os.environ.get("CGBENCH_CACHE"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cgbench"
-
-
 def content_digest(*arrays: np.ndarray) -> str:
     """Return 12 hex digits that identify the shapes, types and values of arrays."""
     text = hashlib.sha256(" ".join(f"{array.shape} {array.dtype}" for array in arrays).encode())
@@ -214,10 +207,18 @@ def schedule(step: int, steps: int) -> float:
 
 def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
     """Return float32 (classes,): frequency ** -CLASS_POWER, scaled to a mean of 1 over pixels; 0 for absent classes."""
-    counts = np.bincount(labels.ravel(), minlength=IGNORE + 1)[:classes]
+    counts = _class_counts(labels)[:classes]
     frequency = counts / counts.sum()
     weights = np.where(counts > 0, np.maximum(counts, 1.0) ** -CLASS_POWER, 0)
     return (weights / (weights * frequency).sum()).astype(np.float32)
+
+
+def _class_counts(labels: np.ndarray) -> np.ndarray:
+    """Return the pixels of each id, int64 (256,), of labels that need not fit in memory."""
+    counts = np.zeros(IGNORE + 1, np.int64)
+    for ids in labels:
+        counts += np.bincount(ids.ravel(), minlength=IGNORE + 1)
+    return counts
 
 
 def _settings(classes: int, config: TrialConfig) -> dict[str, int]:
@@ -288,7 +289,7 @@ def _check_training_data(photos: np.ndarray, labels: np.ndarray, classes: int) -
     _check_photos(photos)
     if labels.shape != photos.shape[:3] or labels.dtype != np.uint8:
         raise CgbenchError(f"the scorer's labels must be uint8 {photos.shape[:3]}, not {labels.dtype} {labels.shape}")
-    counted = labels[labels != IGNORE]
+    counted = np.flatnonzero(_class_counts(labels)[:IGNORE])
     if not counted.size:
         raise CgbenchError("the scorer has nothing to learn from: no pixel of its photos has a label")
     if counted.max() >= classes:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from cgbench.benchmarks.bench import TestBench
-from cgbench.benchmarks.data import to_bytes, to_signed
+from cgbench.benchmarks.data import as_tensor, to_bytes, to_signed
 from cgbench.benchmarks.oddities import odd_translations
 from cgbench.benchmarks.trial import Trial
 from cgbench.methods.blocks.model import Model
@@ -105,7 +105,7 @@ def _plainly(model: Model, images: np.ndarray, direction: str) -> np.ndarray:
 
 def _tensor(images: np.ndarray, model: Model) -> torch.Tensor:
     """Return uint8 (N, S, S, 3) as the model takes it: (N, 3, S, S) in [-1, 1] on its device."""
-    return to_signed(torch.from_numpy(images).to(model.device).permute(0, 3, 1, 2).contiguous())
+    return to_signed(as_tensor(images).to(model.device).permute(0, 3, 1, 2).contiguous())
 
 
 def _whole(parts: list[np.ndarray]) -> Images:

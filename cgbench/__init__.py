@@ -8,6 +8,7 @@ from cgbench.config import TrialConfig
 from cgbench.dataset import Dataset, Domain, Item, SemanticClass
 from cgbench.errors import CgbenchError
 from cgbench.failure import Failure, Finding
+from cgbench.identity import source_digest
 from cgbench.method import Method, Player, Reference, Term
 from cgbench.metric import Metric, Scores, Translations, Value
 from cgbench.nodes import Apply, Compute, Draw, History, Measured, Network, Search
@@ -43,4 +44,5 @@ __all__ = [
     "Translations",
     "TrialConfig",
     "Value",
+    "source_digest",
 ]

@@ -36,7 +36,7 @@ class Item:
     `key` names it within its split and domain, and is the same in both domains where test images are paired.
     `image(side)` returns uint8 (H, W, 3) and `labels(side)` class ids, uint8 (H, W) with 255 ignored. `side` is the
     square that will be made of it: a procedural dataset renders for it, a file is returned at its own size. `file` and
-    `labels_file` are what they are read from, if anything.
+    `labels_file` are what they are read from, if anything: decoded images are kept until these change.
     """
 
     key: str
@@ -115,6 +115,16 @@ class Dataset(ABC):
         Where `items` raises for the first lonely file, this goes on with the others.
         """
         return Listing(self.items(split, domain))
+
+    def identity(self) -> str | None:
+        """Return what decides the pictures and labels of this dataset besides split, domain, key, side and files.
+
+        Decoded images are kept on disk for a dataset that says this, and decoded each time where it is None, as here.
+        It must change whenever the code or an argument of the dataset would make another picture; most datasets return
+        `source_digest("their_package")`, the digest of their source. Whatever is read from files must be named by the
+        items' `file` and `labels_file`: those that changed are decoded again. A subclass must say its own.
+        """
+        return None
 
     def folders(self) -> Sequence[Path]:
         """Return the folders whose files are read as images; none where nothing is read."""

@@ -16,6 +16,7 @@ from cgbench.dataset import IGNORE, Dataset, Domain, FileProblem, Item, Listing,
 from cgbench.datasets.images import coloured, image_files, read_labels, whole_image
 from cgbench.datasets.layouts import keyed, lonely, stem
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
+from cgbench.identity import source_digest
 from cgbench.registry import DATASETS
 
 PALETTE = (
@@ -99,6 +100,10 @@ class CamVid(Dataset):
             ],
             problems,
         )
+
+    def identity(self) -> str | None:
+        """Return the digest of the code that reads the files."""
+        return source_digest("cgbench.datasets")
 
     def folders(self) -> Sequence[Path]:
         """Return train, trainannot, val and valannot."""

@@ -24,6 +24,7 @@ from cgbench.dataset import IGNORE, Dataset, Domain, FileProblem, Item, Listing,
 from cgbench.datasets.images import coloured, image_files, read_image, read_labels, whole_image
 from cgbench.datasets.layouts import FOLDERS, halves, keyed, lonely, pair_key, side_by_side_test, stem
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
+from cgbench.identity import source_digest
 from cgbench.palette import nearest_class
 from cgbench.registry import DATASETS
 
@@ -168,6 +169,11 @@ class Cityscapes(Dataset):
             for key, of_labels, of_photo in files
         ]
         return Listing(items, problems)
+
+    def identity(self) -> str | None:
+        """Return the digest of the code that reads the files, and the layout."""
+        code = source_digest("cgbench.datasets", "cgbench.palette")
+        return code and f"{code} {self.layout}"
 
     def folders(self) -> Sequence[Path]:
         """Return the folders of the layout that was found; of the raw one those of the cities."""

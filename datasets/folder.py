@@ -17,6 +17,7 @@ from cgbench.dataset import Dataset, Domain, Item, Listing
 from cgbench.datasets.images import image_files, whole_image
 from cgbench.datasets.layouts import FOLDERS, corresponding, halves, keyed, pair_key, side_by_side_test, stem
 from cgbench.errors import CgbenchError, DataMissing
+from cgbench.identity import source_digest
 from cgbench.registry import DATASETS
 from cgbench.words import printable
 
@@ -92,6 +93,10 @@ class Folder(Dataset):
         files, problems = keyed(paths, pair_key if shared else stem)
         keys = sorted(files) if shared else files
         return Listing([Item(key, partial(whole_image, files[key]), file=files[key]) for key in keys], problems)
+
+    def identity(self) -> str | None:
+        """Return the digest of the code that reads the files."""
+        return source_digest("cgbench.datasets")
 
     def folders(self) -> Sequence[Path]:
         """Return trainA, trainB, testA and testB, or train and its test folder, with those of the validation images."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from cgbench.dataset import Dataset, Domain, Item, SemanticClass
 from cgbench.errors import CgbenchError
+from cgbench.identity import source_digest
 from cgbench.registry import DATASETS
 from cgbench.seeds import generator
 
@@ -184,6 +185,10 @@ class Phantoms(Dataset):
     splits = ("train", "val", "test", "pairs")
     settings = {"demo": {"scorer_steps": 600}}  # drawn tissue is learnt sooner than real scenes
     split_rule = f"{TRAIN} anatomies of one population in MR, {TRAIN} of another, with larger bodies and organs, in CT"
+
+    def identity(self) -> str | None:
+        """Return the digest of the code that makes the pictures."""
+        return source_digest("cgbench.datasets", "cgbench.palette", "cgbench.seeds")
 
     def items(self, split: str, domain: str) -> Sequence[Item]:
         """Return the slices of a domain with their labels; training hands these only to methods that declare them."""

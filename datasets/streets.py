@@ -15,6 +15,7 @@ from cgbench.datasets.images import coloured
 from cgbench.datasets.street_scenes.render import render_labels, render_photo
 from cgbench.datasets.street_scenes.scene import Scene, build_scene
 from cgbench.errors import CgbenchError
+from cgbench.identity import source_digest
 from cgbench.registry import DATASETS
 from cgbench.seeds import generator
 
@@ -76,6 +77,10 @@ class Streets(Dataset):
     def missing(self) -> str | None:
         """Return None: the scenes are made when asked for."""
         return None
+
+    def identity(self) -> str | None:
+        """Return the digest of the code that makes the pictures."""
+        return source_digest("cgbench.datasets", "cgbench.palette", "cgbench.seeds")
 
     def items(self, split: str, domain: str) -> Sequence[Item]:
         """Return the images of a domain with their labels; training hands these only to methods that declare them."""

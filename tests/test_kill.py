@@ -1,4 +1,4 @@
-"""Killed anywhere, the same command ends with the same bits: training, evaluation, scorer, report."""
+"""Killed anywhere, the same command ends with the same bits: decoded images, training, evaluation, scorer, report."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ from lives import Lives
 METHODS = "cyclegan,gan_only"
 MORE = ["evaluate_every=1", "validation=2", "keep_last=2", "keep_best=fcn_iou", "pool_size=3", "log_every=2"]
 RUN = ["run", "--methods", METHODS, "--dataset", "streets", *SMALL, *(f"--set={text}" for text in MORE)]
-CLOCKS = ("seconds", "memory", "created", "images_per_second")  # what no two lives agree on
+CLOCKS = ("seconds", "memory", "created", "images_per_second", "files")  # what no two lives agree on
 KILLS = 24
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
@@ -100,6 +100,7 @@ def test_the_undisturbed_run_holds_all_that_is_compared(bench):
     assert kept | logs | {"protocols.json", "status.json", "trial.json", "results.csv", "table.md"} <= names
     assert not any(name.endswith(".part") for name in names)
     assert sum("scorer-" in name for name in names) == 1
+    assert sum("/decoded/" in name for name in bench.expected) > 20
     assert sum("/outputs/" in name for name in bench.expected) == 2 * 3 * 2 * 5  # usual and strange, images, ways, rows
 
 
@@ -110,6 +111,17 @@ def test_killed_before_two_changes_of_its_files(bench):
         assert ended["code"] == -9, ended["said"]
         assert any(bench.root("changes").rglob(".*.part")) or "file" not in kill
     bench.finish("changes")
+
+
+def test_killed_three_times_while_images_are_decoded(bench):
+    """Each time at a later change of the cache of decoded images; what is whole is not decoded again."""
+    rests = 0
+    for change in (7, 13, 19):
+        ended = bench.live("decoding", change=change)
+        assert ended["code"] == -9, ended["said"]
+        rests += any(bench.root("decoding").rglob("decoded/.*.part"))
+    assert rests
+    bench.finish("decoding")
 
 
 @pytest.mark.slow

@@ -1,0 +1,41 @@
+"""What decides the pictures that a dataset's code makes: the text of that code."""
+
+import hashlib
+import time
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+STARTED = time.time()  # this module is imported before any dataset's: code that changed since may not be what runs
+
+
+@cache
+def source_digest(*modules: str) -> str | None:
+    """Return 12 hex digits that identify the source of `modules`, of a package with all that lies in it.
+
+    None where that cannot be known: a module that is not there, one without a source file, and a file that was changed
+    since this process began, which runs what stood there before.
+    """
+    content = hashlib.sha256()
+    try:
+        for name in modules:
+            for path, place in _sources(name):
+                found = path.stat()
+                if max(found.st_mtime, found.st_ctime) > STARTED:
+                    return None
+                text = path.read_bytes()
+                content.update(f"{place} {len(text)}\n".encode() + text)
+    except (OSError, ImportError):
+        return None
+    return content.hexdigest()[:12]
+
+
+def _sources(name: str) -> list[tuple[Path, str]]:
+    """Return the source files of a module or package, each with its name in it; raises where there is none."""
+    spec = find_spec(name)
+    if spec is None or not spec.has_location or not spec.origin.endswith(".py"):
+        raise ImportError(name)
+    path = Path(spec.origin)
+    if spec.submodule_search_locations is None:
+        return [(path, name)]
+    return [(file, f"{name}/{file.relative_to(path.parent)}") for file in sorted(path.parent.rglob("*.py"))]
