@@ -11,7 +11,7 @@ from cgbench.benchmarks import cli_gate, commands
 from cgbench.benchmarks.cli_datasets import datasets
 from cgbench.benchmarks.cli_extend import extend
 from cgbench.benchmarks.cli_study import study
-from cgbench.benchmarks.options import DATA_ROOT, DETERMINISTIC, DEVICE, PRESET, SET, WAIT, one_line_errors
+from cgbench.benchmarks.options import DATA_ROOT, DETERMINISTIC, DEVICE, JOBS, PRESET, SET, WAIT, one_line_errors
 from cgbench.reports.published import TABLES
 
 
@@ -46,6 +46,7 @@ def main() -> None:
     help="Folder that holds all runs.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan with measured times, and train nothing.")
+@JOBS
 @DETERMINISTIC
 @WAIT
 @one_line_errors
