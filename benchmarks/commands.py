@@ -15,6 +15,7 @@ from cgbench.benchmarks.keeping import refuse_unjudged
 from cgbench.benchmarks.request import Request, open_dataset
 from cgbench.benchmarks.signals import CTRL_C, Stopped
 from cgbench.benchmarks.suite import read_suite
+from cgbench.benchmarks.worker import Order
 from cgbench.benchmarks.working import at_work
 from cgbench.dataset import Dataset
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError
@@ -68,7 +69,6 @@ def _run_trials(
     """Train, evaluate and report."""
     from cgbench.benchmarks.crew import run_side_by_side
     from cgbench.benchmarks.runner import equipped, open_workshop, refuse_mixture, run_trials
-    from cgbench.benchmarks.worker import Order
 
     workshop = open_workshop(folder, data, trials, device)
     refuse_mixture(trials, workshop)

@@ -119,14 +119,16 @@ def _costs_and_jobs(
 ) -> tuple[Jobs, dict[str, Cost]]:
     """Return how many trials train at once, and each method's cost with the threads that a trial then has."""
     count, here = sum(map(len, trained.values())), machine(device)
-    jobs = decide(asked, count, here)
-    while True:
-        with threads(jobs.threads):
-            costs = {name: measure(group[0], device) for name, group in trained.items()}
-        needed = max(cost.memory for cost in costs.values())
-        before, jobs = jobs, decide(asked, count, here, needed and needed + images)
-        if jobs.threads == before.threads:
-            return jobs, costs
+
+    def measured(with_threads: int) -> dict[str, Cost]:
+        with threads(with_threads):
+            return {name: measure(group[0], device) for name, group in trained.items()}
+
+    first = decide(asked, count, here)
+    costs = measured(first.threads)
+    needed = max(cost.memory for cost in costs.values())
+    jobs = decide(asked, count, here, needed and needed + images)
+    return jobs, costs if jobs.threads == first.threads else measured(jobs.threads)
 
 
 def _counts(data: Dataset, config: TrialConfig) -> tuple[int, int]:

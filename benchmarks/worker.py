@@ -1,7 +1,7 @@
 """A worker: a process that another one started to train and measure trials, which it is given one after another.
 
 It makes the trials again from plain values, for methods hold functions that cannot be sent. It holds no lock: it lives
-and dies with the process that does.
+and dies with the process that does. What needs torch is imported when that is seen to.
 """
 
 import _thread
@@ -15,13 +15,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 
-import torch
-
 from cgbench.benchmarks.console import Relay, console
-from cgbench.benchmarks.environment import determinism
 from cgbench.benchmarks.request import Request
-from cgbench.benchmarks.runner import equipped, open_workshop, run_trial, title_of
-from cgbench.benchmarks.scorer import cache_folder
 from cgbench.benchmarks.signals import stoppable
 from cgbench.errors import CgbenchError
 
@@ -59,7 +54,7 @@ def work(order: Order, pipe: Connection) -> None:
     console.relay = Relay(pipe.send)
     numbers: SimpleQueue[int | None] = SimpleQueue()
     try:
-        with stoppable(), determinism(order.deterministic):
+        with stoppable():
             threading.Thread(target=listen, args=(pipe, numbers), daemon=True).start()
             _work(order, pipe, numbers)
     except KeyboardInterrupt:
@@ -69,17 +64,24 @@ def work(order: Order, pipe: Connection) -> None:
 
 
 def _work(order: Order, pipe: Connection, numbers: "SimpleQueue[int | None]") -> None:
+    import torch
+
+    from cgbench.benchmarks.environment import determinism
+    from cgbench.benchmarks.runner import equipped, open_workshop, run_trial, title_of
+    from cgbench.benchmarks.scorer import cache_folder
+
     torch.set_num_threads(order.threads)
-    trials, data, _ = order.request.resolve()
-    workshop = equipped(open_workshop(order.run, data, trials, order.device), trials[0].config)
-    if workshop.evaluation != order.evaluation:
-        raise CgbenchError(
-            "a worker would measure with another scorer or other images than the process that started it: see that "
-            f"{cache_folder()} can be written and the data stays as it is, or use --jobs 1"
-        )
-    pipe.send(("ready",))
-    while (number := numbers.get()) is not None:
-        pipe.send(("ended", run_trial(trials[number], workshop, title_of(number, trials))))
+    with determinism(order.deterministic):
+        trials, data, _ = order.request.resolve()
+        workshop = equipped(open_workshop(order.run, data, trials, order.device), trials[0].config)
+        if workshop.evaluation != order.evaluation:
+            raise CgbenchError(
+                "a worker would measure with another scorer or other images than the process that started it: see "
+                f"that {cache_folder()} can be written and the data stays as it is, or use --jobs 1"
+            )
+        pipe.send(("ready",))
+        while (number := numbers.get()) is not None:
+            pipe.send(("ended", run_trial(trials[number], workshop, title_of(number, trials))))
 
 
 def listen(pipe: Connection, numbers: "SimpleQueue[int | None]") -> None:
