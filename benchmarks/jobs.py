@@ -52,12 +52,12 @@ def decide(asked: int | str, trials: int, here: Machine, each: int = 0) -> Jobs:
         count = int(asked)
         doubt = f"; {fit}: they may run out of memory" if room is not None and room < count else ""
         return Jobs(count, _share(here, count), f"jobs: {_processes(count, _share(here, count))}, as asked{doubt}")
-    bounds = {f"{MOST_ON_A_GPU} on a GPU": MOST_ON_A_GPU} if here.gpu else {f"{here.cores} cores": here.cores}
-    bounds[f"{trials} trials to train"] = trials
+    bounds = {f"{MOST_ON_A_GPU} on a GPU": MOST_ON_A_GPU} if here.gpu else {_count(here.cores, "core"): here.cores}
+    bounds[f"{_count(trials, 'trial')} to train"] = trials
     if room is not None:
         bounds[f"{room} that fit into {SHARE:.0%} of the memory ({fit})"] = room
     elif here.gpu:
-        bounds["1 while what fits into its memory is not known"] = 1
+        bounds["1, as what fits into its memory is not known"] = 1
     workers = max(1, min(bounds.values()))
     count = _share(here, workers) if workers > 1 else here.threads
     unmeasured = "; whether that is faster on a GPU was not measured" if here.gpu and workers > 1 else ""
@@ -77,4 +77,8 @@ def _share(here: Machine, workers: int) -> int:
 
 
 def _processes(workers: int, threads: int) -> str:
-    return f"{workers} process{'es' * (workers > 1)} of {threads} thread{'s' * (threads > 1)}"
+    return f"{workers} process{'es' * (workers > 1)} of {_count(threads, 'thread')}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"

@@ -41,7 +41,7 @@ DETERMINISTIC = click.option(
 class _Jobs(click.ParamType):
     """A number of processes, or `auto`."""
 
-    name = "N|auto"
+    name = "jobs"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
         """Return the number, or "auto" itself."""
@@ -53,8 +53,9 @@ class _Jobs(click.ParamType):
 
 
 JOBS = click.option(
-    "--jobs", type=_Jobs(), default=1, show_default=True,
-    help="Train N trials at once, each in a process with its share of the cores; auto: what cores and memory allow.",
+    "--jobs", type=_Jobs(), metavar="N|auto", default=1, show_default=True,
+    help="Train N trials at once, each in a process with its share of the cores; auto: as many as cores and memory "
+    "allow. Another number of threads gives other last digits.",
 )  # fmt: skip
 SAFE = "finished trials and the last checkpoint of every other are whole"
 ADVICE = {
