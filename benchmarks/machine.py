@@ -16,8 +16,6 @@ MEMORY_INFO, CONTROL_GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 def machine(device: str) -> Machine:
     """Return what there is at this moment."""
     gpu = device.startswith("cuda")
-    if gpu:
-        torch.cuda.empty_cache()  # what the plan's measured steps left with torch is free for others
     memory = torch.cuda.mem_get_info(device)[0] if gpu else free_memory()
     return Machine(usable_cores(), torch.get_num_threads(), memory, gpu)
 

@@ -44,6 +44,9 @@ def measure(trial: Trial, device: str) -> Cost:
         return _measured(trial, device)
     except RuntimeError as error:  # out of memory, most often: then training would fail as well
         raise CgbenchError(f"{trial.method.name}: a training step fails: {reason_of(error)}") from error
+    finally:
+        if device.startswith("cuda"):
+            torch.cuda.empty_cache()  # this process needs it no more, and workers on the same GPU do
 
 
 def _measured(trial: Trial, device: str) -> Cost:
