@@ -12,7 +12,7 @@ from cgbench.benchmarks.cli_datasets import datasets
 from cgbench.benchmarks.cli_extend import extend
 from cgbench.benchmarks.cli_speed import speed
 from cgbench.benchmarks.cli_study import study
-from cgbench.benchmarks.options import DATA_ROOT, DETERMINISTIC, DEVICE, PRESET, SET, WAIT, one_line_errors
+from cgbench.benchmarks.options import DATA_ROOT, DETERMINISTIC, DEVICE, JOBS, PRESET, SET, WAIT, one_line_errors
 from cgbench.reports.published import TABLES
 
 
@@ -47,6 +47,7 @@ def main() -> None:
     help="Folder that holds all runs.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan with measured times, and train nothing.")
+@JOBS
 @DETERMINISTIC
 @WAIT
 @one_line_errors

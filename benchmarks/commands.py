@@ -1,23 +1,24 @@
 """What the commands do. Whatever needs torch is imported inside the function that needs it."""
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cgbench.benchmarks.jobs import Jobs
 from cgbench.benchmarks.keeping import refuse_unjudged
+from cgbench.benchmarks.request import Request, open_dataset
 from cgbench.benchmarks.signals import CTRL_C, Stopped
 from cgbench.benchmarks.suite import read_suite
+from cgbench.benchmarks.worker import Order
 from cgbench.benchmarks.working import at_work
-from cgbench.config import preset_values
 from cgbench.dataset import Dataset
-from cgbench.datasets.held_out import hold_out
-from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError, DataMissing
+from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError
 from cgbench.metric import Value
 from cgbench.registry import DATASETS, FAILURES, METHODS, METRICS
 from cgbench.storage import read_json, safe_name, trial_folders, write_json
@@ -28,29 +29,24 @@ SUITE_SEEDS = [0, 1, 2]  # a suite makes a table, and a table needs a spread
 def run(
     methods: str | None, dataset: str | None, seeds: str | None, preset: str | None, suite: str | None,
     assignments: Sequence[str], data_root: Path | None, device: str, name: str | None, runs: Path, dry_run: bool,
-    wait: bool, deterministic: bool,
+    wait: bool, deterministic: bool, jobs: int | str,
 ) -> int:  # fmt: skip
     """Carry out `cgbench run` and return the exit code."""
     given = read_suite(suite) if suite else {}
     names = methods.split(",") if methods else given.get("methods") or _required("--methods", "cyclegan,gan_only")
     names = [text.strip() for text in names if text.strip()]
-    left_out: dict[str, str] | None = {} if names == ["all"] else None  # one asked for by name is an error instead
-    names = _trainable() if names == ["all"] else names
+    everything = names == ["all"]  # then what does not fit is left out; a method asked for by name is an error instead
     chosen = dataset or given.get("dataset") or _required("--dataset", "streets")
     numbers = parse_seeds(seeds) if seeds else given.get("seeds") or (SUITE_SEEDS if suite else [0])
     level = preset or given.get("preset") or "demo"
-    preset_values(level)
-    for text in names:
-        METHODS.factory(text)
-    data = open_dataset(chosen, data_root)
 
-    from cgbench.benchmarks.trial import resolve_trials
-
-    trials = resolve_trials(names, data, numbers, level, assignments, given.get("set"), left_out)
-    for method, reason in (left_out or {}).items():
+    names = tuple(_trainable() if everything else names)
+    request = Request(names, chosen, data_root, tuple(numbers), level, tuple(assignments), given.get("set"), everything)
+    trials, data, left_out = request.resolve()
+    for method, reason in left_out.items():
         click.echo(f"left out: {method}: {reason}")
     folder = runs / safe_name(name or given.get("name") or f"{data.label}-{level}")
-    data, device = hold_out(data, trials[0].config.validation), choose_device(device)
+    device = choose_device(device)
     refuse_unjudged(trials[0].config, data)
 
     from cgbench.benchmarks.data import naming_the_doctor
@@ -59,27 +55,31 @@ def run(
 
     if dry_run:
         with determinism(deterministic), naming_the_doctor(data):
-            print_plan(trials, data, folder, device)
+            print_plan(trials, data, folder, device, jobs)
         return EXIT_OK
     with determinism(deterministic), at_work(folder, wait):
         with naming_the_doctor(data):
-            print_plan(trials, data, folder, device)
-        return _run_trials(trials, data, folder, device, level)
+            decided = print_plan(trials, data, folder, device, jobs)
+        return _run_trials(request, trials, data, folder, device, deterministic, decided)
 
 
-def _run_trials(trials: list, data: Dataset, folder: Path, device: str, preset: str) -> int:
+def _run_trials(
+    request: Request, trials: list, data: Dataset, folder: Path, device: str, deterministic: bool, jobs: Jobs
+) -> int:
     """Train, evaluate and report."""
-    from cgbench.benchmarks.bench import open_validation, with_scorers
-    from cgbench.benchmarks.runner import open_workshop, refuse_mixture, run_trials
+    from cgbench.benchmarks.crew import run_side_by_side
+    from cgbench.benchmarks.runner import equipped, open_workshop, refuse_mixture, run_trials
 
     workshop = open_workshop(folder, data, trials, device)
     refuse_mixture(trials, workshop)
-    write_run(folder, trials, data.label, preset)
-    config = trials[0].config
-    bench = with_scorers(workshop.bench, config, device)
-    workshop = replace(workshop, bench=bench, validation=open_validation(bench, config))
+    write_run(folder, trials, data.label, request.preset)
+    workshop = equipped(workshop, trials[0].config)
     try:
-        ended = run_trials(trials, workshop)
+        if jobs.workers > 1:
+            order = Order(request, folder, device, deterministic, jobs.threads, workshop.evaluation, os.getpid())
+            ended = run_side_by_side(order, trials, workshop, jobs.workers)
+        else:
+            ended = run_trials(trials, workshop)
     except BaseException as stop:
         hurried = isinstance(stop, Stopped) and stop.number != CTRL_C  # whoever sends SIGTERM waits for seconds only
         if not hurried and not isinstance(stop, OSError):  # nor would a report find room
@@ -230,16 +230,6 @@ def show(name: str, preset: str, assignments: Sequence[str]) -> None:
     from cgbench.benchmarks.trial import resolve_one
 
     click.echo(method_text(resolve_one(name, preset, assignments)))
-
-
-def open_dataset(name: str, data_root: Path | None) -> Dataset:
-    """Return the dataset `name`; where its data is missing, raise with what to do and what is ready instead."""
-    data = DATASETS.factory(name)(data_root)
-    problem = data.missing()
-    if problem is None:
-        return data
-    ready = [other for other in sorted(DATASETS.names()) if DATASETS.factory(other)(data_root).missing() is None]
-    raise DataMissing(f"{problem.rstrip()}\nReady now: {', '.join(ready) or 'none'}")
 
 
 def choose_device(device: str) -> str:

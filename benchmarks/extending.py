@@ -5,12 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from cgbench.benchmarks.bench import open_validation, with_scorers
 from cgbench.benchmarks.checkpoint import about_checkpoint, readdress
 from cgbench.benchmarks.console import console
 from cgbench.benchmarks.keeping import saved_step
 from cgbench.benchmarks.remeasuring import reopen
-from cgbench.benchmarks.runner import Workshop, open_workshop, run_trials
+from cgbench.benchmarks.runner import Workshop, equipped, open_workshop, run_trials
 from cgbench.benchmarks.trainer import rate_factor
 from cgbench.benchmarks.trial import Trial
 from cgbench.config import TrialConfig
@@ -115,8 +114,7 @@ def extend(
             raise CgbenchError(f"{entry.folder.path} was trained on other images than are in '{data.label}' now")
     for entry in extensions:
         prepare(entry, workshop)
-    bench = with_scorers(workshop.bench, config, device)
-    return run_trials(trials, replace(workshop, bench=bench, validation=open_validation(bench, config)))
+    return run_trials(trials, equipped(workshop, config))
 
 
 def prepare(entry: Extension, workshop: Workshop) -> None:

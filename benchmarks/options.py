@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from cgbench.benchmarks.jobs import AUTO
 from cgbench.benchmarks.signals import name_of, number_of, stoppable
 from cgbench.config import PRESET_SUMMARIES, PRESETS
 from cgbench.errors import EXIT_SIGNAL, EXIT_TRIAL_FAILED, CgbenchError
@@ -34,6 +35,27 @@ WAIT = click.option(
 DETERMINISTIC = click.option(
     "--deterministic", is_flag=True,
     help="Repeat bit for bit on a GPU too, slower, or say which operation cannot. On a CPU runs always do.",
+)  # fmt: skip
+
+
+class _Jobs(click.ParamType):
+    """A number of processes, or `auto`."""
+
+    name = "jobs"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Return the number, or "auto" itself."""
+        if value == AUTO or (isinstance(value, int) and value > 0):
+            return value
+        if not str(value).isdecimal() or int(value) < 1:
+            self.fail(f"'{value}': a whole number from 1 on, or {AUTO}", param, ctx)
+        return int(value)
+
+
+JOBS = click.option(
+    "--jobs", type=_Jobs(), metavar="N|auto", default=1, show_default=True,
+    help="Train N trials at once, each in a process with its share of the cores; auto: as many as cores and memory "
+    "allow. Another number of threads gives other last digits.",
 )  # fmt: skip
 SAFE = "finished trials and the last checkpoint of every other are whole"
 ADVICE = {

@@ -9,6 +9,9 @@ from rich.table import Table
 
 from cgbench.benchmarks.console import console
 from cgbench.benchmarks.environment import computes_bf16, reason_of
+from cgbench.benchmarks.jobs import Jobs, decide, wall_time
+from cgbench.benchmarks.machine import machine, threads
+from cgbench.benchmarks.memory import forget_peak, peak_memory
 from cgbench.benchmarks.pictures import bytes_at_most
 from cgbench.benchmarks.scorer import build_network
 from cgbench.benchmarks.trainer import make_optimisers, train_step
@@ -21,15 +24,18 @@ from cgbench.storage import TrialFolder
 from cgbench.words import duration, size
 
 MEASURED_SECONDS = 1.5  # per method, after one step of warm-up
+IMAGE_COPIES = 3  # of every decoded image that a process holds: as read, for the device, and in the evaluation's hands
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a trial of one method needs: seconds per step, bytes of its checkpoint, weights per network."""
+    """What a trial of one method needs: seconds per step, bytes of its checkpoint, weights per network, and the bytes
+    of memory that steps take: of the GPU, or of this process on a CPU; 0 where that is not known."""
 
     seconds_per_step: float
     checkpoint_bytes: int
     parameters: dict[str, int]
+    memory: int
 
 
 def measure(trial: Trial, device: str) -> Cost:
@@ -38,9 +44,13 @@ def measure(trial: Trial, device: str) -> Cost:
         return _measured(trial, device)
     except RuntimeError as error:  # out of memory, most often: then training would fail as well
         raise CgbenchError(f"{trial.method.name}: a training step fails: {reason_of(error)}") from error
+    finally:
+        if device.startswith("cuda"):
+            torch.cuda.empty_cache()  # this process needs it no more, and workers on the same GPU do
 
 
 def _measured(trial: Trial, device: str) -> Cost:
+    forget_peak(torch.device(device))
     # untrained, in the place of the scorer, which is trained after the plan is shown
     stand_in = build_network(trial.config.classes, trial.config.scorer_width).to(device)
     model = Model(trial.method, trial.config, 0, device, stand_in)
@@ -60,11 +70,13 @@ def _measured(trial: Trial, device: str) -> Cost:
     counts = model.counts()
     trained = sum(counts[name] for player in model.live.players for name in player.networks)
     pools = len(model.pools) * trial.config.pool_size * 3 * trial.config.crop_size**2
-    return Cost(seconds, 4 * (sum(counts.values()) + 2 * trained + pools), counts)
+    checkpoint = 4 * (sum(counts.values()) + 2 * trained + pools)
+    return Cost(seconds, checkpoint, counts, peak_memory(torch.device(device)))
 
 
-def print_plan(trials: list[Trial], data: Dataset, run: Path, device: str) -> None:
-    """Print what will be trained, for how long, and where it goes; finished trials are counted as such."""
+def print_plan(trials: list[Trial], data: Dataset, run: Path, device: str, asked: int | str = 1) -> Jobs:
+    """Print what will be trained, for how long, and where it goes; finished trials are counted as such. Return how many
+    trials train at once, where `asked` is a number of processes or "auto"."""
     config = trials[0].config
     counts = _counts(data, config)
     steps = config.total_steps(*counts)
@@ -72,21 +84,21 @@ def print_plan(trials: list[Trial], data: Dataset, run: Path, device: str) -> No
     for trial in trials:
         if trial.method.reference is None:
             trained.setdefault(trial.method.name, []).append(trial)
+    tests = sum(_test_counts(data, config))
+    images = IMAGE_COPIES * 3 * (sum(counts) * config.load_size**2 + tests * config.crop_size**2)
+    jobs, costs = _costs_and_jobs(trained, device, asked, images)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("method", "trials", "to do", "steps", "s/step", "time", "disk"):
         table.add_column(title, justify="left" if title == "method" else "right")
-    seconds = disk = 0.0
-    pictures = sum(_test_counts(data, config)) * bytes_at_most(config.crop_size)
+    disk, pictures = 0.0, tests * bytes_at_most(config.crop_size)
+    todo = [trial for trial in trials if trial.method.reference is None and not _is_done(run, data, trial)]
     for name, group in trained.items():
-        cost = measure(group[0], device)
-        todo = [trial for trial in group if not _is_done(run, data, trial)]
-        time_left = len(todo) * steps * cost.seconds_per_step
-        bytes_left = len(todo) * (cost.checkpoint_bytes + pictures)
-        seconds, disk = seconds + time_left, disk + bytes_left
+        cost, count = costs[name], sum(trial.method.name == name for trial in todo)
+        bytes_left = count * (cost.checkpoint_bytes + pictures)
+        disk += bytes_left
+        time_left = duration(count * steps * cost.seconds_per_step)
         per_step = f"{cost.seconds_per_step:.3f}"
-        table.add_row(
-            name, str(len(group)), str(len(todo)), str(steps), per_step, duration(time_left), size(bytes_left)
-        )
+        table.add_row(name, str(len(group)), str(count), str(steps), per_step, time_left, size(bytes_left))
     seeds = [str(seed) for seed in sorted({trial.seed for trial in trials})]
     console.print(
         f"{data.label}: {data.direction_name('AtoB')} and {data.direction_name('BtoA')}, "
@@ -96,10 +108,32 @@ def print_plan(trials: list[Trial], data: Dataset, run: Path, device: str) -> No
     console.print(table)
     if config.precision == "bf16" and not computes_bf16(device):
         console.print("precision=bf16: this device has no arithmetic for it; float32 is faster here", style="yellow")
+    seconds = wall_time([steps * costs[trial.method.name].seconds_per_step for trial in todo], jobs.workers)
+    beside = f" with {jobs.workers} at once, if they do not slow each other" if jobs.workers > 1 else ""
     console.print(
-        f"training about {duration(seconds)} and {size(disk)} on disk in {run}, measured just now; "
+        f"training about {duration(seconds)}{beside} and {size(disk)} on disk in {run}, measured just now; "
         "reading the data, the scorer and the evaluation come on top"
     )
+    if jobs.why:
+        console.print(jobs.why)
+    return jobs
+
+
+def _costs_and_jobs(
+    trained: dict[str, list[Trial]], device: str, asked: int | str, images: int
+) -> tuple[Jobs, dict[str, Cost]]:
+    """Return how many trials train at once, and each method's cost with the threads that a trial then has."""
+    count, here = sum(map(len, trained.values())), machine(device)
+
+    def measured(with_threads: int) -> dict[str, Cost]:
+        with threads(with_threads):
+            return {name: measure(group[0], device) for name, group in trained.items()}
+
+    first = decide(asked, count, here)
+    costs = measured(first.threads)
+    needed = max(cost.memory for cost in costs.values())
+    jobs = decide(asked, count, here, needed and needed + images)
+    return jobs, costs if jobs.threads == first.threads else measured(jobs.threads)
 
 
 def _counts(data: Dataset, config: TrialConfig) -> tuple[int, int]:

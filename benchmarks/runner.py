@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgbench.benchmarks.bench import TestBench, evaluation_digest, open_bench, same_keys
+from cgbench.benchmarks.bench import TestBench, evaluation_digest, open_bench, open_validation, same_keys, with_scorers
 from cgbench.benchmarks.checkpoint import about_checkpoint
 from cgbench.benchmarks.console import console, progress
 from cgbench.benchmarks.data import Feed, ImageSet, load_images
@@ -18,6 +18,7 @@ from cgbench.benchmarks.keeping import keep_best, saved_step
 from cgbench.benchmarks.signals import name_of
 from cgbench.benchmarks.trainer import Position, train
 from cgbench.benchmarks.trial import Trial, refuse_another, refuse_other_comparison, trial_digest, trial_facts
+from cgbench.config import TrialConfig
 from cgbench.dataset import Dataset
 from cgbench.errors import CgbenchError, Diverged
 from cgbench.methods.blocks.model import Model
@@ -80,7 +81,7 @@ class Workshop:
 
 
 def open_workshop(run: Path, dataset: Dataset, trials: Sequence[Trial], device: str) -> Workshop:
-    """Decode the images that the trials need. The scorer comes later (`with_scorers`): it may take a while."""
+    """Decode the images that the trials need. The scorer comes later (`equipped`): it may take a while."""
     config = trials[0].config
     supervised = any(trial.method.supervised for trial in trials)
     labels = any(trial.method.reads_labels for trial in trials)
@@ -108,6 +109,13 @@ def open_workshop(run: Path, dataset: Dataset, trials: Sequence[Trial], device: 
     return Workshop(run, dataset, train, labelled, splits.get("pairs"), open_bench(dataset, config), device)
 
 
+def equipped(workshop: Workshop, config: TrialConfig) -> Workshop:
+    """Return the workshop with all that trials are measured with: scorers, trained or from the cache, other
+    instruments, and the validation images where they are asked for."""
+    bench = with_scorers(workshop.bench, config, workshop.device)
+    return replace(workshop, bench=bench, validation=open_validation(bench, config))
+
+
 def refuse_mixture(trials: Sequence[Trial], workshop: Workshop) -> None:
     """Raise `CgbenchError` where the run holds another trial than one asked for, or one of another comparison."""
     for trial in trials:
@@ -126,25 +134,30 @@ def run_trials(trials: Sequence[Trial], workshop: Workshop) -> dict[str, int]:
     that cannot be written, where the checkpoint is the one before.
     """
     ended: dict[str, int] = {}
-    for number, trial in enumerate(trials, 1):
-        title = f"[{number}/{len(trials)}] {trial.method.name}, seed {trial.seed}"
-        state = run_trial(trial, workshop, title)
+    for number, trial in enumerate(trials):
+        state = run_trial(trial, workshop, title_of(number, trials))
         ended[state] = ended.get(state, 0) + 1
     return ended
+
+
+def title_of(number: int, trials: Sequence[Trial]) -> str:
+    """Return how users are told of trial `number`, from 0."""
+    trial = trials[number]
+    return f"[{number + 1}/{len(trials)}] {trial.method.name}, seed {trial.seed}"
 
 
 def run_trial(trial: Trial, workshop: Workshop, title: str) -> str:
     """Train and evaluate one trial, unless that is done, and return the state it ended in."""
     folder = workshop.folder(trial)
     known = folder.status()
-    if known["state"] == "diverged" or is_current(known, workshop):
+    if is_over(known, workshop):
         console.print(f"{title}: {known['state']} before, kept")
         return known["state"]
     started = time.perf_counter()
     try:
         status = _train_and_evaluate(trial, workshop, folder, title)
     except KeyboardInterrupt as stop:
-        _leave(folder, title, f"stopped by {name_of(stop)}")
+        leave(folder, title, f"stopped by {name_of(stop)}")
         raise
     except Diverged as error:
         folder.set_status("diverged", step=saved_step(folder.checkpoint), found=error.step, reason=str(error))
@@ -153,7 +166,7 @@ def run_trial(trial: Trial, workshop: Workshop, title: str) -> str:
         return "diverged"
     except Exception as error:
         if isinstance(error, OSError) and _stops_the_run(error, workshop.run):
-            _leave(folder, title, "stopped")
+            leave(folder, title, "stopped")
             raise
         write_text(folder.path / "error.txt", traceback.format_exc())
         reason = str(error) if isinstance(error, CgbenchError) else f"{type(error).__name__}: {reason_of(error)}"
@@ -165,7 +178,7 @@ def run_trial(trial: Trial, workshop: Workshop, title: str) -> str:
     return "done"
 
 
-def _leave(folder: TrialFolder, title: str, why: str) -> None:
+def leave(folder: TrialFolder, title: str, why: str) -> None:
     """Record that a trial was left before its end, if the disk lets us, and say what of it is safe."""
     step = saved_step(folder.checkpoint)
     with suppress(OSError):
@@ -180,9 +193,10 @@ def _stops_the_run(error: OSError, run: Path) -> bool:
     return inside or error.errno in NO_WAY_ON
 
 
-def is_current(status: dict, workshop: Workshop) -> bool:
-    """Say whether a trial is done and was measured by the present protocols."""
-    return status["state"] == "done" and status.get("evaluation") == workshop.evaluation
+def is_over(status: dict, workshop: Workshop) -> bool:
+    """Say whether there is nothing to do for a trial: it diverged, or is done and measured by the present protocols."""
+    current = status["state"] == "done" and status.get("evaluation") == workshop.evaluation
+    return current or status["state"] == "diverged"
 
 
 def _train_and_evaluate(trial: Trial, workshop: Workshop, folder: TrialFolder, title: str) -> dict:

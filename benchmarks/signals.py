@@ -63,6 +63,17 @@ def whole_steps() -> Iterator[list[int]]:
 
 
 @contextmanager
+def unheard_by_children() -> Iterator[None]:
+    """Let processes that are started here be born with the signals to stop blocked: a Ctrl-C goes to all processes of a
+    terminal, and only their parent shall tell them to stop. Not on Windows."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def _handling(handler) -> Iterator[dict[int, object]]:
     """Set a handler for all signals that stop and are not ignored; yield the handlers of before, and put them back."""
     if threading.current_thread() is not threading.main_thread():

@@ -48,9 +48,15 @@ class Registry(Generic[T]):
             if self._discovered:
                 return
             self._discovered = True
-            for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
-                if not module.ispkg:  # sub-packages hold building blocks, which may import torch
-                    importlib.import_module(f"{self.package}.{module.name}")
+            found = pkgutil.iter_modules(importlib.import_module(self.package).__path__)
+            # sub-packages hold building blocks, which may import torch
+            modules = [f"{self.package}.{module.name}" for module in found if not module.ispkg]
+            for module in modules:
+                importlib.import_module(module)
+            # one that was imported before by somebody else would come first, in this process and not in the next
+            ranks = {module: rank for rank, module in enumerate(modules)}
+            by_file = sorted(self._factories, key=lambda name: ranks.get(self._origins[name], len(ranks)))
+            self._factories = {name: self._factories[name] for name in by_file}
             for point in entry_points(group=self.group):
                 before = set(self._factories)
                 try:
