@@ -5,7 +5,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cgbench.benchmarks.bench import TestBench, evaluation_digest, open_bench, open_validation, same_keys, with_scorers
