@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from cgbench.benchmarks.jobs import Jobs
+from cgbench.benchmarks.jobs.deciding import Jobs
+from cgbench.benchmarks.jobs.request import Request, open_dataset
+from cgbench.benchmarks.jobs.worker import Order
 from cgbench.benchmarks.keeping import refuse_unjudged
-from cgbench.benchmarks.request import Request, open_dataset
 from cgbench.benchmarks.signals import CTRL_C, Stopped
 from cgbench.benchmarks.suite import read_suite
-from cgbench.benchmarks.worker import Order
 from cgbench.benchmarks.working import at_work
 from cgbench.dataset import Dataset
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError
@@ -67,7 +67,7 @@ def _run_trials(
     request: Request, trials: list, data: Dataset, folder: Path, device: str, deterministic: bool, jobs: Jobs
 ) -> int:
     """Train, evaluate and report."""
-    from cgbench.benchmarks.crew import run_side_by_side
+    from cgbench.benchmarks.jobs.crew import run_side_by_side
     from cgbench.benchmarks.runner import equipped, open_workshop, refuse_mixture, run_trials
 
     workshop = open_workshop(folder, data, trials, device)

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cgbench.benchmarks.square_build import kept_or_decoded
-from cgbench.benchmarks.squares import ImageSet, Progress, Wanted
+from cgbench.benchmarks.squares.build import kept_or_decoded
+from cgbench.benchmarks.squares.sets import ImageSet, Progress, Wanted
 from cgbench.config import TrialConfig
 from cgbench.dataset import Dataset
 from cgbench.errors import DataBroken

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cgbench.benchmarks.jobs import AUTO
+from cgbench.benchmarks.jobs.deciding import AUTO
 from cgbench.benchmarks.signals import name_of, number_of, stoppable
 from cgbench.config import PRESET_SUMMARIES, PRESETS
 from cgbench.errors import EXIT_SIGNAL, EXIT_TRIAL_FAILED, CgbenchError

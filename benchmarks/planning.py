@@ -9,8 +9,8 @@ from rich.table import Table
 
 from cgbench.benchmarks.console import console
 from cgbench.benchmarks.environment import computes_bf16, reason_of
-from cgbench.benchmarks.jobs import Jobs, decide, wall_time
-from cgbench.benchmarks.machine import machine, threads
+from cgbench.benchmarks.jobs.deciding import Jobs, decide, wall_time
+from cgbench.benchmarks.jobs.machine import machine, threads
 from cgbench.benchmarks.memory import forget_peak, peak_memory
 from cgbench.benchmarks.pictures import bytes_at_most
 from cgbench.benchmarks.scorer import build_network

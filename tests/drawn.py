@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from cgbench import Dataset, Domain, Item, SemanticClass
-from cgbench.benchmarks import square_build, square_cache, square_key
 from cgbench.benchmarks.cache import decoded_folder
 from cgbench.benchmarks.data import load_images
+from cgbench.benchmarks.squares import build as square_build
+from cgbench.benchmarks.squares import kept as square_cache
+from cgbench.benchmarks.squares import key as square_key
 from tiny import tiny_config
 
 SIDE = 12

@@ -50,7 +50,7 @@ def serve() -> None:
 
     import cgbench.benchmarks.planning as planning
     import cgbench.benchmarks.runner  # noqa: F401 (once, not in every life)
-    import cgbench.benchmarks.square_build as square_build
+    import cgbench.benchmarks.squares.build as square_build
     from cgbench.benchmarks.cli import main
     from cgbench.benchmarks.environment import git_commit
     from cgbench.reports import drawings, figures, page

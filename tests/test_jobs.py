@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from cgbench.benchmarks import commands, console, crew, planning
+from cgbench.benchmarks import commands, console, planning
 from cgbench.benchmarks.console import Relay, Screen, progress, progress_rows
-from cgbench.benchmarks.crew import how_it_ended
-from cgbench.benchmarks.jobs import CUDA_BYTES, Machine, decide, wall_time
+from cgbench.benchmarks.jobs import crew
+from cgbench.benchmarks.jobs.crew import how_it_ended
+from cgbench.benchmarks.jobs.deciding import CUDA_BYTES, Machine, decide, wall_time
 from cgbench.benchmarks.keeping import saved_step
 from cgbench.lock import locked
 from cgbench.storage import TrialFolder, trial_folders
@@ -269,7 +270,7 @@ def test_workers_die_with_a_parent_that_is_killed(command):
 def test_a_worker_whose_parent_is_gone_ends_without_the_systems_help():
     code = (
         "import queue, threading, time\nfrom multiprocessing import Pipe\n"
-        "from cgbench.benchmarks.worker import listen\n"
+        "from cgbench.benchmarks.jobs.worker import listen\n"
         "ours, theirs = Pipe()\nthreading.Thread(target=listen, args=(theirs, queue.SimpleQueue())).start()\n"
         "ours.close()\ntime.sleep(60)"
     )

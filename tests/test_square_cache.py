@@ -12,11 +12,13 @@ import pytest
 from click.testing import CliRunner
 
 from cgbench import CgbenchError, Domain, SemanticClass
-from cgbench.benchmarks import square_build, square_cache, square_key
 from cgbench.benchmarks.cache import cache_limit
 from cgbench.benchmarks.cli import main
 from cgbench.benchmarks.data import load_images
-from cgbench.benchmarks.squares import ImageSet
+from cgbench.benchmarks.squares import build as square_build
+from cgbench.benchmarks.squares import kept as square_cache
+from cgbench.benchmarks.squares import key as square_key
+from cgbench.benchmarks.squares.sets import ImageSet
 from cgbench.datasets.folder import Folder
 from cgbench.datasets.held_out import hold_out
 from cgbench.errors import DataBroken

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from cgbench import lock
-from cgbench.benchmarks import square_build
 from cgbench.benchmarks.data import load_images
+from cgbench.benchmarks.squares import build as square_build
 from drawn import SIDE, Drawn, eager, entries, load, same
 from lives import CHANGES
 from tiny import tiny_config

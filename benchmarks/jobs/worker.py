@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from cgbench.benchmarks.console import Relay, console
-from cgbench.benchmarks.request import Request
+from cgbench.benchmarks.jobs.request import Request
 from cgbench.benchmarks.signals import stoppable
 from cgbench.errors import CgbenchError
 

@@ -5,7 +5,7 @@ decoded/KEY/entry.json                 schema, key, shapes, sizes and times of t
 decoded/.KEY.XXXX.part/                what is being written; its process holds the lock in it
 decoded/.lock                          held for a moment by who adds or removes a folder
 
-KEY says what decides the pixels (`square_key`). A folder appears under its name when it is whole. Whatever goes wrong
+KEY says what decides the pixels (`key.py`). A folder appears under its name when it is whole. Whatever goes wrong
 with the disk costs time, never a run: then images are decoded into memory, and one line says so.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 
 from cgbench.benchmarks.cache import cache_limit
 from cgbench.benchmarks.console import console
-from cgbench.benchmarks.squares import ImageSet, Wanted
+from cgbench.benchmarks.squares.sets import ImageSet, Wanted
 from cgbench.errors import CgbenchError
 from cgbench.lock import InUse, locked
 from cgbench.storage import PART, read_json

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from cgbench.benchmarks.jobs import Machine
+from cgbench.benchmarks.jobs.deciding import Machine
 
 MEMORY_INFO, CONTROL_GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 

@@ -12,11 +12,11 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from cgbench.benchmarks.console import Show, console, progress_rows
+from cgbench.benchmarks.jobs.worker import Order, Stop, work
 from cgbench.benchmarks.keeping import saved_step
 from cgbench.benchmarks.runner import Workshop, is_over, leave, run_trial, title_of
 from cgbench.benchmarks.signals import Stopped, name_of, unheard_by_children, whole_steps
 from cgbench.benchmarks.trial import Trial
-from cgbench.benchmarks.worker import Order, Stop, work
 from cgbench.errors import EXIT_TRIAL_FAILED, CgbenchError
 from cgbench.storage import sweep
 

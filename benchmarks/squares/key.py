@@ -18,12 +18,12 @@ import numpy as np
 import PIL
 from PIL import features
 
-from cgbench.benchmarks.squares import Wanted
+from cgbench.benchmarks.squares.sets import Wanted
 from cgbench.dataset import Dataset
 from cgbench.identity import source_digest
 
 SETTLED = 2.0  # seconds since a file's last change after which its times tell it apart; FAT counts in steps of two
-RULES = ("cgbench.datasets.images", "cgbench.benchmarks.squares")  # modules that turn an item into a square
+RULES = ("cgbench.datasets.images", "cgbench.benchmarks.squares.sets")  # modules that turn an item into a square
 CODECS = ("jpg", "webp", "libtiff")  # libraries that decode with rounding; several builds of one Pillow exist
 
 

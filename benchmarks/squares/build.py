@@ -9,10 +9,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from cgbench.benchmarks import square_cache as cache
 from cgbench.benchmarks.cache import cache_limit, decoded_folder
-from cgbench.benchmarks.square_key import recipe
-from cgbench.benchmarks.squares import ImageSet, InMemory, Progress, Wanted, decode
+from cgbench.benchmarks.squares import kept
+from cgbench.benchmarks.squares.key import recipe
+from cgbench.benchmarks.squares.sets import ImageSet, InMemory, Progress, Wanted, decode
 from cgbench.lock import locked
 from cgbench.storage import PART, write_json
 
@@ -35,8 +35,8 @@ def kept_or_decoded(wanted: Wanted, progress: Progress | None = None) -> ImageSe
     if key is None:
         return _decoded(wanted, InMemory(wanted), progress)
     root = decoded_folder()
-    cache.sweep_rest(root)
-    if (found := cache.find(root, key, wanted)) is not None:
+    kept.sweep_rest(root)
+    if (found := kept.find(root, key, wanted)) is not None:
         if progress:
             progress(len(wanted.items), len(wanted.items))
         return found
@@ -44,7 +44,7 @@ def kept_or_decoded(wanted: Wanted, progress: Progress | None = None) -> ImageSe
         try:
             growing = Growing(_workplace(root, key, wanted, stack), key, wanted)
         except OSError as error:
-            cache.tell(root, _reason(error))
+            kept.tell(root, _reason(error))
             return _decoded(wanted, InMemory(wanted), progress)
         stack.callback(growing.close)
         try:
@@ -61,8 +61,8 @@ def _decoded(wanted: Wanted, rows: "InMemory | Growing", progress: Progress | No
 def _workplace(root: Path, key: str, wanted: Wanted, stack: ExitStack) -> Path:
     """Return a new folder, which is locked and removed at the end of `stack`; raises `OSError`."""
     with locked(root, wait=True):  # nobody may sweep it before it is locked
-        cache.sweep(root)
-        cache.make_room(root, wanted.bytes)
+        kept.sweep(root)
+        kept.make_room(root, wanted.bytes)
         part = Path(tempfile.mkdtemp(dir=root, prefix=f".{key}.", suffix=PART))
         stack.callback(shutil.rmtree, part, ignore_errors=True)
         stack.enter_context(locked(part))
@@ -86,7 +86,7 @@ class Growing:
         self.memory: InMemory | None = None  # what is filled instead, once the disk has failed
         for name, shape in wanted.shapes.items():
             file = self.files[name] = open(self._path(name), "wb", buffering=0)  # noqa: SIM115 (closed by `close`)
-            self._all(file, cache.header(shape))
+            self._all(file, kept.header(shape))
 
     def add(self, rows: dict[str, np.ndarray]) -> None:
         """Take the next item's squares."""
@@ -103,14 +103,14 @@ class Growing:
             return self.memory.whole()
         try:
             self._settle()
-            found = cache.open_set(self.place, self.wanted)
+            found = kept.open_set(self.place, self.wanted)
         except (OSError, ValueError) as error:  # a disk whose files cannot be mapped, or that lost some
             return self._go_on_in_memory(error).whole()
         if recipe(self.wanted) == self.key:  # no file was changed while it was decoded
             try:
                 return self._put_in_place(found)
             except OSError as error:
-                cache.tell(self.root, _reason(error))
+                kept.tell(self.root, _reason(error))
         return found  # its files are mapped: they may lose their name
 
     def close(self) -> None:
@@ -147,11 +147,11 @@ class Growing:
 
     def _go_on_in_memory(self, error: Exception) -> InMemory:
         """Take what was written, and what waits, into memory."""
-        cache.tell(self.root, _reason(error))
+        kept.tell(self.root, _reason(error))
         self.memory = InMemory(self.wanted)
         try:
             for name, array in self.memory.arrays.items():
-                done, begin = array[: self.written], len(cache.header(array.shape))
+                done, begin = array[: self.written], len(kept.header(array.shape))
                 done[:] = np.fromfile(self._path(name), np.uint8, done.size, offset=begin).reshape(done.shape)
         except (OSError, ValueError):
             raise Lost from None
@@ -163,17 +163,17 @@ class Growing:
 
     def _put_in_place(self, made: ImageSet) -> ImageSet:
         """Let the entry have its name; return the set as another process kept it, if one was faster."""
-        facts = cache.record(self.key, self.wanted, self.place, made)
-        write_json(self.place / cache.ENTRY, facts)
+        facts = kept.record(self.key, self.wanted, self.place, made)
+        write_json(self.place / kept.ENTRY, facts)
         with locked(self.root, wait=True):
-            if (other := cache.find(self.root, self.key, self.wanted)) is not None:
+            if (other := kept.find(self.root, self.key, self.wanted)) is not None:
                 return other
             place, taken = self.root / self.key, self.wanted.bytes
-            cache.make_room(self.root, taken, written=taken)  # others may have taken it since
+            kept.make_room(self.root, taken, written=taken)  # others may have taken it since
             if os.path.lexists(place):  # not whole, or not ours
-                cache.remove(place)
+                kept.remove(place)
             self.place.rename(place)
-        cache.in_use.add(place)
+        kept.in_use.add(place)
         return made.with_digests(facts["digests"])
 
 

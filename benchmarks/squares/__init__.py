@@ -1,0 +1,1 @@
+"""Decoded images of one size, kept on disk: sets of squares, what decides their pixels, where they lie."""
