@@ -231,7 +231,8 @@ def _cell(trials: pd.DataFrame, direction: str, metric: str) -> dict:
 def _interval(numbers: Sequence[float]) -> tuple[float, float]:
     """Return the interval of the mean over seeds; NaN where there are fewer than two, or they do not vary at all."""
     effect = over_seeds(numbers)
-    return effect.interval(ALPHA) if effect and effect.error else (math.nan, math.nan)
+    varies = len(set(numbers)) > 1  # equal numbers may have a spread of 1e-17
+    return effect.interval(ALPHA) if effect and varies else (math.nan, math.nan)
 
 
 def _outcome(rows: pd.DataFrame, direction: str, metric: str) -> tuple[str, float, int]:

@@ -150,6 +150,14 @@ def test_bold_is_what_surely_beats_the_reference():
     )
 
 
+def test_seeds_that_agree_have_no_interval():
+    """The spread of three times 0.1 is 2e-17 in floating point."""
+    table, values = summarise([record("one", seed, 0.1) for seed in range(3)])
+    assert cell(table, values, "one").interval == ""
+    table, values = summarise([record("one", seed, 0.1 + seed) for seed in range(3)])
+    assert cell(table, values, "one").interval
+
+
 def test_rows_are_floors_trained_in_order_ceilings():
     rows = [record(name, 0, 0.1) for name in ("real", "b", "a", "copy", "stranger")]
     table, _ = summarise(rows, order=["real", "b", "a", "copy"], roles={"real": "ceiling", "copy": "floor"})
