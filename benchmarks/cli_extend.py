@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cgbench.benchmarks import commands
+from cgbench.benchmarks.jobs.request import open_dataset
 from cgbench.benchmarks.options import DATA_ROOT, DETERMINISTIC, DEVICE, WAIT, one_line_errors
 from cgbench.benchmarks.working import at_work
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED
@@ -38,6 +39,6 @@ def extend(
     with determinism(deterministic), at_work(run_folder, wait):
         extensions = extending.planned(folders, steps)
         extending.print_plan(extensions, steps)
-        ended = extending.extend(run_folder, extensions, lambda name: commands.open_dataset(name, data_root), device)
+        ended = extending.extend(run_folder, extensions, lambda name: open_dataset(name, data_root), device)
         commands.report(run_folder)
     return EXIT_OK if set(ended) == {"done"} else EXIT_TRIAL_FAILED

@@ -7,9 +7,9 @@ from rich.console import Console
 
 from cgbench.benchmarks import commands
 from cgbench.benchmarks.console import console
-from cgbench.benchmarks.options import DEVICE, one_line_errors
+from cgbench.benchmarks.options import DEVICE, named, one_line_errors
 from cgbench.benchmarks.signals import name_of, number_of
-from cgbench.errors import EXIT_OK, EXIT_SIGNAL, EXIT_TRIAL_FAILED, CgbenchError, did_you_mean
+from cgbench.errors import EXIT_OK, EXIT_SIGNAL, EXIT_TRIAL_FAILED
 from cgbench.storage import write_json
 
 WHAT = ("step", "table", "data", "translation", "features", "run", "start")
@@ -44,15 +44,15 @@ def speed(
     All arms take turns in one process (A B A B). Minutes for one size of all methods on a CPU. Ctrl-C shows, and
     writes, what was measured until then. Exit code 1: something could not be measured that should have been.
     """
-    chosen = _parts(parts)
+    chosen = named("--what", parts, WHAT)
     from cgbench.benchmarks.speed.entry import Plan
     from cgbench.benchmarks.speed.measuring import Report, as_json, measure
     from cgbench.benchmarks.speed.showing import left_out_lines, tables
     from cgbench.benchmarks.speed.timing import Budget
-    from cgbench.benchmarks.speed.workload import read_arms, read_methods, read_sizes
+    from cgbench.benchmarks.speed.workload import SIZES, read_arms, read_methods
 
     plan = Plan(
-        read_methods(methods), read_sizes(sizes), read_arms(arms), Budget(seconds, rounds or 0),
+        read_methods(methods), named("--sizes", sizes, SIZES), read_arms(arms), Budget(seconds, rounds or 0),
         commands.choose_device(device), lambda text: console.print(text, style="dim"),
     )  # fmt: skip
     report, code = Report(), EXIT_OK
@@ -69,14 +69,3 @@ def speed(
     if file:
         write_json(file, as_json(report, plan))
     return code or (EXIT_TRIAL_FAILED if report.failed else EXIT_OK)
-
-
-def _parts(text: str) -> list[str]:
-    """Return the parts named in `step,start`; an unknown one raises `CgbenchError`."""
-    names = [part.strip() for part in text.split(",") if part.strip()]
-    for name in names:
-        if name not in WHAT:
-            raise CgbenchError(f"--what {text}: unknown part '{name}': {did_you_mean(name, list(WHAT))}")
-    if not names:
-        raise CgbenchError(f"--what: name at least one of {', '.join(WHAT)}")
-    return list(dict.fromkeys(names))

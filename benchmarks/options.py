@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import click
 from cgbench.benchmarks.jobs.deciding import AUTO
 from cgbench.benchmarks.signals import name_of, number_of, stoppable
 from cgbench.config import PRESET_SUMMARIES, PRESETS
-from cgbench.errors import EXIT_SIGNAL, EXIT_TRIAL_FAILED, CgbenchError
+from cgbench.errors import EXIT_SIGNAL, EXIT_TRIAL_FAILED, CgbenchError, did_you_mean
 
 DATA_ROOT = click.option(
     "--data-root", type=click.Path(path_type=Path), envvar="CGBENCH_DATA", show_envvar=True,
@@ -65,6 +65,17 @@ ADVICE = {
     errno.EACCES: "see its permissions",
     errno.EPERM: "see its permissions",
 }
+
+
+def named(option: str, text: str, known: Collection[str]) -> tuple[str, ...]:
+    """Return the names in `a,b`, each once; one that is not `known`, and none at all, raise `CgbenchError`."""
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    for name in names:
+        if name not in known:
+            raise CgbenchError(f"{option} {text}: '{name}' is unknown: {did_you_mean(name, list(known))}")
+    if not names:
+        raise CgbenchError(f"{option}: name at least one of {', '.join(known)}")
+    return tuple(dict.fromkeys(names))
 
 
 def one_line_errors(command: Callable[..., int | None]) -> Callable[..., None]:

@@ -20,7 +20,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from cgbench.benchmarks.cache import cache_folder as cache_folder
 from cgbench.benchmarks.data import to_signed
 from cgbench.benchmarks.remembered import Remembered
 from cgbench.config import TrialConfig

@@ -10,10 +10,10 @@ import torch
 
 from cgbench import CgbenchError, TrialConfig
 from cgbench.benchmarks import scorer as module
+from cgbench.benchmarks.cache import cache_folder
 from cgbench.benchmarks.scorer import (
     Scorer,
     build_network,
-    cache_folder,
     cached_scorer,
     class_weights,
     content_digest,

@@ -1,6 +1,7 @@
 """The yardstick of speed: its references compute what training does, its arithmetic is right. No time is asserted."""
 
 import random
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cgbench import seeds
 from cgbench.benchmarks.cli_speed import WHAT
 from cgbench.benchmarks.data import Feed, load_images, to_bytes, to_signed
+from cgbench.benchmarks.options import named
 from cgbench.benchmarks.speed import loading, measuring, peak, processes, steps
 from cgbench.benchmarks.speed.by_hand import WRITTEN, CycleGanByHand
 from cgbench.benchmarks.speed.entry import Entry, LeftOut, Plan
@@ -28,12 +30,12 @@ from cgbench.benchmarks.speed.timing import (
 )
 from cgbench.benchmarks.speed.translating import one_by_one, pictures
 from cgbench.benchmarks.speed.workload import (
+    SIZES,
     configuration,
     noise,
     plain_model,
     read_arms,
     read_methods,
-    read_sizes,
     ready_model,
 )
 from cgbench.benchmarks.trainer import make_optimisers, train_step
@@ -277,9 +279,10 @@ def test_an_arm_that_cannot_be_measured_is_refused(text, problem):
 def test_arms_sizes_and_methods_are_read_once_each():
     assert [arm.name for arm in read_arms(["slow:learning_rate=0.1,flip=false"])] == ["cgbench", "slow"]
     assert read_arms(["slow:learning_rate=0.1,flip=false"])[1].values == {"learning_rate": "0.1", "flip": "false"}
-    assert read_sizes("64, 128,64") == ("64", "128")
+    assert named("--sizes", "64, 128,64", SIZES) == ("64", "128")
     assert [method.name for method in read_methods("all")] == TRAINED
-    for read, text in ((read_sizes, "100"), (read_sizes, ","), (read_methods, "copy"), (read_methods, "cyclegann")):
+    sizes = partial(named, "--sizes", known=SIZES)
+    for read, text in ((sizes, "100"), (sizes, ","), (read_methods, "copy"), (read_methods, "cyclegann")):
         with pytest.raises(CgbenchError):
             read(text)
 

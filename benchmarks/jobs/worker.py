@@ -66,9 +66,9 @@ def work(order: Order, pipe: Connection) -> None:
 def _work(order: Order, pipe: Connection, numbers: "SimpleQueue[int | None]") -> None:
     import torch
 
+    from cgbench.benchmarks.cache import cache_folder
     from cgbench.benchmarks.environment import determinism
     from cgbench.benchmarks.runner import equipped, open_workshop, run_trial, title_of
-    from cgbench.benchmarks.scorer import cache_folder
 
     torch.set_num_threads(order.threads)
     with determinism(order.deterministic):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cgbench.benchmarks.scorer import build_network
 from cgbench.benchmarks.speed.entry import Setting
 from cgbench.config import TrialConfig, preset_values, resolve, split_assignments
-from cgbench.errors import CgbenchError, did_you_mean
+from cgbench.errors import CgbenchError
 from cgbench.method import Method
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.blocks.norm import InstanceNorm2d
@@ -46,17 +46,6 @@ def read_arms(texts: Sequence[str]) -> tuple[Setting, ...]:
         for size in SIZES:
             refuse_other_work(arm, configuration(size, None, arm), configuration(size, None, found[0]))
     return tuple(found)
-
-
-def read_sizes(text: str) -> tuple[str, ...]:
-    """Return the sizes named in `64,128`; an unknown one raises `CgbenchError`."""
-    names = [part.strip() for part in text.split(",") if part.strip()]
-    for name in names:
-        if name not in SIZES:
-            raise CgbenchError(f"--sizes {text}: unknown size '{name}': {did_you_mean(name, list(SIZES))}")
-    if not names:
-        raise CgbenchError(f"--sizes: name at least one of {', '.join(SIZES)}")
-    return tuple(dict.fromkeys(names))
 
 
 def read_methods(text: str) -> tuple[Method, ...]:
