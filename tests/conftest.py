@@ -5,6 +5,8 @@ import signal
 import pytest
 import torch
 
+from drawn import eager, load
+
 torch.set_num_threads(1)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with Ctrl-C ignored
 
@@ -14,3 +16,21 @@ def _no_outside(monkeypatch, tmp_path_factory):
     """No test reads the user's data or cache."""
     monkeypatch.delenv("CGBENCH_DATA", raising=False)
     monkeypatch.setenv("CGBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture
+def root(monkeypatch, tmp_path):
+    """A cache of its own that keeps small sets too."""
+    return eager(monkeypatch, tmp_path / "cache")
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """A set as it is without a cache."""
+
+    def decoded(*arguments, **settings):
+        with monkeypatch.context() as without:
+            without.setenv("CGBENCH_CACHE_LIMIT", "0")
+            return load(*arguments, **settings)
+
+    return decoded
