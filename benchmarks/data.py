@@ -14,6 +14,7 @@ from cgbench.benchmarks.squares.sets import ImageSet, Progress, Wanted
 from cgbench.config import TrialConfig
 from cgbench.dataset import Dataset
 from cgbench.errors import DataBroken
+from cgbench.methods.tensors import sent
 from cgbench.seeds import generator
 
 DEVICE_SHARE = 0.5  # of a GPU's free memory that images may take up
@@ -134,11 +135,6 @@ def as_tensor(array: np.ndarray) -> Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return torch.from_numpy(array)
-
-
-def sent(tensor: Tensor, device: str) -> Tensor:
-    """Return a tensor of the host on `device`; a GPU fetches it while the host goes on."""
-    return tensor if device == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 def copy_crops(images: Tensor, chosen: np.ndarray, corners: np.ndarray, mirrored: np.ndarray, side: int) -> Tensor:

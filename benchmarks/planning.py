@@ -13,8 +13,9 @@ from cgbench.benchmarks.jobs.deciding import Jobs, decide, wall_time
 from cgbench.benchmarks.jobs.machine import machine, threads
 from cgbench.benchmarks.memory import forget_peak, peak_memory
 from cgbench.benchmarks.pictures import bytes_at_most
+from cgbench.benchmarks.replay import REHEARSALS
 from cgbench.benchmarks.scorer import build_network
-from cgbench.benchmarks.trainer import make_optimisers, train_step
+from cgbench.benchmarks.trainer import make_optimisers, stepper
 from cgbench.benchmarks.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.dataset import Dataset
@@ -56,16 +57,18 @@ def _measured(trial: Trial, device: str) -> Cost:
     # untrained, in the place of the scorer, which is trained after the plan is shown
     stand_in = build_network(trial.config.classes, trial.config.scorer_width).to(device)
     model = Model(trial.method, trial.config, 0, device, stand_in)
-    optimisers = make_optimisers(model, trial.config)
+    take_step = stepper(model, make_optimisers(model, trial.config), trial.config)
     generator = torch.Generator().manual_seed(0)
     batch = {name: _noise(trial.config, generator, device) for name in ("real_a", "real_b")}
     batch |= {f"labels_{domain}": torch.zeros_like(batch["real_a"][:, 0], dtype=torch.long) for domain in "ab"}
     model.measure(lambda step: dict(batch), batches=1)
-    train_step(model, optimisers, batch, 0, 0.0)
+    warm_ups = 1 + REHEARSALS * trial.config.graphs
+    for step in range(warm_ups):
+        take_step(batch, step, 0.0)
     _wait(device)
     started, steps = time.perf_counter(), 0
     while steps == 0 or time.perf_counter() - started < MEASURED_SECONDS:
-        train_step(model, optimisers, batch, steps + 1, 0.0)
+        take_step(batch, warm_ups + steps, 0.0)
         _wait(device)
         steps += 1
     seconds = (time.perf_counter() - started) / steps

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from cgbench.benchmarks.checkpoint import Optimisers, number, read_checkpoint, r
 from cgbench.benchmarks.data import Feed
 from cgbench.benchmarks.keeping import keep_previous
 from cgbench.benchmarks.memory import forget_peak, peak_memory
+from cgbench.benchmarks.replay import CudaGraphs, ReplayedStep, refuse_unrecordable
 from cgbench.benchmarks.signals import Stopped, whole_steps
 from cgbench.config import TrialConfig
 from cgbench.errors import Diverged
@@ -50,6 +52,7 @@ def train(
     at = _resume(model, optimisers, folder, identity)
     model.measure(feed.batch, feed.epoch)
     model.train()
+    take_step = stepper(model, optimisers, config)
     end = total if until is None else min(until, total)
     forget_peak(model.device)
     started = time.perf_counter() - at.seconds
@@ -58,7 +61,7 @@ def train(
             # For layers that draw from the global generator (dropout): a stream of this step alone, as all others.
             torch.manual_seed(derive(model.seed, "layers", at.step))
             factor = rate_factor(at.step, total, epoch, config.decay_fraction)
-            losses = train_step(model, optimisers, feed.batch(at.step), at.step, config.learning_rate * factor)
+            losses = take_step(feed.batch(at.step), at.step, config.learning_rate * factor)
             at.sums = {name: at.sums.get(name, 0) + value for name, value in losses.items()}
             at.step, at.count = at.step + 1, at.count + 1
             at.seconds = time.perf_counter() - started
@@ -76,9 +79,31 @@ def train(
     return at
 
 
+def stepper(
+    model: Model, optimisers: Optimisers, config: TrialConfig
+) -> Callable[[dict[str, Tensor], int, float], dict[str, Tensor]]:
+    """Return what takes a step, of batch, number and rate: `train_step`, or the same recorded on a GPU and replayed."""
+    if not config.graphs:
+        return partial(train_step, model, optimisers)
+    refuse_unrecordable(config.graphs, str(model.device))
+    replayed = ReplayedStep(model, partial(move_players, model, optimisers), CudaGraphs(model.device))
+
+    def step(batch: dict[str, Tensor], number: int, rate: float) -> dict[str, Tensor]:
+        set_rate(optimisers, rate)
+        return replayed(batch, number)
+
+    return step
+
+
 def train_step(
     model: Model, optimisers: Optimisers, batch: dict[str, Tensor], step: int, rate: float
 ) -> dict[str, Tensor]:
+    """Move every player once with the learning rate `rate`, and return the unweighted value of each term."""
+    set_rate(optimisers, rate)
+    return move_players(model, optimisers, batch, step)
+
+
+def move_players(model: Model, optimisers: Optimisers, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
     """Move every player once, in their order, and return the unweighted value of each term.
 
     A tensor computed for one player is used again by the next: discriminators judge the fakes that the generators
@@ -92,13 +117,21 @@ def train_step(
         terms = {term.name: term.function(*(values[name] for name in term.reads)) for term in player.terms}
         total = sum(term.weight * terms[term.name] for term in player.terms)
         optimiser = optimisers[player.name]
-        for group in optimiser.param_groups:
-            group["lr"] = rate
         optimiser.zero_grad(set_to_none=True)
         _backward(total, optimiser)
         optimiser.step()
         losses.update({name: value.detach() for name, value in terms.items()})
     return losses
+
+
+def set_rate(optimisers: Optimisers, rate: float) -> None:
+    """Give all optimisers a learning rate; one that lies on the device is written there."""
+    for optimiser in optimisers.values():
+        for group in optimiser.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
 
 def _backward(total: Tensor, optimiser: torch.optim.Optimizer) -> None:
@@ -117,14 +150,19 @@ def like(weight: Tensor, values: Tensor) -> Tensor:
 
 
 def make_optimisers(model: Model, config: TrialConfig) -> Optimisers:
-    """Return one Adam per player (§4: both generators share one, both discriminators another)."""
+    """Return one Adam per player (§4: both generators share one, both discriminators another).
+
+    Where steps are recorded, its rate lies on the device, in float32.
+    """
+    rate = config.learning_rate
     return {
         player.name: torch.optim.Adam(
             model.parameters(player.name).values(),
-            lr=config.learning_rate,
+            lr=torch.tensor(rate, device=model.device) if config.graphs else rate,
             betas=(config.beta1, config.beta2),
             weight_decay=config.weight_decay,
             fused=True,
+            capturable=config.graphs,
         )
         for player in model.live.players
     }

@@ -80,6 +80,9 @@ class TrialConfig:
     compile: bool = setting(
         False, "Whether networks are compiled for training (torch.compile); wants a C++ compiler and a minute."
     )
+    graphs: bool = setting(
+        False, "Whether the GPU records a training step once and replays it (CUDA graphs); the rate is float32 then."
+    )
 
     evaluate_every: int = setting(
         0, "Steps between two measurements on validation and test images; 0 means only at the end.", least=0,

@@ -75,7 +75,8 @@ class History:
 
 @dataclass(frozen=True)
 class Draw:
-    """`function(rng, *inputs)`: random numbers, the batch first; passes no gradient.
+    """`function(rng, *inputs)`: random numbers, the batch first; passes no gradient. Of the inputs it reads shapes,
+    types and devices alone.
 
     In training drawn anew each step, from a NumPy generator of (seed, tensor, step). In translation every test image
     has a generator of its own, so that no output depends on which images share its batch.

@@ -15,7 +15,7 @@ from cgbench.config import TrialConfig
 from cgbench.method import Method, Player, Term
 from cgbench.methods.losses import lsgan_discriminator, lsgan_generator
 from cgbench.methods.networks import discriminator, generator
-from cgbench.methods.tensors import unchanged
+from cgbench.methods.tensors import sent, unchanged
 from cgbench.nodes import Apply, Compute, Draw, Network, Node
 from cgbench.registry import METHODS
 
@@ -44,7 +44,7 @@ def patch_positions(rng: np.random.Generator, maps: tuple[Tensor, ...]) -> tuple
     for features in maps:
         size = features.shape[2] * features.shape[3]
         rows = [rng.choice(size, min(PATCHES, size), replace=False, shuffle=False) for _ in range(len(features))]
-        drawn.append(torch.from_numpy(np.stack(rows)).to(features.device))
+        drawn.append(sent(torch.from_numpy(np.stack(rows)), features.device))
     return tuple(drawn)
 
 
@@ -69,7 +69,7 @@ def coin(rng: np.random.Generator, like: Tensor) -> Tensor:
     """Return 1 or 0, one throw for the whole batch: (N, 1, 1, 1)."""
     import torch
 
-    return torch.full((len(like), 1, 1, 1), float(rng.random() < 0.5)).to(like)
+    return torch.full((len(like), 1, 1, 1), float(rng.random() < 0.5), dtype=like.dtype, device=like.device)
 
 
 def mirrored_where(images: Tensor, heads: Tensor) -> Tensor:

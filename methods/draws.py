@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cgbench.methods.tensors import sent
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -31,4 +33,4 @@ def normal_like(rng: np.random.Generator, like: Tensor) -> Tensor:
 def _as(numbers: np.ndarray, like: Tensor) -> Tensor:
     import torch
 
-    return torch.from_numpy(numbers).to(like)
+    return sent(torch.from_numpy(numbers).to(like.dtype), like.device)

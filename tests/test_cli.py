@@ -152,7 +152,7 @@ def test_ctrl_c_leaves_a_resumable_run(tmp_path, monkeypatch):
     real_step = trainer.train_step
 
     def pressed_in_step_two(model, optimisers, batch, step, rate):
-        if step == 1:
+        if step == 1 and rate:  # the plan's own steps have the rate 0
             signal.raise_signal(signal.SIGINT)
         return real_step(model, optimisers, batch, step, rate)
 

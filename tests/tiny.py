@@ -35,18 +35,19 @@ def noise_set(name: str, count: int = 6, side: int = 20) -> ImageSet:
     return ImageSet(keys, rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8))
 
 
-def tiny_feed(config: TrialConfig, seed: int = 0, labels: bool = False) -> Feed:
+def tiny_feed(config: TrialConfig, seed: int = 0, labels: bool = False, device: str = "cpu") -> Feed:
     """Batches of noise for a configuration, with class ids of noise if asked for."""
     sets = [noise_set(name, side=config.load_size) for name in ("a", "b")]
     if labels:
         sets = [replace(images, labels=images.images[..., 0] % config.classes) for images in sets]
-    return Feed(*sets, config, seed)
+    return Feed(*sets, config, seed, device)
 
 
-def tiny_model(method: Method, config: TrialConfig, seed: int = 0) -> Model:
+def tiny_model(method: Method, config: TrialConfig, seed: int = 0, device: str = "cpu") -> Model:
     """A model that is ready to train: with a scorer to take features from, and measured on two batches of noise."""
-    model = Model(method, config, seed, scorer=build_network(config.classes, 2))
-    model.measure(lambda step: noise_batch(config, torch.float32, step), batches=2)
+    model = Model(method, config, seed, device, build_network(config.classes, 2).to(device))
+    batches = [noise_batch(config, torch.float32, step) for step in range(2)]
+    model.measure(lambda step: {name: tensor.to(device) for name, tensor in batches[step].items()}, batches=2)
     return model
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cgbench.benchmarks.environment import environment
+from cgbench.benchmarks.replay import refuse_unrecordable
 from cgbench.benchmarks.speed.entry import Entry, Found, LeftOut, Plan
 from cgbench.benchmarks.speed.loading import data
 from cgbench.benchmarks.speed.processes import run, start
@@ -38,6 +39,8 @@ class Report:
 
 def measure(parts: Sequence[str], plan: Plan, report: Report) -> None:
     """Carry out `parts` into `report`, which keeps what is there when somebody stops it."""
+    for arm in plan.arms:
+        refuse_unrecordable(configuration(plan.sizes[0], None, arm).graphs, plan.device)
     for part in parts:
         for one in PARTS[part](plan):
             (report.entries if isinstance(one, Entry) else report.left_out).append(one)

@@ -87,7 +87,7 @@ def ready_model(method: Method, config: TrialConfig, device: str) -> Model:
 
 def plain_model(method: Method, config: TrialConfig, device: str) -> Model:
     """Return the same as plain code has it: float32, maps and weights in torch's own order, torch's instance norm."""
-    plain = replace(config, layout="contiguous", precision="float32", compile=False)
+    plain = replace(config, layout="contiguous", precision="float32", compile=False, graphs=False)
     model = ready_model(method, plain, device)
     for network in model.networks.values():
         _with_torchs_norm(network)

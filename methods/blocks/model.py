@@ -10,12 +10,12 @@ from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
 from cgbench.graph import live, networks_of, upstream, waves
 from cgbench.method import SOURCES, Method
+from cgbench.methods.blocks.held import Held, Value, each
 from cgbench.methods.blocks.init import initialise, per_sample
 from cgbench.methods.blocks.pool import ImagePool
 from cgbench.methods.blocks.search import nearest_code
+from cgbench.methods.tensors import sent
 from cgbench.nodes import Apply, Draw, History, Measured, Search
-
-Value = Tensor | tuple[Tensor, ...]  # what a named tensor of the graph may be
 
 
 class Model:
@@ -45,6 +45,7 @@ class Model:
         self.training = True
         self.first, self.style = 0, 0  # which test images, and which of their outputs, a translation is about
         self.measured: dict[str, Tensor] = {}
+        self.held: Held | None = None  # where a step that is recorded finds what is drawn
         self.pools = {
             tensor: ImagePool(config.pool_size, seed, tensor)
             for tensor in self.live.gradients
@@ -122,10 +123,9 @@ class Model:
     def _computed(self, tensor: str, inputs: list[Value], values: dict[str, Value], step: int) -> Value:
         """Return a tensor that no network computes."""
         node = self.method.graph[tensor]
-        if isinstance(node, Draw):
-            return self._drawn(tensor, node, inputs, step)
-        if isinstance(node, History):
-            return self.pools[tensor].query(inputs[0].detach(), step)
+        if isinstance(node, Draw | History):
+            drawn = self.held.value(tensor, inputs, step) if self.held else self.draw(tensor, inputs, step)
+            return self.pools[tensor].exchange(inputs[0], drawn) if isinstance(node, History) else drawn
         if isinstance(node, Measured):
             if tensor not in self.measured:
                 raise CgbenchError(
@@ -135,7 +135,7 @@ class Model:
         if isinstance(node, Search):
             return self._found(node, values)
         result = node.function(*inputs)
-        return _each(torch.Tensor.detach, result) if node.detached else result
+        return each(torch.Tensor.detach, result) if node.detached else result
 
     def translate(self, images: Tensor, direction: str, first: int = 0, style: int = 0) -> Tensor:
         """Return `images` (N, 3, S, S) in [-1, 1], translated; the same shape and range.
@@ -203,8 +203,13 @@ class Model:
         self.train(training)
         return [values[tensor] for tensor in tensors]
 
-    def _drawn(self, tensor: str, node: Draw, inputs: list[Value], step: int) -> Value:
-        """Draw for a training step, or for each test image by itself."""
+    def draw(self, tensor: str, inputs: list[Value], step: int) -> Value:
+        """Return what chance decides for a tensor, drawn on the host: the numbers of a `Draw`, for a training step or
+        for each test image by itself; for a `History` what becomes of a step's images. Of `inputs` only shapes, types
+        and devices matter."""
+        node = self.method.graph[tensor]
+        if isinstance(node, History):
+            return sent(self.pools[tensor].decide(len(inputs[0]), step), inputs[0].device)
         if self.training:
             return node.function(seeds.generator(self.seed, "noise", tensor, step), *inputs)
         rows = []
@@ -226,7 +231,7 @@ class Model:
     def _batch_key(self, tensor: str, node: Apply, inputs: list[Value], trained: bool) -> tuple:
         """Two applications with equal keys may share a batch; one that may not has its own name in the key."""
         alone = "" if self.per_sample[node.network] else tensor
-        return node.network, node.part, trained, alone, *(_each(lambda t: t.shape[1:], value) for value in inputs)
+        return node.network, node.part, trained, alone, *(each(lambda t: t.shape[1:], value) for value in inputs)
 
     def _apply(self, name: str, part: str, trained: bool, tensors: list[str], values: dict[str, Value]) -> None:
         """Compute all `tensors`, applications of network `name`, in one call."""
@@ -237,7 +242,7 @@ class Model:
         network.requires_grad_(trained)
         call = getattr(network, part) if part else (self.calls[name] if self.training else network)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            outputs = _each(_unshortened, call(*map(_joined, inputs)))
+            outputs = each(_unshortened, call(*map(_joined, inputs)))
         network.requires_grad_(name in self.owned)
         start = 0
         for row, tensor in enumerate(tensors):
@@ -270,13 +275,6 @@ def _under(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
-def _each(function: Callable[..., Tensor], *values: Value) -> Value:
-    """Return `function` of the values, member by member where they are tuples."""
-    if isinstance(values[0], tuple):
-        return tuple(_each(function, *members) for members in zip(*values, strict=True))
-    return function(*values)
-
-
 def _unshortened(tensor: Tensor) -> Tensor:
     """Return what a network gives as float32 where it is bf16: losses and pools are not shortened."""
     return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
@@ -284,11 +282,11 @@ def _unshortened(tensor: Tensor) -> Tensor:
 
 def _joined(values: list[Value]) -> Value:
     """Return the values as one batch."""
-    return values[0] if len(values) == 1 else _each(lambda *parts: torch.cat(parts), *values)
+    return values[0] if len(values) == 1 else each(lambda *parts: torch.cat(parts), *values)
 
 
 def _rows(value: Value, start: int, end: int) -> Value:
-    return _each(lambda tensor: tensor[start:end], value)
+    return each(lambda tensor: tensor[start:end], value)
 
 
 def _batch_size(value: Value) -> int:

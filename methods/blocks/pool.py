@@ -7,6 +7,7 @@ from torch import Tensor
 
 from cgbench import seeds
 from cgbench.errors import CgbenchError
+from cgbench.methods.tensors import sent
 
 
 class ImagePool:
@@ -21,31 +22,52 @@ class ImagePool:
         self.seed = seed
         self.name = name
         self.count = 0
-        self.stored: Tensor | None = None  # (size, C, H, W), the first `count` of them in use
+        # (size + 1, C, H, W): the first `count` are in use, the last one is where images go that are not kept
+        self.stored: Tensor | None = None
 
     def query(self, images: Tensor, step: int) -> Tensor:
-        """Return as many images as given, detached: `images` (N, C, H, W) of step `step`, or earlier ones.
+        """Return as many images as given, detached: `images` (N, C, H, W) of step `step`, or earlier ones."""
+        return self.exchange(images, sent(self.decide(len(images), step), images.device))
+
+    def decide(self, count: int, step: int) -> Tensor:
+        """Return what becomes of the `count` images of a step: int64 (2, count) on the host, for `exchange`.
 
         One image after the other: while the pool is not full, the image is kept and returned. Then, with probability
         one half, it takes the place of a random image of the pool, which is returned; else it is returned and not kept.
+        Row 0 says which image is returned: one of the pool, or `size + 1 + k` for the step's own image k. Row 1 says
+        where each of the step's images is kept, `size` for nowhere.
         """
+        own = list(range(self.size + 1, self.size + 1 + count))
+        returned, kept = list(own), [self.size] * count
+        if self.size:
+            stream = seeds.generator(self.seed, "pool", self.name, step)
+            swaps = (stream.random(count) < 0.5).tolist()
+            slots = stream.integers(self.size, size=count).tolist()
+            holders: dict[int, int] = {}  # of the slots that this step filled: the last image that went there
+            for image, (swap, slot) in enumerate(zip(swaps, slots, strict=True)):
+                if self.count < self.size:
+                    holders[self.count] = image
+                    self.count += 1
+                elif swap:
+                    returned[image] = own[holders[slot]] if slot in holders else slot
+                    holders[slot] = image
+            for slot, image in holders.items():
+                kept[image] = slot
+        return torch.tensor([returned, kept])
+
+    def exchange(self, images: Tensor, decided: Tensor) -> Tensor:
+        """Return the images (N, C, H, W) that `decided` names, and keep of `images` what it says: all on their device,
+        with no number that the host knows, so that a recorded step can be replayed with other decisions."""
         images = images.detach()
         if self.size == 0:
             return images
         stored = self._room(images)
-        stream = seeds.generator(self.seed, "pool", self.name, step)
-        # drawn on the host as plain numbers, so that no decision waits for the device
-        swaps = (stream.random(len(images)) < 0.5).tolist()
-        slots = stream.integers(self.size, size=len(images)).tolist()
-        answer = images.clone()
-        for place, (swap, slot) in enumerate(zip(swaps, slots, strict=True)):
-            if self.count < self.size:
-                stored[self.count] = images[place]
-                self.count += 1
-            elif swap:
-                answer[place] = stored[slot]
-                stored[slot] = images[place]
-        return answer
+        returned, kept = decided.unbind()
+        own = returned - (self.size + 1)
+        earlier = stored.index_select(0, returned.clamp(max=self.size))
+        present = images.index_select(0, own.clamp(min=0))
+        stored.index_copy_(0, kept, images)
+        return torch.where((own >= 0).view(-1, 1, 1, 1), present, earlier)
 
     def state(self) -> dict[str, Tensor]:
         """Return a copy of the images kept, `{"images": (count, C, H, W)}`; nothing if there are none."""
@@ -67,7 +89,7 @@ class ImagePool:
     def _room(self, images: Tensor) -> Tensor:
         """Return the storage, made or moved to suit `images`."""
         if self.stored is None:
-            self.stored = torch.empty((self.size, *images.shape[1:]), dtype=images.dtype, device=images.device)
+            self.stored = torch.empty((self.size + 1, *images.shape[1:]), dtype=images.dtype, device=images.device)
         elif self.stored.device != images.device:
             self.stored = self.stored.to(images.device)
         return self.stored
