@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cgbench.methods.blocks.norm import InstanceNorm2d, instance_norm
+from cgbench.methods.blocks.norm import InstanceNorm2d, _ImageByImage, instance_norm
 
 LAYOUTS = (torch.contiguous_format, torch.channels_last)
 
@@ -41,17 +41,46 @@ def test_a_layer_after_it_may_work_in_place():
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-10, atol=1e-10)
 
 
-def test_bfloat16_is_summed_in_float32():
-    """Means of many numbers far from zero: summed in bfloat16 they would be off by far more than its last digit."""
-    exact = maps(1, 4, 64, 64)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_bfloat16_is_summed_in_float32(batch, layout):
+    """Means of many numbers far from zero: summed or kept in bfloat16 they would be off by far more than its digits."""
+    exact = maps(batch, 4, 64, 64, layout=layout)
     short = (exact.detach() + 100).bfloat16().requires_grad_()
-    expected = functional.instance_norm(short.detach().double())
-    result = instance_norm(short)
-    assert result.dtype == torch.bfloat16
-    torch.testing.assert_close(result.double(), expected, rtol=2**-8, atol=2**-8)
-    (slope,) = torch.autograd.grad(result.float().square().sum(), short)
-    assert slope.dtype == torch.bfloat16
-    assert slope.isfinite().all()
+    double = short.detach().double().contiguous().requires_grad_()
+    weights = torch.randn(double.shape, generator=torch.Generator().manual_seed(6)).bfloat16()
+    result, expected = instance_norm(short), functional.instance_norm(double)
+    slope, right = torch.autograd.grad(result, short, weights)[0], torch.autograd.grad(expected, double, weights)[0]
+    for found, wanted, near in ((result, expected, 2**-10), (slope, right, 2**-7)):
+        assert found.dtype == torch.bfloat16 and found.is_contiguous(memory_format=layout)
+        torch.testing.assert_close(found.double(), wanted, rtol=2**-8, atol=near)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_norm_of_a_gpu_is_the_same(batch, layout):
+    """It takes another way than the one of a CPU in float64; here that way is gone on a CPU."""
+    ours, theirs = maps(batch, 5, 7, 6, layout=layout), maps(batch, 5, 7, 6)
+    weights = torch.randn(theirs.shape, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+    result, expected = _ImageByImage.apply(ours), functional.instance_norm(theirs)
+    torch.testing.assert_close(result, expected, rtol=1e-12, atol=1e-12)
+    slope, right = (torch.autograd.grad((y * weights).sum(), x)[0] for y, x in ((result, ours), (expected, theirs)))
+    torch.testing.assert_close(slope, right, rtol=1e-11, atol=1e-11)
+    assert torch.autograd.gradgradcheck(_ImageByImage.apply, (maps(2, 3, 4, 3, layout=layout),))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("dtype", "near"), [(torch.float32, 1e-5), (torch.bfloat16, 2**-7)])
+def test_on_a_gpu_it_is_torchs_in_float64(dtype, near, layout):
+    ours = maps(2, 64, 32, 32, layout=layout).detach().to("cuda", dtype).requires_grad_()
+    theirs = ours.detach().double().cpu().contiguous().requires_grad_()
+    weights = torch.randn(theirs.shape, generator=torch.Generator().manual_seed(6)).to(dtype)
+    result, expected = instance_norm(ours), functional.instance_norm(theirs)
+    slope = torch.autograd.grad(result, ours, weights.cuda())[0]
+    right = torch.autograd.grad(expected, theirs, weights.double())[0]
+    torch.testing.assert_close(result.double().cpu(), expected, rtol=near, atol=near)
+    torch.testing.assert_close(slope.double().cpu(), right, rtol=near, atol=near)
 
 
 def test_one_pixel_has_no_spread():

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cgbench.methods.blocks.layers import plain_layout, require_multiples
+from cgbench.methods.blocks.narrow import NarrowConv2d
 from cgbench.methods.blocks.norm import InstanceNorm2d, instance_norm
 from cgbench.methods.blocks.reflect import ReflectionPad2d
 from cgbench.methods.blocks.resnet import ResnetBlock
@@ -141,7 +142,7 @@ class Painter(nn.Module):
         super().__init__()
         self.up1 = _doubling(4 * ngf)
         self.up2 = _doubling(2 * ngf)
-        self.output = nn.Sequential(OrderedDict(pad=ReflectionPad2d(3), conv=nn.Conv2d(ngf, 3, 7), tanh=nn.Tanh()))
+        self.output = nn.Sequential(OrderedDict(pad=ReflectionPad2d(3), conv=NarrowConv2d(ngf, 3, 7), tanh=nn.Tanh()))
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the images that `maps` become."""

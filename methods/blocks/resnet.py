@@ -5,6 +5,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from cgbench.methods.blocks.layers import bias_before, norm_layer, plain_layout, require_multiples
+from cgbench.methods.blocks.narrow import NarrowConv2d
 from cgbench.methods.blocks.reflect import ReflectionPad2d
 from cgbench.methods.blocks.resample import BlurDoubling, BlurHalving
 
@@ -38,7 +39,7 @@ class ResnetGenerator(nn.Module):
         self.up1 = _doubling(4 * ngf, norm, antialias)
         self.up2 = _doubling(2 * ngf, norm, antialias)
         self.output = nn.Sequential(
-            OrderedDict(pad=ReflectionPad2d(3), conv=nn.Conv2d(ngf, channels_out, 7), tanh=nn.Tanh())
+            OrderedDict(pad=ReflectionPad2d(3), conv=NarrowConv2d(ngf, channels_out, 7), tanh=nn.Tanh())
         )
 
     def forward(self, images: Tensor) -> Tensor:
