@@ -2,14 +2,15 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
+from cgbench.benchmarks.rows import as_it_lies, like, shaped
 from cgbench.config import TrialConfig
 from cgbench.dataset import Dataset
 from cgbench.errors import CgbenchError
@@ -77,9 +78,9 @@ def save_checkpoint(
     """Write weights, pools, optimiser moments and the running sums of the log; `facts` go into the header as text."""
     tensors = model.state()
     for player, optimiser in optimisers.items():
-        for name, weight in model.parameters(player).items():
-            for key, value in optimiser.state.get(weight, {}).items():
-                tensors[f"optimiser.{player}.{name}|{key}"] = torch.as_tensor(value)
+        for (name, weight), row in _with_rows(model, player, optimiser):
+            for key, value in optimiser.state.get(row, {}).items():
+                tensors[f"optimiser.{player}.{name}|{key}"] = value if key == "step" else shaped(value, weight)
     tensors.update({f"log.{name}": value for name, value in log.items()})
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_bytes(path, save(tensors, {"format": FORMAT, **facts}))
@@ -110,11 +111,12 @@ def restore(model: Model, optimisers: Optimisers, tensors: dict[str, Tensor], pa
     try:
         model.load({name: value.to(model.device) for name, value in tensors.items()})
         for player, optimiser in optimisers.items():
-            for name, weight in model.parameters(player).items():
+            for (name, weight), row in _with_rows(model, player, optimiser):
                 prefix = f"optimiser.{player}.{name}|"
                 state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-                optimiser.state[weight] = {
-                    key: _as_adam_wants(key, value.to(weight.device), weight) for key, value in state.items()
+                optimiser.state[row] = {
+                    key: value.to(row.device) if key == "step" else as_it_lies(like(weight, value.to(row.device)))
+                    for key, value in state.items()
                 }
     except (RuntimeError, KeyError) as error:
         reason = str(error).splitlines()[0]
@@ -124,6 +126,8 @@ def restore(model: Model, optimisers: Optimisers, tensors: dict[str, Tensor], pa
     }
 
 
-def _as_adam_wants(key: str, value: Tensor, weight: Tensor) -> Tensor:
-    """Return a moment in the order in memory of its weight, whatever the file has; the count of steps as it is."""
-    return value if key == "step" else torch.empty_like(weight, dtype=value.dtype).copy_(value)
+def _with_rows(
+    model: Model, player: str, optimiser: torch.optim.Optimizer
+) -> Iterable[tuple[tuple[str, nn.Parameter], Tensor]]:
+    """Return names and weights of a player, each with the row of numbers that its optimiser moves."""
+    return zip(model.parameters(player).items(), optimiser.param_groups[0]["params"], strict=True)

@@ -14,6 +14,7 @@ from cgbench.benchmarks.data import Feed
 from cgbench.benchmarks.keeping import keep_previous
 from cgbench.benchmarks.memory import forget_peak, peak_memory
 from cgbench.benchmarks.replay import CudaGraphs, ReplayedStep, refuse_unrecordable
+from cgbench.benchmarks.rows import as_it_lies, like
 from cgbench.benchmarks.signals import Stopped, whole_steps
 from cgbench.config import TrialConfig
 from cgbench.errors import Diverged
@@ -136,35 +137,31 @@ def set_rate(optimisers: Optimisers, rate: float) -> None:
 
 def _backward(total: Tensor, optimiser: torch.optim.Optimizer) -> None:
     """Fill the gradients of this optimiser's weights, and of no others."""
-    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+    weights, rows = optimiser.param_groups[0]["weights"], optimiser.param_groups[0]["params"]
     gradients = torch.autograd.grad(total, weights, allow_unused=True)
-    for weight, gradient in zip(weights, gradients, strict=True):
+    for weight, row, gradient in zip(weights, rows, gradients, strict=True):
         weight.grad = None if gradient is None else like(weight, gradient)
-
-
-def like(weight: Tensor, values: Tensor) -> Tensor:
-    """Return `values` in the order in memory that `weight` has: fused Adam takes them one by one as they lie."""
-    if values.stride() == weight.stride():
-        return values
-    return torch.empty_like(weight, dtype=values.dtype).copy_(values)
+        row.grad = None if gradient is None else as_it_lies(weight.grad)
 
 
 def make_optimisers(model: Model, config: TrialConfig) -> Optimisers:
     """Return one Adam per player (§4: both generators share one, both discriminators another).
 
-    Where steps are recorded, its rate lies on the device, in float32.
+    It moves rows of numbers, the `weights` as they lie in memory: it would copy gradients of another shape to no end
+    (torch 2.14, on a CPU). Where steps are recorded, its rate lies on the device, in float32.
     """
     rate = config.learning_rate
+    weights = {player.name: list(model.parameters(player.name).values()) for player in model.live.players}
     return {
-        player.name: torch.optim.Adam(
-            model.parameters(player.name).values(),
+        player: torch.optim.Adam(
+            [{"params": [as_it_lies(weight) for weight in trained], "weights": trained}],
             lr=torch.tensor(rate, device=model.device) if config.graphs else rate,
             betas=(config.beta1, config.beta2),
             weight_decay=config.weight_decay,
             fused=True,
             capturable=config.graphs,
         )
-        for player in model.live.players
+        for player, trained in weights.items()
     }
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from cgbench.benchmarks.checkpoint import read_checkpoint, restore
+from cgbench.benchmarks.rows import as_it_lies, like, shaped
 from cgbench.benchmarks.scorer import build_network
 from cgbench.benchmarks.trainer import make_optimisers, train, train_step
 from cgbench.methods.blocks.model import Model
@@ -89,5 +90,16 @@ def test_a_resumed_trial_has_the_bits_of_one_that_was_not_stopped(tmp_path):
     optimisers = make_optimisers(again, config)
     restore(again, optimisers, read_checkpoint(folder.checkpoint)[0], folder.checkpoint)
     for optimiser in optimisers.values():
-        for weight, state in optimiser.state.items():
-            assert {state[key].stride() for key in ("exp_avg", "exp_avg_sq")} == {weight.stride()}
+        for row, state in optimiser.state.items():
+            assert {state[key].shape for key in ("exp_avg", "exp_avg_sq")} == {row.shape}
+
+
+def test_weights_as_they_lie_are_moved_where_they_are():
+    """In a file a moment has the shape of its weight, whatever the order in memory."""
+    weight = torch.arange(24.0).view(2, 3, 2, 2).contiguous(memory_format=torch.channels_last)
+    row = as_it_lies(weight)
+    assert row.tolist() == weight.permute(0, 2, 3, 1).flatten().tolist() and row.is_contiguous()
+    row += 1
+    assert torch.equal(weight, torch.arange(1.0, 25).view(2, 3, 2, 2)) and torch.equal(shaped(row, weight), weight)
+    other = torch.randn(2, 3, 2, 2)
+    assert torch.equal(like(weight, other), other) and like(weight, other).stride() == weight.stride()
