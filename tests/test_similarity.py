@@ -46,6 +46,13 @@ def test_ssim_is_the_formula(pair):
     assert ssim_by_image(*pair) == pytest.approx([plain_ssim(a, b) for a, b in zip(*pair, strict=True)], abs=1e-6)
 
 
+def test_ssim_is_the_formula_where_a_picture_is_flat():
+    """There a variance is a small difference of large squares."""
+    flat, other = (np.full((1, 24, 24, 3), level, np.uint8) for level in (100, 101))
+    other[:, ::2, 12:] = 99
+    assert ssim_by_image(flat, other)[0] == pytest.approx(plain_ssim(flat[0], other[0]), abs=3e-4)
+
+
 def test_equal_images_are_as_like_as_can_be(pair):
     first, _ = pair
     assert (psnr_by_image(first, first) == 100).all()
