@@ -19,6 +19,7 @@ TITLES = {
 }
 DETAILS = {
     "share_of_float32_peak": ("of float32 peak", lambda value: f"{value:.0%}"),
+    "share_of_bf16_peak": ("of bf16 peak", lambda value: f"{value:.0%}"),
     "flop_per_second": ("FLOP/s", lambda value: number(value)),
     "memory_bytes": ("memory", lambda value: f"{number(value)}B"),
 }

@@ -79,7 +79,7 @@ def _entries(name: str, size: str, contest: Contest, seconds: dict[str, list[flo
         details = {
             "flop_per_step": contest.flop,
             "flop_per_second": rate,
-            "share_of_float32_peak": rate / peak["float32"],
+            **{f"share_of_{kind}_peak": rate / value for kind, value in peak.items()},
             "memory_bytes": contest.memory[arm],
         }
         ratio = None if arm == REFERENCE else times_as_fast(seconds[REFERENCE], values)
