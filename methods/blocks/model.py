@@ -93,10 +93,11 @@ class Model:
         return {name: sum(p.numel() for p in module.parameters()) for name, module in self.networks.items()}
 
     def train(self, mode: bool = True) -> None:
-        """Switch all networks between training and evaluation."""
+        """Switch all networks between training and evaluation; a frozen one only evaluates."""
         self.training = mode
-        for name in self.owned:
-            self.networks[name].train(mode)
+        for name, network in self.networks.items():
+            if not self.method.networks[name].frozen:
+                network.train(mode)
 
     def evaluate(self, values: dict[str, Value], wanted: Iterable[str], step: int = 0) -> None:
         """Compute the tensors `wanted`, and what they need, into `values`; what is already there is used as it is.
