@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,9 +26,18 @@ def about_checkpoint(config: TrialConfig, dataset: Dataset) -> dict[str, str]:
     """Return what a checkpoint says of itself beside method and digest: every setting that training, preprocessing
     among it, depends on, the two domains, and the classes with their colours."""
     palette = [[entry.name, *entry.colour] for entry in dataset.palette]
+    return _about(config, dataset.label, [domain.name for domain in dataset.domains], palette)
+
+
+def about_recorded(config: TrialConfig, recorded: Mapping[str, Any]) -> dict[str, str]:
+    """Return the same from what `trial.json` says of its dataset, whose files need not be there."""
+    return _about(config, recorded["label"], [domain["name"] for domain in recorded["domains"]], recorded["palette"])
+
+
+def _about(config: TrialConfig, label: str, domains: list, palette: list) -> dict[str, str]:
     return {
-        "dataset": dataset.label,
-        "domains": json.dumps([domain.name for domain in dataset.domains]),
+        "dataset": label,
+        "domains": json.dumps(domains),
         "palette": json.dumps(palette),
         "config": json.dumps(config.affecting("training"), sort_keys=True),
     }

@@ -37,15 +37,15 @@ def keep(folder: TrialFolder, translations: Translations) -> None:
     Beside them the reconstructions, reduced to 128 pixels, and the classes that an output shows, in palette colours.
     """
     direction, keys = translations.direction, translations.keys
-    _write((folder.output(direction, key) for key in keys), map(Image.fromarray, translations.outputs))
+    write((folder.output(direction, key) for key in keys), map(Image.fromarray, translations.outputs))
     if translations.reconstructions is not None:
         paths = (folder.reconstruction(direction, key) for key in keys)
-        _write(paths, map(_reduced, translations.reconstructions))
+        write(paths, map(_reduced, translations.reconstructions))
     if unrecognisable(translations) is None:
         paths = (folder.segmentation(direction, key) for key in keys)
-        _write(paths, (_coloured(ids, translations.palette) for ids in recognised(translations)))
+        write(paths, (_coloured(ids, translations.palette) for ids in recognised(translations)))
     if (odd := translations.ood) is not None:
-        _write((folder.output(f"{direction}-{OOD}", key) for key in odd.keys), map(Image.fromarray, odd.outputs))
+        write((folder.output(f"{direction}-{OOD}", key) for key in odd.keys), map(Image.fromarray, odd.outputs))
 
 
 def bytes_at_most(side: int) -> int:
@@ -53,7 +53,8 @@ def bytes_at_most(side: int) -> int:
     return 3 * side**2 + 3 * min(side, AID_SIDE) ** 2 + side**2
 
 
-def _write(paths: Iterable[Path], images: Iterable[Image.Image]) -> None:
+def write(paths: Iterable[Path], images: Iterable[Image.Image]) -> None:
+    """Write each image as PNG, into folders that are made where they are not there."""
     for path, image in zip(paths, images, strict=True):
         encoded = io.BytesIO()
         image.save(encoded, format="PNG", compress_level=1)

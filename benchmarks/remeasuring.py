@@ -1,10 +1,11 @@
 """`cgbench evaluate`: measure finished trials again from their checkpoints, with the metrics there are now."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cgbench.benchmarks.bench import TestBench, evaluation_digest, open_bench, open_validation, with_scorers
-from cgbench.benchmarks.checkpoint import about_checkpoint, read_checkpoint, refuse_mismatch, restore
+from cgbench.benchmarks.checkpoint import about_checkpoint, number, read_checkpoint, refuse_mismatch, restore
 from cgbench.benchmarks.console import console, progress
 from cgbench.benchmarks.evaluation import evaluate
 from cgbench.benchmarks.keeping import saved_step
@@ -85,10 +86,10 @@ def _same_dataset(dataset: Dataset, label: str) -> Dataset:
 def _remeasure_one(
     trial: Trial, folder: TrialFolder, bench: TestBench, validation: TestBench | None, device: str
 ) -> bool:
-    """Measure one trial; return False for one that is not finished. One that was stopped in its evaluation is."""
+    """Measure one trial; return False for one that is not finished."""
     status, title = folder.status(), f"{trial.method.name}, seed {trial.seed}"
     total = read_trial(folder)["steps"]
-    if status["state"] != "done" and (status["state"] != "interrupted" or saved_step(folder.checkpoint) != total):
+    if not is_finished(folder, total):
         console.print(f"{title}: {status['state'] or 'not begun'}, left out")
         return False
     model = None
@@ -101,12 +102,23 @@ def _remeasure_one(
     return True
 
 
+def is_finished(folder: TrialFolder, total: int) -> bool:
+    """Say whether a trial is trained to its last step, `total`; one that was stopped in its evaluation is."""
+    state = folder.status()["state"]
+    return state == "done" or (state == "interrupted" and saved_step(folder.checkpoint) == total)
+
+
 def trained_model(trial: Trial, folder: TrialFolder, device: str, bench: TestBench) -> Model:
     """Return a finished trial's model, with the weights of its checkpoint."""
-    path: Path = folder.checkpoint
     model = Model(trial.method, trial.config, trial.seed, device, bench.feature_network)
-    tensors, facts = read_checkpoint(path)
-    identity = {"digest": read_trial(folder)["digest"], "method": trial.method.name}
-    refuse_mismatch(path, facts, identity | about_checkpoint(trial.config, bench.dataset))
-    restore(model, {}, tensors, path)
+    take_weights(model, folder.checkpoint, read_trial(folder), about_checkpoint(trial.config, bench.dataset))
     return model
+
+
+def take_weights(model: Model, path: Path, facts: Mapping[str, Any], about: Mapping[str, str]) -> int:
+    """Give a model the weights of a checkpoint and return its step. One that is not of the trial that `facts`, its
+    `trial.json`, and `about` describe raises `CgbenchError`."""
+    tensors, known = read_checkpoint(path)
+    refuse_mismatch(path, known, {"digest": facts["digest"], "method": facts["method"]["name"], **about})
+    restore(model, {}, tensors, path)
+    return int(number(known, "step"))

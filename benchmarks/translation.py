@@ -97,10 +97,15 @@ def _through(model: Model, images: np.ndarray, direction: str) -> tuple[np.ndarr
     return np.concatenate(outputs), np.concatenate(finite), _whole(reconstructions), _whole(others)
 
 
+def translated(model: Model, images: np.ndarray, direction: str) -> Iterator[np.ndarray]:
+    """Yield the outputs of `images`, uint8 (N, S, S, 3), batch by batch; image k draws as test image k."""
+    for first, part in _batches(images):
+        yield to_bytes(model.translate(_tensor(part, model), direction, first))
+
+
 def _plainly(model: Model, images: np.ndarray, direction: str) -> np.ndarray:
     """Return the outputs alone."""
-    parts = [to_bytes(model.translate(_tensor(part, model), direction, first)) for first, part in _batches(images)]
-    return np.concatenate(parts)
+    return np.concatenate(list(translated(model, images, direction)))
 
 
 def _tensor(images: np.ndarray, model: Model) -> torch.Tensor:
