@@ -12,6 +12,7 @@ from cgbench.benchmarks.cli_datasets import datasets
 from cgbench.benchmarks.cli_extend import extend
 from cgbench.benchmarks.cli_speed import speed
 from cgbench.benchmarks.cli_study import study
+from cgbench.benchmarks.cli_translate import translate
 from cgbench.benchmarks.options import DATA_ROOT, DETERMINISTIC, DEVICE, JOBS, PRESET, SET, WAIT, one_line_errors
 from cgbench.reports.published import TABLES
 
@@ -149,6 +150,7 @@ main.add_command(datasets)
 main.add_command(extend)
 main.add_command(speed)
 main.add_command(study)
+main.add_command(translate)
 main.add_command(cli_gate.check)
 main.add_command(cli_gate.baseline)
 main.add_command(cli_gate.diff)

@@ -1,7 +1,7 @@
 """What a declaration implies: which terms, networks and tensors are live, and in which waves they are computed."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cgbench.method import SOURCES, Method, Player, Term
 from cgbench.nodes import Apply
@@ -91,6 +91,12 @@ def untrained(method: Method) -> dict[str, str]:
         if idle:
             found[direction] = idle[0]
     return found
+
+
+def one_way(method: Method, direction: str) -> Method:
+    """Return the method as it translates in one direction: nobody plays, so that no network is live but those on the
+    way. What only losses look through need not be there."""
+    return replace(method, players=(), translates={direction: method.translates[direction]}, reconstructs={})
 
 
 def _gradients(method: Method, players: tuple[Player, ...]) -> dict[str, frozenset[str]]:

@@ -79,6 +79,7 @@ def test_the_package_list_names_every_folder():
 @pytest.mark.parametrize(
     "command",
     [["--help"], ["methods"], ["datasets"], ["metrics"], ["failures"], ["run", "--help"], ["study", "--help"],
+     ["translate", "--help"],
      ["datasets", "fetch"], ["datasets", "check", "streets", "--split", "test", "--limit", "2"]],
 )  # fmt: skip
 def test_help_and_listings_do_not_wait_for_torch(command):
