@@ -136,7 +136,9 @@ def prepare(entry: Extension, workshop: Workshop) -> None:
         write_json(folder.trial, facts)
     before = facts["extended"][-1]["digest"]
     new = {"digest": wanted, **about_checkpoint(config, workshop.dataset)}
-    readdress(folder.checkpoint, before, new)
+    for path in (folder.checkpoint, folder.best):  # the best so far may stay the best
+        if path.exists():
+            readdress(path, before, new)
 
 
 def _put_aside(folder: TrialFolder, steps: int) -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from cgbench.benchmarks import commands, translating
-from cgbench.benchmarks.checkpoint import about_checkpoint, about_recorded
+from cgbench.benchmarks import commands, runner, translating
+from cgbench.benchmarks.checkpoint import about_checkpoint, about_recorded, read_checkpoint
 from cgbench.benchmarks.translating import translating_model
 from cgbench.benchmarks.trial import Trial, trial_facts
 from cgbench.config import Resolved
@@ -112,6 +112,17 @@ def test_the_last_and_the_best_checkpoint_are_those_files(copied, tmp_path):
     assert "--set keep_best=" in translate(run, given, "--to", tmp_path / "x", "--checkpoint", "best", code=2)
     folder.checkpoint.unlink()
     assert "checkpoint.safetensors is not there" in translate(run, given, "--to", tmp_path / "x", code=2)
+
+
+def test_the_best_of_before_an_extension_is_still_of_the_trial(copied, tmp_path, monkeypatch):
+    run, given, folder = copied
+    monkeypatch.setattr(commands, "report", lambda *_: None)
+    monkeypatch.setattr(runner, "keep_best", lambda *_: None)  # no later step is better
+    step = read_checkpoint(folder.best)[1]["step"]
+    cgbench("extend", run, "--steps", "4", "--device", "cpu", "--data-root", given.parent)
+    for which, trained_to in (("last", "4"), ("best", step)):
+        said = translate(run, given / "a.PNG", "--to", tmp_path / which, "--checkpoint", which)
+        assert said == f"1 picture by {METHOD}, seed 0, A→B, from step {trained_to}, in {tmp_path / which}"
 
 
 def test_what_is_to_be_chosen_is_named(copied, tmp_path):
