@@ -6,7 +6,7 @@ sun and shadows, time of day, weather, cars and clothes of many colours, and the
 """
 
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -35,6 +35,7 @@ PALETTE = (  # ids in the order of street_scenes/model.py; names and colours of 
 )
 
 
+@lru_cache(maxsize=1)  # an item is asked for its image and then for its labels
 def scene(split: str, index: int) -> Scene:
     """Return street `index` of "train" (0 to 799), "val", "test" or "ood"."""
     return build_scene(generator(SEED, "streets", split, index), strange=split == "ood")

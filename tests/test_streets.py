@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cgbench.dataset import IGNORE
+from cgbench.datasets import streets
 from cgbench.datasets.street_scenes.model import MATERIALS, Camera
 from cgbench.datasets.street_scenes.render import draw_faces, render_labels
 from cgbench.datasets.streets import PALETTE, Streets, labels, photo, scene
@@ -42,8 +43,26 @@ def test_palette_is_that_of_cityscapes():
 
 @pytest.mark.parametrize("split, index", [("train", 3), ("test", 5), ("ood", 2)])
 def test_a_scene_is_the_same_every_time(split, index):
-    np.testing.assert_array_equal(photo(split, index, 40), photo(split, index, 40))
-    np.testing.assert_array_equal(labels(split, index, 40), labels(split, index, 40))
+    def drawn():
+        return photo(split, index, 40), labels(split, index, 40)
+
+    first = drawn()
+    photo(split, index + 1, 40)  # the scene in hand is another one
+    for before, again in zip(first, drawn(), strict=True):
+        np.testing.assert_array_equal(before, again)
+
+
+def test_an_image_and_its_labels_are_of_one_scene_that_is_built_once(monkeypatch):
+    built, build_scene = [], streets.build_scene
+
+    def counted(*given, **how):
+        built.append(build_scene(*given, **how))
+        return built[-1]
+
+    monkeypatch.setattr(streets, "build_scene", counted)
+    item = Streets().items("val", "B")[9]
+    item.image(40), item.labels(40)
+    assert len(built) == 1
 
 
 def test_a_scene_is_the_same_in_another_process():

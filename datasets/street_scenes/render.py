@@ -5,6 +5,8 @@ from the numbers: the ray of a pixel meets the plane of its face at a known poin
 lamp light and haze.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -19,14 +21,15 @@ LAMPS = 5  # street lamps that light a scene, the nearest ones
 LAMPLIGHT = np.array([1.0, 0.78, 0.48], np.float32)
 
 
+@lru_cache(maxsize=1)  # the photo and the labels of a scene show the same faces
 def draw_faces(scene: Scene, size: int) -> np.ndarray:
-    """Return the number of the face that each pixel shows, int32 (size, size)."""
+    """Return the number of the face that each pixel shows, int32 (size, size), not to be written to."""
     canvas = Image.new("I", (size, size), 0)
     draw = ImageDraw.Draw(canvas)
     for number, outline in enumerate(_outlines(scene, scene.model.points, size)):
         if outline is not None:
             draw.polygon(outline, fill=number)
-    return np.array(canvas)
+    return np.asarray(canvas)
 
 
 def _outlines(scene: Scene, polygons: list[np.ndarray], size: int) -> list[list[float] | None]:

@@ -39,9 +39,10 @@ GROUNDS = ((0.27, 0.27, 0.28), (0.36, 0.35, 0.34), (0.21, 0.21, 0.23), (0.42, 0.
 PAVINGS = ((0.52, 0.51, 0.49), (0.42, 0.42, 0.43), (0.58, 0.50, 0.40), (0.50, 0.36, 0.30), (0.34, 0.34, 0.36))
 
 
-@dataclass
+@dataclass(eq=False)
 class Scene:
-    """A street: faces in drawing order, shadows on the ground, lamps, and the heights that shade the other side."""
+    """A street: faces in drawing order, shadows on the ground, lamps, and the heights that shade the other side. It is
+    complete once it is built, and equals itself alone."""
 
     camera: Camera
     light: Light
