@@ -28,7 +28,7 @@ def sheet(grid: Gallery, rows: int = ROWS) -> bytes:
             pictures = grid.cells[row][place]
             _paste(page, pictures[0] if pictures else None, left, top, font)
     buffer = io.BytesIO()
-    page.save(buffer, "PNG", optimize=True)
+    page.save(buffer, "PNG")
     return buffer.getvalue()
 
 
