@@ -43,4 +43,4 @@ def _detect(translations: Translations) -> Finding:
 
 def _spread(images: np.ndarray) -> np.ndarray:
     """Return float64 (N,): the largest standard deviation of a channel, in levels."""
-    return images.reshape(len(images), -1, 3).std(axis=1).max(axis=1)
+    return np.array([image.reshape(-1, 3).std(axis=0).max() for image in images])
