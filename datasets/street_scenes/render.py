@@ -13,12 +13,12 @@ from PIL import Image, ImageDraw, ImageFilter
 from cgbench.datasets.street_scenes.model import ASPHALT, CLOUDS, FACADE, GRASS, MATERIALS, NEAREST, PAVING
 from cgbench.datasets.street_scenes.scene import Scene
 from cgbench.datasets.street_scenes.side import BACK
-from cgbench.datasets.street_scenes.surface import Surface, paint, sky
+from cgbench.datasets.street_scenes.surface import Surface, paint, rgb, sky
 
 IS_GROUND = np.isin(np.arange(MATERIALS), (ASPHALT, PAVING, GRASS))
 SHOULDER = 1.45  # steepness of the film's response
 LAMPS = 5  # street lamps that light a scene, the nearest ones
-LAMPLIGHT = np.array([1.0, 0.78, 0.48], np.float32)
+LAMPLIGHT = (1.0, 0.78, 0.48)
 
 
 @lru_cache(maxsize=1)  # the photo and the labels of a scene show the same faces
@@ -57,43 +57,44 @@ def render_photo(scene: Scene, side: int, rng: np.random.Generator) -> np.ndarra
     size = 2 * side
     surface, across, up = _see(scene, size)
     paint(surface, scene.light)
-    emitted = surface.colour * surface.glow[:, None]
+    emitted = surface.colour * surface.glow
     colour = surface.colour * _light(scene, surface, size) + emitted
-    fog = 1 - np.exp(-scene.light.haze * surface.place[2])[:, None]
-    colour += (np.asarray(scene.light.horizon, np.float32) - colour) * fog
+    fog = 1 - np.exp(-scene.light.haze * surface.place[2])
+    colour += (rgb(scene.light.horizon) - colour) * fog
     above = np.flatnonzero(surface.material == CLOUDS)
-    colour[above] = sky(scene.light, across[above], up[above])
+    colour[:, above] = sky(scene.light, across[above], up[above])
     return _develop(scene, _halved(colour, side), _halved(emitted, side), rng)
 
 
 def _halved(values: np.ndarray, side: int) -> np.ndarray:
-    """Return the means (side, side, 3) over 2 × 2 blocks of pixels."""
-    pixels = values.reshape(side, 2, side, 2, 3)
-    return (pixels[:, 0, :, 0] + pixels[:, 0, :, 1] + pixels[:, 1, :, 0] + pixels[:, 1, :, 1]) * np.float32(0.25)
+    """Return the means (side, side, 3) over 2 × 2 blocks of pixels, of values (3, 4 side²)."""
+    pixels = values.reshape(3, side, 2, side, 2)
+    total = pixels[:, :, 0, :, 0] + pixels[:, :, 0, :, 1] + pixels[:, :, 1, :, 0] + pixels[:, :, 1, :, 1]
+    return np.ascontiguousarray(total.transpose(1, 2, 0)) * np.float32(0.25)
 
 
 def _see(scene: Scene, size: int) -> tuple[Surface, np.ndarray, np.ndarray]:
     """Return what each pixel shows, and the slopes X/Z and (Y - height)/Z of its ray, each (size²,)."""
     number = draw_faces(scene, size).ravel()
-    rows = np.array(scene.model.rows, dtype=np.float32)
+    rows = np.array(scene.model.rows, dtype=np.float32).T
     across, up = (slope.ravel() for slope in scene.camera.rays(size))
-    plane = _planes(scene).take(number, axis=0)
-    slant = plane[:, 0] * across + plane[:, 1] * up + plane[:, 2]
-    z = np.clip(plane[:, 3] / np.where(np.abs(slant) < 1e-6, np.float32(1e-6), slant), NEAREST, 3000)
+    plane = _planes(scene).take(number, axis=1)
+    slant = plane[0] * across + plane[1] * up + plane[2]
+    z = np.clip(plane[3] / np.where(np.abs(slant) < 1e-6, np.float32(1e-6), slant), NEAREST, 3000)
     surface = Surface(
         number=number,
-        material=rows[:, 1].astype(np.uint8).take(number),
-        colour=rows[:, 2:5].take(number, axis=0),
-        glow=rows[:, 5].take(number),
+        material=rows[1].astype(np.uint8).take(number),
+        colour=rows[2:5].take(number, axis=1),
+        glow=rows[5].take(number),
         place=(across * z, up * z + np.float32(scene.camera.height), z),
-        normal=plane[:, :3],
-        parameters=rows[:, 6:],
+        normal=plane[:3],
+        parameters=rows[6:],
     )
     return surface, across, up
 
 
 def _planes(scene: Scene) -> np.ndarray:
-    """Return each face's plane (faces, 4): the normal towards the camera, and its product with points of the plane."""
+    """Return each face's plane (4, faces): the normal towards the camera, and its product with points of the plane."""
     corner = np.array([points[:3] for points in scene.model.points])
     corner[:, :, 1] -= scene.camera.height
     a, b = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
@@ -108,27 +109,26 @@ def _planes(scene: Scene) -> np.ndarray:
     length = np.sqrt((normal * normal).sum(axis=1, keepdims=True))
     normal = np.where(length < 1e-9, (0.0, 0.0, -1.0), normal / np.maximum(length, 1e-9))
     product = (normal * corner[:, 0]).sum(axis=1, keepdims=True)
-    return (np.concatenate([normal, product], axis=1) * np.where(product > 0, -1, 1)).astype(np.float32)
+    return (np.concatenate([normal, product], axis=1) * np.where(product > 0, -1, 1)).T.astype(np.float32)
 
 
 def _light(scene: Scene, surface: Surface, size: int) -> np.ndarray:
-    """Return the light (N, 3) that falls on each pixel's surface: sky, sun with shadows, lamps."""
+    """Return the light (3, N) that falls on each pixel's surface: sky, sun with shadows, lamps."""
     light = scene.light
-    facing = surface.normal @ np.asarray(light.sun, np.float32)
+    facing = np.asarray(light.sun, np.float32) @ surface.normal
     sunny = np.clip(facing, 0, 1)
     ground = IS_GROUND[surface.material]
     if light.shadows:
         shaded = _ground_mask(scene, scene.shadows, size)
         sunny[shaded & ground] *= 0.08
         _shade_walls(scene, surface, sunny)
-    open_sky = 0.84 + 0.16 * surface.normal[:, 1]
+    open_sky = 0.84 + 0.16 * surface.normal[1]
     open_sky[_ground_mask(scene, scene.contacts, size) & ground] *= 0.45
-    total = open_sky[:, None] * np.asarray(light.ambient, np.float32)
-    total += sunny[:, None] * np.asarray(light.sun_colour, np.float32)
+    total = open_sky * rgb(light.ambient) + sunny * rgb(light.sun_colour)
     x, y, z = surface.place
     for lamp in sorted(scene.lamps, key=lambda place: place[2])[:LAMPS]:
         near = 1 / (1 + 0.10 * ((x - lamp[0]) ** 2 + (y - 0.6 * lamp[1]) ** 2 + (z - lamp[2]) ** 2))
-        total += (0.9 * near)[:, None] * LAMPLIGHT
+        total += (0.9 * near) * rgb(LAMPLIGHT)
     return total
 
 
@@ -150,7 +150,7 @@ def _shade_walls(scene: Scene, surface: Surface, sunny: np.ndarray) -> None:
         return
     near, opposite = scene.sides if sun_x > 0 else scene.sides[::-1]
     _, y, z = surface.place
-    lit = (surface.material == FACADE) & (np.sign(surface.normal[:, 0]) == np.sign(sun_x)) & (sunny > 0)
+    lit = (surface.material == FACADE) & (np.sign(surface.normal[0]) == np.sign(sun_x)) & (sunny > 0)
     where = np.flatnonzero(lit)
     run = abs(opposite.x - near.x) / abs(sun_x)
     metre = np.clip(z[where] + run * sun_z + BACK, 0, len(opposite.heights) - 1).astype(np.int32)

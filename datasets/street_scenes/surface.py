@@ -18,6 +18,7 @@ from cgbench.datasets.street_scenes.model import (
     GRASS,
     PAINT,
     PAVING,
+    Colour,
 )
 from cgbench.seeds import generator
 
@@ -27,15 +28,20 @@ BRICK, PANEL, BAND = 1, 2, 3  # styles of a wall; 0 is plaster
 
 @dataclass
 class Surface:
-    """What N pixels show, all float32 unless said otherwise."""
+    """What N pixels show, all float32 unless said otherwise; channels and coordinates come first."""
 
     number: np.ndarray  # (N,) int, the face
     material: np.ndarray  # (N,) int
-    colour: np.ndarray  # (N, 3) reflectance, 0 to 1
+    colour: np.ndarray  # (3, N) reflectance, 0 to 1
     glow: np.ndarray  # (N,) light given off, as a multiple of the colour
     place: tuple[np.ndarray, np.ndarray, np.ndarray]  # x, y, z in metres, each (N,)
-    normal: np.ndarray  # (N, 3), towards the camera
-    parameters: np.ndarray  # (faces, 10)
+    normal: np.ndarray  # (3, N), towards the camera
+    parameters: np.ndarray  # (10, faces)
+
+
+def rgb(colour: Colour) -> np.ndarray:
+    """Return a colour as it goes with those of pixels, float32 (3, 1)."""
+    return np.array(colour, np.float32)[:, None]
 
 
 @cache
@@ -76,11 +82,11 @@ def paint(surface: Surface, light: Light) -> None:
 
 def facade(surface: Surface, where: np.ndarray, light: Light) -> None:
     """Walls of plaster, brick, panels or bands, with windows in storeys and bays, and shops on the ground floor."""
-    start, high, storey, bay, wide, tall, shop, style, seed, lively = surface.parameters[surface.number[where]].T
+    start, high, storey, bay, wide, tall, shop, style, seed, lively = surface.parameters[:, surface.number[where]]
     x, y, z = (part[where] for part in surface.place)
-    along = np.where(np.abs(surface.normal[where, 0]) > 0.5, z, x) - start
+    along = np.where(np.abs(surface.normal[0, where]) > 0.5, z, x) - start
     near = np.clip(16 / z, 0.15, 1)
-    colour = surface.colour[where] * _wall(along, y, style, seed, near)[:, None]
+    colour = surface.colour[:, where] * _wall(along, y, style, seed, near)
 
     column, row = along / bay, (y - shop) / storey
     cell, level = np.floor(column), np.floor(row)
@@ -90,22 +96,22 @@ def facade(surface: Surface, where: np.ndarray, light: Light) -> None:
     upper = ~low & (y < high - 0.7) & (up < tall / 2 + 0.05) & (y > 0.6)
     frame = upper & (across < wide / 2 + 0.05)
     glass = (frame & (across < wide / 2) & (up < tall / 2)) | ground
-    colour[frame] = 0.35 * colour[frame] + 0.62 * (0.35 + 0.65 * lively[frame, None])
+    colour[:, frame] = 0.35 * colour[:, frame] + 0.62 * (0.35 + 0.65 * lively[frame])
     awning = low & (y > shop - 0.75)
-    hue = np.stack([(seed * k) % 1 for k in (0.37, 0.61, 0.83)], axis=1)
-    colour[awning] = 0.15 + 0.7 * hue[awning]
+    hue = np.stack([(seed[awning] * k) % 1 for k in (0.37, 0.61, 0.83)])
+    colour[:, awning] = 0.15 + 0.7 * hue
 
     chance = look_up(rough(), cell * 3 + seed, np.where(low, -7, level) * 5 + seed)[glass]
-    curtain = look_up(rough(), cell * 7 + seed, level * 11 + seed + 3)[glass, None]
-    mirror = np.clip((y[glass] / 14)[:, None], 0.15, 0.8) * np.asarray(light.horizon, np.float32)
-    colour[glass] = 0.07 + 0.16 * curtain + 0.45 * mirror * (0.4 + 0.6 * chance[:, None])
+    curtain = look_up(rough(), cell * 7 + seed, level * 11 + seed + 3)[glass]
+    mirror = np.clip(y[glass] / 14, 0.15, 0.8) * rgb(light.horizon)
+    colour[:, glass] = 0.07 + 0.16 * curtain + 0.45 * mirror * (0.4 + 0.6 * chance)
     shining = np.flatnonzero(glass)[chance < light.lit_windows * np.where(low[glass], 1.6, 1.0)]
-    warm = np.array([1.0, 0.82, 0.52], np.float32)
-    colour[shining] = warm * (0.75 + 0.25 * look_up(rough(), cell + 31, level * 3 + seed)[shining, None])
+    warm = 0.75 + 0.25 * look_up(rough(), cell + 31, level * 3 + seed)[shining]
+    colour[:, shining] = rgb((1.0, 0.82, 0.52)) * warm
     glow = np.zeros(len(where), np.float32)
     glow[shining] = 0.85 if light.lamps else 0.25
     surface.glow[where] = glow
-    surface.colour[where] = colour
+    surface.colour[:, where] = colour
 
 
 def _wall(along: np.ndarray, y: np.ndarray, style: np.ndarray, seed: np.ndarray, near: np.ndarray) -> np.ndarray:
@@ -124,7 +130,7 @@ def _wall(along: np.ndarray, y: np.ndarray, style: np.ndarray, seed: np.ndarray,
 
 def asphalt(surface: Surface, where: np.ndarray, light: Light) -> None:
     """Road surface: grain, worn tracks, repairs, lane markings and zebra crossings."""
-    left, right, lanes, crossing, fresh, seed, dashed = surface.parameters[surface.number[where]][:, :7].T
+    left, right, lanes, crossing, fresh, seed, dashed = surface.parameters[:7, surface.number[where]]
     x, _, z = (part[where] for part in surface.place)
     near = np.clip(9 / z, 0.1, 1)
     tone = 1 + 0.26 * near * (look_up(rough(), x * 40, z * 24) - 0.5)
@@ -139,18 +145,18 @@ def asphalt(surface: Surface, where: np.ndarray, light: Light) -> None:
     middle |= (np.abs(np.abs(across - 0.5) - 0.25) < line) & (z % 5 < 2) & (lanes > 1)
     edge = (np.abs(np.abs(across - 0.5) - 0.47) < line) & (fresh > 0.6)
     zebra = (crossing > 0) & (z > crossing) & (z < crossing + 3) & (x % 1.1 < 0.55)
-    mark = np.clip(np.where((middle | edge | zebra) & (width > 1), worn, 0), 0, 0.9)[:, None]
-    colour = surface.colour[where] * tone[:, None]
+    mark = np.clip(np.where((middle | edge | zebra) & (width > 1), worn, 0), 0, 0.9)
+    colour = surface.colour[:, where] * tone
     colour = colour * (1 - mark) + np.float32(0.82) * mark
     if light.wet:
         shine = light.wet * np.clip(0.15 + z / 40 + 0.18 * look_up(smooth(), x * 5, z * 1.5), 0, 0.75)
-        colour = colour * (1 - shine[:, None]) + shine[:, None] * np.asarray(light.horizon, np.float32)
-    surface.colour[where] = colour
+        colour = colour * (1 - shine) + shine * rgb(light.horizon)
+    surface.colour[:, where] = colour
 
 
 def paving(surface: Surface, where: np.ndarray, light: Light) -> None:
     """Pavement slabs."""
-    slab, seed = surface.parameters[surface.number[where]][:, :2].T
+    slab, seed = surface.parameters[:2, surface.number[where]]
     x, _, z = (part[where] for part in surface.place)
     near = np.clip(8 / z, 0, 1)
     column, row = np.floor(x / slab), np.floor(z / slab)
@@ -158,7 +164,7 @@ def paving(surface: Surface, where: np.ndarray, light: Light) -> None:
     joint = ((x / slab - column) < 0.08) | ((z / slab - row) < 0.08)
     tone -= 0.2 * near * joint
     tone += 0.08 * look_up(smooth(), x * 8, z * 4 + seed) + 0.12 * near * (look_up(rough(), x * 30, z * 18) - 0.5)
-    surface.colour[where] *= tone[:, None]
+    surface.colour[:, where] *= tone
 
 
 def grass(surface: Surface, where: np.ndarray, light: Light) -> None:
@@ -166,17 +172,17 @@ def grass(surface: Surface, where: np.ndarray, light: Light) -> None:
     x, _, z = (part[where] for part in surface.place)
     near = np.clip(10 / z, 0.2, 1)
     tone = 1 + 0.14 * look_up(smooth(), x * 4, z * 2) + 0.4 * near * (look_up(rough(), x * 14, z * 6) - 0.5)
-    surface.colour[where] *= tone[:, None]
+    surface.colour[:, where] *= tone
 
 
 def foliage(surface: Surface, where: np.ndarray, light: Light) -> None:
     """Leaves around a centre (parameters: x, y, half width, half height): clumps, and a rounded normal."""
-    middle_x, middle_y, wide, tall = surface.parameters[surface.number[where]][:, :4].T
+    middle_x, middle_y, wide, tall = surface.parameters[:4, surface.number[where]]
     x, y, z = (part[where] for part in surface.place)
     a = np.clip((x - middle_x) / np.maximum(wide, 0.1), -0.95, 0.95)
     b = np.clip((y - middle_y) / np.maximum(tall, 0.1), -0.95, 0.95)
-    round_normal = np.stack([a, b, -np.sqrt(np.maximum(0.1, 1.3 - a * a - b * b))], axis=1)
-    surface.normal[where] = round_normal / np.sqrt((round_normal * round_normal).sum(axis=1, keepdims=True))
+    round_normal = np.stack([a, b, -np.sqrt(np.maximum(0.1, 1.3 - a * a - b * b))])
+    surface.normal[:, where] = round_normal / np.sqrt((round_normal * round_normal).sum(axis=0))
     near = np.clip(14 / z, 0.3, 1)
     tone = (
         1
@@ -184,29 +190,29 @@ def foliage(surface: Surface, where: np.ndarray, light: Light) -> None:
         + 0.45 * near * (look_up(rough(), (x + z) * 24, y * 24) - 0.5)
     )
     tone *= 0.82 + 0.22 * b
-    leaf = surface.colour[where] * np.maximum(tone, 0.15)[:, None]
-    leaf[:, 0] += 0.03 * look_up(smooth(), (x - z) * 5 + 90, y * 5)
-    surface.colour[where] = np.clip(leaf, 0, 1)
+    leaf = surface.colour[:, where] * np.maximum(tone, 0.15)
+    leaf[0] += 0.03 * look_up(smooth(), (x - z) * 5 + 90, y * 5)
+    surface.colour[:, where] = np.clip(leaf, 0, 1)
 
 
 def coachwork(surface: Surface, where: np.ndarray, light: Light) -> None:
     """Car paint: the sky mirrored above the waist, dirt below (parameter: height)."""
-    high = surface.parameters[surface.number[where], 0]
+    high = surface.parameters[0, surface.number[where]]
     level = surface.place[1][where] / np.maximum(high, 0.3)
     crease = np.abs(level - 0.46) < 0.025
     tone = 0.72 + 0.42 * level - 0.12 * crease
-    gloss = np.clip((level - 0.5) * 0.5, 0, 0.22)[:, None] * np.asarray(light.horizon, np.float32)
-    surface.colour[where] = surface.colour[where] * tone[:, None] + gloss
+    gloss = np.clip((level - 0.5) * 0.5, 0, 0.22) * rgb(light.horizon)
+    surface.colour[:, where] = surface.colour[:, where] * tone + gloss
 
 
 def glass(surface: Surface, where: np.ndarray, light: Light) -> None:
     """Car windows: dark, with a slanting reflection of the sky (parameter: height)."""
-    high = surface.parameters[surface.number[where], 0]
+    high = surface.parameters[0, surface.number[where]]
     x, y, z = (part[where] for part in surface.place)
     level = y / np.maximum(high, 0.3)
     streak = ((x * 1.4 + z * 0.8 + y * 1.5) % 1.3 < 0.35) * 0.16
-    mirror = np.clip((level - 0.6) * 1.1 + streak, 0, 0.6)[:, None] * np.asarray(light.horizon, np.float32)
-    surface.colour[where] = surface.colour[where] + 0.7 * mirror
+    mirror = np.clip((level - 0.6) * 1.1 + streak, 0, 0.6) * rgb(light.horizon)
+    surface.colour[:, where] = surface.colour[:, where] + 0.7 * mirror
 
 
 SURFACES = {
@@ -215,21 +221,21 @@ SURFACES = {
 
 
 def sky(light: Light, across: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """Return the colours (N, 3) of sky seen along rays with slopes `across` (X/Z) and `up` (Y/Z), each (N,)."""
+    """Return the colours (3, N) of sky seen along rays with slopes `across` (X/Z) and `up` (Y/Z), each (N,)."""
     height = np.clip(up, 0, 1.2)
     blend = np.clip(height * 1.5, 0, 1) ** np.float32(0.7)
-    horizon, zenith = np.asarray(light.horizon, np.float32), np.asarray(light.zenith, np.float32)
-    colour = horizon + (zenith - horizon) * blend[:, None]
+    horizon = rgb(light.horizon)
+    colour = horizon + (rgb(light.zenith) - horizon) * blend
     scale = 40 / (height + np.float32(0.25))  # clouds lie on a level sheet, smaller towards the horizon
     shape = look_up(smooth(), across * scale + light.sky_seed, scale + light.sky_seed)
     shape = shape + 0.35 * look_up(smooth(), across * scale * 3 + 11, scale * 3)
     cover = np.clip((shape + 2.2 * light.clouds - 1.4) * 0.55, 0, 1) * np.clip(height * 6, 0.1, 1)
-    white = np.asarray(light.sun_colour, np.float32) * 0.35 + np.asarray(light.ambient, np.float32) * 0.75
-    cloud = np.clip(white + 0.25 * horizon - 0.06 * np.clip(shape, -1, 2)[:, None], 0, 1.1)
-    colour = colour + (cloud - colour) * (0.9 * cover)[:, None]
+    white = rgb(light.sun_colour) * 0.35 + rgb(light.ambient) * 0.75
+    cloud = np.clip(white + 0.25 * horizon - 0.06 * np.clip(shape, -1, 2), 0, 1.1)
+    colour = colour + (cloud - colour) * (0.9 * cover)
     sun_x, sun_y, sun_z = light.sun
     if sun_z > 0.05 and light.kind in ("clear", "golden"):
         distance = (across - sun_x / sun_z) ** 2 + (up - sun_y / sun_z) ** 2
         halo = 0.9 / (1 + distance * 500) + 0.35 / (1 + distance * 9)
-        colour = colour + halo[:, None] * np.asarray(light.sun_colour, np.float32)
+        colour = colour + halo * rgb(light.sun_colour)
     return colour
