@@ -112,12 +112,15 @@ def _skeleton(rng: np.random.Generator, w: float, h: float, tilt: float) -> list
 
 def tissues(parts: Sequence[Ellipse], side: int) -> np.ndarray:
     """Return the tissue at the centre of each pixel, uint8 (side, side)."""
-    x, y = _grid(side)
+    centres = _centres(side)
     found = np.full((side, side), AIR, np.uint8)
     for part in parts:
-        u, v = x - part.x, y - part.y
+        reach = 1.001 * max(part.a, part.b)  # the ellipse lies within this square
+        rows, columns = (slice(*np.searchsorted(centres, (at - reach, at + reach))) for at in (part.y, part.x))
+        u, v = centres[columns] - part.x, centres[rows, None] - part.y
         c, s = np.cos(part.angle), np.sin(part.angle)
-        found[((u * c + v * s) / part.a) ** 2 + ((v * c - u * s) / part.b) ** 2 <= 1] = part.tissue
+        inside = ((u * c + v * s) / part.a) ** 2 + ((v * c - u * s) / part.b) ** 2 <= 1
+        found[rows, columns][inside] = part.tissue
     return found
 
 
@@ -145,10 +148,14 @@ def slice_image(modality: str, split: str, index: int, side: int) -> np.ndarray:
     return np.repeat(levels[..., None], 3, axis=2)
 
 
+def _centres(side: int) -> np.ndarray:
+    """Return the pixel centres along one side, from -1 to 1."""
+    return (np.arange(side) + 0.5) / side * 2 - 1
+
+
 def _grid(side: int) -> tuple[np.ndarray, np.ndarray]:
     """Return x and y of the pixel centres, from -1 to 1, to the right and down."""
-    centres = (np.arange(side) + 0.5) / side * 2 - 1
-    return np.meshgrid(centres, centres)
+    return np.meshgrid(_centres(side), _centres(side))
 
 
 def _waves(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, waves: int, fastest: float) -> np.ndarray:
