@@ -1,15 +1,18 @@
 """Records: one measured number with everything that identifies it, and the long table of a run."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from cgbench.errors import CgbenchError
 from cgbench.storage import TrialFolder, read_json, read_jsonl, safe_name, trial_folders
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TEST, VALIDATION = "test", "val"
 
@@ -119,6 +122,8 @@ def measured_rows(folder: TrialFolder) -> list[dict]:
 
 def collect(run: Path) -> pd.DataFrame:
     """Return the long table of a run folder, one row per record."""
+    import pandas as pd  # takes as long as the rest of a listing
+
     records = [record for folder in trial_folders(run) for record in trial_records(run.name, folder)]
     return pd.DataFrame([asdict(record) for record in records], columns=COLUMNS)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cgbench.methods.blocks.norm import InstanceNorm2d, _ImageByImage, instance_norm
+from cgbench.methods.blocks.norm import LARGE, InstanceNorm2d, _ImageByImage, instance_norm
 
 LAYOUTS = (torch.contiguous_format, torch.channels_last)
 
@@ -43,12 +43,16 @@ def test_a_layer_after_it_may_work_in_place():
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("batch", [1, 3])
-def test_bfloat16_is_summed_in_float32(batch, layout):
-    """Means of many numbers far from zero: summed or kept in bfloat16 they would be off by far more than its digits."""
-    exact = maps(batch, 4, 64, 64, layout=layout)
+@pytest.mark.parametrize("side", [64, 192])
+def test_bfloat16_is_summed_in_float32(batch, layout, side):
+    """Means of many numbers far from zero: summed or kept in bfloat16 they would be off by far more than its digits.
+    Maps of 64 pixels go the way of all images at once, those of 192 image by image."""
+    assert 4 * 64**2 < LARGE < 4 * 192**2
+    exact = maps(batch, 4, side, side, layout=layout)
     short = (exact.detach() + 100).bfloat16().requires_grad_()
     double = short.detach().double().contiguous().requires_grad_()
     weights = torch.randn(double.shape, generator=torch.Generator().manual_seed(6)).bfloat16()
+    weights = weights.contiguous(memory_format=layout)
     result, expected = instance_norm(short), functional.instance_norm(double)
     slope, right = torch.autograd.grad(result, short, weights)[0], torch.autograd.grad(expected, double, weights)[0]
     for found, wanted, near in ((result, expected, 2**-10), (slope, right, 2**-7)):

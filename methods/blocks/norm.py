@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 EPSILON = 1e-5  # added to the variance, as in Ulyanov et al. 2016
+LARGE = 2**17  # numbers of an image's maps; below that, calls for each image cost more than passes over all
 
 
 class InstanceNorm2d(nn.Module):
@@ -32,37 +33,40 @@ def instance_norm(maps: Tensor) -> Tensor:
     """Return `maps` (N, C, H, W), each image and channel with mean 0 and variance 1, computed in float32 at least."""
     if maps.shape[2] * maps.shape[3] < 2:
         raise ValueError(f"instance norm needs more than one pixel, not maps of shape {tuple(maps.shape)}")
-    exact = maps.device.type == "cpu" and maps.dtype != torch.bfloat16
-    return (_InstanceNorm if exact else _ImageByImage).apply(maps)
+    if maps.device.type == "cpu" and (maps.dtype != torch.bfloat16 or maps[0].numel() < LARGE):
+        return _InstanceNorm.apply(maps)
+    return _ImageByImage.apply(maps)
 
 
 class _InstanceNorm(torch.autograd.Function):
-    """For a CPU, in float32 and float64: torch's sums over maps in channels-last are off by 4e-5 of the spread there.
+    """All images at once. On a CPU torch's own sums in float32 over large maps in channels-last are off by 4e-5.
 
     Saves its input alone: the result may be changed in place by the layer that follows.
     """
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor) -> Tensor:
-        mean = maps.mean((2, 3), keepdim=True)
-        centred = maps - mean
+        wide = _wide(maps)
+        mean = wide.mean((2, 3), keepdim=True)
+        centred = wide - mean
         scale = ((centred * centred).mean((2, 3), keepdim=True) + EPSILON).rsqrt()
         ctx.save_for_backward(maps, mean, scale)
-        return centred.mul_(scale)
+        return centred.mul_(scale).to(maps.dtype)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         maps, mean, scale = ctx.saved_tensors
         if torch.is_grad_enabled():  # a gradient of this gradient is wanted: mean and scale depend on the maps
             return torch.autograd.grad(_plain(maps), maps, gradient, create_graph=True)[0]
-        normal = (maps - mean).mul_(scale)
-        shared = (gradient * normal).mean((2, 3), keepdim=True)
-        result = gradient - gradient.mean((2, 3), keepdim=True)
-        return result.sub_(normal.mul_(shared)).mul_(scale)
+        wide = _wide(gradient)
+        normal = (_wide(maps) - mean).mul_(scale)
+        shared = (wide * normal).mean((2, 3), keepdim=True)
+        result = wide - wide.mean((2, 3), keepdim=True)
+        return result.sub_(normal.mul_(shared)).mul_(scale).to(maps.dtype)
 
 
 class _ImageByImage(torch.autograd.Function):
-    """Batch norm of every image by itself: one pass each for sums and result, whatever the type, summed in float32.
+    """Batch norm of every image by itself: fewer passes over large maps, summed in float32 where maps are shorter.
 
     Saves its input alone, as the other.
     """
@@ -103,6 +107,11 @@ def _batch(images: list[Tensor]) -> Tensor:
 
 def _plain(maps: Tensor) -> Tensor:
     """Return the same by operations that torch differentiates by itself, any number of times."""
-    wide = maps.float() if maps.dtype in (torch.bfloat16, torch.float16) else maps
+    wide = _wide(maps)
     centred = wide - wide.mean((2, 3), keepdim=True)
     return (centred * (centred.square().mean((2, 3), keepdim=True) + EPSILON).rsqrt()).to(maps.dtype)
+
+
+def _wide(maps: Tensor) -> Tensor:
+    """Return `maps` in a type that sums keep their digits in."""
+    return maps.float() if maps.dtype in (torch.bfloat16, torch.float16) else maps
