@@ -52,9 +52,9 @@ def test_bfloat16_is_summed_in_float32(batch, layout, side):
     short = (exact.detach() + 100).bfloat16().requires_grad_()
     double = short.detach().double().contiguous().requires_grad_()
     weights = torch.randn(double.shape, generator=torch.Generator().manual_seed(6)).bfloat16()
-    weights = weights.contiguous(memory_format=layout)
     result, expected = instance_norm(short), functional.instance_norm(double)
-    slope, right = torch.autograd.grad(result, short, weights)[0], torch.autograd.grad(expected, double, weights)[0]
+    (slope,) = torch.autograd.grad(result, short, weights.contiguous(memory_format=layout))
+    (right,) = torch.autograd.grad(expected, double, weights)
     for found, wanted, near in ((result, expected, 2**-10), (slope, right, 2**-7)):
         assert found.dtype == torch.bfloat16 and found.is_contiguous(memory_format=layout)
         torch.testing.assert_close(found.double(), wanted, rtol=2**-8, atol=near)
