@@ -117,10 +117,8 @@ def move_players(model: Model, optimisers: Optimisers, batch: dict[str, Tensor],
         model.evaluate(values, [tensor for tensor in reads if tensor not in batch], step)
         terms = {term.name: term.function(*(values[name] for name in term.reads)) for term in player.terms}
         total = sum(term.weight * terms[term.name] for term in player.terms)
-        optimiser = optimisers[player.name]
-        optimiser.zero_grad(set_to_none=True)
-        _backward(total, optimiser)
-        optimiser.step()
+        _backward(total, optimisers[player.name])
+        optimisers[player.name].step()
         losses.update({name: value.detach() for name, value in terms.items()})
     return losses
 
@@ -138,6 +136,8 @@ def set_rate(optimisers: Optimisers, rate: float) -> None:
 def _backward(total: Tensor, optimiser: torch.optim.Optimizer) -> None:
     """Fill the gradients of this optimiser's weights, and of no others."""
     weights, rows = optimiser.param_groups[0]["weights"], optimiser.param_groups[0]["params"]
+    for weight, row in zip(weights, rows, strict=True):
+        weight.grad = row.grad = None  # makes room for the new ones
     gradients = torch.autograd.grad(total, weights, allow_unused=True)
     for weight, row, gradient in zip(weights, rows, gradients, strict=True):
         weight.grad = None if gradient is None else like(weight, gradient)
