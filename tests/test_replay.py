@@ -192,6 +192,7 @@ def test_no_step_waits_for_a_gpu(name):
         if step == 2:  # libraries have started
             torch.cuda.set_sync_debug_mode("error")
         try:
-            train_step(model, optimisers, feed.batch(step), step, 1e-3)
+            losses = train_step(model, optimisers, feed.batch(step), step, 1e-3)  # raises where it waits
         finally:
             torch.cuda.set_sync_debug_mode("default")
+        assert all(value.is_cuda and value.isfinite() for value in losses.values())

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from cgbench import seeds
 from cgbench.errors import CgbenchError
-from cgbench.methods.tensors import sent
 
 
 class ImagePool:
@@ -24,10 +23,6 @@ class ImagePool:
         self.count = 0
         # (size + 1, C, H, W): the first `count` are in use, the last one is where images go that are not kept
         self.stored: Tensor | None = None
-
-    def query(self, images: Tensor, step: int) -> Tensor:
-        """Return as many images as given, detached: `images` (N, C, H, W) of step `step`, or earlier ones."""
-        return self.exchange(images, sent(self.decide(len(images), step), images.device))
 
     def decide(self, count: int, step: int) -> Tensor:
         """Return what becomes of the `count` images of a step: int64 (2, count) on the host, for `exchange`.
