@@ -10,9 +10,9 @@ SMALL = ["--preset", "smoke", "--device", "cpu", *(f"--set={value}" for value in
 
 
 def cgbench(*arguments, code=0):
-    """Run the command line in this process, expect an exit code (None: any), and return what it printed."""
+    """Run the command line in this process, expect an exit code, and return what it printed."""
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    assert code in (None, result.exit_code), result.output
+    assert result.exit_code == code, result.output
     assert "Traceback" not in result.output
     return result.output

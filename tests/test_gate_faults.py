@@ -38,13 +38,7 @@ def test_the_program_as_it_is_passes(trained):
     assert trained(code=0).startswith("PASS")
 
 
-def test_other_seeds_show_no_more_than_chance(tmp_path):
-    """Checks of an unchanged program fail in one of twenty by design, most often near p = 0.05: what may not happen is
-    a number that chance would hardly show."""
+def test_other_seeds_pass(trained, tmp_path):
     first = max(read_suite("ci")["seeds"]) + 400
-    for start in (first, first + 100, first + 200):
-        runs, verdict = tmp_path / str(start), tmp_path / f"{start}.json"
-        cgbench("run", "--suite", "ci", "--device", "cpu", "--runs", runs, "--seeds", f"{start}-{start + 4}")
-        cgbench("check", runs / "ci", "--baseline", CI, "--json", verdict, code=None)
-        tested = [entry for entry in read_json(verdict)["findings"] if entry["p"] is not None]
-        assert tested and min(entry["p"] for entry in tested) > 0.005
+    trained("--seeds", f"{first}-{first + 4}", code=0)
+    assert read_json(tmp_path / "v.json")["counts"]["fail"] == 0
