@@ -4,15 +4,15 @@ This package is the core: what a method, a dataset and a metric declare, how the
 derived and how results are written. It never imports torch, so listings and reports start at once.
 """
 
+from cgbench.api.dataset import Dataset, Domain, Item, SemanticClass
+from cgbench.api.failure import Failure, Finding
+from cgbench.api.graph_nodes import Apply, Compute, Draw, History, Measured, Network, Search
+from cgbench.api.method import Method, Player, Reference, Term
+from cgbench.api.metric import Metric, Scores, Translations, Value
+from cgbench.api.registry import DATASETS, FAILURES, METHODS, METRICS
 from cgbench.config import TrialConfig
-from cgbench.dataset import Dataset, Domain, Item, SemanticClass
+from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError
-from cgbench.failure import Failure, Finding
-from cgbench.identity import source_digest
-from cgbench.method import Method, Player, Reference, Term
-from cgbench.metric import Metric, Scores, Translations, Value
-from cgbench.nodes import Apply, Compute, Draw, History, Measured, Network, Search
-from cgbench.registry import DATASETS, FAILURES, METHODS, METRICS
 
 __version__ = "0.1.0"
 

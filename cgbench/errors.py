@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 
-from cgbench.words import printable
+from cgbench.formatting import printable
 
 EXIT_OK = 0
 EXIT_TRIAL_FAILED = 1

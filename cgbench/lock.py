@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cgbench.errors import CgbenchError
-from cgbench.storage import naming
+from cgbench.files import naming
 
 try:
     import fcntl

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench.dataset import IGNORE, Dataset, Domain, FileProblem, Item, Listing, SemanticClass
+from cgbench.api.dataset import IGNORE, Dataset, Domain, FileProblem, Item, Listing, SemanticClass
+from cgbench.api.registry import DATASETS
 from cgbench.datasets.images import coloured, image_files, read_labels, whole_image
 from cgbench.datasets.layouts import keyed, lonely, stem
+from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
-from cgbench.identity import source_digest
-from cgbench.registry import DATASETS
 
 PALETTE = (
     SemanticClass("sky", (128, 128, 128)),

@@ -20,13 +20,13 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench.dataset import IGNORE, Dataset, Domain, FileProblem, Item, Listing, SemanticClass
+from cgbench.api.dataset import IGNORE, Dataset, Domain, FileProblem, Item, Listing, SemanticClass
+from cgbench.api.registry import DATASETS
 from cgbench.datasets.images import coloured, image_files, read_image, read_labels, whole_image
 from cgbench.datasets.layouts import FOLDERS, halves, keyed, lonely, pair_key, side_by_side_test, stem
+from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
-from cgbench.identity import source_digest
 from cgbench.palette import nearest_class
-from cgbench.registry import DATASETS
 
 # label id -> name and colour; a class's training id is its place here (cityscapesScripts)
 CLASSES = {

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench.dataset import Dataset, Domain, Item, Listing
+from cgbench.api.dataset import Dataset, Domain, Item, Listing
+from cgbench.api.registry import DATASETS
 from cgbench.datasets.images import image_files, whole_image
 from cgbench.datasets.layouts import FOLDERS, corresponding, halves, keyed, pair_key, side_by_side_test, stem
+from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError, DataMissing
-from cgbench.identity import source_digest
-from cgbench.registry import DATASETS
-from cgbench.words import printable
+from cgbench.formatting import printable
 
 EXPECTED = """folder: {found}.
   Expected either trainA, trainB, testA and testB with images in each,

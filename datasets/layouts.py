@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench.dataset import FileProblem
+from cgbench.api.dataset import FileProblem
 from cgbench.datasets.images import image_files, read_image
 from cgbench.errors import DataBroken
-from cgbench.words import printable
+from cgbench.formatting import printable
 
 FOLDERS = ("trainA", "trainB", "testA", "testB")
 TEST_NAMES = ("test", "val")

@@ -12,10 +12,10 @@ from functools import partial
 
 import numpy as np
 
-from cgbench.dataset import Dataset, Domain, Item, SemanticClass
+from cgbench.api.dataset import Dataset, Domain, Item, SemanticClass
+from cgbench.api.registry import DATASETS
+from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError
-from cgbench.identity import source_digest
-from cgbench.registry import DATASETS
 from cgbench.seeds import generator
 
 SEED = 1  # of the dataset; a new one would make another dataset

@@ -10,13 +10,13 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from cgbench.dataset import Dataset, Domain, Item, SemanticClass
+from cgbench.api.dataset import Dataset, Domain, Item, SemanticClass
+from cgbench.api.registry import DATASETS
 from cgbench.datasets.images import coloured
+from cgbench.datasets.street_scenes.layout import Scene, build_scene
 from cgbench.datasets.street_scenes.render import render_labels, render_photo
-from cgbench.datasets.street_scenes.scene import Scene, build_scene
+from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError
-from cgbench.identity import source_digest
-from cgbench.registry import DATASETS
 from cgbench.seeds import generator
 
 SEED = 1  # of the dataset; a new one would make another dataset

@@ -6,11 +6,11 @@ As the CycleGAN paper compares with it: `G_ab` and `G_ba` are inverse mappings, 
 
 from functools import partial
 
-from cgbench.method import Method, Player, Term
-from cgbench.methods.losses import lsgan_discriminator, lsgan_generator, lsgan_to_zero
-from cgbench.methods.networks import discriminator, generator, stack
-from cgbench.nodes import Apply, Compute, History, Network
-from cgbench.registry import METHODS
+from cgbench.api.graph_nodes import Apply, Compute, History, Network
+from cgbench.api.method import Method, Player, Term
+from cgbench.api.registry import METHODS
+from cgbench.methods.blocks.builders import discriminator, generator, stack
+from cgbench.methods.functional.losses import lsgan_discriminator, lsgan_generator, lsgan_to_zero
 
 
 @METHODS.register

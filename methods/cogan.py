@@ -9,13 +9,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cgbench.api.graph_nodes import Apply, Compute, Draw, Network, Search
+from cgbench.api.method import Method, Player, Term
+from cgbench.api.registry import METHODS
 from cgbench.config import TrialConfig
-from cgbench.method import Method, Player, Term
-from cgbench.methods.draws import normal
-from cgbench.methods.losses import bce_discriminator, bce_generator
-from cgbench.methods.tensors import unchanged
-from cgbench.nodes import Apply, Compute, Draw, Network, Search
-from cgbench.registry import METHODS
+from cgbench.methods.functional.losses import bce_discriminator, bce_generator
+from cgbench.methods.functional.random_draws import normal
+from cgbench.methods.functional.tensors import unchanged
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,28 +26,28 @@ SMALLEST = 4  # side of the first maps that are rendered, and of the last that a
 
 def renderer(config: TrialConfig) -> nn.Module:
     """Return the shared layers: codes (N, 100) to maps of half the image's side."""
-    from cgbench.methods.blocks.coupled import SharedRenderer
+    from cgbench.methods.blocks.weight_sharing import SharedRenderer
 
     return SharedRenderer(rendered_widths(config), smallest_side(config)[0], CODE)
 
 
 def last_layer(config: TrialConfig) -> nn.Module:
     """Return a domain's own last layer: shared maps to images (N, 3, S, S) in [-1, 1]."""
-    from cgbench.methods.blocks.coupled import rendering_layer
+    from cgbench.methods.blocks.weight_sharing import rendering_layer
 
     return rendering_layer(rendered_widths(config)[-1], 3)
 
 
 def first_layer(config: TrialConfig) -> nn.Module:
     """Return a domain's own first layer: images (N, 3, S, S) to maps of half their side."""
-    from cgbench.methods.blocks.coupled import judging_layer
+    from cgbench.methods.blocks.weight_sharing import judging_layer
 
     return judging_layer(3, config.ndf)
 
 
 def judge(config: TrialConfig) -> nn.Module:
     """Return the shared layers of the discriminators: maps to one logit per image, (N, 1)."""
-    from cgbench.methods.blocks.coupled import SharedJudge
+    from cgbench.methods.blocks.weight_sharing import SharedJudge
 
     smallest, halvings = smallest_side(config)
     widths = [config.ndf * min(2**depth, 8) for depth in range(halvings)]

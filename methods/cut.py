@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cgbench.api.graph_nodes import Apply, Compute, Draw, Network, Node
+from cgbench.api.method import Method, Player, Term
+from cgbench.api.registry import METHODS
 from cgbench.config import TrialConfig
-from cgbench.method import Method, Player, Term
-from cgbench.methods.losses import lsgan_discriminator, lsgan_generator
-from cgbench.methods.networks import discriminator, generator
-from cgbench.methods.tensors import sent, unchanged
-from cgbench.nodes import Apply, Compute, Draw, Network, Node
-from cgbench.registry import METHODS
+from cgbench.methods.blocks.builders import discriminator, generator
+from cgbench.methods.functional.losses import lsgan_discriminator, lsgan_generator
+from cgbench.methods.functional.tensors import sent, unchanged
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,7 +30,7 @@ SIDES = (("b", "a", "ab"), ("a", "b", "ba"))  # target, source, suffix of the ne
 
 def projection(config: TrialConfig) -> nn.Module:
     """Return the projection networks for the maps of the configured generator: 4 ngf channels, 256 at the most."""
-    from cgbench.methods.blocks.contrast import PatchProjection
+    from cgbench.methods.blocks.patch_projection import PatchProjection
     from cgbench.methods.blocks.resnet import tap_widths
 
     return PatchProjection(tap_widths(config.ngf, config.blocks), min(256, 4 * config.ngf))

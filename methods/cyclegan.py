@@ -4,11 +4,11 @@ A is the paper's X, B its Y: `G_ab` is the paper's G, `G_ba` its F, and `D_b` ju
 has a weight of its own, so that dropping one changes nothing else.
 """
 
-from cgbench.method import Method, Player, Term
-from cgbench.methods.losses import bce_discriminator, bce_generator, l1, lsgan_discriminator, lsgan_generator
-from cgbench.methods.networks import discriminator, generator
-from cgbench.nodes import Apply, History, Network
-from cgbench.registry import METHODS
+from cgbench.api.graph_nodes import Apply, History, Network
+from cgbench.api.method import Method, Player, Term
+from cgbench.api.registry import METHODS
+from cgbench.methods.blocks.builders import discriminator, generator
+from cgbench.methods.functional.losses import bce_discriminator, bce_generator, l1, lsgan_discriminator, lsgan_generator
 
 PAPER = "Zhu et al. 2017, arXiv 1703.10593"
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cgbench.method import Method, Term
+from cgbench.api.graph_nodes import Compute, Measured
+from cgbench.api.method import Method, Term
+from cgbench.api.registry import METHODS
 from cgbench.methods.cyclegan import cyclegan
-from cgbench.methods.losses import l1
-from cgbench.nodes import Compute, Measured
-from cgbench.registry import METHODS
+from cgbench.methods.functional.losses import l1
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cgbench.api.graph_nodes import Apply, Network
+from cgbench.api.method import Method, Term
+from cgbench.api.registry import METHODS
 from cgbench.config import TrialConfig
-from cgbench.method import Method, Term
-from cgbench.methods.losses import l1
+from cgbench.methods.functional.losses import l1
 from cgbench.methods.simgan import simgan
-from cgbench.methods.weights import VGG16, absent
-from cgbench.nodes import Apply, Network
-from cgbench.registry import METHODS
+from cgbench.pretrained_weights import VGG16, absent
 
 if TYPE_CHECKING:
     from torch import nn

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cgbench.method import Method, Player, Term
+from cgbench.api.graph_nodes import Apply, Compute, History, Network, Node
+from cgbench.api.method import Method, Player, Term
+from cgbench.api.registry import METHODS
+from cgbench.methods.blocks.builders import discriminator, generator
 from cgbench.methods.cyclegan import cyclegan
-from cgbench.methods.losses import l1, lsgan_discriminator, lsgan_generator
-from cgbench.methods.networks import discriminator, generator
-from cgbench.nodes import Apply, Compute, History, Network, Node
-from cgbench.registry import METHODS
+from cgbench.methods.functional.losses import l1, lsgan_discriminator, lsgan_generator
 
 if TYPE_CHECKING:
     from torch import Tensor

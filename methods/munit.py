@@ -9,13 +9,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cgbench.api.graph_nodes import Apply, Draw, Network, Node
+from cgbench.api.method import Method, Player, Term
+from cgbench.api.registry import METHODS
 from cgbench.config import TrialConfig
-from cgbench.method import Method, Player, Term
-from cgbench.methods.draws import normal
-from cgbench.methods.losses import l1
+from cgbench.methods.functional.losses import l1
+from cgbench.methods.functional.random_draws import normal
 from cgbench.methods.unit import SIDES, adversarial, discriminators, encoder, half_blocks, judge, judged
-from cgbench.nodes import Apply, Draw, Network, Node
-from cgbench.registry import METHODS
 
 if TYPE_CHECKING:
     from torch import nn

@@ -6,11 +6,11 @@ trained side by side in one trial. No image pool; the discriminators move first.
 
 from functools import partial
 
-from cgbench.method import Method, Player, Term
-from cgbench.methods.losses import bce_discriminator, bce_generator, l1, lsgan_discriminator, lsgan_generator
-from cgbench.methods.networks import discriminator, generator, stack
-from cgbench.nodes import Apply, Compute, Network
-from cgbench.registry import METHODS
+from cgbench.api.graph_nodes import Apply, Compute, Network
+from cgbench.api.method import Method, Player, Term
+from cgbench.api.registry import METHODS
+from cgbench.methods.blocks.builders import discriminator, generator, stack
+from cgbench.methods.functional.losses import bce_discriminator, bce_generator, l1, lsgan_discriminator, lsgan_generator
 
 PAPER = "Isola et al. 2017, arXiv 1611.07004"
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cgbench.api.dataset import IGNORE
+from cgbench.api.graph_nodes import Apply, Compute, Network
+from cgbench.api.method import Method, Player, Term
+from cgbench.api.registry import METHODS
 from cgbench.config import TrialConfig
-from cgbench.dataset import IGNORE
-from cgbench.method import Method, Player, Term
 from cgbench.methods.cyclegan import cyclegan
-from cgbench.methods.tensors import unchanged
-from cgbench.nodes import Apply, Compute, Network
-from cgbench.registry import METHODS
+from cgbench.methods.functional.tensors import unchanged
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -4,10 +4,10 @@ One-sided: each direction is a model of its own, held to its input by a self-reg
 Both directions are trained side by side in one trial; they share nothing.
 """
 
-from cgbench.method import Method, Term
+from cgbench.api.method import Method, Term
+from cgbench.api.registry import METHODS
 from cgbench.methods.cyclegan import cyclegan
-from cgbench.methods.losses import l1
-from cgbench.registry import METHODS
+from cgbench.methods.functional.losses import l1
 
 
 @METHODS.register

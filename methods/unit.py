@@ -9,10 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cgbench.api.graph_nodes import Apply, Compute, Draw, Network, Node
+from cgbench.api.method import Method, Player, Term
+from cgbench.api.registry import METHODS
 from cgbench.config import TrialConfig
-from cgbench.method import Method, Player, Term
-from cgbench.methods.draws import normal_like
-from cgbench.methods.losses import (
+from cgbench.methods.functional.losses import (
     bce_discriminator,
     bce_generator,
     l1,
@@ -20,9 +21,8 @@ from cgbench.methods.losses import (
     lsgan_generator,
     summed,
 )
-from cgbench.methods.tensors import unchanged
-from cgbench.nodes import Apply, Compute, Draw, Network, Node
-from cgbench.registry import METHODS
+from cgbench.methods.functional.random_draws import normal_like
+from cgbench.methods.functional.tensors import unchanged
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

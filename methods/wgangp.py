@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cgbench.method import Method, Term
+from cgbench.api.graph_nodes import Apply, Compute, Draw
+from cgbench.api.method import Method, Term
+from cgbench.api.registry import METHODS
 from cgbench.methods.cyclegan import cyclegan
-from cgbench.methods.draws import uniform
-from cgbench.nodes import Apply, Compute, Draw
-from cgbench.registry import METHODS
+from cgbench.methods.functional.random_draws import uniform
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,7 +5,7 @@ import signal
 import pytest
 import torch
 
-from drawn import eager, load
+from helpers.counting_dataset import eager, load
 
 torch.set_num_threads(1)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with Ctrl-C ignored

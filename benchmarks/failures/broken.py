@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from cgbench.failure import Failure, Finding
-from cgbench.metric import Translations
-from cgbench.registry import FAILURES
+from cgbench.api.failure import Failure, Finding
+from cgbench.api.metric import Translations
+from cgbench.api.registry import FAILURES
 
 THRESHOLD = 1.0
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from cgbench.benchmarks.likeness import nearest_other
-from cgbench.failure import Failure, Finding
-from cgbench.metric import Translations
-from cgbench.registry import FAILURES
+from cgbench.api.failure import Failure, Finding
+from cgbench.api.metric import Translations
+from cgbench.api.registry import FAILURES
+from cgbench.benchmarks.metrics.functional.image_distances import nearest_other
 
 THRESHOLD = 0.25
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from cgbench.api.failure import Failure, Finding
+from cgbench.api.metric import Translations
+from cgbench.api.registry import FAILURES
 from cgbench.benchmarks.metrics.reconstruction import l1_by_image
-from cgbench.failure import Failure, Finding
-from cgbench.metric import Translations
-from cgbench.registry import FAILURES
 
 THRESHOLD = 3.0
 IMAGES = 48  # so many, spread evenly, are judged: each is translated back three times

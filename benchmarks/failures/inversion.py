@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from cgbench.benchmarks.likeness import coarse, correlation
-from cgbench.failure import Failure, Finding
-from cgbench.metric import Translations
-from cgbench.registry import FAILURES
+from cgbench.api.failure import Failure, Finding
+from cgbench.api.metric import Translations
+from cgbench.api.registry import FAILURES
+from cgbench.benchmarks.metrics.functional.image_distances import coarse, correlation
 
 THRESHOLD = -0.3
 CLOSER = 0.7  # unpaired: the negative must be closer to the colours of the domain by this factor

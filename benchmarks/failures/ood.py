@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from cgbench.benchmarks.confusion import confusion_matrices, per_image_pixel_accuracy
-from cgbench.benchmarks.recognition import recognised, recognised_targets, unrecognisable
-from cgbench.failure import Failure, Finding
-from cgbench.metric import Translations
-from cgbench.registry import FAILURES
+from cgbench.api.failure import Failure, Finding
+from cgbench.api.metric import Translations
+from cgbench.api.registry import FAILURES
+from cgbench.benchmarks.metrics.functional.class_maps import recognised, recognised_targets, unrecognisable
+from cgbench.benchmarks.metrics.functional.segmentation_scores import confusion_matrices, per_image_pixel_accuracy
 
 THRESHOLD = 0.05
 LEAST = 50  # scenes of either kind: of fewer a fifth may lie below by chance

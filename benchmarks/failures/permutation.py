@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from cgbench.benchmarks.confusion import confusion_matrices
-from cgbench.benchmarks.recognition import recognised, recognised_targets, unrecognisable
-from cgbench.failure import Failure, Finding
-from cgbench.metric import Translations
-from cgbench.registry import FAILURES
+from cgbench.api.failure import Failure, Finding
+from cgbench.api.metric import Translations
+from cgbench.api.registry import FAILURES
+from cgbench.benchmarks.metrics.functional.class_maps import recognised, recognised_targets, unrecognisable
+from cgbench.benchmarks.metrics.functional.segmentation_scores import confusion_matrices
 
 THRESHOLD = 0.4
 LEAST_AREA = 0.01  # share of the pixels from which on a class counts, in all images together and in a single one

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cgbench.benchmarks.confusion import confusion_matrices
-from cgbench.benchmarks.recognition import recognised, recognised_targets, unrecognisable
-from cgbench.dataset import IGNORE
-from cgbench.failure import Failure, Finding
-from cgbench.metric import Translations
-from cgbench.registry import FAILURES
+from cgbench.api.dataset import IGNORE
+from cgbench.api.failure import Failure, Finding
+from cgbench.api.metric import Translations
+from cgbench.api.registry import FAILURES
+from cgbench.benchmarks.metrics.functional.class_maps import recognised, recognised_targets, unrecognisable
+from cgbench.benchmarks.metrics.functional.segmentation_scores import confusion_matrices
 
 SIDE = 64  # pixels; larger class maps are thinned to about this
 AREA = 0.01  # share of an image from which on a part counts: connected pixels of one class

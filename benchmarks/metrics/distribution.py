@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from cgbench.benchmarks.frechet import frechet_distance, kernel_distance, kernel_error
-from cgbench.metric import ERROR, REAL, Metric, Scores, Translations, Value
-from cgbench.registry import METRICS
+from cgbench.api.metric import ERROR, REAL, Metric, Scores, Translations, Value
+from cgbench.api.registry import METRICS
+from cgbench.benchmarks.metrics.functional.feature_distances import frechet_distance, kernel_distance, kernel_error
 from cgbench.seeds import generator
 
 SOURCE = "Heusel et al. 2017 (FID); Bińkowski et al. 2018 (KID): 100 subsets of 1,000 images at most, not scaled"

@@ -1,7 +1,7 @@
 """LPIPS: the perceptual distance of translated photos to the true photos of their scenes."""
 
-from cgbench.metric import Metric, Scores, Translations, Value
-from cgbench.registry import METRICS
+from cgbench.api.metric import Metric, Scores, Translations, Value
+from cgbench.api.registry import METRICS
 
 LEAST_SIDE = 32  # pixels; AlexNet's maps vanish below
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from cgbench.api.metric import Metric, Scores, Value
+from cgbench.api.registry import METRICS
 from cgbench.errors import CgbenchError
-from cgbench.metric import Metric, Scores, Value
-from cgbench.registry import METRICS
 
 
 @METRICS.register

@@ -4,11 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cgbench.benchmarks.confusion import confusion_matrices, per_image_iou, per_image_pixel_accuracy, scores
-from cgbench.dataset import SemanticClass
-from cgbench.metric import COMPAT, Metric, Scores, Translations, Value
+from cgbench.api.dataset import SemanticClass
+from cgbench.api.metric import COMPAT, Metric, Scores, Translations, Value
+from cgbench.api.registry import METRICS
+from cgbench.benchmarks.metrics.functional.segmentation_scores import (
+    confusion_matrices,
+    per_image_iou,
+    per_image_pixel_accuracy,
+    scores,
+)
 from cgbench.palette import nearest_class
-from cgbench.registry import METRICS
 
 
 @METRICS.register

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from cgbench.metric import Metric, Scores, Translations, Value
-from cgbench.registry import METRICS
+from cgbench.api.metric import Metric, Scores, Translations, Value
+from cgbench.api.registry import METRICS
 
 BATCH = 64
 PSNR_OF_EQUAL = 100.0  # dB; stands for infinity where output and truth are the same, so that means stay finite

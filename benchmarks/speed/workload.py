@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cgbench.benchmarks.scorer import build_network
-from cgbench.benchmarks.speed.entry import Setting
+from cgbench.api.method import Method
+from cgbench.api.registry import METHODS
+from cgbench.benchmarks.evaluation.scorer import build_network
+from cgbench.benchmarks.speed.measurements import Setting
 from cgbench.config import TrialConfig, preset_values, resolve, split_assignments
 from cgbench.errors import CgbenchError
-from cgbench.method import Method
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.blocks.norm import InstanceNorm2d
-from cgbench.registry import METHODS
 
 SIZES: dict[str, dict[str, Any]] = {
     "32": preset_values("smoke"),

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 
-from cgbench.datasets.street_scenes.model import (
+from cgbench.datasets.street_scenes.geometry import (
     CAR,
     FOLIAGE,
     GLASS,

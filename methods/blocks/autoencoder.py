@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cgbench.methods.blocks.layers import plain_layout, require_multiples
-from cgbench.methods.blocks.narrow import NarrowConv2d
+from cgbench.methods.blocks.narrow_conv import NarrowConv2d
 from cgbench.methods.blocks.norm import InstanceNorm2d, instance_norm
-from cgbench.methods.blocks.reflect import ReflectionPad2d
+from cgbench.methods.blocks.reflection_pad import ReflectionPad2d
 from cgbench.methods.blocks.resnet import ResnetBlock
 
 

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
-from cgbench.methods.weights import VGG16, checked_digest, find_weights
+from cgbench.pretrained_weights import VGG16, checked_digest, find_weights
 
 WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512))  # conv1_1 to conv4_2; a 2×2 maximum between the groups
 SIDE = 224  # pixels that VGG-16 was trained on (Simonyan and Zisserman 2015)

@@ -6,16 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from cgbench import seeds
+from cgbench.api.graph_analysis import live, networks_of, upstream, waves
+from cgbench.api.graph_nodes import Apply, Draw, History, Measured, Search
+from cgbench.api.method import SOURCES, Method
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
-from cgbench.graph import live, networks_of, upstream, waves
-from cgbench.method import SOURCES, Method
-from cgbench.methods.blocks.held import Held, Value, each
+from cgbench.methods.blocks.image_pool import ImagePool
 from cgbench.methods.blocks.init import initialise, per_sample
-from cgbench.methods.blocks.pool import ImagePool
-from cgbench.methods.blocks.search import nearest_code
-from cgbench.methods.tensors import sent
-from cgbench.nodes import Apply, Draw, History, Measured, Search
+from cgbench.methods.blocks.latent_search import nearest_code
+from cgbench.methods.blocks.static_inputs import Held, Value, each
+from cgbench.methods.functional.tensors import sent
 
 
 class Model:

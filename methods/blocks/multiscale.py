@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.layers import plain_layout, require_least
-from cgbench.methods.blocks.reflect import ReflectionPad2d
+from cgbench.methods.blocks.reflection_pad import ReflectionPad2d
 
 WIDEST = 8  # times ndf: the most channels of any layer
 

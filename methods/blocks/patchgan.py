@@ -5,8 +5,8 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from cgbench.errors import CgbenchError
+from cgbench.methods.blocks.antialiased_resampling import BlurHalving
 from cgbench.methods.blocks.layers import bias_before, norm_layer, plain_layout, require_least
-from cgbench.methods.blocks.resample import BlurHalving
 
 
 class PatchDiscriminator(nn.Module):

@@ -4,10 +4,10 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
+from cgbench.methods.blocks.antialiased_resampling import BlurDoubling, BlurHalving
 from cgbench.methods.blocks.layers import bias_before, norm_layer, plain_layout, require_multiples
-from cgbench.methods.blocks.narrow import NarrowConv2d
-from cgbench.methods.blocks.reflect import ReflectionPad2d
-from cgbench.methods.blocks.resample import BlurDoubling, BlurHalving
+from cgbench.methods.blocks.narrow_conv import NarrowConv2d
+from cgbench.methods.blocks.reflection_pad import ReflectionPad2d
 
 TAPPED_BLOCK = 5  # the deepest residual block whose output CUT compares
 

@@ -1,0 +1,143 @@
+"""`cgbench datasets`: list them, check one, fetch a public one. Starts without torch."""
+
+import json
+import shutil
+from pathlib import Path
+
+import click
+
+from cgbench.api.registry import DATASETS
+from cgbench.benchmarks.cli import commands
+from cgbench.benchmarks.cli.options import DATA_ROOT, one_line_errors
+from cgbench.benchmarks.runtime.progress import progress
+from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError, DataMissing
+
+SHOWN = 10  # files of a warning or note that the text names; of errors all are named
+
+
+@click.group(invoke_without_command=True)
+@DATA_ROOT
+@click.pass_context
+def datasets(context: click.Context, data_root: Path | None) -> None:
+    """List the datasets, and whether each is ready; check one; fetch a public one.
+
+    Decoded images are kept in `decoded` in the folder CGBENCH_CACHE (else ~/.cache/cgbench), up to CGBENCH_CACHE_LIMIT
+    (else 20 GB; 0: none), those used longest ago making room. Delete that folder whenever you like.
+    """
+    context.obj = data_root
+    if context.invoked_subcommand is None:
+        one_line_errors(commands.list_datasets)(data_root)
+
+
+@datasets.command()
+@click.argument("name")
+@DATA_ROOT
+@click.option("--split", "splits", multiple=True, help="Check this split only. Repeatable.  [default: all]")
+@click.option("--limit", type=click.IntRange(min=0), default=0, help="Images per split and domain; 0 means all.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_obj
+@one_line_errors
+def check(
+    inherited: Path | None, name: str, data_root: Path | None, splits: tuple[str, ...], limit: int, form: str
+) -> int:
+    """Examine dataset NAME and report all that is wrong, with file names and what to do.
+
+    \b
+    error    training would fail, or a number would be wrong
+    warning  suspicious: test images in training, shared scenes, blank maps
+    note     good to know
+
+    Exit code 0: no error (warnings are allowed), 1: errors were found, 2: the data is not there.
+    """
+    from cgbench.datasets.checks.checker import check as examine
+    from cgbench.datasets.checks.report import Report
+
+    data = DATASETS.factory(name)(data_root or inherited)
+    if form == "json":
+        report: Report = examine(data, splits, limit)
+        click.echo(json.dumps(report.as_json(), indent=2))
+    else:
+        with progress(f"looking at {data.label}") as update:
+            report = examine(data, splits, limit, update)
+        _print(report, name)
+    return EXIT_TRIAL_FAILED if report.count("error") else EXIT_OK
+
+
+def _print(report, name: str) -> None:
+    """Print a report for people: what was looked at, findings from the worst to the least, the sum."""
+    from cgbench.datasets.checks.report import CHECKS
+
+    click.echo(f"{report.dataset}" + (f" in {report.root}" if report.root else ""))
+    for entry in report.counted:
+        click.echo(f"  {entry.split:5}  {entry.domain}  {entry.name:8}  {entry.images:6} images  {entry.size}".rstrip())
+    for severity, check_name, remedy, findings in report.groups():
+        click.echo()
+        _wrapped(f"{severity}: {CHECKS[check_name]} ({len(findings)})", "")
+        most = len(findings) if severity == "error" else SHOWN
+        for finding in findings[:most]:
+            _wrapped(": ".join([*_few(finding.files), finding.text]), "  ")
+        if len(findings) > most:
+            click.echo(f"  and {len(findings) - most} more: --format json names them all")
+        _wrapped(f"→ {remedy}", "  ")
+    click.echo()
+    for remark in report.remarks:
+        _wrapped(remark, "")
+    counts = ", ".join(
+        f"{count} {word}{'' if count == 1 else 's'}" for word in ("error", "warning", "note")
+        if (count := report.count(word))
+    )  # fmt: skip
+    click.echo(f"{counts or 'nothing to report'}, in {report.seconds:.1f} s")
+    if report.count("error"):
+        click.echo(f"'cgbench run --dataset {name}' would fail or measure wrongly: mend the errors first.")
+
+
+def _few(files: tuple[str, ...]) -> list[str]:
+    if len(files) <= 1:
+        return list(files)
+    return [", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")]
+
+
+def _wrapped(text: str, indent: str) -> None:
+    """Print text with a hanging indent, in lines no wider than the terminal and never wider than 120."""
+    wide = max(40, min(120, shutil.get_terminal_size((100, 24)).columns)) - len(indent) - 4
+    lines, line = [], ""
+    for word in text.split(" "):
+        if line and len(line) + 1 + len(word) > wide:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    lines.append(line)
+    for number, part in enumerate(lines):
+        click.echo(indent + ("    " if number else "") + part)
+
+
+@datasets.command()
+@click.argument("name", required=False)
+@DATA_ROOT
+@click.option("--url", help="Take the archive from this address instead: a mirror.")
+@click.pass_obj
+@one_line_errors
+def fetch(inherited: Path | None, name: str | None, data_root: Path | None, url: str | None) -> None:
+    """Fetch the public set NAME into the data root; without NAME, list what can be fetched.
+
+    What was loaded is kept when the connection breaks or you press Ctrl-C: the same command goes on from there.
+    The archive is checked before it is unpacked, and the numbers of images are compared with the catalogue.
+    """
+    from cgbench.datasets.download.catalogue import CATALOGUE, find
+    from cgbench.datasets.download.fetch import fetch as carry_out
+
+    if name is None:
+        wide = max(map(len, CATALOGUE))
+        for entry in CATALOGUE.values():
+            click.echo(f"{entry.name:{wide}}  {entry.counted()}".rstrip())
+        click.echo("\n'cgbench datasets fetch NAME --data-root DIR' fetches one to DIR/NAME and prints its licence.")
+        return
+    entry = find(name)
+    root = data_root or inherited
+    if root is None and not entry.refused:
+        raise DataMissing(f"fetch {name}: say where to put it: --data-root DIR, or CGBENCH_DATA")
+    if entry.refused:
+        raise CgbenchError(f"{name}: {entry.refused}")
+    with progress(f"fetching {name}") as update:
+        carry_out(entry, root, url, click.echo, update)

@@ -1,0 +1,147 @@
+"""The human test of the CycleGAN paper (Table 1): `study RUN` makes it, `study score FILES` scores it."""
+
+from pathlib import Path
+
+import click
+
+from cgbench.api.method import DIRECTIONS
+from cgbench.benchmarks.cli.options import one_line_errors
+from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError
+from cgbench.files import trial_folders
+from cgbench.formatting import size
+
+LARGE = 30_000_000  # bytes of a page; beyond it mail and slow machines have trouble
+
+
+class MakeByDefault(click.Group):
+    """A group whose first word is a run folder unless it is one of its commands: `study RUN` means `study make RUN`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, *ctx.help_option_names):
+            args = ["make", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=MakeByDefault)
+def study() -> None:
+    """The perceptual test of the CycleGAN paper (Table 1): can people tell a method's images from real ones?
+
+    \b
+    cgbench study RUN             makes the test as one HTML page (options: cgbench study make --help)
+    cgbench study score FILES     scores the files that participants hand in
+    A run folder that is called 'score' or 'make' is written ./score or ./make.
+
+    Every participant sees one method: a real and a made image side by side for one second, 10 pairs for practice and 40
+    that count.
+    """
+
+
+@study.command()
+@click.argument("run_folder", type=click.Path(path_type=Path))
+@click.option("--direction", type=click.Choice(DIRECTIONS), help="[default: the one that makes photos, else AtoB]")
+@click.option("--methods", help="Names with commas; 'copy' and 'shuffled' too.  [default: all trained ones]")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Draws images, orders and who gets which method; recorded.",
+)
+@click.option("--trial-seed", type=int, help="Training seed whose images are shown.  [default: the first of the run]")
+@click.option("--participants", type=click.IntRange(1, 1000), default=25, show_default=True, help="Per method.")
+@click.option("--practice", type=click.IntRange(0, 1000), default=10, show_default=True, help="Pairs with feedback.")
+@click.option("--scored", type=click.IntRange(1, 1000), default=40, show_default=True, help="Pairs that count.")
+@click.option(
+    "--side",
+    type=click.IntRange(8, 1024),
+    default=256,
+    show_default=True,
+    help="Larger images are reduced to this many pixels, real and made ones alike.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The page; its key goes beside it.  [default: RUN/study/study-DIRECTION.html]",
+)
+@one_line_errors
+def make(
+    run_folder: Path, direction: str | None, methods: str | None, seed: int, trial_seed: int | None, participants: int,
+    practice: int, scored: int, side: int, out: Path | None,
+) -> None:  # fmt: skip
+    """Make the test of RUN_FOLDER: one HTML page that works offline, and its key.
+
+    Participants are numbered from 1; the number decides over method, pairs, order and sides, and the methods come in
+    blocks, so that they are balanced whenever you stop. The page names no method and does not hold the answers to
+    scored pairs; the key does, and scoring needs it: keep it, and do not hand it out. Somebody who knows the developer
+    tools of a browser could still compare images there.
+
+    Practice and scored pairs show different test images, the same for all methods. With fewer test images than 50, say
+    how many pairs to make of them with --practice and --scored.
+    """
+    from cgbench.reports.perceptual_study.page import write_study
+    from cgbench.reports.perceptual_study.study import Plan, make_study
+    from cgbench.results.run import read_run
+
+    trial_folders(run_folder)
+    names = tuple(dict.fromkeys(filter(None, map(str.strip, (methods or "").split(",")))))
+    plan = Plan(direction or "", names, seed, trial_seed, participants, practice, scored, side)
+    made, pictures, left_out = make_study(read_run(run_folder), plan)
+    page = out or run_folder / "study" / f"study-{made.direction}.html"
+    if page.suffix not in (".html", ".htm"):
+        raise CgbenchError(f"--out {page}: a page's name ends in .html")
+    key = write_study(page, made, pictures)
+    for name, why in left_out.items():
+        click.echo(f"left out: {name}: {why}")
+    weight, count = page.stat().st_size, len(made.sessions)
+    click.echo(f"study {made.id}: {made.direction_name}, {', '.join(made.methods)}, training seed {made.trial_seed}")
+    click.echo(f"page:  {page} ({size(weight)}); participants are numbered from 1 to {count}")
+    click.echo(f"key:   {key}; keep it to yourself, scoring needs it")
+    click.echo(f"score: cgbench study score --study {key} FILES")
+    if weight > LARGE:
+        click.echo("The page is large for mail: fewer --methods or a smaller --side make it smaller.")
+
+
+@study.command()
+@click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option(
+    "--study",
+    "where",
+    type=click.Path(path_type=Path, exists=True),
+    help="The study's .key.json, or its run folder.  [default: looked for beside the files and in runs/]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["md", "csv", "latex"]),
+    default="md",
+    show_default=True,
+    help="Markdown, CSV with one line per method, or LaTeX with booktabs.",
+)
+@one_line_errors
+def score(files: tuple[Path, ...], where: Path | None, form: str) -> int:
+    """Score the answers in FILES: the percentage judged real per method, with a bootstrap error.
+
+    Files that do not count are named with the reason, on standard error: cut, edited, of another study, copies, and
+    two sessions of one participant (then neither counts: leave the later one out). Exit code 0: all files count,
+    1: some do not, 2: none does.
+    """
+    from cgbench.reports.perceptual_study.answers import Rejected, find_study, read_answers, sort_answers
+    from cgbench.reports.perceptual_study.scoring import FORMATS
+    from cgbench.reports.perceptual_study.scoring import score as scored
+
+    read = []
+    for file in files:
+        try:
+            read.append(read_answers(file))
+        except Rejected as error:
+            click.echo(f"does not count: {file}: {error}", err=True)
+    if not read:
+        raise CgbenchError("no file holds answers that count")
+    found = find_study(read, where)
+    counted = sort_answers(read, found)
+    for file, why in counted.rejected:
+        click.echo(f"does not count: {file}: {why}", err=True)
+    if not counted.valid:
+        raise CgbenchError("no file holds answers that count")
+    click.echo(FORMATS[form](scored(found, counted.valid)), nl=False)
+    return EXIT_OK if len(counted.valid) == len(files) else EXIT_TRIAL_FAILED

@@ -1,0 +1,1 @@
+"""Decoded images, the cache of them, and batches."""

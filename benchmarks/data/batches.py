@@ -1,0 +1,172 @@
+"""Images in memory, and the batch of every step as a pure function of (seed, step)."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cgbench.api.dataset import Dataset
+from cgbench.benchmarks.data.decoded_cache import kept_or_decoded
+from cgbench.benchmarks.data.image_set import ImageSet, Progress, Wanted
+from cgbench.config import TrialConfig
+from cgbench.errors import DataBroken
+from cgbench.methods.functional.tensors import sent
+from cgbench.seeds import generator
+
+DEVICE_SHARE = 0.5  # of a GPU's free memory that images may take up
+
+
+@contextmanager
+def naming_the_doctor(dataset: Dataset) -> Iterator[None]:
+    """Add to a `DataBroken` raised inside which command lists everything that is wrong with the dataset."""
+    try:
+        yield
+    except DataBroken as error:
+        raise DataBroken(f"{error} ('cgbench datasets check {dataset.name}' lists all that is wrong)") from None
+
+
+def load_images(
+    dataset: Dataset, split: str, domain: str, side: int, config: TrialConfig, limit: int = 0,
+    spread: bool = False, progress: Progress | None = None, labels: bool = False,
+) -> ImageSet:  # fmt: skip
+    """Return a domain of a split as squares of `side` pixels: from the cache of decoded images, else decoded. `limit`
+    takes the first images, or evenly `spread` ones.
+
+    The class ids are decoded too if `labels` are asked for and every image has them. Raises `DataBroken`, before a
+    picture is decoded where it can, if the domain is empty, keys are not unique, or a file cannot be used.
+    """
+    with naming_the_doctor(dataset):
+        items = list(dataset.items(split, domain))
+        if not items:
+            kind = dataset.domains[0 if domain == "A" else 1]
+            raise DataBroken(
+                f"dataset '{dataset.label}': split '{split}' has no image of domain {domain} ({kind.name})"
+            )
+        if len({item.key for item in items}) < len(items):
+            raise DataBroken(f"dataset '{dataset.label}': two images of split '{split}', domain {domain}, have one key")
+        if limit and limit < len(items):
+            chosen = np.linspace(0, len(items) - 1, limit).round().astype(int) if spread else range(limit)
+            items = [items[index] for index in chosen]
+        return kept_or_decoded(Wanted(dataset, split, domain, items, side, config.fit, labels), progress)
+
+
+@lru_cache(maxsize=4)  # two epochs of both domains; an order of a million images takes 8 MB
+def _epoch_order(seed: int, domain: str, epoch: int, count: int) -> np.ndarray:
+    return generator(seed, "data", "order", domain, epoch).permutation(count)
+
+
+def batch_indices(seed: int, domain: str, step: int, batch: int, count: int) -> np.ndarray:
+    """Return which images of a domain form the batch of `step`; every image comes once per epoch of its domain.
+
+    The two domains are shuffled by streams of their own, so that nothing pairs them.
+    """
+    positions = np.arange(step * batch, (step + 1) * batch)
+    return np.array([_epoch_order(seed, domain, int(p) // count, count)[p % count] for p in positions])
+
+
+def crops(seed: int, domain: str, step: int, config: TrialConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return the crop corners, int (batch, 2) as (row, column), and the mirror flags, bool (batch,), of a step."""
+    rng = generator(seed, "data", "augment", domain, step)
+    corners = rng.integers(0, config.load_size - config.crop_size + 1, size=(config.batch, 2))
+    mirrored = rng.random(config.batch) < 0.5
+    return corners, mirrored & config.flip
+
+
+class Feed:
+    """The training images of both domains as they are given, uint8, and their batches.
+
+    They stay where they are, mapped from a file or in memory, or lie in the memory of the GPU where they fit. `paired`
+    says that row k of both sets shows one scene: then both are drawn, cropped and mirrored alike. Class ids are part of
+    the batches where both sets have them.
+    """
+
+    def __init__(
+        self, a: ImageSet, b: ImageSet, config: TrialConfig, seed: int, device: str = "cpu", paired: bool = False
+    ) -> None:
+        self.config, self.seed, self.paired, self.device = config, seed, paired, device
+        self.epoch = config.steps_per_epoch(len(a), len(b))  # in steps
+        labels = {} if a.labels is None or b.labels is None else {"a": a.labels, "b": b.labels}
+        arrays = [a.images, b.images, *labels.values()]
+        self.resident = device != "cpu" and fits_on_device(sum(x.nbytes for x in arrays), free_memory(device))
+        place = device if self.resident else "cpu"
+        images = {"a": a.images, "b": b.images}
+        self.domains = {name: as_tensor(array).to(place).permute(0, 3, 1, 2) for name, array in images.items()}
+        self.labels = {name: as_tensor(array).to(place) for name, array in labels.items()}
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """Return `real_a` and `real_b` of a step, float (batch, 3, crop, crop) in [-1, 1], and where the feed has them
+        `labels_a` and `labels_b`, int64 (batch, crop, crop), 255 for no class."""
+        batch = {}
+        for domain, images in self.domains.items():
+            stream = "pairs" if self.paired else domain
+            chosen = batch_indices(self.seed, stream, step, self.config.batch, len(images))
+            corners, mirrored = crops(self.seed, stream, step, self.config)
+            batch[f"real_{domain}"] = to_signed(self._cut(images, chosen, corners, mirrored))
+            if self.labels:
+                batch[f"labels_{domain}"] = self._cut(self.labels[domain], chosen, corners, mirrored).long()
+        return batch
+
+    def _cut(self, images: Tensor, chosen: np.ndarray, corners: np.ndarray, mirrored: np.ndarray) -> Tensor:
+        """Return the crops of the chosen images (count, …, S, S) on the device."""
+        side = self.config.crop_size
+        if self.resident:
+            places = torch.from_numpy(np.column_stack([chosen, corners, mirrored]).astype(np.int64))
+            return gather_crops(images, sent(places, self.device), side)
+        return sent(copy_crops(images, chosen, corners, mirrored, side), self.device)
+
+
+def fits_on_device(needed: int, free: int) -> bool:
+    """Return whether images of `needed` bytes may lie on a device with `free` bytes, most of which networks need."""
+    return needed <= DEVICE_SHARE * free
+
+
+def free_memory(device: str) -> int:
+    """Return the bytes of a GPU that are free, those that torch holds back for this process among them."""
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
+def as_tensor(array: np.ndarray) -> Tensor:
+    """Return an array as a tensor without a copy. It must not be written to: it may be a file that is only read."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(array)
+
+
+def copy_crops(images: Tensor, chosen: np.ndarray, corners: np.ndarray, mirrored: np.ndarray, side: int) -> Tensor:
+    """Return crops (count, …, side, side) of images (N, …, S, S) on the host, one after another: there it is faster
+    than all at once, and only what is cut out is read."""
+    source = images.numpy()
+    cut = np.empty((len(chosen), *source.shape[1:-2], side, side), source.dtype)
+    places = zip(cut, chosen.tolist(), corners.tolist(), mirrored.tolist(), strict=True)
+    for part, index, (row, column), mirror in places:
+        crop = source[index, ..., row : row + side, column : column + side]
+        part[...] = crop[..., ::-1] if mirror else crop
+    return torch.from_numpy(cut)
+
+
+def gather_crops(images: Tensor, places: Tensor, side: int) -> Tensor:
+    """Return crops (count, …, side, side) of images (N, …, S, S) in one operation, wherever they lie.
+
+    `places`, int64 (count, 4), holds for each crop the image, its first row and column, and whether it is mirrored.
+    """
+    index, row, column, mirror = places[:, :, None].unbind(1)
+    along = torch.arange(side, device=images.device)
+    rows, columns = row + along, column + torch.where(mirror > 0, side - 1 - along, along)
+    last = images.movedim((-2, -1), (1, 2))  # (N, S, S, …), as it lies in memory
+    return last[index[:, :, None], rows[:, :, None], columns[:, None, :]].movedim((1, 2), (-2, -1)).contiguous()
+
+
+def to_signed(images: Tensor) -> Tensor:
+    """Return uint8 images as float in [-1, 1]."""
+    return images.to(torch.float32, copy=True).div_(127.5).sub_(1)
+
+
+def to_bytes(images: Tensor) -> np.ndarray:
+    """Return float images (N, 3, S, S) in [-1, 1] as uint8 (N, S, S, 3), rounded to the nearest level; NaN is 0."""
+    levels = ((images.float() + 1) * 127.5).round().clamp(0, 255).nan_to_num()
+    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()

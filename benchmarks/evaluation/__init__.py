@@ -1,0 +1,1 @@
+"""From test images to outputs to numbers: inference, scorer, feature extractors."""

@@ -1,0 +1,153 @@
+"""What all methods of a run are measured with: test or validation images, scorers, and other instruments."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from torch import nn
+
+from cgbench.api.dataset import Dataset
+from cgbench.api.metric import Metric
+from cgbench.api.registry import METRICS
+from cgbench.benchmarks.data.batches import ImageSet, load_images
+from cgbench.benchmarks.evaluation import failure_detection as failing
+from cgbench.benchmarks.evaluation.feature_extractors import Features, Instruments, open_instruments, scorer_features
+from cgbench.benchmarks.evaluation.ood_split import load_oddities
+from cgbench.benchmarks.evaluation.scorer import Scorer, cached_scorer
+from cgbench.benchmarks.runtime.cache_dir import cache_folder
+from cgbench.benchmarks.runtime.progress import progress
+from cgbench.config import TrialConfig
+from cgbench.errors import DataBroken
+from cgbench.results.records import TEST, VALIDATION, digest
+
+
+@dataclass(frozen=True)
+class TestBench:
+    """What all methods of a run are measured with: the test images of both domains, and a scorer for each domain of
+    labelled photos."""
+
+    __test__ = False  # not a test class, whatever its name looks like to pytest
+
+    dataset: Dataset
+    fit: str
+    split: str
+    paired: bool  # whether row k of both domains shows one scene
+    domains: Mapping[str, ImageSet]  # "A", "B"
+    oddities: Mapping[str, ImageSet] = field(default_factory=dict)  # the split `ood`, where the dataset has one
+    scorers: Mapping[str, Scorer] = field(default_factory=dict)  # by domain
+    scorer_features: Mapping[str, Features] = field(default_factory=dict)  # by domain
+    instruments: Instruments = field(default_factory=Instruments)
+
+    @property
+    def feature_network(self) -> nn.Module | None:
+        """The network of the scorer whose features a method may ask for: that of B where there is one, else of A."""
+        scorer = self.scorers.get("B") or self.scorers.get("A")
+        return scorer and scorer.network
+
+    def source(self, direction: str) -> ImageSet:
+        """Return the images that `direction` starts from."""
+        return self.domains[direction[0]]
+
+    def target(self, direction: str) -> ImageSet:
+        """Return the real images that `direction` should arrive at."""
+        return self.domains[direction[-1]]
+
+    def protocol(self, metric: Metric, direction: str) -> dict:
+        """Return what a number of this metric is measured with; its digest is the number's protocol."""
+        source, target, scorer = self.source(direction), self.target(direction), self.scorers.get(direction[-1])
+        return {
+            "metric": metric.name,
+            "version": metric.version,
+            "dataset": self.dataset.label,
+            "split": self.split,
+            "direction": direction,
+            "images": len(source),
+            "sources": source.digest,
+            "targets": target.digest,
+            "side": int(source.images.shape[1]),
+            "fit": self.fit,
+            "format": "8-bit RGB, rounded, no compression loss",
+            "scorer": scorer.digest if metric.uses_scorer and scorer else "",
+            **({"weights": self.instruments.digests.get(metric.needs, "")} if metric.needs else {}),
+        }
+
+    def recipe(self, metric: Metric, direction: str) -> dict:
+        """Return what is recorded beside a protocol: what its scorer was trained from, whose weights differ in the last
+        digits from machine to machine."""
+        scorer = self.scorers.get(direction[-1])
+        return {"scorer_recipe": scorer.info.get("recipe", "")} if metric.uses_scorer and scorer else {}
+
+    def digest(self) -> str:
+        """Identify all protocols together."""
+        metrics = [
+            self.protocol(METRICS.get(name), direction) for name in METRICS.names() for direction in ("AtoB", "BtoA")
+        ]
+        return digest([metrics, failing.versions(), {name: images.digest for name, images in self.oddities.items()}])
+
+
+def open_bench(dataset: Dataset, config: TrialConfig, split: str = TEST) -> TestBench:
+    """Decode the images of both domains that are measured on, of the test or the validation split; no scorer yet."""
+    with progress(f"reading the {split} images of {dataset.label}") as update:
+        images = {
+            domain: load_images(dataset, split, domain, config.crop_size, config, config.test_limit, True, update, True)
+            for domain in "AB"
+        }
+    paired = dataset.paired_test and images["A"].keys == images["B"].keys
+    if dataset.paired_test and split == TEST:
+        same_keys(dataset, split, images["A"], images["B"])
+    oddities = load_oddities(dataset, config) if split == TEST else {}
+    return TestBench(dataset, config.fit, split, paired, images, oddities)
+
+
+def open_validation(bench: TestBench, config: TrialConfig) -> TestBench | None:
+    """Return a bench of the validation images with the instruments of the test bench; None where there are no such
+    images, or no measurements but the last are asked for."""
+    if not config.evaluate_every or VALIDATION not in bench.dataset.splits:
+        return None
+    images = open_bench(bench.dataset, config, VALIDATION)
+    return replace(images, scorers=bench.scorers, scorer_features=bench.scorer_features, instruments=bench.instruments)
+
+
+def evaluation_digest(bench: TestBench, validation: TestBench | None) -> str:
+    """Identify all protocols that a trial is measured by."""
+    return bench.digest() if validation is None else digest([bench.digest(), validation.digest()])
+
+
+def same_keys(dataset: Dataset, split: str, a: ImageSet, b: ImageSet) -> None:
+    """Raise `DataBroken` where a split that should be paired is not."""
+    if a.keys != b.keys:
+        raise DataBroken(
+            f"dataset '{dataset.label}' says that its split '{split}' is paired, but the keys differ: "
+            f"'cgbench datasets check {dataset.name}' names them"
+        )
+
+
+def with_scorers(bench: TestBench, config: TrialConfig, device: str) -> TestBench:
+    """Return the bench with what metrics look through: the instruments whose weights are here, and a scorer for each
+    domain of photos, trained or from the cache; none without labels."""
+    dataset, bench = bench.dataset, replace(bench, instruments=open_instruments(device))
+    if not dataset.palette or "pairs" not in dataset.splits:
+        return bench
+    photos = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
+    real = {domain: _scorer_images(dataset, domain, config) for domain in photos}  # all, before the first one trains
+    scorers = {domain: _scorer(dataset, domain, real[domain], config, device) for domain in photos}
+    return replace(bench, scorers=scorers, scorer_features={key: scorer_features(s) for key, s in scorers.items()})
+
+
+def _scorer_images(dataset: Dataset, domain: str, config: TrialConfig) -> ImageSet:
+    """Return the photos of a domain in `pairs` with their class ids."""
+    which = dataset.domains[domain == "B"].name
+    with progress(f"reading {which} images for the scorer") as update:
+        limit = config.scorer_limit
+        real = load_images(dataset, "pairs", domain, config.crop_size, config, limit, True, update, labels=True)
+    if real.labels is None:
+        raise DataBroken(
+            f"dataset '{dataset.label}' has a palette, but the {which} of its split 'pairs' have no labels"
+        )
+    return real
+
+
+def _scorer(dataset: Dataset, domain: str, real: ImageSet, config: TrialConfig, device: str) -> Scorer:
+    """Return the scorer of a domain, trained on `real` photos and their class ids."""
+    with progress(f"training the scorer of {dataset.domains[domain == 'B'].name}") as update:
+        count, folder = len(dataset.palette), cache_folder()
+        return cached_scorer(folder, real.images, real.labels, count, config, device, update)

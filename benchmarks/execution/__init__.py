@@ -1,0 +1,1 @@
+"""Running trials: plan, lock, runner, worker pool, re-evaluation, extension."""

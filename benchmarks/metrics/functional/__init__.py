@@ -1,0 +1,1 @@
+"""The arithmetic of metrics and failure modes, as pure functions."""

@@ -1,0 +1,106 @@
+"""Scores of semantic segmentation from a confusion matrix: pixel accuracy, class accuracy, intersection over union.
+
+Source: Long et al. 2015 (FCN), section 5, as used for the FCN score of Isola et al. 2017 and Zhu et al. 2017.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cgbench.api.dataset import IGNORE
+from cgbench.errors import CgbenchError
+
+MODES = ("fixed", "compat")
+
+
+@dataclass(frozen=True)
+class SegmentationScores:
+    """Shares from 0 to 1. `pixel` of all pixels; `class_accuracy` and `iou` are means over classes.
+
+    `per_class_accuracy` and `per_class_iou` are float64 (C,); a class that the truth never shows is NaN in mode
+    `fixed` and 0 in mode `compat`.
+    """
+
+    pixel: float
+    class_accuracy: float
+    iou: float
+    per_class_accuracy: np.ndarray
+    per_class_iou: np.ndarray
+
+
+def confusion_matrix(true: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Return int64 (C, C), rows the true and columns the predicted class, of two integer arrays of one shape.
+
+    Pixels whose true id is 255 are ignored. Every other true id and every predicted id, of ignored pixels too, must
+    lie in 0..C-1, else `CgbenchError`: there is no prediction "none of the classes".
+    """
+    true, predicted = np.asarray(true), np.asarray(predicted)
+    if true.shape != predicted.shape:
+        raise CgbenchError(f"class ids differ in shape: {true.shape} true, {predicted.shape} predicted")
+    _check_ids("predicted", predicted, classes)
+    kept = true != IGNORE
+    true, predicted = true[kept].astype(np.int64), predicted[kept].astype(np.int64)
+    _check_ids("true", true, classes)
+    return np.bincount(true * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
+def confusion_matrices(true: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Return int64 (N, C, C): the confusion matrix of each image of (N, H, W) arrays; their sum is that of all."""
+    if len(true) != len(predicted):
+        raise CgbenchError(f"{len(true)} images have true class ids, but {len(predicted)} have predicted ones")
+    matrices = [confusion_matrix(a, b, classes) for a, b in zip(true, predicted, strict=True)]
+    return np.array(matrices, np.int64).reshape(-1, classes, classes)
+
+
+def scores(matrix: np.ndarray, mode: str = "fixed") -> SegmentationScores:
+    """Return the scores of a confusion matrix (C, C), that of a whole test split.
+
+    pixel = Σ diag / Σ all; accuracy of a class = diag / row sum; IoU of a class = diag / (row + column - diag).
+    The modes differ in classes that the truth of the whole split never shows: `fixed` leaves them out of both means,
+    `compat` counts them as 0, as the script published with pix2pix does (one class of 19, found perfectly, scores
+    1, 1/19, 1/19 there). That script's overflow of a 20th predicted class into another row is not imitated.
+    A matrix without any counted pixel raises.
+    """
+    if mode not in MODES:
+        raise CgbenchError(f"unknown mode '{mode}' of the segmentation scores: it is one of {', '.join(MODES)}")
+    matrix = np.asarray(matrix, np.float64)
+    if not matrix.sum():
+        raise CgbenchError("no pixel to score: the confusion matrix is empty, every label is the ignored one (255)")
+    accuracy, iou = _by_class(matrix)
+    if mode == "compat":
+        accuracy, iou = np.nan_to_num(accuracy), np.nan_to_num(iou)
+    pixel = float(np.trace(matrix) / matrix.sum())
+    return SegmentationScores(pixel, float(np.nanmean(accuracy)), float(np.nanmean(iou)), accuracy, iou)
+
+
+def per_image_pixel_accuracy(matrices: np.ndarray) -> np.ndarray:
+    """Return float64 (N,): the pixel accuracy of each of (N, C, C) matrices; NaN where no pixel has a label."""
+    diagonal = np.einsum("ncc->n", matrices)
+    return _share(diagonal, matrices.sum(axis=(1, 2)))
+
+
+def per_image_iou(matrices: np.ndarray) -> np.ndarray:
+    """Return float64 (N,): IoU averaged over the classes that the image's truth shows; NaN where it shows none."""
+    _, iou = _by_class(np.asarray(matrices, np.float64))
+    return _share(np.nansum(iou, axis=1), np.isfinite(iou).sum(axis=1))
+
+
+def _by_class(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return accuracy and IoU by class, (..., C) each, of matrices (..., C, C); NaN where the truth lacks the class."""
+    hit = np.einsum("...cc->...c", matrices)
+    rows, columns = matrices.sum(axis=-1), matrices.sum(axis=-2)
+    return _share(hit, rows), _share(hit, np.where(rows > 0, rows + columns - hit, 0))
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return part / whole as float64, NaN where the whole is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
+
+
+def _check_ids(kind: str, ids: np.ndarray, classes: int) -> None:
+    if ids.size and (ids.min() < 0 or ids.max() >= classes):
+        wrong = ids.min() if ids.min() < 0 else ids.max()
+        raise CgbenchError(
+            f"a {kind} class id is {wrong}, but the {classes} classes have ids 0 to {classes - 1} "
+            f"({IGNORE} means ignored, in the truth only): do the labels belong to this palette?"
+        )

@@ -1,0 +1,1 @@
+"""Comparison of a run with a baseline, and of one run with another."""

@@ -1,0 +1,1 @@
+"""Process-level services: progress, signals, environment, memory."""

@@ -1,0 +1,79 @@
+"""What the machine can do at best, and how much arithmetic a step is."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from cgbench.benchmarks.speed.measurements import Entry, Found, Plan
+from cgbench.benchmarks.speed.timing import Arm, interleave, rates, summary
+from cgbench.benchmarks.speed.workload import waiting
+
+TYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
+PRODUCT_SIDE = {"cpu": 2048, "cuda": 8192}  # of square matrices
+IMAGES = {"cpu": 4, "cuda": 64}  # of the convolution's batch
+CHANNELS, MAP_SIDE, KERNEL = 256, 64, 3  # the residual blocks of the published generator at 256 pixels
+
+
+def peaks(plan: Plan) -> Found:
+    """Measure FLOP/s of a large matrix product and of a 3×3 convolution of 256 channels at 64×64, in both types.
+
+    As the steps are computed: contiguous, and on a GPU with TF32 where torch's defaults have it.
+    """
+    plan.say("peak: matrix product and convolution")
+    kind = plan.device.partition(":")[0]
+    side, images = PRODUCT_SIDE[kind], IMAGES[kind]
+    work = {"matrix product": 2 * side**3, "convolution": 2 * images * (CHANNELS * KERNEL * MAP_SIDE) ** 2}
+    arms = []
+    for name, dtype in TYPES.items():
+        arms.append(Arm(f"matrix product {name}", _product(side, dtype, plan.device)))
+        arms.append(Arm(f"convolution {name}", _convolution(images, dtype, plan.device)))
+    with torch.no_grad():
+        seconds = interleave(arms, plan.budget, waiting(plan.device))
+    for name, values in seconds.items():
+        flop = work[name.rpartition(" ")[0]]
+        yield Entry("peak", name, name.rpartition(" ")[2], "", "FLOP/s", summary(rates(values, flop)))
+
+
+def best(entries: list[Entry]) -> dict[str, float]:
+    """Return the highest median FLOP/s that was measured, by type."""
+    return {name: max(entry.value.median for entry in entries if entry.arm == name) for name in TYPES}
+
+
+def floors(peak: Mapping[str, float], flop: float) -> dict[str, float]:
+    """Return the seconds that `flop` operations take at the machine's best, by type."""
+    return {name: flop / rate for name, rate in peak.items()}
+
+
+def flop_of(call: Callable[[], object]) -> int:
+    """Return the floating-point operations of the matrix products and convolutions of a call, backward ones too."""
+    with _FlopCounter() as counter:
+        call()
+    return counter.total
+
+
+class _FlopCounter(TorchDispatchMode):
+    """Adds up torch's own formulas. Its `FlopCounterMode` does that by module, and breaks on a gradient's gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # noqa: ANN204 (torch's signature)
+        result = function(*args, **(kwargs or {}))
+        if formula := flop_registry.get(function._overloadpacket):
+            self.total += formula(*args, **(kwargs or {}), out_val=result)
+        return result
+
+
+def _product(side: int, dtype: torch.dtype, device: str) -> Callable[[], object]:
+    left, right = (torch.randn(side, side, device=device).to(dtype) for _ in "ab")
+    return lambda: left @ right
+
+
+def _convolution(images: int, dtype: torch.dtype, device: str) -> Callable[[], object]:
+    maps = torch.randn(images, CHANNELS, MAP_SIDE, MAP_SIDE, device=device).to(dtype)
+    weights = torch.randn(CHANNELS, CHANNELS, KERNEL, KERNEL, device=device).to(dtype)
+    return lambda: functional.conv2d(maps, weights, padding=1)

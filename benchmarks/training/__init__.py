@@ -1,0 +1,1 @@
+"""The training loop, optimizers, checkpoints and their retention, CUDA graphs."""

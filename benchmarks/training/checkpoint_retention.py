@@ -1,0 +1,79 @@
+"""Which checkpoints of a trial are kept beside the newest: the last few, and the best by validation images."""
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from cgbench.api.dataset import Dataset
+from cgbench.api.metric import Value
+from cgbench.api.registry import METRICS
+from cgbench.config import TrialConfig
+from cgbench.errors import CgbenchError, did_you_mean
+from cgbench.files import TrialFolder, keep_as, read_jsonl
+from cgbench.results.records import VALIDATION
+
+
+def saved_step(path: Path) -> int:
+    """Return the step of a checkpoint from its header alone; 0 where there is none or it cannot be read."""
+    try:
+        with safe_open(path, framework="np") as file:
+            return int((file.metadata() or {}).get("step", 0))
+    except (OSError, SafetensorError, ValueError):
+        return 0  # also where it is no file of ours: whoever loads it says so
+
+
+def keep_previous(folder: TrialFolder, step: int, count: int) -> None:
+    """Before the checkpoint of `step` replaces the last: give that one a name of its own, and let go of the oldest, so
+    that `count` are there in the end."""
+    before = saved_step(folder.checkpoint)
+    if count > 1 and 0 < before < step:
+        keep_as(folder.checkpoint, folder.checkpoint_at(before))
+    earlier = folder.earlier_checkpoints()
+    kept = sorted(number for number in earlier if number < step)[-(count - 1) :] if count > 1 else []
+    for number, path in earlier.items():
+        if number not in kept:
+            path.unlink(missing_ok=True)
+
+
+def keep_best(folder: TrialFolder, metric: str) -> None:
+    """Keep the present checkpoint as the best if no step measured so far has a better mean on validation images.
+
+    The mean is over the directions that have the metric; of two equal steps the earlier one counts. Calling it again
+    changes nothing.
+    """
+    rows = [*read_jsonl(folder.history), *read_jsonl(folder.metrics)]
+    if best_step(rows, metric, judge(metric)) == saved_step(folder.checkpoint):
+        keep_as(folder.checkpoint, folder.best)
+
+
+def best_step(rows: Iterable[Mapping], metric: str, value: Value) -> int:
+    """Return the step whose validation images score best; 0 where none was measured."""
+    scores: dict[int, list[float]] = {}
+    for row in rows:
+        if row["split"] == VALIDATION and row["metric"] == metric and math.isfinite(row["value"]):
+            scores.setdefault(row["step"], []).append(row["value"])
+    sign = -1 if value.better == "higher" else 1
+    means = {step: sign * sum(found) / len(found) for step, found in scores.items()}
+    return min(means, key=lambda step: (means[step], step), default=0)
+
+
+def judge(metric: str) -> Value:
+    """Return the declaration of the number that checkpoints are judged by."""
+    values = {value.name: value for name in METRICS.names() for value in METRICS.get(name).values}
+    known = [name for name, value in values.items() if value.better]
+    if metric not in known:
+        raise CgbenchError(f"keep_best={metric}: no number that can be better or worse: {did_you_mean(metric, known)}")
+    return values[metric]
+
+
+def refuse_unjudged(config: TrialConfig, dataset: Dataset) -> None:
+    """Raise `CgbenchError` where the best checkpoint is asked for and nothing would tell which one that is."""
+    if not config.keep_best:
+        return
+    judge(config.keep_best)
+    if not config.evaluate_every:
+        raise CgbenchError("keep_best needs measurements on the way: --set evaluate_every=STEPS")
+    if VALIDATION not in dataset.splits:
+        raise CgbenchError("keep_best is judged on validation images, and there are none: --set validation=COUNT")

@@ -1,0 +1,226 @@
+"""The one training loop. It knows no method by name and has no callbacks."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from cgbench.benchmarks.data.batches import Feed
+from cgbench.benchmarks.runtime.peak_memory import forget_peak, peak_memory
+from cgbench.benchmarks.runtime.signals import Stopped, whole_steps
+from cgbench.benchmarks.training.checkpoint import (
+    Optimisers,
+    number,
+    read_checkpoint,
+    refuse_mismatch,
+    restore,
+    save_checkpoint,
+)
+from cgbench.benchmarks.training.checkpoint_retention import keep_previous
+from cgbench.benchmarks.training.cuda_graphs import CudaGraphs, ReplayedStep, refuse_unrecordable
+from cgbench.benchmarks.training.flat_parameters import as_it_lies, like
+from cgbench.config import TrialConfig
+from cgbench.errors import Diverged
+from cgbench.files import TrialFolder, append_jsonl, read_jsonl, write_jsonl
+from cgbench.methods.blocks.model import Model
+from cgbench.seeds import derive
+
+
+@dataclass
+class Position:
+    """Where a training stands: steps done, seconds spent, the largest memory in bytes (0: not known), and the losses of
+    `count` steps since the last log."""
+
+    step: int
+    seconds: float
+    memory: int
+    sums: dict[str, Tensor]
+    count: int
+
+
+def train(
+    model: Model, feed: Feed, config: TrialConfig, total: int, epoch: int, folder: TrialFolder, digest: str,
+    progress: Callable[[int, int], None] = lambda step, total: None, until: int | None = None,
+    about: Mapping[str, str] | None = None,
+) -> Position:  # fmt: skip
+    """Train `model` for `total` steps, going on from the folder's checkpoint if there is one.
+
+    It stops at step `until`, with a checkpoint, where that comes first: going on from there gives the same bits.
+    `epoch` is the number of steps after which the learning rate may change, `digest` identifies the trial, `about` is
+    what the checkpoint says of itself beyond that. Raises `Diverged` where a loss is not finite; the last checkpoint
+    before it stays. Ctrl-C, SIGTERM and SIGHUP let the step in hand end, save, and are raised then; a second one is
+    raised at once and saves nothing.
+    """
+    identity = {"digest": digest, "method": model.method.name, **(about or {})}
+    optimisers = make_optimisers(model, config)
+    at = _resume(model, optimisers, folder, identity)
+    model.measure(feed.batch, feed.epoch)
+    model.train()
+    take_step = stepper(model, optimisers, config)
+    end = total if until is None else min(until, total)
+    forget_peak(model.device)
+    started = time.perf_counter() - at.seconds
+    with whole_steps() as stop:
+        while at.step < end:
+            # For layers that draw from the global generator (dropout): a stream of this step alone, as all others.
+            torch.manual_seed(derive(model.seed, "layers", at.step))
+            factor = rate_factor(at.step, total, epoch, config.decay_fraction)
+            losses = take_step(feed.batch(at.step), at.step, config.learning_rate * factor)
+            at.sums = {name: at.sums.get(name, 0) + value for name, value in losses.items()}
+            at.step, at.count = at.step + 1, at.count + 1
+            at.seconds = time.perf_counter() - started
+            if at.step % config.log_every == 0 or at.step == total:
+                _log(at, folder, config.learning_rate * factor)
+            stopping = bool(stop)  # a signal from here on is heard in the next step
+            if at.step % config.save_every == 0 or at.step == end or stopping:
+                at.memory = max(at.memory, peak_memory(model.device))
+                _save(folder, model, optimisers, at, identity)
+            progress(at.step, total)
+            if stopping:
+                break
+    if stop:
+        raise Stopped(stop[0])
+    return at
+
+
+def stepper(
+    model: Model, optimisers: Optimisers, config: TrialConfig
+) -> Callable[[dict[str, Tensor], int, float], dict[str, Tensor]]:
+    """Return what takes a step, of batch, number and rate: `train_step`, or the same recorded on a GPU and replayed."""
+    if not config.graphs:
+        return partial(train_step, model, optimisers)
+    refuse_unrecordable(config.graphs, str(model.device))
+    replayed = ReplayedStep(model, partial(move_players, model, optimisers), CudaGraphs(model.device))
+
+    def step(batch: dict[str, Tensor], number: int, rate: float) -> dict[str, Tensor]:
+        set_rate(optimisers, rate)
+        return replayed(batch, number)
+
+    return step
+
+
+def train_step(
+    model: Model, optimisers: Optimisers, batch: dict[str, Tensor], step: int, rate: float
+) -> dict[str, Tensor]:
+    """Move every player once with the learning rate `rate`, and return the unweighted value of each term."""
+    set_rate(optimisers, rate)
+    return move_players(model, optimisers, batch, step)
+
+
+def move_players(model: Model, optimisers: Optimisers, batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+    """Move every player once, in their order, and return the unweighted value of each term.
+
+    A tensor computed for one player is used again by the next: discriminators judge the fakes that the generators
+    made before they moved, as in the published training.
+    """
+    values = dict(batch)
+    losses: dict[str, Tensor] = {}
+    for player in model.live.players:
+        reads = [tensor for term in player.terms for tensor in term.reads]
+        model.evaluate(values, [tensor for tensor in reads if tensor not in batch], step)
+        terms = {term.name: term.function(*(values[name] for name in term.reads)) for term in player.terms}
+        total = sum(term.weight * terms[term.name] for term in player.terms)
+        _backward(total, optimisers[player.name])
+        optimisers[player.name].step()
+        losses.update({name: value.detach() for name, value in terms.items()})
+    return losses
+
+
+def set_rate(optimisers: Optimisers, rate: float) -> None:
+    """Give all optimisers a learning rate; one that lies on the device is written there."""
+    for optimiser in optimisers.values():
+        for group in optimiser.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+
+def _backward(total: Tensor, optimiser: torch.optim.Optimizer) -> None:
+    """Fill the gradients of this optimiser's weights, and of no others."""
+    weights, rows = optimiser.param_groups[0]["weights"], optimiser.param_groups[0]["params"]
+    for weight, row in zip(weights, rows, strict=True):
+        weight.grad = row.grad = None  # makes room for the new ones
+    gradients = torch.autograd.grad(total, weights, allow_unused=True)
+    for weight, row, gradient in zip(weights, rows, gradients, strict=True):
+        weight.grad = None if gradient is None else like(weight, gradient)
+        row.grad = None if gradient is None else as_it_lies(weight.grad)
+
+
+def make_optimisers(model: Model, config: TrialConfig) -> Optimisers:
+    """Return one Adam per player (§4: both generators share one, both discriminators another).
+
+    It moves rows of numbers, the `weights` as they lie in memory: it would copy gradients of another shape to no end
+    (torch 2.14, on a CPU). Where steps are recorded, its rate lies on the device, in float32.
+    """
+    rate = config.learning_rate
+    weights = {player.name: list(model.parameters(player.name).values()) for player in model.live.players}
+    return {
+        player: torch.optim.Adam(
+            [{"params": [as_it_lies(weight) for weight in trained], "weights": trained}],
+            lr=torch.tensor(rate, device=model.device) if config.graphs else rate,
+            betas=(config.beta1, config.beta2),
+            weight_decay=config.weight_decay,
+            fused=True,
+            capturable=config.graphs,
+        )
+        for player, trained in weights.items()
+    }
+
+
+def rate_factor(step: int, total: int, epoch: int, decay_fraction: float) -> float:
+    """Return the factor of the learning rate at 0-based `step`: 1, then a linear fall in the last epochs.
+
+    With 200 epochs of which 100 decay: 1 - max(0, e + 1 - 100) / 101 for 0-based epoch e, as the PyTorch code does.
+    """
+    epochs = math.ceil(total / epoch)
+    constant = epochs - round(epochs * decay_fraction)
+    return 1 - max(0, step // epoch + 1 - constant) / (epochs - constant + 1)
+
+
+def _resume(model: Model, optimisers: Optimisers, folder: TrialFolder, identity: Mapping[str, str]) -> Position:
+    """Load the folder's checkpoint, if any, and cut the log back to it, so that no step is logged twice."""
+    if not folder.checkpoint.exists():
+        folder.steps.unlink(missing_ok=True)
+        return Position(0, 0.0, 0, {}, 0)
+    tensors, facts = read_checkpoint(folder.checkpoint)
+    refuse_mismatch(folder.checkpoint, facts, identity)
+    sums = restore(model, optimisers, tensors, folder.checkpoint)
+    step, seconds, memory, count = (number(facts, key) for key in ("step", "seconds", "memory", "count"))
+    at = Position(int(step), seconds, int(memory), sums, int(count))
+    write_jsonl(folder.steps, [row for row in read_jsonl(folder.steps) if row["step"] <= at.step])
+    return at
+
+
+def _log(at: Position, folder: TrialFolder, rate: float) -> None:
+    """Append the mean of every term since the last line, and start new sums; raise where one is not finite."""
+    sums = torch.stack([total.double() for total in at.sums.values()]).tolist()  # one wait for the device
+    means = {name: total / at.count for name, total in zip(at.sums, sums, strict=True)}
+    bad = [name for name, value in means.items() if not math.isfinite(value)]
+    if bad:
+        raise Diverged(f"{', '.join(bad)} became infinite or not a number before step {at.step}", at.step)
+    append_jsonl(
+        folder.steps, {"step": at.step, "learning_rate": rate, "seconds": round(at.seconds, 3), "losses": means}
+    )
+    at.sums, at.count = {}, 0
+
+
+def _save(folder: TrialFolder, model: Model, optimisers: Optimisers, at: Position, identity: Mapping[str, str]) -> None:
+    """Write a checkpoint, unless a weight or a pending loss is not finite: then raise and keep the one before."""
+    if not all_finite(model, at.sums.values()):
+        raise Diverged(f"a weight or a loss became infinite or not a number before step {at.step}", at.step)
+    facts = {"step": at.step, "count": at.count, "seconds": round(at.seconds, 3), "memory": at.memory}
+    keep_previous(folder, at.step, model.config.keep_last)
+    save_checkpoint(
+        folder.checkpoint, model, optimisers, at.sums, {key: str(value) for key, value in facts.items()} | identity
+    )
+
+
+def all_finite(model: Model, more: Iterable[Tensor] = ()) -> bool:
+    """Say whether every weight, and every tensor in `more`, is finite; one transfer from the device."""
+    weights = [weight for name in model.owned for weight in model.networks[name].parameters()]
+    return bool(torch.stack([tensor.detach().isfinite().all() for tensor in [*weights, *more]]).all())

@@ -1,0 +1,1 @@
+"""What is to be run: requests, suites, resolved trials."""

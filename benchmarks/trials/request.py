@@ -1,0 +1,55 @@
+"""What a command line asked for, as plain values: enough to make the same trials again in another process."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cgbench.api.dataset import Dataset
+from cgbench.api.registry import DATASETS, METHODS
+from cgbench.benchmarks.trials.trial import Trial, resolve_trials
+from cgbench.config import preset_values
+from cgbench.datasets.validation_split import hold_out
+from cgbench.errors import DataMissing
+
+
+@dataclass(frozen=True)
+class Request:
+    """Names and values after suite file, options and defaults were laid over each other. `assignments` are the texts of
+    `--set`, `suite` the values of the suite file; methods that do not fit are left out if `whatever_fits`, else they
+    are an error."""
+
+    methods: tuple[str, ...]
+    dataset: str
+    data_root: Path | None
+    seeds: tuple[int, ...]
+    preset: str
+    assignments: tuple[str, ...] = ()
+    suite: Mapping[str, Any] | None = None
+    whatever_fits: bool = False
+
+    def resolve(self) -> tuple[list[Trial], Dataset, dict[str, str]]:
+        """Return the trials, the dataset with its validation images kept back, and why which methods were left out.
+
+        Whatever is wrong with the request raises `CgbenchError`.
+        """
+        preset_values(self.preset)
+        for name in self.methods:
+            METHODS.factory(name)
+        data = open_dataset(self.dataset, self.data_root)
+        left_out: dict[str, str] = {}
+        trials = resolve_trials(
+            self.methods, data, self.seeds, self.preset, self.assignments, self.suite,
+            left_out if self.whatever_fits else None,
+        )  # fmt: skip
+        return trials, hold_out(data, trials[0].config.validation), left_out
+
+
+def open_dataset(name: str, data_root: Path | None) -> Dataset:
+    """Return the dataset `name`; where its data is missing, raise with what to do and what is ready instead."""
+    data = DATASETS.factory(name)(data_root)
+    problem = data.missing()
+    if problem is None:
+        return data
+    ready = [other for other in sorted(DATASETS.names()) if DATASETS.factory(other)(data_root).missing() is None]
+    raise DataMissing(f"{problem.rstrip()}\nReady now: {', '.join(ready) or 'none'}")

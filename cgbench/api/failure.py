@@ -1,0 +1,53 @@
+"""What a failure declares: how it is detected in translated images, from where on it counts, and why from there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cgbench.api.metric import Translations
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a detector saw. `evidence` is float (N,), one number per image; NaN where an image cannot be judged.
+
+    `detail` says it in words ("vegetation → building in 83 % of its pixels"). `keys` name the images where they are
+    others than those of the translations.
+    """
+
+    evidence: np.ndarray
+    detail: str = ""
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One way to fail.
+
+    An image shows it where its evidence is `threshold` or more (`above`), or `threshold` or less; a trial has it where
+    at least `share` of its judged images show it. `measure` says what the evidence is, `justified` on which planted
+    and healthy cases the threshold was set. `unfit(translations)` returns why the failure cannot be looked for, or
+    None. `explained_by` names failures that bring this one with them: where a trial has one of those, this one is
+    recorded as its consequence. `version` rises whenever the arithmetic changes. Tables show small ranks first.
+    """
+
+    name: str
+    label: str
+    summary: str
+    measure: str
+    detect: Callable[[Translations], Finding]
+    unfit: Callable[[Translations], str | None]
+    threshold: float
+    above: bool
+    share: float
+    justified: str
+    explained_by: tuple[str, ...] = ()
+    rank: int = 50
+    version: int = 1
+    source: str = ""
+
+    def shows(self, evidence: np.ndarray) -> np.ndarray:
+        """Return bool (N,): which images show the failure; those that cannot be judged do not."""
+        evidence = np.nan_to_num(evidence, nan=-np.inf if self.above else np.inf)
+        return evidence >= self.threshold if self.above else evidence <= self.threshold

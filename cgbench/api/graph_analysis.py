@@ -1,0 +1,140 @@
+"""What a declaration implies: which terms, networks and tensors are live, and in which waves they are computed."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+
+from cgbench.api.graph_nodes import Apply
+from cgbench.api.method import SOURCES, Method, Player, Term
+
+
+@dataclass(frozen=True)
+class Live:
+    """The part of a method that training touches: what is not here is neither built nor computed.
+
+    `gradients` maps each needed tensor to the names of the networks whose weights some term trains through it.
+    """
+
+    networks: tuple[str, ...]
+    players: tuple[Player, ...]
+    gradients: dict[str, frozenset[str]]
+
+
+def upstream(
+    method: Method, tensors: Iterable[str], through_detached: bool = True, known: Collection[str] = SOURCES
+) -> tuple[str, ...]:
+    """Return the computed tensors that `tensors` depend on, themselves included, in the order of the declaration.
+
+    The way up stops at what is `known`, and at detached tensors unless it goes `through_detached`.
+    """
+    found: set[str] = set()
+    pending = [name for name in tensors if name not in known]
+    while pending:
+        name = pending.pop()
+        if name in found:
+            continue
+        found.add(name)
+        node = method.graph[name]
+        if through_detached or not getattr(node, "detached", False):
+            pending.extend(tensor for tensor in node.inputs if tensor not in known)
+    return tuple(name for name in method.graph if name in found)
+
+
+def networks_of(method: Method, tensors: Iterable[str]) -> tuple[str, ...]:
+    """Return the networks that the given tensors themselves are applications of, in the order of declaration."""
+    used = {method.graph[name].network for name in tensors if isinstance(method.graph.get(name), Apply)}
+    return tuple(name for name in method.networks if name in used)
+
+
+def trained_by(method: Method, player: Player, term: Term) -> frozenset[str]:
+    """Return the player's networks that a gradient of `term` reaches."""
+    reached = networks_of(method, upstream(method, term.reads, through_detached=False))
+    return frozenset(reached).intersection(player.networks)
+
+
+def live(method: Method) -> Live:
+    """Return the live part: a term lives if its weight is not zero and it trains a live network.
+
+    Live networks are those that translate, and whatever a live term reads through. A discriminator that no generator
+    listens to is therefore dead, and so are its terms: cycle-only trains none.
+    """
+    networks = set(networks_of(method, upstream(method, method.translates.values())))
+    alive: set[str] = set()
+    grew = True
+    while grew:
+        grew = False
+        for player in method.players:
+            for term in player.terms:
+                if term.name in alive or term.weight == 0 or not trained_by(method, player, term) & networks:
+                    continue
+                alive.add(term.name)
+                networks.update(networks_of(method, upstream(method, term.reads)))
+                grew = True
+    players = tuple(
+        Player(
+            player.name,
+            tuple(name for name in player.networks if name in networks),
+            tuple(term for term in player.terms if term.name in alive),
+        )
+        for player in method.players
+    )
+    players = tuple(player for player in players if player.terms and player.networks)
+    return Live(tuple(name for name in method.networks if name in networks), players, _gradients(method, players))
+
+
+def untrained(method: Method) -> dict[str, str]:
+    """Return the directions that a network translates which no live term trains, with that network's name."""
+    alive = live(method)
+    trained = frozenset().union(*alive.gradients.values())
+    found = {}
+    for direction, tensor in method.translates.items():
+        idle = [name for name in networks_of(method, upstream(method, [tensor])) if name not in trained]
+        if idle:
+            found[direction] = idle[0]
+    return found
+
+
+def one_way(method: Method, direction: str) -> Method:
+    """Return the method as it translates in one direction: nobody plays, so that no network is live but those on the
+    way. What only losses look through need not be there."""
+    return replace(method, players=(), translates={direction: method.translates[direction]}, reconstructs={})
+
+
+def _gradients(method: Method, players: tuple[Player, ...]) -> dict[str, frozenset[str]]:
+    """For each tensor of a live term: the networks whose weights are trained through it, by any player."""
+    gradients: dict[str, set[str]] = {}
+    for player in players:
+        for term in player.terms:
+            for tensor in upstream(method, term.reads):
+                gradients.setdefault(tensor, set())
+            for tensor in upstream(method, term.reads, through_detached=False):
+                node = method.graph[tensor]
+                if isinstance(node, Apply) and node.network in player.networks:
+                    gradients[tensor].add(node.network)
+    return {tensor: frozenset(names) for tensor, names in gradients.items()}
+
+
+def waves(method: Method, wanted: Iterable[str], known: Collection[str]) -> list[list[str]]:
+    """Return the order of evaluation: lists of tensors that can be computed at the same time.
+
+    Every tensor is computed as late as its readers allow, so that applications of one network meet in one wave and can
+    go through it as one batch: `D(real)` waits for `D(pool)`.
+    """
+    pending = upstream(method, wanted, known=known)
+    height = dict.fromkeys(pending, 0)  # longest way from a tensor to one that is wanted
+    for name in reversed(_sorted(method, pending)):
+        for tensor in method.graph[name].inputs:
+            if tensor in height:
+                height[tensor] = max(height[tensor], height[name] + 1)
+    deepest = max(height.values(), default=-1)
+    return [[name for name in pending if height[name] == level] for level in range(deepest, -1, -1)]
+
+
+def _sorted(method: Method, names: Iterable[str]) -> list[str]:
+    """Return `names` with every tensor after those it is computed from."""
+    order: list[str] = []
+    pending = list(names)
+    while pending:
+        ready = [name for name in pending if not set(method.graph[name].inputs).intersection(pending)]
+        order.extend(ready)
+        pending = [name for name in pending if name not in ready]
+    return order

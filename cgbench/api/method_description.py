@@ -1,0 +1,91 @@
+"""A method in plain data: for `cgbench show`, for `trial.json`, and for the digest that identifies a trial."""
+
+import hashlib
+import inspect
+from functools import partial
+from typing import Any
+
+from cgbench.api.graph_analysis import live
+from cgbench.api.graph_nodes import Apply, Compute, Draw, History, Measured, Network, Node
+from cgbench.api.method import Method, function_name
+
+
+def node_text(node: Node) -> str:
+    """Return how a tensor comes to be, such as `G_ab(real_a)` or `history(fake_b)`."""
+    inputs = ", ".join(node.inputs)
+    if isinstance(node, Apply):
+        return f"{node.network}{node.part and '.' + node.part}({inputs})"
+    if isinstance(node, Compute):
+        return f"{function_name(node.function)}({inputs}){node.detached * ', no gradient'}"
+    if isinstance(node, Draw):
+        return f"random {function_name(node.function)}({inputs})"
+    if isinstance(node, Measured):
+        return f"{function_name(node.function)}({inputs}) over {node.batches} training batches"
+    if isinstance(node, History):
+        return f"history({inputs})"
+    return f"the {node.start} whose {node.result} is nearest to {node.target}"
+
+
+def network_text(network: Network) -> str:
+    """Return what builds a network, and how it starts where that is not the common way."""
+    start = "frozen" if network.frozen else network.init
+    return function_name(network.build) + ("" if start == "normal" else f", {start}")
+
+
+def terms_of(method: Method) -> list[dict[str, Any]]:
+    """Return the live terms: name, player, weight, function, and the tensors they read."""
+    return [
+        {
+            "name": term.name,
+            "player": player.name,
+            "weight": term.weight,
+            "function": function_name(term.function),
+            "reads": list(term.reads),
+        }
+        for player in live(method).players
+        for term in player.terms
+    ]
+
+
+def describe(method: Method) -> dict[str, Any]:
+    """Return everything that identifies a method, as JSON-able data."""
+    alive = live(method)
+    return {
+        "name": method.name,
+        "summary": method.summary,
+        "source": method.source,
+        "parent": method.parent,
+        "changes": list(method.changes),
+        "role": method.role,
+        "networks": {name: network_text(method.networks[name]) for name in alive.networks},
+        "tensors": {name: node_text(method.graph[name]) for name in method.graph if name in alive.gradients},
+        "players": {player.name: list(player.networks) for player in alive.players},
+        "terms": terms_of(method),
+        "translates": dict(method.translates),
+        "reconstructs": dict(method.reconstructs),
+        "code": foreign_code(method),
+    }
+
+
+def foreign_code(method: Method) -> dict[str, str]:
+    """Return a digest of the source of every live function that is not ours: an edited plugin is another method."""
+    alive = live(method)
+    functions = [term.function for player in alive.players for term in player.terms]
+    functions += [method.networks[name].build for name in alive.networks]
+    functions += [node.function for name in alive.gradients if hasattr(node := method.graph[name], "function")]
+    digests = {}
+    for function in functions:
+        while isinstance(function, partial):
+            function = function.func
+        if not getattr(function, "__module__", "").startswith("cgbench."):
+            try:
+                source = inspect.getsource(function)
+            except (OSError, TypeError):
+                continue  # made at run time: there is no source to compare
+            digests[function_name(function)] = hashlib.sha256(source.encode()).hexdigest()[:12]
+    return digests
+
+
+def identity(description: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a description that decides what is trained: not its words."""
+    return {key: value for key, value in description.items() if key not in ("summary", "source", "changes", "parent")}

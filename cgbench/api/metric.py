@@ -1,0 +1,98 @@
+"""What a metric declares: its values, when it applies, and a pure function of translated images."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cgbench.api.dataset import SemanticClass
+
+COMPAT = "compat"  # the detail of a number that is computed as a published script does it
+REAL = "real_images"  # the detail that says with how many real images a set of outputs was compared
+ERROR = "standard_error"  # the detail that holds a number's standard error over images
+ASIDES = (COMPAT, REAL, ERROR)  # details that are no classes
+
+
+@dataclass(frozen=True)
+class Value:
+    """One number that a metric gives. `better` is "higher", "lower" or "" (neither); `digits` after the point; `least`
+    and `most` are the ends of its scale, beyond which no interval is shown."""
+
+    name: str
+    label: str
+    better: str
+    digits: int = 3
+    least: float = -math.inf
+    most: float = math.inf
+
+
+@dataclass(frozen=True)
+class Translations:
+    """All that a metric may look at: one method's translations of the whole test split in one direction.
+
+    Images are uint8 (N, S, S, 3). `targets` are real test images of the target domain, row by row those of the same
+    scene where `paired`. `labels` are the true class ids of the source scenes, uint8 (N, S, S), 255 ignored.
+    `other_outputs` are those of a second, independent draw, for methods that draw random numbers when they translate;
+    `identities` what becomes of the targets when they themselves are translated.
+    `target_labels` are the class ids of the targets, where they are known. `finite` is bool (N,): whether every number
+    of an output was finite before it was rounded. `way_back` takes image numbers (K,) and outputs, or what somebody
+    made of them, (K, S, S, 3), and translates them back to sources. `ood` are translations of the split of that name.
+    `target_kind` is "photo" or "labels". `scorer` maps photos to class ids of their size, `scorer_features` and
+    `inception` map them to features (N, D), `lpips` two sets of photos to distances (N,).
+    """
+
+    direction: str
+    keys: tuple[str, ...]
+    sources: np.ndarray
+    outputs: np.ndarray
+    target_kind: str
+    targets: np.ndarray | None = None
+    paired: bool = False
+    reconstructions: np.ndarray | None = None
+    other_outputs: np.ndarray | None = None
+    identities: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    target_labels: np.ndarray | None = None
+    finite: np.ndarray | None = None
+    way_back: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    ood: "Translations | None" = None
+    palette: tuple[SemanticClass, ...] = ()
+    scorer: Callable[[np.ndarray], np.ndarray] | None = None
+    scorer_features: Callable[[np.ndarray], np.ndarray] | None = None
+    inception: Callable[[np.ndarray], np.ndarray] | None = None
+    lpips: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """`values`: one number per declared value. `per_image`: arrays of length N; NaN where an image has no score.
+
+    `details` are further numbers that belong to a value, named "value/detail" ("fcn_iou/road"): recorded, but no
+    columns of the tables.
+    """
+
+    values: Mapping[str, float]
+    per_image: Mapping[str, np.ndarray] = field(default_factory=dict)
+    details: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A family of numbers computed together.
+
+    `unfit(translations)` returns why the metric does not apply, or None. `version` rises whenever the arithmetic
+    changes, and is part of the protocol of every number, as is `uses_scorer`. `needs` names an instrument with weights
+    of its own ("inception", "lpips"): where it is absent, the records say so. Tables show small ranks first.
+    """
+
+    name: str
+    summary: str
+    values: tuple[Value, ...]
+    compute: Callable[[Translations], Scores]
+    unfit: Callable[[Translations], str | None]
+    uses_scorer: bool = False
+    needs: str = ""
+    rank: int = 50
+    version: int = 1
+    source: str = ""

@@ -1,0 +1,1 @@
+"""Fetching public datasets: `cgbench datasets fetch`."""

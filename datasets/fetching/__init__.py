@@ -1,1 +1,0 @@
-"""Fetching public sets: the catalogue, a download that goes on where it broke, and archives unpacked with care."""

@@ -1,0 +1,1 @@
+"""Pure functions that declarations name: losses, random draws, tensor helpers."""

@@ -1,0 +1,91 @@
+"""Figures of scores against training steps, and against what a method costs."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+
+from cgbench.api.metric import Value
+from cgbench.reports.figures.style import RC, Panel, Style, as_panel, new_panel
+from cgbench.reports.sections.scores import declared, header, in_order
+from cgbench.results.records import TEST, VALIDATION
+
+QUALITY_PANELS = 3  # the first scores of the table; the rest would repeat what they show
+NAMED = 9  # methods whose names fit beside their points; more are told apart by colour alone
+
+
+def step_panels(
+    history: pd.DataFrame, direction: str, values: Mapping[str, Value], looks: Mapping[str, Style]
+) -> list[Panel]:
+    """Return one panel per score of a direction that was measured at several steps.
+
+    A solid line is the mean over seeds on the test images, its band reaches from the lowest seed to the highest; a thin
+    one is the mean on the validation images. `history` has the columns of records.
+    """
+    here = history[(history["direction"] == direction) & history["method"].isin(list(looks))]
+    here = here[~here["metric"].str.contains("/") & here["value"].notna() & (here["step"] > 0)]
+    steps = here[here["split"] == TEST].groupby("metric")["step"].nunique()
+    several = in_order(set(steps[steps > 1].index), values)
+    return [_step_panel(here[here["metric"] == name], direction, declared(values, name), looks) for name in several]
+
+
+def _step_panel(rows: pd.DataFrame, direction: str, value: Value, looks: Mapping[str, Style]) -> Panel:
+    methods = [name for name in looks if name in set(rows["method"])]
+    with matplotlib.rc_context({**RC, "svg.hashsalt": f"{direction}-{value.name}-steps"}):
+        figure, axes = new_panel(2.2)
+        curves = rows.groupby(["method", "split", "step"])["value"].agg(["mean", "min", "max"])
+        for name in methods:
+            look = {"color": looks[name].colour, "dashes": looks[name].dash or (None, None)}
+            for split, width in ((TEST, 1.6), (VALIDATION, 0.7)):
+                if (name, split) not in curves.index.droplevel("step"):
+                    continue
+                curve = curves.loc[(name, split)]
+                axes.plot(curve.index, curve["mean"], linewidth=width, marker="o", markersize=1.6 * width, **look)
+                if split == TEST:
+                    alpha = min(0.16, 1 / len(methods))
+                    axes.fill_between(
+                        curve.index, curve["min"], curve["max"], color=looks[name].colour, alpha=alpha, linewidth=0
+                    )
+        axes.set(xlabel="step", ylabel="")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.grid(axis="y")
+        alt = f"{value.label} against training steps, {direction}: {', '.join(methods)}"
+        return as_panel(figure, header(value), f"steps-{direction}-{value.name}", alt)
+
+
+def cost_panels(
+    found: pd.DataFrame, table: pd.DataFrame, direction: str, values: Mapping[str, Value], looks: Mapping[str, Style]
+) -> list[Panel]:
+    """Return scores against training time: a point per method at its means, a bar of one standard deviation.
+
+    `found` are the costs of trials, `table` is the summary of the run; the first scores with a direction of better.
+    """
+    seconds = found.groupby("method")["seconds"].mean().dropna()
+    cells = table[(table["direction"] == direction) & table["method"].isin(seconds.index) & table["mean"].notna()]
+    scores = [name for name in dict.fromkeys(cells["metric"]) if declared(values, name).better]
+    return [
+        _cost_panel(cells[cells["metric"] == name], seconds, direction, declared(values, name), looks)
+        for name in scores[:QUALITY_PANELS]
+    ]
+
+
+def _cost_panel(
+    rows: pd.DataFrame, seconds: pd.Series, direction: str, value: Value, looks: Mapping[str, Style]
+) -> Panel:
+    methods: Sequence[str] = list(rows["method"])
+    with matplotlib.rc_context({**RC, "svg.hashsalt": f"{direction}-{value.name}-cost"}):
+        figure, axes = new_panel(2.2)
+        for row in rows.itertuples():
+            colour, spent = looks[row.method].colour, seconds[row.method]
+            error = None if pd.isna(row.spread) else row.spread
+            axes.errorbar(spent, row.mean, yerr=error, fmt="o", color=colour, markersize=5, elinewidth=1)
+            if len(methods) <= NAMED:
+                axes.annotate(row.method, (spent, row.mean), xytext=(4, 3), textcoords="offset points", fontsize=7)
+        if seconds.max() > 10 * seconds.min():
+            axes.set_xscale("log")
+        axes.margins(x=0.22, y=0.12)
+        axes.set(xlabel="training time (s)", ylabel="")
+        axes.grid(axis="both")
+        alt = f"{value.label} against training time, {direction}: {', '.join(methods)}"
+        return as_panel(figure, header(value), f"cost-{direction}-{value.name}", alt)

@@ -1,0 +1,127 @@
+"""What figures are drawn with: colours, empty panels, and how a drawing becomes SVG and PNG.
+
+In SVG the background is transparent and the ink is `currentColor`, so that a panel fits a light page and a dark one.
+"""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.colors import same_color
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.text import Text
+
+from cgbench.results.run import UNTRAINED
+
+# Found by search: contrast of 3:1 on white and on the dark page, and far apart for the three kinds of colour blindness.
+PALETTE = ("#5064a0", "#c82864", "#14a0a0", "#b48c00", "#a000f0", "#a05028", "#a078f0")
+DASHES = ("", (4, 1.5), (1, 1.2))
+REFERENCE_COLOUR = "#858585"
+INK = "#7f7f7e"  # stands for currentColor until the SVG is written; no colour above equals it
+RC = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a dollar in a name is a dollar
+    "font.size": 8,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 9,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.useoffset": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "grid.color": INK,
+    "grid.alpha": 0.18,
+    "grid.linewidth": 0.6,
+}
+PANEL_WIDTH = 3.7  # inches
+PAPER_INK = "#1a1d21"  # of pictures on white paper
+DOTS_PER_INCH = 200
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a method is drawn everywhere: a colour, and a dash pattern once the colours are used up."""
+
+    colour: str
+    dash: str | tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One figure: its title, the SVG element, a file name, and a note where something is not shown as it is."""
+
+    title: str
+    svg: str
+    name: str
+    figure: Figure
+    note: str = ""
+
+    def png(self) -> bytes:
+        """Return the figure as a picture with dark ink on white."""
+        with matplotlib.rc_context(RC):
+            _ink(self.figure, PAPER_INK)
+            buffer = io.BytesIO()
+            self.figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
+            _ink(self.figure, INK)
+        return buffer.getvalue()
+
+
+def styles(order: Sequence[str], roles: Mapping[str, str]) -> dict[str, Style]:
+    """Return the fixed style of each method: untrained rows are grey, trained ones go through the palette in order."""
+    trained = [name for name in order if roles.get(name, "") not in UNTRAINED]
+    found = {name: Style(REFERENCE_COLOUR, "") for name in order}
+    for place, name in enumerate(trained):
+        round_, colour = divmod(place, len(PALETTE))
+        found[name] = Style(PALETTE[colour], DASHES[round_ % len(DASHES)])
+    return found
+
+
+def as_panel(figure: Figure, title: str, name: str, alt: str, note: str = "") -> Panel:
+    """Return a drawing as a panel; call it within the `RC` that it was drawn with. `alt` is its text alternative."""
+    svg = _svg(figure, name, alt)
+    figure.set_layout_engine("none")  # what is laid out stays so: the picture need not be laid out again
+    return Panel(title, svg, name, figure, note)
+
+
+def new_panel(height: float) -> tuple[Figure, Axes]:
+    """Return an empty panel of `height` inches; without pyplot, which would keep every figure alive."""
+    figure = Figure(figsize=(PANEL_WIDTH, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _svg(figure: Figure, name: str, alt: str) -> str:
+    """Return the figure as an SVG element whose ids are its own on a page, with `alt` as its text alternative."""
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(["Date", "Creator", "Format", "Type"])
+    figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    text = buffer.getvalue()
+    text = text[text.index("<svg ") :].rstrip()
+    text = re.sub(r"<style type=\"text/css\">.*?</style>", "", text, count=1, flags=re.DOTALL)  # would style the page
+    prefix = re.sub(r"[^\w-]+", "-", name)
+    text = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}-", text)
+    text = re.sub(re.escape(INK), "currentColor", text, flags=re.IGNORECASE)
+    return text.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
+
+
+def _ink(figure: Figure, colour: str) -> None:
+    """Draw with `colour` what is drawn with the ink, `INK` or the paper's."""
+    for artist in figure.findobj():
+        if isinstance(artist, Text | Line2D) and _is_ink(artist.get_color()):
+            artist.set_color(colour)
+        elif isinstance(artist, Patch) and _is_ink(artist.get_edgecolor()):
+            artist.set_edgecolor(colour)
+
+
+def _is_ink(colour: object) -> bool:
+    return any(same_color(colour, ink) for ink in (INK, PAPER_INK))

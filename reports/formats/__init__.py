@@ -1,0 +1,1 @@
+"""Output formats: Markdown, LaTeX, CSV, HTML, numbers, inline images."""

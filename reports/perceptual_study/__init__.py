@@ -1,0 +1,1 @@
+"""The perceptual study: stimuli, page, answers, scores."""

@@ -1,0 +1,86 @@
+"""What each method costs: weights, training time, memory, and images a second. Measured, so never the same twice."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from cgbench.api.method import DIRECTIONS
+from cgbench.files import read_json
+from cgbench.formatting import duration
+from cgbench.reports.sections.scores import escaped, markdown_table
+from cgbench.results.run import Run
+
+COLUMNS = ["method", "seed", "weights", "seconds", "trained_per_second", "memory", *DIRECTIONS]
+CAPTION = (
+    "Mean over seeds. Weights: of all networks that the method builds. Images/s in training: images of each domain. "
+    "Peak memory: of the GPU, or of the whole process on a CPU, images and libraries included. Times are those of this "
+    "machine on that day; what else it did slows them, and trials that ran side by side slow each other."
+)
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """The printable table: headers, and a line of texts per trained method."""
+
+    headers: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+    caption: str
+
+
+def costs(run: Run) -> pd.DataFrame:
+    """Return one row per finished trial of a trained method: number of weights, training seconds, images of each domain
+    per second of training, peak memory in bytes, and images per second of translation by direction; NaN: not known."""
+    rows = []
+    for trial in run.trials:
+        if trial.method not in run.trained or trial.state != "done":
+            continue
+        seconds = trial.status.get("seconds") or math.nan
+        rates = read_json(trial.folder.cost)["images_per_second"] if trial.folder.cost.exists() else {}
+        images = trial.status["step"] * trial.spec["config"]["batch"]
+        weights = sum((trial.spec.get("parameters") or {}).values()) or math.nan
+        row = [trial.method, trial.seed, weights, seconds, images / seconds, trial.status.get("memory") or math.nan]
+        rows.append([*row, *(rates.get(direction, math.nan) for direction in DIRECTIONS)])
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def cost_table(found: pd.DataFrame, run: Run) -> CostTable | None:
+    """Return the table of mean costs; None where nothing was measured."""
+    if found.empty:
+        return None
+    means = found.drop(columns="seed").groupby("method").mean()
+    names = run.dataset["directions"]
+    ways = [direction for direction in DIRECTIONS if means[direction].notna().any()]
+    headers = ("method", "weights", "training", "images/s in training", "peak memory",
+               *(f"images/s {names.get(direction, direction)}" for direction in ways))  # fmt: skip
+    lines = tuple(_line(name, means.loc[name], ways) for name in run.order if name in means.index)
+    return CostTable(headers, lines, f"{_devices(run)} {CAPTION}")
+
+
+def costs_markdown(table: CostTable) -> str:
+    """Return the table as Markdown with a heading and its caption."""
+    lines = [[escaped(text) for text in line] for line in (table.headers, *table.lines)]
+    return f"### What it costs\n\n{markdown_table(lines)}\n\n{escaped(table.caption)}\n"
+
+
+def _devices(run: Run) -> str:
+    found = dict.fromkeys(trial.spec.get("device", "") for trial in run.trials if trial.method in run.trained)
+    return f"Trained on {', '.join(filter(None, found)) or 'an unknown device'}."
+
+
+def _line(method: str, means: pd.Series, ways: Sequence[str]) -> tuple[str, ...]:
+    known = {
+        "weights": lambda value: f"{value:,.0f}",
+        "seconds": duration,
+        "trained_per_second": _three,
+        "memory": lambda value: f"{value / 1e6:,.0f} MB",
+        **dict.fromkeys(ways, _three),
+    }
+    return (method, *("–" if math.isnan(means[key]) else text(means[key]) for key, text in known.items()))
+
+
+def _three(value: float) -> str:
+    """Return a rate with three significant digits: "0.52", "5.2", "1,240"."""
+    digits = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
+    return f"{round(value, digits):,.{min(digits, 2)}f}"

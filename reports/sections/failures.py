@@ -1,0 +1,160 @@
+"""Where methods fail: how many seeds and images show each failure, as tables, and what was found in words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from cgbench.api.method import DIRECTIONS
+from cgbench.files import read_json
+from cgbench.reports.sections.scores import escaped, markdown_table
+from cgbench.results.run import UNTRAINED, Run
+
+COLUMNS = ["direction", "method", "seed", "failure", "state", "rate", "images", "evidence", "detail", "explained_by"]
+FOUND, EXPLAINED, NOT_APPLICABLE, BROKE = "found", "explained", "not applicable", "failed"
+CAPTION = (
+    "Seeds that fail, of those examined, and the mean share of test images that show it. In brackets: seeds in which "
+    "another failure brings this one with it. – cannot be looked for. Copy and shuffled are here to see that the "
+    "detectors work: a copy must be called one, and a street of another scene must have the wrong structure."
+)
+
+
+@dataclass(frozen=True)
+class FailureCell:
+    """`found` seeds fail; `main` says so ("2 of 3 · 41%"), `note` how many fail only because of another failure."""
+
+    main: str
+    note: str = ""
+    found: int = 0
+
+    @property
+    def text(self) -> str:
+        return f"{self.main} {self.note}".rstrip()
+
+
+@dataclass(frozen=True)
+class FailureTable:
+    """Methods × failures in one direction. `headers` are the failures' labels, `rows` a method, its role and its
+    cells, `findings` one sentence per trained method and failure that it has."""
+
+    direction: str
+    name: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, str, tuple[FailureCell, ...]], ...]
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a failure is told: what its evidence is, when an image shows it, and when a trial has it."""
+
+    label: str
+    summary: str
+    measure: str
+    image: str
+    trial: str
+
+
+def read_failures(run: Run) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
+    """Return what detectors found, one row per direction, method, seed and failure, and what each failure is, by name.
+
+    Trials that were evaluated before there were detectors have no rows.
+    """
+    rows, about = [], {}
+    for trial in run.trials:
+        if trial.state != "done" or not trial.folder.failures.exists():
+            continue
+        for direction, found in read_json(trial.folder.failures).items():
+            for name, entry in found.items():
+                about.setdefault(name, entry)
+                row = {"direction": direction, "method": trial.method, "seed": trial.seed, "failure": name}
+                rows.append(row | {key: entry.get(key) for key in COLUMNS[4:]})
+    return pd.DataFrame(rows, columns=COLUMNS), about
+
+
+def rules(about: Mapping[str, Mapping[str, Any]]) -> list[Rule]:
+    """Return how each failure is told, in words."""
+    return [
+        Rule(
+            entry["label"],
+            entry["summary"],
+            entry["measure"],
+            f"{entry['threshold']:g} or {'more' if entry['above'] else 'less'}".replace("-", "−"),
+            f"{entry['share']:.0%} of the images",
+        )
+        for entry in about.values()
+    ]
+
+
+def failure_tables(
+    found: pd.DataFrame, about: Mapping[str, Mapping[str, Any]], order: Sequence[str], roles: Mapping[str, str],
+    names: Mapping[str, str],
+) -> list[FailureTable]:  # fmt: skip
+    """Return one table per direction that was examined; `names` maps a direction to what it is called."""
+    labels = {name: entry["label"] for name, entry in about.items()}
+    tables = []
+    for direction in DIRECTIONS:
+        here = found[found["direction"] == direction]
+        methods = [name for name in order if name in set(here["method"])]
+        if not methods:
+            continue
+        cells = {key: rows for key, rows in here.groupby(["method", "failure"], sort=False)}
+        rows = tuple(
+            (method, roles.get(method, ""), tuple(_cell(cells.get((method, name)), labels) for name in labels))
+            for method in methods
+        )
+        trained = [name for name in methods if roles.get(name, "") not in UNTRAINED]
+        findings = tuple(
+            text for method in trained for name in labels if (text := _finding(cells.get((method, name)), labels))
+        )
+        tables.append(FailureTable(direction, names.get(direction, direction), tuple(labels.values()), rows, findings))
+    return tables
+
+
+def failures_markdown(tables: Sequence[FailureTable], how: Sequence[Rule]) -> str:
+    """Return the tables as Markdown, with what was found below each, and how failures are told at the end."""
+    parts = []
+    for table in tables:
+        lines = [["method", *map(escaped, table.headers)]]
+        for method, role, cells in table.rows:
+            lines.append([escaped(f"{method} ({role})" if role else method), *(cell.text for cell in cells)])
+        parts.append(f"### {table.direction}: {escaped(table.name)}, failures\n\n{markdown_table(lines)}\n")
+        parts.append(f"{CAPTION}\n")
+        parts += ["".join(f"- {escaped(text)}\n" for text in table.findings)] if table.findings else []
+    if tables:
+        lines = [["failure", "an image shows it where this is", "", "a trial has it from"]]
+        lines += [[escaped(rule.label), escaped(rule.measure), rule.image, rule.trial] for rule in how]
+        parts.append(f"### How failures are told\n\n{markdown_table(lines)}\n")
+    return "\n".join(parts)
+
+
+def failures_csv(found: pd.DataFrame) -> str:
+    """Return everything that detectors found as CSV, one line per direction, method, seed and failure."""
+    flat = found.assign(explained_by=found["explained_by"].map(lambda names: ";".join(names) if names else ""))
+    return flat.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+
+
+def _cell(rows: pd.DataFrame | None, labels: Mapping[str, str]) -> FailureCell:
+    """Return the cell of one method and failure from its rows, one per seed."""
+    if rows is None or (rows["state"] == NOT_APPLICABLE).all():
+        return FailureCell("–")
+    judged = rows[~rows["state"].isin([NOT_APPLICABLE, BROKE])]
+    if judged.empty:
+        return FailureCell("detector broke")
+    count, note = int((judged["state"] == FOUND).sum()), ""
+    explained = judged[judged["state"] == EXPLAINED]
+    if len(explained):
+        causes = dict.fromkeys(labels.get(name, name) for names in explained["explained_by"] for name in names)
+        note = f"({len(explained)} with {', '.join(causes)})"
+    return FailureCell(f"{count} of {len(judged)} · {judged['rate'].mean():.0%}", note, count)
+
+
+def _finding(rows: pd.DataFrame | None, labels: Mapping[str, str]) -> str:
+    """Return what was found of one failure in one method, in the words of its first seed; "" where it was not."""
+    if rows is None or not (rows["state"] == FOUND).any():
+        return ""
+    seeds = rows[rows["state"] == FOUND]
+    first = seeds.iloc[0]
+    text = f"{first['method']}: {labels[first['failure']]} (seed {', '.join(map(str, seeds['seed']))})"
+    return f"{text}: {first['detail']}" if first["detail"] else text

@@ -1,0 +1,153 @@
+"""Batches are cut out of images where they lie, with the bits that cropping a copy of the whole set gives."""
+
+import os
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cgbench.benchmarks.data.batches import (
+    Feed,
+    ImageSet,
+    batch_indices,
+    copy_crops,
+    crops,
+    fits_on_device,
+    gather_crops,
+    to_signed,
+)
+from helpers.tiny_models import noise_set, tiny_config
+
+
+def by_copy(a, b, config, seed, paired, step):
+    """The batch as it is defined: the set as (N, 3, S, S), cropped image by image, mirrored, then made float."""
+    found = {}
+    for domain, images in (("a", a), ("b", b)):
+        stream = "pairs" if paired else domain
+        chosen = batch_indices(seed, stream, step, config.batch, len(images))
+        corners, mirrored = crops(seed, stream, step, config)
+        arrays = {"real": torch.from_numpy(np.array(images.images)).permute(0, 3, 1, 2).contiguous()}
+        if a.labels is not None and b.labels is not None:
+            arrays["labels"] = torch.from_numpy(np.array(images.labels))
+        for name, array in arrays.items():
+            parts = []
+            for index, (y, x), mirror in zip(chosen.tolist(), corners, mirrored, strict=True):
+                part = array[index, ..., y : y + config.crop_size, x : x + config.crop_size]
+                parts.append(part.flip(-1) if mirror else part)
+            cut = torch.stack(parts)
+            found[f"{name}_{domain}"] = cut.float() / 127.5 - 1 if name == "real" else cut.long()
+    return found
+
+
+def mapped(images, folder):
+    """The same set as files that are mapped into memory, read-only."""
+    kept = {}
+    for name in ("images", "labels"):
+        if (array := getattr(images, name)) is not None:
+            np.save(folder / f"{images.keys[0]}-{name}.npy", array)
+            kept[name] = np.load(folder / f"{images.keys[0]}-{name}.npy", mmap_mode="r")
+    return replace(images, **kept)
+
+
+@pytest.mark.parametrize("files", [False, True])
+@pytest.mark.parametrize("flip", ["true", "false"])
+@pytest.mark.parametrize("labels", [False, True])
+@pytest.mark.parametrize("paired", [False, True])
+def test_batches_have_the_bits_of_the_definition(tmp_path, paired, labels, flip, files):
+    config = tiny_config(batch=3, flip=flip)
+    sets = [noise_set(name, count=6 if paired else count) for name, count in (("a", 5), ("b", 7))]
+    if labels:
+        sets = [replace(images, labels=images.images[..., 1].copy()) for images in sets]
+    if files:
+        sets = [mapped(images, tmp_path) for images in sets]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        feed = Feed(*sets, config, seed=4, paired=paired)
+        for step in range(9):
+            found, expected = feed.batch(step), by_copy(*sets, config, 4, paired, step)
+            assert found.keys() == expected.keys() and len(found) == (4 if labels else 2)
+            for name, tensor in expected.items():
+                assert torch.equal(found[name], tensor) and found[name].dtype == tensor.dtype
+                assert found[name].is_contiguous()  # other strides would lead to other kernels
+
+
+def test_one_labelled_set_alone_gives_no_labels():
+    a, b = noise_set("a"), noise_set("b")
+    assert set(Feed(replace(a, labels=a.images[..., 0]), b, tiny_config(), 0).batch(0)) == {"real_a", "real_b"}
+
+
+def test_a_feed_on_the_host_copies_nothing(tmp_path):
+    for images in (noise_set("a"), mapped(noise_set("b"), tmp_path)):
+        feed = Feed(images, images, tiny_config(), 0)
+        assert np.shares_memory(feed.domains["a"].numpy(), images.images)
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 9, 9), (5, 9, 9)])
+def test_gathering_crops_gives_what_copying_gives(shape):
+    random = np.random.default_rng(3)
+    images = torch.from_numpy(random.integers(0, 256, shape, dtype=np.uint8))
+    chosen, corners, mirrored = random.integers(0, 5, 40), random.integers(0, 5, (40, 2)), random.random(40) < 0.5
+    places = torch.from_numpy(np.column_stack([chosen, corners, mirrored]).astype(np.int64))
+    one, all_ = copy_crops(images, chosen, corners, mirrored, 5), gather_crops(images, places, 5)
+    assert torch.equal(one, all_) and one.stride() == all_.stride() and all_.shape == (40, *shape[1:-2], 5, 5)
+
+
+def test_images_lie_on_the_device_where_they_leave_room_for_the_rest():
+    assert fits_on_device(0, 0) and fits_on_device(40 * 10**9, 80 * 10**9)
+    assert not fits_on_device(40 * 10**9 + 1, 80 * 10**9) and not fits_on_device(1, 0)
+
+
+def test_making_signed_leaves_the_given_images_alone():
+    given = torch.arange(3.0)
+    assert to_signed(given)[0] == -1 and given.tolist() == [0, 1, 2]
+
+
+def test_what_looks_at_mapped_images_says_nothing_of_it(tmp_path):
+    """torch warns of arrays that may not be written to, once in a process: nobody here writes to them."""
+    code = (
+        "import sys, warnings\nimport numpy as np\nwarnings.simplefilter('error')\n"
+        "from cgbench.benchmarks.extractors import scorer_features\n"
+        "from cgbench.benchmarks.scorer import Scorer, build_network\n"
+        "from cgbench.benchmarks.translation import translation_rate\n"
+        "from cgbench.methods.cyclegan import cyclegan\nfrom helpers.tiny_models import tiny_config, tiny_model\n"
+        "images = np.load(sys.argv[1], mmap_mode='r')\n"
+        "scorer = Scorer(build_network(3, 4), {})\n"
+        "[scorer.predict(images), scorer_features(scorer)(images)] if sys.argv[2] == 'scorer' else "
+        "translation_rate(tiny_model(cyclegan(), tiny_config()), images, 'AtoB')\n"
+    )
+    np.save(tmp_path / "images.npy", noise_set("a", side=16).images)
+    for who in ("scorer", "model"):
+        here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-c", code, str(tmp_path / "images.npy"), who]
+        found = subprocess.run(command, capture_output=True, text=True, timeout=120, env=here)
+        assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("room", [True, False])
+def test_batches_on_a_gpu_have_the_bits_of_the_host(monkeypatch, room):
+    monkeypatch.setattr("cgbench.benchmarks.data.batches.fits_on_device", lambda needed, free: room)
+    sets = [replace(noise_set(name), labels=noise_set(name).images[..., 0]) for name in "ab"]
+    config = tiny_config(batch=3)
+    there, here = Feed(*sets, config, 1, "cuda"), Feed(*sets, config, 1)
+    assert there.resident is room
+    for step in range(5):
+        for name, tensor in there.batch(step).items():
+            assert tensor.is_cuda and torch.equal(tensor.cpu(), here.batch(step)[name])
+
+
+def test_a_batch_reads_only_what_it_shows(tmp_path):
+    """A set of a gigabyte that lies in a file without content: copying or reading it all would take long."""
+    count, side = 10**6, 18
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(count * side * side * 3)
+    images = np.memmap(tmp_path / "sparse", np.uint8, "r", shape=(count, side, side, 3))
+    many = ImageSet(("one key will do",) * count, images)
+    batch = Feed(many, many, tiny_config(load_size=18), 0).batch(3)
+    assert batch["real_a"].shape == (2, 3, 16, 16) and bool((batch["real_b"] == -1).all())

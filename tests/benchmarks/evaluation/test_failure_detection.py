@@ -1,0 +1,141 @@
+"""Failures in an evaluated trial: what is written, a model that breaks, and the way back from a given output."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cgbench import DATASETS, METHODS
+from cgbench.benchmarks.data.batches import to_bytes
+from cgbench.benchmarks.evaluation import failure_detection as failing
+from cgbench.benchmarks.evaluation.context import open_bench, with_scorers
+from cgbench.benchmarks.evaluation.evaluator import evaluate
+from cgbench.benchmarks.evaluation.inference import translate_all
+from cgbench.benchmarks.evaluation.output_images import bytes_at_most, keep, swap
+from cgbench.benchmarks.trials.trial import resolve_trials
+from cgbench.files import TrialFolder, read_json, read_jsonl
+from cgbench.methods.blocks.model import Model
+from helpers.tiny_models import noise_batch, tiny_config, tiny_model
+from helpers.toy_scenes import PALETTE, world
+
+SMALL = ["steps=3", "train_limit=4", "test_limit=4", "scorer_steps=4", "scorer_limit=4", "crop_size=16", "load_size=20",
+         "ngf=4"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Trials of two methods and the test bench that they share."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CGBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        data = DATASETS.factory("streets")(None)
+        trials = {
+            trial.method.name: trial for trial in resolve_trials(["cyclegan", "munit"], data, [0], "smoke", SMALL)
+        }
+        config = trials["cyclegan"].config
+        yield trials, with_scorers(open_bench(data, config), config, "cpu")
+
+
+def evaluated(name, small, folder, spoil=lambda model: None):
+    trials, bench = small
+    trial = trials[name]
+    model = Model(trial.method, trial.config, 0) if trial.method.reference is None else None
+    spoil(model)
+    evaluate(trial, model, bench, None, folder, 3, lambda done, total: None)
+    return read_json(folder.failures)
+
+
+def test_every_direction_and_failure_is_recorded(small, tmp_path):
+    record = evaluated("cyclegan", small, TrialFolder(tmp_path))
+    names = [failure.name for failure in failing.declared()]
+    assert list(record) == ["AtoB", "BtoA"] and all(list(found) == names for found in record.values())
+    assert record["AtoB"]["hidden"]["images"] == 4
+    assert record["AtoB"]["ood"]["reason"] == "needs 50 usual and 50 strange test scenes or more"
+    assert all(entry["state"] not in ("failed",) for found in record.values() for entry in found.values())
+
+
+def test_the_copy_row_is_a_copy_and_the_real_row_is_well(small, tmp_path):
+    copies = evaluated("copy", small, TrialFolder(tmp_path / "copy"))
+    truth = evaluated("real", small, TrialFolder(tmp_path / "real"))
+    for way in ("AtoB", "BtoA"):
+        assert copies[way]["copy"]["state"] == "found" and copies[way]["copy"]["rate"] == 1
+        assert {entry["state"] for entry in truth[way].values()} == {"not found", "not applicable"}
+
+
+def test_weights_that_are_not_finite_are_a_failure_not_a_crash(small, tmp_path):
+    def spoil(model):
+        next(model.networks["G_ab"].parameters()).data.fill_(float("nan"))
+
+    folder = TrialFolder(tmp_path)
+    record = evaluated("cyclegan", small, folder, spoil)
+    assert record["AtoB"]["broken"]["rate"] == 1 and record["AtoB"]["broken"]["detail"] == "4 not finite"
+    assert record["BtoA"]["broken"]["state"] == "not found"
+    assert list(read_jsonl(folder.metrics))
+
+
+def test_what_is_not_a_number_becomes_black():
+    images = torch.tensor([float("nan"), float("inf"), -float("inf"), 0.0]).expand(1, 3, 1, 4)
+    assert to_bytes(images)[0, 0, :, 0].tolist() == [0, 255, 0, 128]
+
+
+@pytest.mark.parametrize("name", ["cyclegan", "munit", "unit", "bigan"])
+@pytest.mark.parametrize("way", ["AtoB", "BtoA"])
+def test_the_way_back_from_an_output_is_that_of_the_reconstruction(name, way):
+    config = tiny_config()
+    method = METHODS.get(name)
+    model = tiny_model(method, tiny_config(**method.defaults))
+    images = noise_batch(config, torch.float32)["real_a" if way == "AtoB" else "real_b"]
+    output, reconstruction = model.translate_and_reconstruct(images, way, 0)
+    if reconstruction is None:
+        assert not model.returns(way)
+        return
+    assert model.returns(way)
+    torch.testing.assert_close(model.return_from(output, images, way), reconstruction)
+    assert not torch.allclose(model.return_from(output + 0.3, images, way), reconstruction)
+
+
+@pytest.mark.parametrize("name", ["gcgan", "cut", "cogan"])
+def test_there_is_no_way_back_from_an_output_without_one(name):
+    method = METHODS.get(name)
+    assert not tiny_model(method, tiny_config(**method.defaults)).returns("AtoB")
+
+
+def test_the_way_back_takes_the_images_it_is_asked_about(small):
+    trials, bench = small
+    model = Model(trials["munit"].method, trials["munit"].config, 0)  # its way back needs the source's style
+    given = translate_all(trials["munit"], model, bench, "AtoB")
+    numbers = np.array([3, 1])
+    expected = given.reconstructions[numbers].astype(int)
+    assert np.abs(given.way_back(numbers, given.outputs[numbers]) - expected).mean() < 2  # the output was rounded
+    assert np.abs(given.way_back(numbers[::-1], given.outputs[numbers]) - expected).mean() > 4
+
+
+def test_pictures_are_kept_beside_the_outputs(tmp_path):
+    folder = TrialFolder(tmp_path)
+    given = world()
+    given = replace(given, reconstructions=np.repeat(np.repeat(given.sources, 8, axis=1), 8, axis=2))
+    keep(folder, given)
+    output = np.asarray(Image.open(folder.output("AtoB", "test-03")))
+    assert (output == given.outputs[3]).all()
+    assert (np.asarray(Image.open(folder.output("AtoB-ood", "ood-03"))) == given.ood.outputs[3]).all()
+    assert Image.open(folder.reconstruction("AtoB", "test-03")).size == (128, 128)
+    classes = Image.open(folder.segmentation("AtoB", "test-03"))
+    assert (np.asarray(classes) == given.scorer(given.outputs)[3]).all()
+    assert classes.getpalette()[: 3 * len(PALETTE)] == [level for entry in PALETTE for level in entry.colour]
+    size = sum(path.stat().st_size for path in tmp_path.rglob("test-03.png"))
+    assert size <= bytes_at_most(256) and len(list(tmp_path.rglob("*.png"))) == 4 * len(given.keys)
+    fresh = TrialFolder(tmp_path / ".fresh")
+    keep(fresh, replace(given, reconstructions=None, ood=None))
+    swap(folder, fresh)
+    kept = {path.parts[len(tmp_path.parts)] for path in tmp_path.rglob("*.png")}
+    assert kept == {"outputs", "segmentations"} and not folder.output("AtoB-ood", "ood-03").exists()
+
+
+def test_other_detectors_or_strange_scenes_make_a_trial_be_examined_again(small, monkeypatch):
+    _, bench = small
+    before = bench.digest()
+    assert replace(bench, oddities={}).digest() != before
+    changed = [replace(item, threshold=9.0) if item.name == "copy" else item for item in failing.declared()]
+    monkeypatch.setattr(failing, "declared", lambda: changed)
+    assert bench.digest() != before

@@ -1,0 +1,289 @@
+"""Detectors of failures: planted cases are labelled right and as nothing else, healthy outputs are not labelled."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cgbench import FAILURES
+from cgbench.benchmarks.evaluation import failure_detection as failing
+from cgbench.benchmarks.evaluation.failure_detection import EXPLAINED, FAILED, FOUND, NOT_APPLICABLE, NOT_FOUND, examine
+from cgbench.benchmarks.evaluation.memoize import Remembered
+from cgbench.benchmarks.failures import ood as rules
+from cgbench.benchmarks.failures.hidden import blurred, quantised
+from cgbench.benchmarks.metrics.functional.image_distances import coarse, correlation, distances, nearest_other
+from helpers.cli import cgbench
+from helpers.toy_scenes import (
+    BUILDING,
+    CAR,
+    COUNT,
+    ROAD,
+    SKY,
+    VEGETATION,
+    became,
+    blended,
+    hiding,
+    noisy,
+    redrawn,
+    swapped,
+    world,
+)
+
+WAYS = ("AtoB", "BtoA")
+
+
+@pytest.fixture(autouse=True)
+def _small_sets_will_do(monkeypatch, request):
+    if "chance" not in request.node.name:
+        monkeypatch.setattr(rules, "LEAST", 20)
+
+
+def states(translations):
+    return {name: entry["state"] for name, entry in examine(translations).items()}
+
+
+def found(translations):
+    """The failures that count on their own."""
+    return {name for name, state in states(translations).items() if state == FOUND}
+
+
+def outputs(translations, images):
+    return replace(translations, outputs=images.astype(np.uint8))
+
+
+def with_blob(maps):
+    """A car in the sky of every scene, as large as the real one."""
+    maps[:, 1:8, 3:14] = CAR
+    return maps
+
+
+def gone(translations):
+    flags = np.arange(COUNT) >= COUNT // 4
+    return replace(outputs(translations, np.where(flags[:, None, None, None], translations.outputs, 0)), finite=flags)
+
+
+def strange(translations, share=1.0):
+    """Of the strange scenes, a share comes out as another scene."""
+    odd = translations.ood
+    count = round(share * len(odd.keys))
+    changed = odd.outputs.copy()
+    changed[:count] = np.roll(odd.outputs, 1, axis=0)[:count]
+    return replace(translations, ood=replace(odd, outputs=changed))
+
+
+PLANTED = {
+    "copy": lambda t: outputs(t, t.sources),
+    "copy, nearly": lambda t: blended(t, t.sources, t.targets, 0.2),
+    "collapse": lambda t: outputs(t, t.targets[np.zeros(COUNT, int)]),
+    "collapse, with noise": lambda t: outputs(t, noisy(t.targets[np.zeros(COUNT, int)], 8)),
+    "collapse onto four": lambda t: outputs(t, t.targets[np.arange(COUNT) % 4]),
+    "inversion": lambda t: outputs(t, 255 - t.targets),
+    "inversion, with noise": lambda t: outputs(t, noisy(255 - t.targets, 40)),
+    "permutation": lambda t: redrawn(t, swapped(VEGETATION, BUILDING)),
+    "permutation of others": lambda t: redrawn(t, swapped(SKY, BUILDING)),
+    "lost": lambda t: redrawn(t, became(VEGETATION, SKY)),
+    "lost car": lambda t: redrawn(t, became(CAR, ROAD)),
+    "invented": lambda t: redrawn(t, with_blob),
+    "hidden": lambda t: hiding(t, 2),
+    "broken": lambda t: outputs(t, np.full_like(t.targets, 90)),
+    "broken, not finite": gone,
+    "ood": strange,
+}
+HEALTHY = {
+    "the truth": lambda t: t,
+    "brighter": lambda t: outputs(t, np.clip(t.targets * 1.15 + 8, 0, 255)),
+    "darker": lambda t: outputs(t, t.targets * 0.9),
+    "with noise": lambda t: outputs(t, noisy(t.targets, 6)),
+    "halfway": lambda t: blended(t, t.sources, t.targets, 0.9),
+    "less contrast": lambda t: blended(t, np.full_like(t.targets, 110), t.targets, 0.85),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("case", PLANTED)
+def test_a_planted_failure_is_labelled_as_itself_and_as_nothing_else(case, way):
+    assert found(PLANTED[case](world(way))) == {case.partition(",")[0].split()[0]}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("case", HEALTHY)
+def test_healthy_outputs_are_not_labelled(case, way):
+    given = HEALTHY[case](world(way))
+    back = replace(given, way_back=lambda numbers, images: given.sources[numbers])
+    assert set(states(back).values()) == {NOT_FOUND}
+
+
+@pytest.mark.parametrize("case", ["copy", "collapse", "inversion"])
+def test_unpaired_images_are_judged_too(case):
+    assert found(PLANTED[case](world(paired=False, ood=False))) == {case}
+    assert not found(world(paired=False, ood=False))
+
+
+# Where the thresholds lie: planted cases of several strengths, and whether they are labelled.
+STRENGTHS = [
+    ("copy", [(0.0, True), (0.1, True), (0.2, True), (0.3, False), (0.5, False), (1.0, False)],
+     lambda t, share: blended(t, t.sources, t.targets, share)),
+    ("collapse", [(1, True), (4, True), (12, True), (COUNT, False)],
+     lambda t, modes: outputs(t, t.targets[np.arange(COUNT) % modes])),
+    ("collapse", [(0.0, True), (0.15, True), (0.4, False), (0.7, False)],
+     lambda t, share: blended(t, np.broadcast_to(t.targets.mean(0), t.targets.shape), t.targets, share)),
+    ("inversion", [(0.0, True), (0.3, True), (0.7, False), (1.0, False)],
+     lambda t, share: blended(t, 255 - t.targets, t.targets, share)),
+    ("permutation", [(0.0, False), (0.2, False), (0.6, True), (1.0, True)],
+     lambda t, share: redrawn(t, swapped(VEGETATION, BUILDING), share)),
+    ("lost", [(0.0, False), (0.15, False), (0.4, True), (1.0, True)],
+     lambda t, share: redrawn(t, became(CAR, ROAD), share)),
+    ("invented", [(0.0, False), (0.15, False), (0.4, True), (1.0, True)],
+     lambda t, share: redrawn(t, with_blob, share)),
+    ("hidden", [(0, False), (1, True), (2, True), (3, True)], hiding),
+    ("ood", [(0.0, False), (0.1, False), (0.3, True), (1.0, True)], strange),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("name", "steps", "plant"), STRENGTHS, ids=lambda value: value if type(value) is str else "")
+def test_weak_cases_are_not_labelled_and_strong_ones_are(name, steps, plant, way):
+    assert [(strength, name in found(plant(world(way), strength))) for strength, _ in steps] == steps
+
+
+def test_the_pair_that_changed_places_is_named():
+    detail = examine(PLANTED["permutation"](world()))["permutation"]["detail"]
+    assert detail == "building → vegetation in 100 % of its pixels, vegetation → building in 100 % of its pixels"
+
+
+def test_a_class_that_swallows_others_has_not_changed_places():
+    swallowed = redrawn(world(), lambda maps: became(CAR, ROAD)(became(BUILDING, ROAD)(became(VEGETATION, ROAD)(maps))))
+    assert states(swallowed)["permutation"] == NOT_FOUND and "lost" in found(swallowed)
+
+
+def test_what_one_failure_brings_with_it_is_not_counted_again():
+    entry = examine(PLANTED["permutation"](world("BtoA")))["lost"]
+    assert entry["state"] == EXPLAINED and entry["explained_by"] == ["permutation"]
+
+
+def test_the_scorers_own_mistakes_are_not_the_methods():
+    given = world(ood=False)
+    blind = replace(given, scorer=lambda photos: became(CAR, ROAD)(given.scorer(photos)))  # it sees no cars at all
+    assert not found(blind)
+
+
+def test_near_duplicates_among_the_inputs_may_have_outputs_as_alike():
+    given = world(ood=False)
+    twice = np.repeat(np.arange(COUNT // 2), 2)
+    film = replace(given, sources=noisy(given.sources[twice], 1), targets=noisy(given.targets[twice], 1))
+    assert "collapse" not in found(replace(film, outputs=film.targets, labels=given.labels[twice], target_labels=None))
+
+
+def test_images_are_flagged_by_their_key():
+    given = world()
+    half = np.where((np.arange(COUNT) < 15)[:, None, None, None], given.sources, given.targets)
+    entry = examine(outputs(given, half))["copy"]
+    assert entry["flagged"] == list(given.keys[:15]) and entry["rate"] == 0.625 and entry["images"] == COUNT
+
+
+def test_what_is_no_picture_is_judged_by_nothing_else():
+    entries = examine(PLANTED["broken"](replace(world(), way_back=lambda numbers, images: images)))
+    assert entries["broken"]["flagged"] == list(world().keys)
+    assert {entries[name]["state"] for name in ("copy", "collapse", "lost", "hidden")} == {NOT_APPLICABLE}
+
+
+def test_a_detector_that_breaks_is_said_and_costs_nothing_else(monkeypatch, capsys):
+    def broken(translations):
+        raise ZeroDivisionError("no")
+
+    changed = [replace(item, detect=broken) if item.name == "collapse" else item for item in failing.declared()]
+    monkeypatch.setattr(failing, "declared", lambda: changed)
+    entries = examine(PLANTED["copy"](world()))
+    assert entries["collapse"]["state"] == FAILED and entries["copy"]["state"] == FOUND
+    assert "detector 'collapse' failed: ZeroDivisionError" in capsys.readouterr().out
+
+
+def test_the_failures_are_listed():
+    text = cgbench("failures")
+    assert "copy       " in text and "[≤ 0.25 in 50%]" in text and len(text.splitlines()) == 11
+
+
+def test_every_failure_says_how_it_is_told():
+    for failure in failing.declared():
+        assert failure.name == FAILURES.get(failure.name).name
+        assert len(failure.justified) > 40 and failure.summary and failure.measure
+        assert 0 < failure.share <= 1
+
+
+def test_without_labels_or_strange_scenes_nothing_is_claimed():
+    bare = replace(world(ood=False), labels=None, target_labels=None, scorer=None)
+    entries = examine(bare)
+    assert [name for name, entry in entries.items() if entry["state"] == NOT_APPLICABLE] == [
+        "permutation", "lost", "invented", "hidden", "ood",
+    ]  # fmt: skip
+    assert entries["ood"]["reason"] == "needs a dataset with a split 'ood'"
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.permutations(range(COUNT)), st.sampled_from(["copy", "lost", "permutation", "collapse onto four"]))
+def test_the_order_of_the_images_does_not_matter(order, case):
+    order = list(order)
+    given = PLANTED[case](world(ood=False))
+    turned = replace(
+        given, keys=tuple(given.keys[place] for place in order),
+        **{name: getattr(given, name)[order] for name in ("sources", "outputs", "targets", "labels", "target_labels")},
+    )  # fmt: skip
+    for name, entry in examine(turned).items():
+        plain = examine(given)[name]
+        assert entry["state"] == plain["state"] and sorted(entry.get("flagged", ())) == plain.get("flagged", [])
+
+
+@given(st.lists(st.floats(-5, 5) | st.just(float("nan")), min_size=1), st.floats(-5, 5), st.booleans())
+def test_an_image_shows_a_failure_exactly_beyond_the_threshold(evidence, threshold, above):
+    failure = replace(FAILURES.get("copy"), threshold=threshold, above=above)
+    expected = [value >= threshold if above else value <= threshold for value in evidence]  # False for NaN
+    assert failure.shows(np.array(evidence)).tolist() == expected
+
+
+def test_few_strange_scenes_say_nothing(monkeypatch):
+    monkeypatch.setattr(rules, "LEAST", COUNT + 1)
+    assert states(strange(world()))["ood"] == NOT_APPLICABLE
+
+
+def test_a_fifth_of_strange_scenes_is_not_chance():
+    # If strange and usual scenes are alike, any order of all of them is as likely. Evidence of 0.05 or less means a
+    # rank below the 6th usual scene of 100; 12 or more of 60 there: at most 5 usual ones among the lowest 17.
+    from scipy.stats import hypergeom
+
+    assert FAILURES.get("ood").share * 60 == 12 and rules.LEAST == 50
+    assert 1 / hypergeom.cdf(5, 160, 100, 17) == pytest.approx(267, abs=1)
+    assert 1 / hypergeom.cdf(2, 100, 50, 12) == pytest.approx(72, abs=1)
+
+
+def test_disturbances_are_slight():
+    images = world().targets
+    assert np.abs(quantised(images).astype(int) - images).max() <= 4 and len(np.unique(quantised(images))) <= 32
+    flat = np.full((1, 8, 8, 3), 77, np.uint8)
+    assert (blurred(flat) == flat).all()
+    point = np.zeros((1, 9, 9, 3), np.uint8)
+    point[0, 4, 4] = 250
+    weight = np.exp(-(np.arange(-3, 4) ** 2) / (2 * 0.7**2))
+    assert blurred(point)[0, 4, 4, 0] == round(250 * (1 / weight.sum()) ** 2)
+
+
+def test_likeness_by_hand():
+    images = np.stack([np.full((16, 16, 3), level, np.uint8) for level in (0, 51, 255)])
+    assert coarse(images).shape == (3, 192)
+    assert np.allclose(distances(coarse(images), coarse(images))[0], [0, 0.2, 1])
+    assert np.allclose(nearest_other(images), [0.2, 0.2, 0.8])
+    rng = np.random.default_rng(3)
+    first, second = rng.integers(0, 256, (2, 4, 8, 8, 3))
+    expected = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(first, second, strict=True)]
+    assert np.allclose(correlation(first, second), expected)
+    assert np.isnan(correlation(images, images)).all()
+
+
+def test_the_same_images_are_recognised_once():
+    asked = []
+    once = Remembered(lambda images: asked.append(len(images)) or images[..., 0], count=2)
+    first, second, third = (np.zeros((size, 2, 2, 3), np.uint8) for size in (1, 2, 3))
+    for images in (first, first, second, first, third, first, second):
+        once(images)
+    assert asked == [1, 2, 3, 2]

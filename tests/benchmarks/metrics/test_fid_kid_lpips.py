@@ -1,0 +1,264 @@
+"""FID and KID against independent implementations and laws; LPIPS and Inception with made-up weights."""
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.linalg import sqrtm
+
+from cgbench import METRICS, Translations
+from cgbench.benchmarks.cli.commands import metric_values
+from cgbench.benchmarks.evaluation import feature_extractors as extractors
+from cgbench.benchmarks.evaluation.feature_extractors import INCEPTION, open_instruments
+from cgbench.benchmarks.evaluation.memoize import Remembered
+from cgbench.benchmarks.metrics.functional.feature_distances import (
+    SUBSET_SIZE,
+    frechet_distance,
+    kernel_distance,
+    kernel_error,
+)
+from cgbench.errors import DataBroken
+from cgbench.pretrained_weights import Weights, checked_digest
+from cgbench.reports.sections.caveats import notes
+from cgbench.results.records import COLUMNS, not_measured
+
+
+def features(count, seed, shift=0.0, width=12):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(count, width)) @ np.diag(np.linspace(0.3, 2, width)) + shift
+
+
+def plain_frechet(a, b):
+    """Heusel et al. 2017, equation 6, with a matrix root."""
+    first, second = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    root = sqrtm(first @ second)
+    return ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(first + second - 2 * np.real(root))
+
+
+@pytest.mark.parametrize(("n", "m"), [(60, 60), (50, 80), (13, 14)])
+def test_the_frechet_distance_is_that_of_a_matrix_root(n, m):
+    a, b = features(n, 0), features(m, 1, 0.4)
+    assert frechet_distance(a, b) == pytest.approx(plain_frechet(a, b), rel=1e-8)
+
+
+def test_the_frechet_distance_is_that_of_torchmetrics():
+    fid = pytest.importorskip("torchmetrics.image.fid")
+    a, b = features(60, 0), features(80, 1, 0.4)
+    tensors = [torch.from_numpy(x) for x in (a.mean(0), np.cov(a, rowvar=False), b.mean(0), np.cov(b, rowvar=False))]
+    assert frechet_distance(a, b) == pytest.approx(float(fid._compute_fid(*tensors)), rel=1e-6)
+
+
+@given(st.integers(2, 40), st.integers(2, 40), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_laws_of_the_frechet_distance(n, m, seed):
+    a, b = features(n, seed), features(m, seed + 100)
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-9)
+    moved = frechet_distance(a, a + 0.5)
+    assert moved == pytest.approx(0.25 * a.shape[1], rel=1e-9)  # only the means differ
+    assert frechet_distance(a, b) >= 0
+
+
+def test_one_image_has_no_distance():
+    with pytest.raises(ValueError, match="two images or more"):
+        frechet_distance(features(1, 0), features(5, 1))
+    with pytest.raises(ValueError, match="two images or more"):
+        kernel_distance(features(5, 0), features(1, 1), np.random.default_rng(0))
+
+
+def test_the_kernel_distance_is_that_of_clean_fid_and_of_torchmetrics():
+    a, b = features(30, 0), features(30, 1, 0.4)
+    ours = kernel_distance(a, b, np.random.default_rng(0))
+    kid = pytest.importorskip("torchmetrics.image.kid")
+    theirs = kid.poly_mmd(torch.from_numpy(a), torch.from_numpy(b), degree=3, gamma=None, coef=1.0)
+    assert ours == pytest.approx(float(theirs), rel=1e-9)
+    fid = pytest.importorskip("cleanfid.fid", exc_type=ImportError)
+    assert ours == pytest.approx(fid.kernel_distance(a, b), rel=1e-9)
+
+
+def test_subsets_come_from_the_given_generator():
+    a, b = features(30, 0), features(90, 1, 0.4)
+    first, again, other = (kernel_distance(a, b, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    assert first == again != other
+    fid = pytest.importorskip("cleanfid.fid", exc_type=ImportError)
+    np.random.seed(0)  # clean-fid draws from the global generator
+    assert first == pytest.approx(fid.kernel_distance(a, b), rel=0.05)
+    assert SUBSET_SIZE == 1000
+
+
+def test_the_jackknife_is_the_one_by_hand():
+    a, b = features(9, 0), features(7, 1, 0.4)
+    rng = np.random.default_rng(0)
+
+    def exact(x, y):
+        kernel = lambda p, q: (p @ q.T / p.shape[1] + 1) ** 3  # noqa: E731
+        alike = [(kernel(z, z).sum() - np.trace(kernel(z, z))) / (len(z) * (len(z) - 1)) for z in (x, y)]
+        return sum(alike) - 2 * kernel(x, y).mean()
+
+    without_a = np.array([exact(np.delete(a, i, 0), b) for i in range(len(a))])
+    without_b = np.array([exact(a, np.delete(b, i, 0)) for i in range(len(b))])
+    variance = sum((len(x) - 1) / len(x) * ((x - x.mean()) ** 2).sum() for x in (without_a, without_b))
+    assert kernel_error(a, b, rng) == pytest.approx(np.sqrt(variance), rel=1e-9)
+    assert np.isnan(kernel_error(a[:2], b, rng))
+
+
+def test_the_jackknife_tells_the_spread_over_fresh_images():
+    found = [
+        kernel_distance(features(40, s), features(40, 1000 + s, 0.3), np.random.default_rng(0)) for s in range(200)
+    ]
+    errors = [kernel_error(features(40, s), features(40, 1000 + s, 0.3), np.random.default_rng(0)) for s in range(200)]
+    assert np.mean(errors) == pytest.approx(np.std(found), rel=0.25)
+
+
+def test_features_are_computed_once_for_the_same_content():
+    calls = []
+    remembered = Remembered(lambda images: calls.append(1) or images.mean(axis=(1, 2)))
+    images = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+    assert (remembered(images) == remembered(images.copy())).all()
+    assert len(calls) == 1
+    remembered(images + 1)
+    assert len(calls) == 2
+    for value in range(2, 2 + remembered.count):
+        remembered(images + np.uint8(value))
+    remembered(images)
+    assert len(calls) == 3 + remembered.count
+    assert len(remembered.found) == remembered.count
+
+
+class Inner(torch.nn.Module):
+    def forward(self, x):
+        return torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))] * 341 + [x[:, :2, 0, 0]], dim=1)
+
+
+class Outer(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = Inner()
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+def test_inception_gets_what_clean_fid_gives_it(tmp_path, monkeypatch):
+    features_of = pytest.importorskip("cleanfid.features", exc_type=ImportError)
+    resize = pytest.importorskip("cleanfid.resize", exc_type=ImportError)
+    torch.jit.script(Outer()).save(str(tmp_path / INCEPTION.name))
+    monkeypatch.setenv("CGBENCH_WEIGHTS", str(tmp_path))
+    found = open_instruments("cpu")
+    assert found.digests["inception"] == hashlib.sha256((tmp_path / INCEPTION.name).read_bytes()).hexdigest()[:12]
+    photos = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), dtype=np.uint8)
+    network = features_of.InceptionV3W(str(tmp_path), download=False)
+    inputs = np.stack([resize.make_resizer("PIL", False, "bicubic", (299, 299))(photo) for photo in photos])
+    theirs = network(torch.from_numpy(inputs.transpose(0, 3, 1, 2)))
+    np.testing.assert_allclose(found.inception(photos), theirs.numpy(), atol=1e-5)
+    assert found.inception(photos).shape == (3, 2048)
+
+
+def test_lpips_takes_its_trunk_from_the_file(tmp_path, monkeypatch):
+    lpips = pytest.importorskip("lpips", exc_type=ImportError)
+    network = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+    trunk = {f"features.{name.partition('.')[2]}": value for name, value in network.net.state_dict().items()}
+    path = tmp_path / "alexnet.pth"
+    torch.save(trunk, path)
+    weights = Weights(path.name, hashlib.sha256(path.read_bytes()).hexdigest()[:8], "nowhere")
+    monkeypatch.setattr(extractors, "ALEXNET", weights)
+    monkeypatch.setenv("CGBENCH_WEIGHTS", str(tmp_path))
+    distance = open_instruments("cpu").lpips
+    first, second = np.random.default_rng(0).integers(0, 256, (2, 2, 64, 64, 3), dtype=np.uint8)
+    pair = [torch.from_numpy(x).permute(0, 3, 1, 2).float() / 255 for x in (first, second)]
+    theirs = network(*pair, normalize=True).flatten().detach()
+    np.testing.assert_allclose(distance(first, second), theirs, rtol=1e-4)
+    assert (distance(first, first) == 0).all()
+
+
+def test_a_damaged_file_is_named_and_not_used(tmp_path, monkeypatch):
+    (tmp_path / extractors.ALEXNET.name).write_bytes(b"no weights")
+    (tmp_path / INCEPTION.name).write_bytes(b"no weights")
+    monkeypatch.setenv("CGBENCH_WEIGHTS", str(tmp_path))
+    found = open_instruments("cpu")
+    assert found.inception is None and found.lpips is None and not found.digests
+    assert "damaged" in found.absent["lpips"]
+    assert found.absent["inception"]
+    with pytest.raises(DataBroken, match="7be5be79"):
+        checked_digest(tmp_path / extractors.ALEXNET.name, extractors.ALEXNET)
+
+
+def test_nothing_is_downloaded(tmp_path, monkeypatch):
+    monkeypatch.setenv("CGBENCH_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("a connection"))
+    found = open_instruments("cpu")
+    assert set(found.absent) == {"inception", "lpips"}
+    assert "inception-2015-12-05.pt" in found.absent["inception"]
+    assert "7be5be79" in found.absent["lpips"]
+
+
+def some_translations(**more):
+    outputs, targets = np.random.default_rng(0).integers(0, 256, (2, 5, 16, 16, 3), dtype=np.uint8)
+    common = {"direction": "AtoB", "keys": tuple("abcde"), "sources": targets, "outputs": outputs}
+    return Translations(**common, target_kind="photo", targets=targets, **more)
+
+
+def test_both_distances_look_through_their_own_network():
+    def means(images):
+        return images.reshape(len(images), -1, 3).mean(axis=1)
+
+    def spreads(images):
+        return images.reshape(len(images), -1, 3).std(axis=1)
+
+    t = some_translations(scorer_features=means, inception=spreads)
+    scorer, inception = (METRICS.get(f"{name}_distance").compute(t) for name in ("scorer", "inception"))
+    assert scorer.values["scorer_fid"] == pytest.approx(plain_frechet(means(t.outputs), means(t.targets)))
+    assert inception.values["fid"] == pytest.approx(plain_frechet(spreads(t.outputs), spreads(t.targets)))
+    assert inception.details["fid/real_images"] == 5
+    assert scorer.details["scorer_kid/standard_error"] > 0
+    assert METRICS.get("scorer_distance").unfit(replace(t, scorer_features=None))
+    assert METRICS.get("scorer_distance").unfit(replace(t, target_kind="labels"))
+
+
+def test_diversity_and_identity_by_hand():
+    t = some_translations()
+    outputs = t.outputs.astype(float)
+    shifted = [np.abs(outputs - np.roll(outputs, k, axis=0)).mean() / 255 for k in range(1, 5)]
+    assert METRICS.get("output_diversity").compute(t).values["output_diversity"] == pytest.approx(np.mean(shifted))
+    collapsed = replace(t, outputs=np.repeat(t.outputs[:1], 5, axis=0))
+    assert METRICS.get("output_diversity").compute(collapsed).values["output_diversity"] == 0
+    identity = METRICS.get("identity")
+    assert identity.unfit(t)
+    found = identity.compute(replace(t, identities=t.outputs)).values["identity_l1"]
+    assert found == pytest.approx(np.abs(outputs - t.targets).mean() / 255)
+
+
+def records(*rows):
+    empty = dict.fromkeys(COLUMNS, "") | {"split": "test", "direction": "AtoB", "n": 6, "value": np.nan}
+    return pd.DataFrame([{**empty, **row} for row in rows], columns=COLUMNS)
+
+
+def test_what_nobody_measured_is_said_once_with_its_reason():
+    why = "weights absent: needs x.pt"
+    table = records(
+        {"metric": "fid", "reason": why}, {"metric": "kid", "reason": why},
+        {"metric": "ssim", "value": 0.4}, {"metric": "psnr", "reason": "failed: ValueError"},
+        {"metric": "psnr", "value": 3.0},
+    )  # fmt: skip
+    assert not_measured(table) == {("AtoB", "fid"): why, ("AtoB", "kid"): why}
+    assert notes(table, metric_values()) == ["Not measured: FID, KID: weights absent: needs x.pt."]
+
+
+def test_the_size_of_the_sets_and_the_error_are_said():
+    rows = [
+        {"metric": "kid", "value": 0.1},
+        {"metric": "kid/real_images", "value": 9},
+        {"metric": "kid/standard_error", "value": 0.0123},
+        {"metric": "fid/real_images", "value": 9},
+    ]
+    (text,) = notes(records(*rows), metric_values())
+    assert "6 translated and 9 real images" in text and "Fewer than 2,048" in text
+    assert "Standard error of KID over images: 0.0123 at most" in text
+    many = records({"metric": "fid/real_images", "value": 5000, "n": 5000})
+    assert "Fewer" not in notes(many, metric_values())[0]

@@ -1,0 +1,247 @@
+"""The drift gate's arithmetic: hand values, laws, and what seeds alone may do."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from cgbench.benchmarks.regression.gate import (
+    FAIL,
+    INCONCLUSIVE,
+    NEW,
+    PASS,
+    SKIPPED,
+    Rules,
+    check,
+    effect,
+    limits,
+    outcome,
+)
+from cgbench.benchmarks.regression.run_numbers import (
+    COUNT,
+    NOT_TRAINED,
+    Key,
+    Measurements,
+    Number,
+    Trouble,
+    last_losses,
+)
+from cgbench.errors import CgbenchError
+
+IOU = Key("shapes", "cyclegan", "AtoB", "fcn_iou")
+LOSS = Key("shapes", "cyclegan", "", "loss/cycle_a")
+ERROR = Key("shapes", "cyclegan", "AtoB", "reconstruction_l1")
+BETTER = {IOU: "higher", LOSS: "", ERROR: "lower"}
+
+
+def measured(protocols=None, troubles=(), absent=None, first=0, **numbers):
+    """Measurements of IOU, LOSS and ERROR: a list of values is one per seed, from the seed `first` on."""
+    names = {"iou": IOU, "loss": LOSS, "error": ERROR}
+    found = {}
+    for name, values in numbers.items():
+        key = names[name]
+        protocol = "p" if key is IOU else ""
+        by_seed = values if isinstance(values, Number) else dict(enumerate(map(float, values), first))
+        found[key] = values if isinstance(values, Number) else Number(by_seed, BETTER[key], 12, protocol)
+    return Measurements(found, protocols or {"p": {"images": 12}}, {}, {}, tuple(troubles), absent or {})
+
+
+def judged(baseline, run, rules=Rules(), **options):  # noqa: B008 (frozen)
+    bands = {key: limits(number, key.metric, rules) for key, number in baseline.numbers.items()}
+    return {finding.key: finding for finding in check(baseline, run, bands, rules, **options)}
+
+
+NOISE = np.random.default_rng(5).normal(size=16)
+BASE = (0.5 + 0.02 * (NOISE - NOISE.mean()) / NOISE.std(ddof=1)).tolist()  # mean 0.5, spread 0.02
+
+
+def test_the_error_of_a_change_is_that_of_a_prediction():
+    before, after = Number({0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0}), Number({7: 3.0, 8: 5.0})
+    found = effect(before, after, limits(before, "x", Rules()))
+    assert found.mean == 1.5 and found.freedom == 3
+    assert found.error == pytest.approx(math.sqrt(5 / 3) * math.sqrt(1 / 4 + 1 / 2), rel=1e-3)  # limits have 4 digits
+
+
+def test_p_and_interval_of_one_number_are_students():
+    after = [0.46, 0.47, 0.44, 0.45]
+    found = judged(measured(iou=BASE), measured(first=100, iou=after))[IOU]
+    spread, change = np.std(BASE, ddof=1), np.mean(after) - np.mean(BASE)
+    error = spread * math.sqrt(1 / 16 + 1 / 4)
+    assert found.p == pytest.approx(2 * stats.t.cdf(-abs(change) / error, 15), rel=1e-2)
+    low, high = stats.t.interval(0.9, 15, loc=change, scale=error)
+    assert (found.low, found.high) == (pytest.approx(low, rel=1e-3), pytest.approx(high, rel=1e-3))
+
+
+def test_three_spreads_fail_a_reseeding_passes_and_one_seed_is_inconclusive():
+    base = measured(iou=BASE)
+    assert judged(base, measured(iou=[0.42, 0.45, 0.44, 0.46, 0.43]))[IOU].status == FAIL
+    assert judged(base, measured(iou=[0.52, 0.49, 0.47, 0.51, 0.50]))[IOU].status == PASS
+    assert judged(base, measured(iou=[0.30]))[IOU].status == INCONCLUSIVE
+    assert judged(measured(iou=[0.5]), measured(iou=[0.3, 0.31]))[IOU].status == INCONCLUSIVE
+
+
+def test_few_seeds_are_inconclusive_where_many_pass():
+    few = measured(first=100, iou=[0.47, 0.50])
+    assert judged(measured(iou=[0.48, 0.50, 0.52]), few)[IOU].status == INCONCLUSIVE
+    assert judged(measured(iou=BASE), measured(iou=BASE[:5]))[IOU].status == PASS
+
+
+def test_the_same_seeds_are_compared_one_by_one():
+    """A change that the noise of other seeds drowns is plain where every seed shows it; p is a paired t-test's."""
+    lower = [value - 0.012 - 0.002 * (place % 2) for place, value in enumerate(BASE[:8])]
+    found = judged(measured(iou=BASE), measured(iou=lower))[IOU]
+    assert found.status == FAIL and found.paired
+    assert found.p == pytest.approx(2 * stats.ttest_rel(lower, BASE[:8]).pvalue)  # of two tests
+    other = judged(measured(iou=BASE), measured(first=100, iou=lower))[IOU]
+    assert other.status == PASS and not other.paired
+
+
+def test_seeds_that_the_baseline_lacks_are_not_paired():
+    run = Number({**dict(enumerate(BASE[:3])), 99: 0.5}, "higher", 12, "p")
+    assert not judged(measured(iou=BASE), measured(iou=run))[IOU].paired
+
+
+def test_a_repeated_run_passes_and_is_called_identical():
+    found = judged(measured(iou=BASE), measured(iou=BASE[:3]))[IOU]
+    assert found.identical and found.status == PASS
+    assert not judged(measured(iou=BASE), measured(iou=[*BASE[:2], 0.5]))[IOU].identical
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "status", "improved"),
+    [("iou", 0.6, PASS, True), ("error", 0.6, FAIL, False), ("loss", 0.6, FAIL, False),
+     ("iou", 0.4, FAIL, False), ("error", 0.4, PASS, True), ("loss", 0.4, FAIL, False)],
+)  # fmt: skip
+def test_which_way_is_worse_comes_from_the_metric(name, values, status, improved):
+    after = [values, values + 0.01, values - 0.01]
+    (found,) = judged(measured(**{name: BASE}), measured(**{name: after})).values()
+    assert (found.status, found.improved) == (status, improved)
+    (strict,) = judged(measured(**{name: BASE}), measured(**{name: after}), strict=True).values()
+    assert strict.status == FAIL
+
+
+def test_a_change_below_the_stated_minimum_never_fails():
+    worse = measured(iou=[0.44, 0.45, 0.43, 0.44])
+    assert judged(measured(iou=BASE), worse)[IOU].status == FAIL
+    found = judged(measured(iou=BASE), worse, Rules(minimum={"fcn_iou": 0.1}))[IOU]
+    assert found.status == PASS and found.limits.minimum == found.limits.tolerance == 0.1
+
+
+def test_seeds_that_agree_by_chance_make_no_band_without_width():
+    collapsed = measured(iou=[0.125] * 8)
+    assert judged(collapsed, measured(iou=[0.125, 0.1251, 0.125]))[IOU].status == PASS
+    assert judged(collapsed, measured(iou=[0.1, 0.1, 0.1]))[IOU].status == FAIL
+
+
+def test_what_no_seed_can_change_is_compared_as_it_is():
+    def one(value, kind):
+        return measured(iou=Number(dict.fromkeys(range(3), value), "higher", 12, "p", kind))
+
+    assert judged(one(0.8, NOT_TRAINED), one(0.8 + 1e-9, NOT_TRAINED))[IOU].status == PASS
+    for value in (0.78, 0.82):
+        assert judged(one(0.8, NOT_TRAINED), one(value, NOT_TRAINED))[IOU].status == FAIL
+    assert judged(one(1e-15, NOT_TRAINED), one(0.0, NOT_TRAINED))[IOU].status == PASS
+    assert judged(one(180419.0, COUNT), one(180420.0, COUNT))[IOU].status == FAIL
+    single = measured(iou=Number({0: 180419.0}, kind=COUNT, protocol="p"))
+    assert judged(one(180419.0, COUNT), single)[IOU].status == PASS  # one seed says all
+    drawn = measured(iou=Number({0: 0.8}, "higher", 12, "p", NOT_TRAINED))  # perhaps it draws: one seed does not say
+    assert judged(drawn, one(0.7, NOT_TRAINED))[IOU].status == INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [("diverged", FAIL), ("failed", FAIL), ("interrupted", INCONCLUSIVE), ("running", INCONCLUSIVE)],
+)
+def test_a_trial_without_numbers_is_said(state, status):
+    run = measured(iou=BASE[:4], troubles=[Trouble("cyclegan", 4, state, "cycle_a is not finite")])
+    found = judged(measured(iou=BASE), run)[IOU]
+    assert found.status == status and found.note == f"seed 4 {state}: cycle_a is not finite"
+
+
+def test_numbers_that_are_missing_fail_and_new_ones_are_not_judged():
+    found = judged(measured(iou=BASE, loss=BASE), measured(iou=BASE, error=BASE))
+    assert (found[LOSS].status, found[LOSS].note) == (FAIL, "not in this run")
+    assert found[ERROR].status == NEW
+    found = judged(measured(iou=BASE), measured(iou=BASE, absent={IOU: "weights absent"}))
+    assert (found[IOU].status, found[IOU].note) == (FAIL, "not measured: weights absent")
+
+
+def scored(weights, recipe="r", kind="trained", images=12, values=BASE):
+    number = Number(dict(enumerate(values)), "higher", 12, weights, kind)
+    return measured({weights: {"images": images, "scorer": weights, "scorer_recipe": recipe}}, iou=number)
+
+
+def test_a_scorer_trained_again_widens_the_band_by_its_own_noise():
+    low = [0.47, 0.46, 0.48, 0.465, 0.475]  # 1.5 spreads
+    assert judged(scored("one"), scored("one", values=low))[IOU].status == FAIL
+    found = judged(scored("one"), scored("two", values=low))[IOU]
+    assert found.status == PASS and "another scorer" in found.note
+    expected = 0.02 * math.sqrt(1 + 2 * 0.5**2 / (1 / 16 + 1 / 5))
+    assert found.limits.spread == pytest.approx(expected, rel=1e-3)
+    assert found.limits.tolerance == pytest.approx(3 * expected, rel=1e-3)
+    gone = [0.3, 0.31, 0.29, 0.3, 0.3]
+    assert judged(scored("one"), scored("two", values=gone))[IOU].status == FAIL
+    rows = scored("one", kind=NOT_TRAINED), scored("two", kind=NOT_TRAINED, values=gone)
+    assert judged(*rows)[IOU].status == SKIPPED
+
+
+def test_images_drawn_again_are_compared_if_asked_for():
+    run = scored("two", recipe="s", values=[value - 0.001 for value in BASE[:5]])
+    with pytest.raises(CgbenchError, match="--redrawn"):
+        judged(scored("one"), run)
+    assert judged(scored("one"), run, redrawn=True)[IOU].status == PASS
+    with pytest.raises(CgbenchError, match="images 12 → 11") as refused:
+        judged(scored("one"), scored("two", images=11), redrawn=True)
+    assert "--redrawn" not in str(refused.value)
+    copies = [measured({name: {"sources": name}}, iou=Number({0: value, 1: value}, "higher", 12, name, NOT_TRAINED))
+              for name, value in (("a", 0.5), ("b", 0.5001), ("c", 0.6))]  # fmt: skip
+    assert judged(copies[0], copies[1], redrawn=True)[IOU].status == PASS
+    assert judged(copies[0], copies[2], redrawn=True)[IOU].status == FAIL
+
+
+@pytest.mark.parametrize(("other", "said"), [
+    (scored("two", recipe="s"), "scorer one → two, scorer_recipe r → s"),
+    (scored("two", images=11), "images 12 → 11"),
+])  # fmt: skip
+def test_another_protocol_is_refused_with_what_differs(other, said):
+    with pytest.raises(CgbenchError, match="not measured as the baseline was") as refused:
+        judged(scored("one"), other)
+    assert said in str(refused.value) and "fcn_iou" in str(refused.value)
+
+
+def test_the_outcome_is_that_of_the_worst_number():
+    base = measured(iou=BASE, loss=BASE)
+    assert outcome(list(judged(base, measured(iou=BASE, loss=[0.9, 0.9])).values())) == FAIL
+    assert outcome(list(judged(base, measured(iou=BASE, loss=[0.5])).values())) == INCONCLUSIVE
+    assert outcome(list(judged(base, measured(iou=BASE, loss=BASE)).values())) == PASS
+    assert outcome([]) == INCONCLUSIVE
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(0.01, 1e4), st.lists(st.floats(0.3, 0.7), min_size=2, max_size=6), st.randoms(use_true_random=False))
+def test_units_and_the_order_of_other_seeds_do_not_matter(scale, after, shuffler):
+    plain = judged(measured(loss=BASE), measured(first=100, loss=after))[LOSS]
+    shuffled = shuffler.sample(after, len(after))
+    scaled = judged(measured(loss=[scale * v for v in BASE]), measured(first=100, loss=[scale * v for v in shuffled]))[
+        LOSS
+    ]
+    margin = min(abs(abs(plain.p) - 0.05), abs(max(-plain.low, plain.high) - plain.limits.tolerance))
+    assert scaled.status == plain.status or margin < 1e-3
+
+
+def test_a_number_more_makes_the_test_of_each_stricter():
+    base = measured(iou=BASE, loss=BASE, error=BASE)
+    low, same = [0.475, 0.478, 0.472, 0.476, 0.474], BASE[:5]
+    alone = judged(measured(iou=BASE), measured(first=100, iou=low))[IOU].p
+    among = judged(base, measured(first=100, iou=low, loss=same, error=same))[IOU].p
+    assert among == pytest.approx(3 * alone)
+
+
+def test_last_losses_are_the_mean_over_the_last_fifth():
+    lines = [{"step": step, "losses": {"cycle_a": float(step)}} for step in range(10, 101, 10)]
+    assert last_losses(lines) == {"cycle_a": 95.0}  # 90 and 100: step 80 is the end of what lies before
+    assert last_losses([{"step": 5, "losses": {"a": 2.0, "b": math.inf}}]) == {"a": 2.0}
+    assert last_losses([]) == {}

@@ -1,0 +1,90 @@
+"""What a check prints and writes: text for people, JSON, JUnit XML."""
+
+import json
+import math
+from xml.etree import ElementTree
+
+import pytest
+
+from cgbench.benchmarks.regression.changes import Change
+from cgbench.benchmarks.regression.gate import FAIL, NEW, PASS, SKIPPED, Finding, Rules, check, limits
+from cgbench.benchmarks.regression.run_numbers import COUNT, Key, Measurements, Number
+from cgbench.benchmarks.regression.verdict_formats import Checked, as_json, as_junit, as_text
+
+SPREAD = [0.48, 0.52, 0.5, 0.49, 0.51, 0.5]
+ALIKE = [*SPREAD, 0.5, 0.49, 0.51, 0.5, 0.5, 0.5]
+
+
+def numbers(**values):
+    found = {}
+    for name, by_seed in values.items():
+        key = Key("shapes", "cyclegan", "AtoB", name)
+        found[key] = Number(dict(enumerate(by_seed)), {"ssim": "higher", "fid": "lower"}.get(name, ""), 12, "p")
+    found[Key("shapes", "cyclegan", "", "parameters/G_ab")] = Number({0: 10.0}, kind=COUNT)
+    return Measurements(found, {}, {}, {})
+
+
+@pytest.fixture
+def checked():
+    base = numbers(ssim=ALIKE, fid=ALIKE, wide=SPREAD[:2], brightness=ALIKE)
+    run = numbers(ssim=[0.3, 0.31], fid=[0.3, 0.31], wide=[0.49, 0.5], brightness=ALIKE[:3], extra=[1.0])
+    bands = {key: limits(number, key.metric, Rules()) for key, number in base.numbers.items()}
+    changes = [Change("", "learning_rate", "0.0002", "0.0006")], [Change("", "torch", "2.15.0", "2.16.0")]
+    return Checked("runs/pr", "ci.json", check(base, run, bands, Rules()), *changes)
+
+
+GOLDEN = """\
+FAIL: runs/pr against ci.json: 6 numbers: 1 failed, 1 inconclusive, 3 passed, 1 new
+
+fail          cyclegan AtoB  ssim ↑  0.5 → 0.305  −0.195 (p 4.9e-10, minimum 0.0052, tolerance 0.031): worse by 18.7 spreads of the baseline's seeds
+inconclusive  cyclegan AtoB  wide    0.5 → 0.495  −0.005 (same seeds, p 1, minimum 0.014, tolerance 0.085): may be off by more than the tolerance
+pass          cyclegan AtoB  fid ↓   0.5 → 0.305  −0.195 (p 4.9e-10, minimum 0.0052, tolerance 0.031): better beyond the noise of seeds: update the baseline
+
+Identical to the baseline in every seed of the run, digit for digit: 2 of 5.
+Settings that differ, baseline → run:
+  learning_rate 0.0002 → 0.0006
+Program and machine: torch 2.15.0 → 2.16.0
+4 numbers tested together (Holm, 5%), 2–3 seeds against 2–12 of the baseline. Fails: worse beyond the noise of seeds, and by the minimum. Passes: the one-sided 95% bound of the harm lies within the tolerance.
+"""  # noqa: E501
+
+
+def test_the_text_says_what_needs_a_look(checked):
+    assert as_text(checked) == GOLDEN
+    every = as_text(checked, everything=True)
+    assert "brightness" in every and "extra" in every and "brightness" not in GOLDEN
+
+
+def test_the_json_has_every_number_and_no_nan(checked):
+    content = json.loads(as_json(checked, 1), parse_constant=lambda word: pytest.fail(word))
+    assert sorted(content) == ["baseline", "counts", "exit_code", "findings", "kind", "program", "run", "schema",
+                               "settings", "verdict"]  # fmt: skip
+    assert (content["verdict"], content["exit_code"], content["kind"]) == ("fail", 1, "cgbench check")
+    assert content["counts"] == {"fail": 1, "inconclusive": 1, "pass": 3, "skipped": 0, "new": 1}
+    by_name = {finding["metric"]: finding for finding in content["findings"]}
+    assert sorted(by_name["ssim"]) == [
+        "after", "before", "better", "change", "dataset", "direction", "high", "identical", "improved", "low", "method",
+        "metric", "minimum", "note", "p", "paired", "spread", "status", "tolerance",
+    ]  # fmt: skip
+    assert by_name["ssim"]["change"] == pytest.approx(-0.195) and by_name["ssim"]["after"] == {"0": 0.3, "1": 0.31}
+    assert by_name["parameters/G_ab"]["p"] is None and by_name["extra"]["before"] is None
+
+
+def test_junit_has_a_case_for_every_number(checked):
+    root = ElementTree.fromstring(as_junit(checked))
+    (suite,) = root
+    assert {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped")} == {
+        "tests": "6", "failures": "1", "errors": "0", "skipped": "2"}  # fmt: skip
+    assert len(suite) == 6
+    failed = [case for case in suite if case.find("failure") is not None]
+    assert [(case.get("classname"), case.get("name")) for case in failed] == [("shapes.cyclegan.AtoB", "ssim")]
+    assert "worse by 18.7 spreads" in failed[0].find("failure").get("message")
+    assert {case.get("name") for case in suite if case.find("skipped") is not None} == {"wide", "extra"}
+
+
+def test_hostile_names_stay_text():
+    name = '<b a="1">\x00\x1b[2J&\ud800]]>'
+    key = Key("d", name, "AtoB", "m")
+    found = [Finding(key, FAIL, name), Finding(key, SKIPPED, name), Finding(key, NEW), Finding(key, PASS)]
+    root = ElementTree.fromstring(as_junit(Checked(name, "b", found, [], [])))
+    assert root[0][0].get("classname") == 'd.<b a="1">??[2J&?]]>.AtoB' and len(root[0]) == 4
+    assert all(math.isnan(finding.change) for finding in found)

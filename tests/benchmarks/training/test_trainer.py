@@ -1,0 +1,190 @@
+"""The loop: the same bits twice, the same bits after a stop, and a trial that diverges says so."""
+
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+
+from cgbench.api.method import Method
+from cgbench.benchmarks.runtime.peak_memory import forget_peak, peak_memory
+from cgbench.benchmarks.training import trainer
+from cgbench.benchmarks.training.checkpoint import read_checkpoint
+from cgbench.benchmarks.training.trainer import train
+from cgbench.errors import CgbenchError, Diverged
+from cgbench.files import TrialFolder, read_jsonl
+from cgbench.methods.blocks.model import Model
+from cgbench.methods.cyclegan import cyclegan
+from helpers.tiny_models import tiny_config, tiny_feed
+
+CONFIG = tiny_config(steps=7, save_every=3, log_every=2, pool_size=3)
+
+
+def trained(folder, config=CONFIG, method: Method | None = None, progress=lambda *_: None, seed=0):
+    path = TrialFolder(folder)
+    path.path.mkdir(exist_ok=True)
+    model = Model(method or cyclegan(), config, seed)
+    train(model, tiny_feed(config, seed), config, config.steps, 1, path, "digest", progress)
+    return model, path
+
+
+def checkpoint_of(path):
+    tensors, facts = read_checkpoint(path.checkpoint)
+    return tensors, {key: value for key, value in facts.items() if key not in ("seconds", "memory")}
+
+
+def losses_of(path):
+    return [(row["step"], row["losses"]) for row in read_jsonl(path.steps)]
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_same_trial_twice_gives_the_same_bits(tmp_path):
+    _, one = trained(tmp_path / "one")
+    _, two = trained(tmp_path / "two")
+    (tensors, facts), (again, facts_again) = checkpoint_of(one), checkpoint_of(two)
+    assert facts == facts_again and same(tensors, again)
+    assert losses_of(one) == losses_of(two)
+    assert [step for step, _ in losses_of(one)] == [2, 4, 6, 7]
+
+
+def test_another_seed_gives_other_weights(tmp_path):
+    one, two = trained(tmp_path / "one")[0], trained(tmp_path / "two", seed=1)[0]
+    assert not same(one.state(), two.state())
+
+
+@pytest.mark.parametrize("step", [0, 2, 5])
+@pytest.mark.parametrize("player", [0, 1])
+def test_ctrl_c_in_the_middle_of_a_step_costs_no_bit(tmp_path, monkeypatch, step, player):
+    """The signal comes while one player has moved and the other has not: the step ends, is saved, then it stops."""
+    _, whole = trained(tmp_path / "whole")
+    calls, real = [], trainer._backward
+
+    def interrupted(total, optimiser):
+        if len(calls) == 2 * step + player:
+            signal.raise_signal(signal.SIGINT)
+        calls.append(total)
+        real(total, optimiser)
+
+    monkeypatch.setattr(trainer, "_backward", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "cut")
+    assert read_checkpoint(tmp_path / "cut" / "checkpoint.safetensors")[1]["step"] == str(step + 1)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    monkeypatch.setattr(trainer, "_backward", real)
+    _, cut = trained(tmp_path / "cut")
+    assert checkpoint_of(cut)[1] == checkpoint_of(whole)[1]
+    assert same(checkpoint_of(cut)[0], checkpoint_of(whole)[0])
+    assert losses_of(cut) == losses_of(whole)
+
+
+def test_a_second_ctrl_c_stops_at_once_and_saves_no_half_step(tmp_path, monkeypatch):
+    _, whole = trained(tmp_path / "whole")
+    calls, real = [], trainer._backward
+
+    def impatient(total, optimiser):
+        calls.append(total)
+        real(total, optimiser)
+        if len(calls) == 9:  # the first player of the fifth step has its gradients
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(trainer, "_backward", impatient)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "cut")
+    assert read_checkpoint(tmp_path / "cut" / "checkpoint.safetensors")[1]["step"] == "3"
+    monkeypatch.setattr(trainer, "_backward", real)
+    assert same(checkpoint_of(trained(tmp_path / "cut")[1])[0], checkpoint_of(whole)[0])
+
+
+def test_a_log_interval_changed_on_the_way_keeps_the_means_true(tmp_path):
+    """Losses of a constant term stay what they are, whatever interval they are averaged over."""
+    constant = cyclegan().but("constant", functions={"cycle_a": lambda x, y: (x - y).abs().mean() * 0 + 0.5})
+
+    def stop(step, total):
+        if step == 4:
+            raise OSError("power cut")
+
+    with pytest.raises(OSError, match="power cut"):
+        trained(tmp_path / "one", replace(CONFIG, log_every=4, save_every=3), constant, stop)
+    _, path = trained(tmp_path / "one", replace(CONFIG, log_every=7), constant)
+    assert [row["losses"]["cycle_a"] for row in read_jsonl(path.steps)] == pytest.approx([0.5])
+
+
+def test_a_crash_goes_on_from_the_last_checkpoint_with_the_same_bits(tmp_path):
+    _, whole = trained(tmp_path / "whole")
+
+    def crash(step, total):
+        if step == 5:
+            raise OSError("power cut")
+
+    with pytest.raises(OSError, match="power cut"):
+        trained(tmp_path / "cut", progress=crash)
+    _, cut = trained(tmp_path / "cut")
+    assert same(checkpoint_of(cut)[0], checkpoint_of(whole)[0])
+    assert losses_of(cut) == losses_of(whole)
+
+
+def test_a_finished_training_is_not_trained_again(tmp_path):
+    trained(tmp_path / "one")
+    steps = []
+    trained(tmp_path / "one", progress=lambda step, total: steps.append(step))
+    assert steps == []
+
+
+def test_another_trials_checkpoint_is_refused(tmp_path):
+    model, path = trained(tmp_path / "one")
+    with pytest.raises(CgbenchError, match="belongs to another trial"):
+        train(model, tiny_feed(CONFIG), CONFIG, CONFIG.steps, 1, path, "another")
+
+
+def test_a_broken_checkpoint_is_named(tmp_path):
+    _, path = trained(tmp_path / "one")
+    path.checkpoint.write_bytes(path.checkpoint.read_bytes()[:100])
+    with pytest.raises(CgbenchError, match=r"checkpoint\.safetensors is not a readable checkpoint"):
+        trained(tmp_path / "one")
+
+
+def test_divergence_stops_and_keeps_the_last_good_checkpoint(tmp_path):
+    bad = cyclegan().but("bad", functions={"cycle_a": lambda x, y: (x - y).abs().mean() / 0})
+    with pytest.raises(Diverged, match="infinite or not a number"):
+        trained(tmp_path / "bad", method=bad)
+    assert not (tmp_path / "bad" / "checkpoint.safetensors").exists()
+
+
+def test_a_method_without_a_discriminator_stores_none(tmp_path):
+    variant = cyclegan().but("x", drop=["adversarial_a", "adversarial_b"])
+    _, path = trained(tmp_path / "one", method=variant)
+    assert {name.split(".")[1] for name in checkpoint_of(path)[0] if name.startswith("network.")} == {"G_ab", "G_ba"}
+    assert not any(name.startswith("pool") for name in checkpoint_of(path)[0])
+
+
+def test_training_in_stretches_gives_the_same_bits(tmp_path):
+    """What is measured on the way is measured between stretches; nothing may depend on where they end."""
+    _, whole = trained(tmp_path / "whole")
+    path = TrialFolder(tmp_path / "parts")
+    path.path.mkdir()
+    reached = []
+    for until in (2, 5, 5, 99):
+        model = Model(cyclegan(), CONFIG, 0)
+        reached.append(train(model, tiny_feed(CONFIG), CONFIG, CONFIG.steps, 1, path, "digest", until=until).step)
+    assert reached == [2, 5, 5, 7]
+    assert checkpoint_of(path)[1] == checkpoint_of(whole)[1]
+    assert same(checkpoint_of(path)[0], checkpoint_of(whole)[0])
+    assert losses_of(path) == losses_of(whole)
+
+
+def test_the_peak_of_memory_is_that_of_the_training_alone():
+    device = torch.device("cpu")
+    if not peak_memory(device):
+        pytest.skip("this system does not tell the peak of a process's memory")
+    block = torch.ones(60_000_000)  # 240 MB
+    with_block = peak_memory(device)
+    del block
+    forget_peak(device)
+    without = peak_memory(device)
+    if without == with_block:
+        pytest.skip("this system does not let a process reset its peak")
+    assert with_block - without > 150e6

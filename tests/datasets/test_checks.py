@@ -1,0 +1,315 @@
+"""The data doctor: every planted fault is named, all in one go, and healthy sets give nothing."""
+
+import io
+import json
+import os
+import shutil
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cgbench.api.dataset import Dataset, Domain, Item, SemanticClass
+from cgbench.api.registry import DATASETS
+from cgbench.datasets.camvid import CamVid
+from cgbench.datasets.checks.checker import check
+from cgbench.datasets.folder import Folder
+from cgbench.datasets.images import read_image
+from helpers.cli import SMALL, cgbench
+from helpers.image_folders import healthy, scene
+
+
+def found(report, name):
+    """The files that a check names."""
+    return {file for finding in report.findings if finding.check == name for file in finding.files}
+
+
+def bytes_of(image, form="PNG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def bomb(width, height):
+    """A PNG of a few hundred bytes that says it is so large."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+# healthy sets
+
+
+def test_a_healthy_folder_gives_nothing(tmp_path):
+    report = check(Folder(healthy(tmp_path / "good")))
+    assert report.findings == () and report.dataset == "good"
+    first = report.counted[0]
+    assert (first.split, first.domain, first.images, first.size) == ("train", "A", 12, "96 × 96")
+
+
+@pytest.mark.parametrize("name", ["streets", "phantoms"])
+def test_drawn_datasets_give_nothing(name):
+    report = check(DATASETS.get(name), limit=12)
+    assert report.findings == () and report.root == ""
+    assert "only 12 images" in report.remarks[0]
+
+
+# files
+
+
+def unreadable(folder):
+    good = bytes_of(scene(900))
+    (folder / "zero.png").write_bytes(b"")
+    (folder / "text.jpg").write_text("no image")
+    (folder / "cut.png").write_bytes(good[: len(good) // 2])
+    (folder / "short.jpg").write_bytes(bytes_of(scene(901), "JPEG")[:-2])
+    (folder / "flipped.png").write_bytes(good[:3000] + bytes([good[3000] ^ 4]) + good[3001:])
+    (folder / "bomb.png").write_bytes(bomb(50_000, 50_000))
+    (folder / "large.png").write_bytes(bomb(10_000, 9_000))
+    (folder / "pixel.png").write_bytes(bytes_of(Image.new("RGB", (1, 1))))
+    (folder / "loop.png").symlink_to("loop.png")
+    (folder / "dangling.png").symlink_to("nowhere.png")
+    (folder / "float.tif").write_bytes(bytes_of(Image.fromarray(np.zeros((20, 20), np.float32)), "TIFF"))
+    (folder / "wide.tif").write_bytes(bytes_of(Image.fromarray(np.full((20, 20), 70_000, np.int32)), "TIFF"))
+    (folder / "script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
+    os.mkfifo(folder / "pipe.png")
+    return {path.name for path in folder.iterdir() if not path.name[1:4].isdigit()}
+
+
+def test_every_file_that_cannot_be_used_is_named_in_one_go(tmp_path):
+    root = healthy(tmp_path / "set")
+    names = {f"{where}/{name}" for where in ("trainA", "testB") for name in unreadable(root / where)}
+    report = check(Folder(root))
+    assert len(names) == 28 and found(report, "unreadable") == names
+    output = cgbench("datasets", "check", "folder", "--data-root", root, code=1)
+    for name in names:
+        assert name in output
+    assert f"{len(names)} errors" in output and "mend the errors first" in output
+
+
+@pytest.mark.parametrize("name", ["zero.png", "short.jpg", "bomb.png", "pipe.png"])
+def test_a_run_refuses_what_the_doctor_calls_an_error_and_names_the_doctor(tmp_path, name):
+    from cgbench.benchmarks.data.batches import load_images
+    from cgbench.config import TrialConfig
+    from cgbench.errors import DataBroken
+
+    root = healthy(tmp_path / "set")
+    unreadable(root / "testB")
+    for path in list((root / "testB").iterdir()):
+        if path.name != name and not path.name.startswith("b0"):
+            path.unlink()
+    with pytest.raises(DataBroken, match=rf"testB/{name}: .*'cgbench datasets check folder'"):
+        load_images(Folder(root), "test", "B", 16, TrialConfig())
+
+
+def test_a_run_names_the_doctor_before_it_plans(tmp_path):
+    root = healthy(tmp_path / "set")
+    scene(935).save(root / "testA" / "a012.jpg")
+    scene(936).save(root / "testA" / "a012.png")
+    output = cgbench(
+        "run", "--methods", "gan_only", "--dataset", "folder", "--data-root", root, *SMALL, "--runs", tmp_path, code=2
+    )
+    assert "has the same name as a012" in output and "'cgbench datasets check folder'" in output
+
+
+def test_files_without_permission_are_named(tmp_path, monkeypatch):
+    """Root may read everything, so the system's refusal is acted."""
+    root = healthy(tmp_path / "set")
+    real = Image.open
+
+    def refusing(path, *args, **kwargs):
+        if str(path).endswith("a003.png"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(Image, "open", refusing)
+    report = check(Folder(root))
+    assert found(report, "unreadable") == {"trainA/a003.png"} and "chmod u+r" in report.findings[0].text
+
+
+def test_suspicious_files_are_named(tmp_path):
+    root = healthy(tmp_path / "set")
+    folder = root / "trainA"
+    (folder / "named.png").write_bytes(bytes_of(scene(910), "JPEG"))
+    scene(911).save(folder / "many.tif", save_all=True, append_images=[scene(912)])
+    Image.new("RGB", (64, 64), (9, 9, 9)).save(folder / "black.png")
+    scene(913).resize((9, 9)).save(folder / "small.png")
+    scene(914, size=(300, 90)).save(folder / "wide.png")
+    scene(915).convert("CMYK").save(folder / "ink.jpg")
+    Image.fromarray(np.asarray(scene(916).convert("L"), np.uint16) * 16).save(folder / "dim.png")
+    (folder / ".hidden.png").write_bytes(bytes_of(scene(917)))
+    (folder / "folder.png").mkdir()
+    (folder / "moving.gif").write_bytes(b"GIF89a")
+    scene(918).save(folder / "A000.png")
+    shutil.copy(folder / "a001.png", folder / "again.png")
+    odd = os.fsdecode(os.fsencode(folder) + b"/caf\xe9\x1b.png")
+    scene(919).save(io.FileIO(odd, "w"), "PNG")
+    report = check(Folder(root))
+    assert report.count("error") == 0
+    named = {
+        "format": "named.png", "frames": "many.tif", "constant": "black.png", "tiny": "small.png", "shape": "wide.png",
+        "colours": "ink.jpg", "dark": "dim.png", "repeated": "again.png",
+    }  # fmt: skip
+    for name, file in named.items():
+        assert found(report, name) == {f"trainA/{file}"}, name
+    assert found(report, "ignored") == {"trainA/.hidden.png", "trainA/folder.png", "trainA/moving.gif"}
+    assert found(report, "names") == {"trainA/a000.png", "trainA/caf\\xe9\\x1b.png"}
+    output = cgbench("datasets", "check", "folder", "--data-root", root)
+    assert "\x1b" not in output and "caf\\xe9\\x1b.png" in output
+    data = json.loads(cgbench("datasets", "check", "folder", "--data-root", root, "--format", "json"))
+    assert data["summary"] == {"error": 0, "warning": report.count("warning"), "note": 1}
+    assert {file for finding in data["findings"] for file in finding["files"]} >= {"trainA/dim.png", "trainA/wide.png"}
+
+
+def test_a_name_of_other_bytes_goes_all_the_way_to_the_records(tmp_path):
+    from cgbench.files import append_jsonl, file_name, read_json, read_jsonl, write_json
+
+    root = healthy(tmp_path / "set")
+    scene(920).save(io.FileIO(os.fsdecode(os.fsencode(root / "testA") + b"/caf\xe9.png"), "w"), "PNG")
+    key = Folder(root).items("test", "A")[-1].key
+    assert key == "caf\\xe9" and file_name(key).encode().isascii()
+    write_json(tmp_path / "a.json", {"path": os.fsdecode(b"caf\xe9")})
+    append_jsonl(tmp_path / "a.jsonl", {"path": os.fsdecode(b"caf\xe9")})
+    assert read_json(tmp_path / "a.json") == next(read_jsonl(tmp_path / "a.jsonl")) == {"path": "caf\udce9"}
+
+
+# lists
+
+
+def test_empty_domains_and_names_that_are_taken(tmp_path):
+    root = healthy(tmp_path / "set")
+    for path in (root / "testB").iterdir():
+        path.unlink()
+    (root / "trainA" / "a000.jpg").write_bytes(bytes_of(scene(930), "JPEG"))
+    report = check(Folder(root))
+    assert [f.text for f in report.findings if f.check == "empty"] == ["split 'test' has no image of domain B (B)"]
+    assert found(report, "partner") == {"trainA/a000.png"}
+
+
+def test_pairs_but_for_one_file(tmp_path):
+    root = healthy(tmp_path / "set", test=12)
+    for letter in "AB":
+        for number, path in enumerate(sorted((root / f"test{letter}").iterdir())):
+            path.rename(path.with_name(f"{number:02d}_{letter}.png"))
+    assert check(Folder(root)).findings == ()
+    (root / "testB" / "03_B.png").unlink()
+    assert found(check(Folder(root)), "pairs") == {"testA/03_A.png"}
+
+
+def test_nothing_there_is_said_as_by_run(tmp_path):
+    assert "--data-root" in cgbench("datasets", "check", "folder", code=2)
+    assert "trainA" in cgbench("datasets", "check", "folder", "--data-root", tmp_path, code=2)
+    assert "did you mean 'streets'" in cgbench("datasets", "check", "street", code=2)
+    root = healthy(tmp_path / "set")
+    assert "no split 'night'" in cgbench("datasets", "check", "folder", "--data-root", root, "--split", "night", code=2)
+    output = cgbench("datasets", "--data-root", root, "check", "folder", "--split", "test", "--limit", "4")
+    assert "only 4 images" in output and "train" not in output and "nothing to report" in output
+
+
+# labels
+
+
+@pytest.fixture
+def city(tmp_path):
+    """A small CamVid: label maps of three stripes whose borders move, photos that follow them."""
+    root = tmp_path / "camvid"
+    rng = np.random.default_rng(3)
+    for split, count in (("train", 12), ("val", 6)):
+        for kind in (split, f"{split}annot"):
+            (root / kind).mkdir(parents=True)
+        for k in range(count):
+            ids = np.zeros((60, 80), np.uint8)
+            for _ in range(8):
+                y, x, c = rng.integers(0, 50), rng.integers(0, 70), rng.integers(1, 12)
+                ids[y : y + rng.integers(8, 30), x : x + rng.integers(8, 30)] = c
+            levels = rng.integers(30, 220, (12, 3))[ids] + rng.normal(0, 12, (60, 80, 3))
+            name = f"{'0001TP' if k % 2 else '0006R0'}_{split}{k:03d}.png"
+            Image.fromarray(ids).save(root / f"{split}annot" / name)
+            Image.fromarray(levels.clip(0, 255).astype(np.uint8)).save(root / split / name)
+    return root
+
+
+def test_a_healthy_labelled_set_gives_nothing(city):
+    assert check(CamVid(city)).findings == ()
+
+
+def test_faults_of_label_maps_are_named(city):
+    annot = city / "valannot"
+    names = [path.name for path in sorted(annot.iterdir())]
+    Image.fromarray(np.full((60, 80), 40, np.uint8)).save(annot / names[0])
+    Image.fromarray(np.full((60, 80), 11, np.uint8)).save(annot / names[1])
+    Image.fromarray(np.full((60, 80), 3, np.uint8)).save(annot / names[2])
+    Image.fromarray(np.asarray(Image.open(annot / names[3]))[:, :60]).save(annot / names[3])
+    (annot / names[4]).unlink()
+    train = sorted((city / "train").iterdir())[0]
+    exif = Image.Exif()
+    exif[274] = 3
+    Image.open(train).save(train, exif=exif)
+    report = check(CamVid(city))
+    assert found(report, "unreadable") == {f"valannot/{names[0]}"} and "class id 40" in report.findings[0].text
+    assert found(report, "blank") == {f"valannot/{name}" for name in names[1:3]}
+    assert found(report, "label-shape") == {f"val/{names[3]}"}
+    assert found(report, "partner") == {f"val/{names[4]}"}
+    assert found(report, "rotated") == {f"train/{train.name}"}
+
+
+def test_labels_and_photos_exchanged_is_an_error(city):
+    class Exchanged(CamVid):
+        domains = (Domain("photo"), Domain("labels", "labels"))
+
+    assert [f.check for f in check(Exchanged(city)).findings if f.severity == "error"] == ["swapped"]
+
+
+def test_test_sets_exchanged_is_an_error(tmp_path):
+    root = healthy(tmp_path / "set", train=20, test=14)
+    (root / "testA").rename(root / "x")
+    (root / "testB").rename(root / "testA")
+    (root / "x").rename(root / "testB")
+    report = check(Folder(root))
+    assert {f.check for f in report.findings} == {"swapped"} and report.count("error") == 2
+
+
+# a dataset of somebody else's
+
+
+class Odd(Dataset):
+    name, summary, palette = "odd", "", (SemanticClass("a", (0, 0, 0)), SemanticClass("b", (9, 9, 9)))
+    domains = (Domain("x"), Domain("y"))
+    paired_test = True
+
+    def items(self, split, domain):
+        pixels = [np.asarray(scene(940 + 10 * (domain == "B") + 100 * (split == "test") + k)) for k in range(4)]
+        if (split, domain) == ("train", "A"):
+            pixels[1] = pixels[1].astype(np.float32)
+            pixels[2] = pixels[2][:, :, :1]
+        ids = np.zeros((96, 96), np.uint8)
+        ids[:9], ids[20:40] = 1, 2 if split == "test" and domain == "B" else 0
+        keys = ["a", "b", "c", "d" if (split, domain) != ("test", "B") else "e"]
+        items = [Item(k, lambda side, p=p: p, lambda side: ids) for k, p in zip(keys, pixels, strict=True)]
+        if (split, domain) == ("train", "B"):
+            items.append(Item("boom", lambda side: 1 / 0))
+        return items
+
+
+def test_a_plugin_that_keeps_no_promise_is_reported_and_not_fatal():
+    report = check(Odd())
+    assert found(report, "unreadable") == {"train A b", "train A c", "train B boom"}
+    assert any("ZeroDivisionError" in finding.text for finding in report.findings)
+    assert found(report, "label-ids") == {f"test B {key}" for key in "abce"}
+    assert found(report, "partner") == {"d", "e"}
+
+
+def test_broken_pictures_of_sixteen_bits_are_scaled_not_clipped(tmp_path):
+    """Peers' users got black or white images: 16-bit colour keeps its upper byte."""
+    rows = np.array([[[0, 256, 32768], [65535, 65280, 255]]], ">u2")
+    raw = b"".join(b"\0" + row.tobytes() for row in rows)
+    head = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+    (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    assert read_image(tmp_path / "deep.png").tolist() == [[[0, 1, 128], [255, 255, 0]]]

@@ -1,0 +1,153 @@
+"""Near-duplicates and shared scenes, on planted cases, and their absence on healthy sets."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cgbench.datasets.checks.checker import check
+from cgbench.datasets.checks.near_duplicates import near_duplicates
+from cgbench.datasets.checks.shared_scenes import same_scenes
+from cgbench.datasets.folder import Folder
+from helpers.image_folders import healthy, scene
+
+COUNT = 24
+
+
+def thumb(image):
+    return np.asarray(image.convert("L").resize((64, 64), Image.Resampling.BOX))
+
+
+def recompressed(image, quality):
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer).convert("RGB")
+
+
+def cropped(image, share, rng):
+    width, height = image.size
+    w, h = round(width * share), round(height * share)
+    x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
+    return image.crop((x, y, x + w, y + h))
+
+
+RNG = np.random.default_rng(5)
+# what is done to a picture, and the share that must be found again
+PLANTED = {
+    "the same": (lambda image: image, 1.0),
+    "JPEG 30": (lambda image: recompressed(image, 30), 1.0),
+    "JPEG 10": (lambda image: recompressed(image, 10), 1.0),
+    "half the size": (lambda image: image.resize((96, 96)), 1.0),
+    "a quarter": (lambda image: image.resize((48, 48)), 1.0),
+    "mirrored": (lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 1.0),
+    "brighter": (lambda image: image.point(lambda level: min(255, level * 1.15 + 10)), 1.0),
+    "grey": (lambda image: image.convert("L").convert("RGB"), 1.0),
+    "crop to 0.95": (lambda image: cropped(image, 0.95, RNG), 0.85),
+    "crop to 0.9": (lambda image: cropped(image, 0.9, RNG), 0.85),
+    "crop to 0.9, mirrored": (
+        lambda image: cropped(image, 0.9, RNG).transpose(Image.Transpose.FLIP_LEFT_RIGHT), 0.85,
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return [scene(k, size=(192, 192)) for k in range(COUNT)]
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+@pytest.mark.parametrize("turned", [False, True], ids=["in training", "in test"])
+def test_planted_near_duplicates_are_found(pictures, kind, turned):
+    change, share = PLANTED[kind]
+    others = [thumb(scene(k, size=(192, 192))) for k in range(100, 100 + COUNT)]
+    planted, originals = np.stack([thumb(change(p)) for p in pictures]), np.stack([thumb(p) for p in pictures])
+    sets = (planted, np.stack([*others, *originals])) if turned else (originals, np.stack([*others, *planted]))
+    pairs, _ = near_duplicates(*sets)
+    right = [pair for pair in pairs if pair.second == COUNT + pair.first]
+    assert len(right) == len(pairs), "none is taken for another"
+    assert len(right) >= share * COUNT
+
+
+def test_other_scenes_are_no_duplicates(pictures):
+    pairs, threshold = near_duplicates(
+        np.stack([thumb(p) for p in pictures]), np.stack([thumb(scene(k)) for k in range(100, 300)])
+    )
+    assert pairs == [] and 0.85 < threshold < 0.95
+
+
+def test_sets_where_all_are_alike_ask_for_more():
+    rng = np.random.default_rng(1)
+    body = np.asarray(scene(1).convert("L").resize((64, 64)), float)
+    slices = (body + rng.normal(0, 6, (60, 64, 64))).clip(0, 255).astype(np.uint8)
+    pairs, threshold = near_duplicates(slices[:30], slices[30:])
+    assert pairs == [] and threshold > 0.95
+    pairs, _ = near_duplicates(slices[:30], np.concatenate([slices[30:], slices[3:4]]))
+    assert [(pair.first, pair.second) for pair in pairs] == [(3, 30)]
+
+
+def test_empty_sets_have_no_duplicates():
+    none = np.zeros((0, 64, 64), np.uint8)
+    assert near_duplicates(none, none)[0] == []
+
+
+def test_leaks_are_reported_with_both_names(tmp_path):
+    root = healthy(tmp_path / "set")
+    recompressed(Image.open(root / "trainA" / "a004.png"), 40).save(root / "testA" / "leak.jpg")
+    Image.open(root / "trainB" / "b015.png").transpose(0).save(root / "testB" / "mirror.png")
+    Image.open(root / "trainB" / "b016.png").save(root / "trainA" / "both.png")
+    report = check(Folder(root))
+    leaks = {f.files[0]: f.text.split()[0] for f in report.findings if f.check == "leak"}
+    assert leaks == {"testA/leak.jpg": "trainA/a004.png", "testB/mirror.png": "trainB/b015.png"}
+    assert [(f.files[0], f.severity) for f in report.findings if f.check == "between-domains"] == [
+        ("trainA/both.png", "error")
+    ]
+
+
+# scenes that both domains show
+
+
+def outlines(images):
+    from cgbench.datasets.checks.image_stats import _edges
+
+    return np.stack([_edges(np.asarray(image.resize((48, 48), Image.Resampling.BOX), np.int16)) for image in images])
+
+
+def night(image):
+    """The same scene in other colours: dark parts bright, another tint, half the size."""
+    pixels = 255 - np.asarray(image.resize((96, 96)), float)
+    return Image.fromarray((pixels * (0.5, 0.6, 0.9)).astype(np.uint8))
+
+
+def test_pairs_are_found_by_name_by_order_and_by_edges(pictures):
+    a, b = outlines(pictures), outlines([night(p) for p in pictures])
+    turn = np.roll(np.arange(COUNT), 7)
+    by_name = [(i, int(np.flatnonzero(turn == i)[0])) for i in range(COUNT)]
+    assert same_scenes(a, b[turn], by_name).how == "name"
+    result = same_scenes(a, b, [])
+    assert result.how == "order" and result.excess > 6 and len(result.pairs) == COUNT
+    shuffled = same_scenes(a[:-1], b[turn], [])
+    right = {(i, j) for i, j in by_name if i < COUNT - 1}
+    assert shuffled.how == "edges" and set(shuffled.pairs) <= right and len(shuffled.pairs) > 0.8 * COUNT
+
+
+def test_a_few_pairs_among_many_are_found(pictures):
+    a = outlines(pictures)
+    b = outlines([*(night(scene(k)) for k in range(200, 230)), *(night(p) for p in pictures[:3])])
+    assert set(same_scenes(a, b, []).pairs) <= {(0, 30), (1, 31), (2, 32)} and same_scenes(a, b, []).pairs
+
+
+def test_equal_names_alone_are_no_pairs(pictures):
+    a, b = outlines(pictures), outlines([night(scene(k)) for k in range(300, 300 + COUNT)])
+    assert same_scenes(a, b, [(k, k) for k in range(COUNT)]).pairs == ()
+
+
+def test_an_unpaired_set_of_pairs_is_reported_with_names(tmp_path):
+    root = healthy(tmp_path / "set")
+    for path in (root / "trainB").iterdir():
+        path.unlink()
+    for path in (root / "trainA").iterdir():
+        night(Image.open(path)).save(root / "trainB" / path.name)
+    findings = [f for f in check(Folder(root)).findings if f.check == "same-scenes"]
+    assert len(findings) == 1 and "12 pairs with the same name" in findings[0].text
+    assert "trainA/a003.png and trainB/a003.png" in findings[0].files

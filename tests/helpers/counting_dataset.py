@@ -1,0 +1,77 @@
+"""A drawn dataset that counts what it draws, and what tests of the cache of decoded images ask of a folder."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from cgbench import Dataset, Domain, Item, SemanticClass
+from cgbench.benchmarks.data import cache_entries as square_cache
+from cgbench.benchmarks.data import cache_key as square_key
+from cgbench.benchmarks.data import decoded_cache as square_build
+from cgbench.benchmarks.data.batches import load_images
+from cgbench.benchmarks.runtime.cache_dir import decoded_folder
+from helpers.tiny_models import tiny_config
+
+SIDE = 12
+
+
+class Drawn(Dataset):
+    """Pictures and labels of noise, in which every argument has a say."""
+
+    name, summary = "drawn", "noise"
+    domains = (Domain("labels", "labels"), Domain("photo"))
+    palette = tuple(SemanticClass(str(k), (k, k, k)) for k in range(3))
+    paired_test = True
+
+    def __init__(self, count: int = 6, says: str | None = "first") -> None:
+        super().__init__(None)
+        self.count, self.says, self.drawn = count, says, 0
+
+    def identity(self) -> str | None:
+        return self.says
+
+    def items(self, split, domain):
+        def draw(number, channels, side):
+            self.drawn += 1
+            seed = [number, channels, *map(ord, split + domain + str(self.says))]
+            high = len(self.palette) if channels == 1 else 256
+            noise = np.random.default_rng(seed).integers(0, high, (side + 3, side, channels), dtype=np.uint8)
+            return noise if channels == 3 else noise[..., 0]
+
+        return [
+            Item(f"{split}{k}", lambda side, k=k: draw(k, 3, side), lambda side, k=k: draw(k, 1, side))
+            for k in range(self.count)
+        ]
+
+
+def eager(monkeypatch, folder: Path, limit: str = "1 MB") -> Path:
+    """Keep sets of any size in a cache of its own, believe in files at once, and forget what was said before. Returns
+    where decoded images lie."""
+    monkeypatch.setenv("CGBENCH_CACHE", str(folder))
+    monkeypatch.setenv("CGBENCH_CACHE_LIMIT", limit)
+    monkeypatch.setattr(square_build, "KEEP_FROM", 1)
+    monkeypatch.setattr(square_key, "SETTLED", -1e9)
+    monkeypatch.setattr(square_cache, "told", set())
+    monkeypatch.setattr(square_cache, "in_use", set())
+    return decoded_folder()
+
+
+def load(dataset: Dataset, split="test", domain="B", side=SIDE, labels=True, limit=0, **settings):
+    return load_images(dataset, split, domain, side, tiny_config(**settings), limit, labels=labels)
+
+
+def same(found, expected) -> bool:
+    """Whether two sets hold the same bits under the same keys, and say so."""
+    return (
+        found.keys == expected.keys
+        and np.array_equal(found.images, expected.images)
+        and (found.labels is None) == (expected.labels is None)
+        and (found.labels is None or np.array_equal(found.labels, expected.labels))
+        and found.digest == expected.digest
+    )
+
+
+def entries(root: Path) -> list[str]:
+    """The names in the cache, apart from its lock."""
+    return sorted(name for name in os.listdir(root) if name != ".lock") if root.is_dir() else []

@@ -1,0 +1,87 @@
+"""CoGAN: published sizes, a step by hand, and the search for an image's code."""
+
+import torch
+from torch import nn
+
+from cgbench.config import TrialConfig
+from cgbench.methods.blocks.latent_search import nearest_code
+from cgbench.methods.blocks.weight_sharing import SharedJudge, SharedRenderer, judging_layer
+from cgbench.methods.cogan import cogan, judge, last_layer, rendered_widths, renderer, smallest_side
+from cgbench.seeds import generator
+from helpers.step_equivalence import assert_step
+from helpers.tiny_models import double_model, noise_batch, tiny_config, tiny_model
+
+
+def count(*modules):
+    return sum(weight.numel() for module in modules for weight in module.parameters())
+
+
+def by_hand(nets, batch):
+    code = torch.from_numpy(generator(0, "noise", "code", 0).standard_normal((len(batch["real_a"]), 100)))
+    generators, judges = 0, 0
+    for side in "ab":
+        image = nets[f"G_{side}"](nets["G_shared"](code))
+        verdict = lambda images, side=side: nets["D_shared"](nets[f"D_{side}"](images)).sigmoid()  # noqa: E731
+        generators = generators - verdict(image).log().mean()
+        judges = judges - verdict(batch[f"real_{side}"]).log().mean() - (1 - verdict(image.detach())).log().mean()
+    return {
+        "discriminators": (judges, ("D_a", "D_b", "D_shared")),
+        "generators": (generators, ("G_a", "G_b", "G_shared")),
+    }
+
+
+def test_a_step_has_the_gradients_of_the_formula():
+    assert_step(cogan(), by_hand)
+
+
+def test_the_digit_networks_have_the_published_sizes():
+    with torch.device("meta"):
+        shared = SharedRenderer((1024, 512, 256, 128), smallest=4, code=100)
+        last = [nn.ConvTranspose2d(128, 1, 6, 1, 1) for _ in "ab"]  # 25 to 28 pixels: for digits only
+        assert count(shared, *last) == 7_842_694
+        judges = SharedJudge((20, 50), hidden=500, smallest=4, outputs=2)
+        classes = nn.Conv2d(500, 10, 1)  # the digit classifier, which translation does without
+        assert count(judges, judging_layer(1, 20), judging_layer(1, 20), classes) == 432_603
+
+
+def test_the_renderer_of_64_pixels_has_the_published_widths():
+    config = TrialConfig(crop_size=64)
+    assert smallest_side(config) == (4, 4) and rendered_widths(config) == [1024, 512, 256, 128]
+
+
+def test_it_reaches_any_image_size():
+    for side in (16, 36, 64, 72):
+        config = tiny_config(crop_size=side, load_size=side)
+        maps = renderer(config)(torch.zeros(2, 100))
+        assert last_layer(config)(maps).shape == (2, 3, side, side)
+        assert judge(config)(torch.zeros(2, config.ndf, side // 2, side // 2)).shape == (2, 1)
+
+
+def test_the_search_finds_the_least_squares_code():
+    """A linear renderer has a closed solution: the search comes close to it."""
+    stream = torch.Generator().manual_seed(0)
+    matrix = torch.randn(4, 12, generator=stream, dtype=torch.float64)
+    target = torch.randn(3, 12, generator=stream, dtype=torch.float64)
+    first = torch.randn(3, 4, generator=stream, dtype=torch.float64)
+    expected = torch.linalg.lstsq(matrix.T, target.T).solution.T
+    found = nearest_code(lambda code: code @ matrix, first, target, steps=400)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-2)
+    assert not found.requires_grad
+
+
+def test_more_steps_find_nearer_images():
+    errors = []
+    for steps in (1, 40):
+        model = tiny_model(cogan(), tiny_config(search_steps=steps))
+        images = noise_batch(tiny_config(), torch.float32)["real_a"]
+        errors.append((model.reconstruct(images, "AtoB") - images).square().mean().item())
+    assert errors[1] < errors[0]
+
+
+def test_the_search_depends_on_its_own_image_alone():
+    model = double_model(cogan(), tiny_config())
+    images = noise_batch(tiny_config())["real_a"]
+    together = model.translate(images, "AtoB")
+    alone = torch.cat([model.translate(image[None], "AtoB", first=row) for row, image in enumerate(images)])
+    torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-9)
+    assert not torch.equal(model.translate(images, "AtoB", style=1), together)

@@ -1,0 +1,223 @@
+"""Failures in the report: the table's text, the heat map, and the gallery of the worst images in a real browser."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from cgbench.api.metric import Value
+from cgbench.files import TrialFolder, read_json, write_json
+from cgbench.reports.figures.losses import failure_panel
+from cgbench.reports.report import write_report
+from cgbench.reports.sections import worst_images as gallery
+from cgbench.reports.sections.failures import failure_tables, failures_csv, failures_markdown, read_failures, rules
+from cgbench.reports.sections.worst_images import cases, disagreement, drawn, shown_seed, worst
+from cgbench.results.run import read_run
+from helpers.html import HOSTILE, Collector, dom, needs_browser
+from helpers.run_folder import NAMES, VALUES, add_failures, build_run
+
+GOLDEN = """\
+### AtoB: labels→photo, failures
+
+| method           | copy of the input | structure lost                          | hidden signal |
+| ---------------- | ----------------- | --------------------------------------- | ------------- |
+| copy (floor)     | 1 of 1 · 100%     | 0 of 1 · 50% (1 with copy of the input) | –             |
+| shuffled (floor) | 0 of 1 · 0%       | 0 of 1 · 0%                             | –             |
+| cyclegan         | 0 of 3 · 0%       | 0 of 3 · 0%                             | 0 of 3 · 0%   |
+| gan_only         | 0 of 2 · 0%       | 2 of 2 · 62%                            | –             |
+| cycle_only       | 0 of 3 · 0%       | 0 of 3 · 0%                             | 0 of 3 · 0%   |
+| real (ceiling)   | 0 of 1 · 0%       | 0 of 1 · 0%                             | –             |
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = build_run(tmp_path_factory.mktemp("runs") / "demo", states={("gan_only", 1): "diverged"}, side=16)
+    return add_failures(folder)
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    return write_report(run, VALUES).read_text(encoding="utf-8")
+
+
+def tables(run):
+    data = read_run(run)
+    found, about = read_failures(data)
+    return failure_tables(found, about, data.order, data.roles, NAMES), rules(about), found
+
+
+def test_the_table_of_failures_reads_as_expected(run):
+    shown, how, _ = tables(run)
+    text = failures_markdown(shown, how)
+    assert text.startswith(GOLDEN)
+    assert "- gan_only: structure lost (seed 0, 2): tree in 9 images\n" in text
+    assert "| colour" not in text and "| structure lost    | the measure of structure lost    | 0.05 or more |" in text
+
+
+def test_the_report_holds_the_table_and_everything_found_as_csv(run, page):
+    assert GOLDEN in (run / "report" / "table.md").read_text(encoding="utf-8")
+    lines = (run / "report" / "failures.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "direction,method,seed,failure,state,rate,images,evidence,detail,explained_by"
+    assert "AtoB,copy,0,lost,explained,0.5,12,0.1,tree in 9 images,copy" in lines
+    assert len(lines) == 1 + 2 * 3 * (3 + 3 + 2 + 3)  # ways × failures × trials that are done
+    headings = Collector(page).headings
+    assert headings.index("Failures") + 1 == headings.index("Failure gallery")
+
+
+def test_a_detector_that_broke_is_no_zero(run):
+    _, _, found = tables(run)
+    found = found.assign(
+        state=["failed" if name == "lost" else state for name, state in found[["failure", "state"]].values]
+    )
+    data = read_run(run)
+    shown = failure_tables(found, read_failures(data)[1], data.order, data.roles, NAMES)
+    assert {cells[1].text for _, _, cells in shown[0].rows} == {"detector broke"}
+    assert "failed" in failures_csv(found)
+
+
+def test_the_heat_map_names_what_it_shows(run):
+    _, _, found = tables(run)
+    labels = {"copy": "copy of the input", "lost": "structure lost"}
+    panel = failure_panel(found[found["direction"] == "AtoB"], labels, "AtoB", ["copy", "gan_only"])
+    assert 'aria-label="Share of images that show each failure, AtoB: copy of the input, structure lost; ' in panel.svg
+    assert re.search(r">\s*62\s*<", panel.svg) and re.search(r">\s*100\s*<", panel.svg)
+    assert failure_panel(found[found["failure"] == "none"], labels, "AtoB", ["copy"]) is None
+
+
+def test_a_run_without_detectors_has_no_such_sections(tmp_path):
+    text = write_report(build_run(tmp_path / "old", seeds=(0,), images=2, side=8), VALUES).read_text(encoding="utf-8")
+    assert not {"Failures", "Failure gallery"} & set(Collector(text).headings)
+    assert not (tmp_path / "old" / "report" / "failures.csv").exists()
+
+
+def test_worst_means_low_where_high_is_better():
+    scores = {"a": 0.5, "b": 0.1, "c": 0.9, "d": 0.1}
+    assert worst(scores, Value("x", "x", "higher"), 3) == ["b", "d", "a"]
+    assert worst(scores, Value("x", "x", "lower"), 2) == ["c", "a"]
+
+
+def test_disagreement_is_the_spread_over_methods():
+    found = disagreement([{"a": 1.0, "b": 0.0, "c": 0.3}, {"a": 3.0, "b": 0.0}])
+    assert found == {"a": 1.0, "b": 0.0}
+
+
+def test_the_draw_looks_at_nothing_but_the_keys():
+    keys = [f"scene-{index:03d}" for index in range(40)]
+    assert drawn(keys, 5, "test") == drawn(keys, 5, "test") == sorted(drawn(keys, 5, "test"))
+    assert set(drawn(keys, 3, "test")) < set(drawn(keys, 5, "test"))
+    assert drawn(keys, 5, "test") != drawn(keys, 5, "ood") != keys[:5]
+    assert drawn(keys, 50, "test") == keys
+
+
+def test_pictures_are_of_the_first_seed_that_all_methods_finished(run):
+    assert shown_seed(read_run(run)) == 0
+    TrialFolder.of(run, "shapes", "cyclegan", 0).set_status("failed")
+    try:
+        assert shown_seed(read_run(run)) == 2  # of seed 1, gan_only diverged
+    finally:
+        TrialFolder.of(run, "shapes", "cyclegan", 0).set_status("done", step=2000, seconds=180.0)
+
+
+def test_the_worst_of_every_method_and_the_draw_are_there(run):
+    made = cases(read_run(run), VALUES)
+    assert [one.direction for one in made] == ["AtoB", "BtoA"]
+    assert [value.name for value in made[1].metrics] == ["label_pixel", "reconstruction_l1"]
+    shown = {case.key: case for case in made[0].cases}
+    data = read_run(run)
+    for place, method in enumerate(made[0].methods):
+        rows = [json.loads(line) for line in data.of(method)[0].folder.images.read_text().splitlines()]
+        scores = {row["key"]: row["value"] for row in rows if row["metric"] == "fcn_pixel"}
+        for key in worst(scores, VALUES["fcn_pixel"], made[0].worst):
+            shot = shown[key].shots[place]
+            assert shot.scores["fcn_pixel"] == scores[key] and shot.reconstruction and shot.segmentation and shot.uri
+    assert sum(case.drawn for case in made[0].cases) == 6 and len(made[0].strange) == 4
+    assert shown["scene-000"].shots[1].failures == ("structure lost",)
+    assert all(case.source and case.truth for case in made[0].cases)
+
+
+def test_the_gallery_keeps_to_its_budget(run, monkeypatch):
+    monkeypatch.setattr(gallery, "BUDGET", 60_000)
+    made = cases(read_run(run), VALUES)
+    assert made[0].reduced and sum(map(gallery._weight, made)) <= 60_000
+    assert made[0].cases[0].shots[0].uri.startswith("data:image/webp;base64,")
+
+
+def test_a_lost_picture_has_a_status(tmp_path):
+    run = add_failures(build_run(tmp_path / "run", seeds=(0,), images=2, side=8), images=2, odd=1)
+    TrialFolder.of(run, "shapes", "cyclegan", 0).output("AtoB", "scene-001").unlink()
+    page = write_report(run, VALUES).read_text(encoding="utf-8")
+    assert 'aria-label="labels→photo, cyclegan, seed 0, image scene-001: no image">no image<' in page
+
+
+def test_names_in_failures_are_escaped(tmp_path):
+    run = add_failures(build_run(tmp_path / "run", seeds=(0,), images=2, side=8), images=2, odd=1)
+    for folder in (run / "shapes").glob("*/seed-0"):
+        path = TrialFolder(folder).failures
+        record = read_json(path)
+        for entry in (entry for found in record.values() for entry in found.values()):
+            entry |= {"label": HOSTILE, "measure": HOSTILE, "summary": HOSTILE, "detail": HOSTILE}
+        write_json(path, record)
+    values = {**VALUES, "fcn_pixel": Value("fcn_pixel", HOSTILE, "higher")}
+    text = write_report(run, values).read_text(encoding="utf-8")
+    assert "alert(1)" in text and "<script>alert" not in text and len(Collector(text).all("script")) == 1
+
+
+def test_alternative_texts_are_their_own_and_ids_are_unique(page):
+    found = Collector(page)
+    texts = [item.get("alt") for item in found.all("img")]
+    assert all(texts) and len(texts) == len(set(texts)) and len(found.ids) == len(set(found.ids))
+    assert "labels→photo, gan_only, seed 0, image scene-000, failure gallery" in texts
+
+
+def browse(page: str, folder: Path, script: str) -> dict:
+    """Return what a script makes of the page: it runs in a copy without the page's policy, and fills `seen`."""
+    bare = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
+    whole = f"<script>const seen = {{}}; {script}; document.title = JSON.stringify(seen);</script></body>"
+    return json.loads(re.search(r"<title>(.*?)</title>", dom(bare.replace("</body>", whole), folder))[1])
+
+
+@needs_browser
+def test_the_browser_sorts_by_score_and_disagreement_and_shows_one_method(page, run, tmp_path):
+    found = browse(page, tmp_path, """
+        const controls = document.querySelector(".case-controls");
+        const set = (name, value) => {
+            controls.elements[name].value = value;
+            controls.elements[name].dispatchEvent(new Event("change", {bubbles: true}));
+        };
+        const keys = (part) => [...document.querySelectorAll(`.cases:not([hidden]) .${part} .case:not([hidden])`)]
+            .map((article) => article.dataset.key);
+        seen.foreign = [...document.images].filter((image) => !image.src.startsWith("data:")).length;
+        seen.mean = keys("chosen"); seen.drawn = keys("drawn");
+        set("order", "apart"); seen.apart = keys("chosen");
+        set("order", "worst"); set("method", "gan_only"); set("metric-AtoB", "fcn_iou");
+        seen.one = keys("chosen"); seen.drawnThen = keys("drawn");
+        const first = document.querySelector(".cases:not([hidden]) .chosen .case:not([hidden])");
+        seen.methods = [...first.querySelectorAll(".shot:not([hidden])")].map((shot) => shot.dataset.method);
+        seen.score = first.querySelector(".shot:not([hidden]) .score").textContent;
+        first.querySelector("button").click();
+        seen.large = [...document.querySelectorAll("#case-zoom[open] img")].map((image) => image.alt);
+        document.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowDown", bubbles: true}));
+        seen.next = document.querySelector("#case-zoom img").alt;
+        document.getElementById("case-zoom").close();
+        document.querySelector(".case-controls input[value=BtoA]").click(); seen.back = keys("chosen").length;
+    """)  # fmt: skip
+    data = read_run(run)
+    scores = {}
+    for method in ("cyclegan", "gan_only", "cycle_only"):
+        rows = map(json.loads, data.of(method)[0].folder.images.read_text().splitlines())
+        for row in rows:
+            scores.setdefault(row["metric"], {}).setdefault(method, {})[row["key"]] = row["value"]
+    pixel = list(scores["fcn_pixel"].values())
+    means = {key: sum(one[key] for one in pixel) / 3 for key in pixel[0]}
+    spread = disagreement(pixel)
+    assert found["foreign"] == 0 and len(found["drawn"]) == 6
+    assert found["mean"] == worst(means, VALUES["fcn_pixel"], 6)
+    assert found["apart"] == sorted(spread, key=lambda key: -spread[key])[:6]
+    assert found["one"] == worst(scores["fcn_iou"]["gan_only"], VALUES["fcn_iou"], 6)
+    assert found["drawnThen"] == found["drawn"] and found["methods"] == ["gan_only"]
+    assert found["score"] == f"FCN IoU {min(scores['fcn_iou']['gan_only'].values()):.3f}"
+    kinds = ["input", "ground truth", "gan_only", "reconstruction of the input", "classes that it shows"]
+    assert len(found["large"]) == 5 and all(kind in text for kind, text in zip(kinds, found["large"], strict=True))
+    assert found["one"][1] in found["next"] and found["back"] == 6
