@@ -1,10 +1,14 @@
 """What decides the pictures that a dataset's code makes: the text of that code."""
 
+from __future__ import annotations
+
 import hashlib
+import json
 import time
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 STARTED = time.time()  # this module is imported before any dataset's: code that changed since may not be what runs
 
@@ -39,3 +43,9 @@ def _sources(name: str) -> list[tuple[Path, str]]:
     if spec.submodule_search_locations is None:
         return [(path, name)]
     return [(file, f"{name}/{file.relative_to(path.parent)}") for file in sorted(path.parent.rglob("*.py"))]
+
+
+def digest(value: Any) -> str:
+    """Return 12 hex digits that identify a JSON-able value."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -13,8 +13,9 @@ import numpy as np
 from cgbench.api.dataset import Dataset, Domain, Item, SemanticClass
 from cgbench.api.registry import DATASETS
 from cgbench.datasets.images import coloured
-from cgbench.datasets.street_scenes.layout import Scene, build_scene
+from cgbench.datasets.street_scenes.layout import build_scene
 from cgbench.datasets.street_scenes.render import render_labels, render_photo
+from cgbench.datasets.street_scenes.scene import Scene
 from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError
 from cgbench.seeds import generator

@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 from cgbench.api.metric import Value
+from cgbench.reports.formats.markdown import escaped
+from cgbench.reports.sections import score_tables
 from cgbench.reports.sections import scores as tables
 from cgbench.reports.sections.caveats import notes
 from cgbench.reports.sections.checkpoint_selection import (
@@ -44,10 +46,10 @@ class Findings:
         """What the directions are called."""
         return self.run.dataset["directions"]
 
-    def layout(self) -> list[tables.Table]:
+    def layout(self) -> list[score_tables.Table]:
         """Return the printable tables of scores."""
         better = (self.comparison.better(), self.comparison.reference) if self.comparison else ()
-        return tables.layout(self.table, self.values, self.names, *better)
+        return score_tables.layout(self.table, self.values, self.names, *better)
 
     def selection(self) -> list[SelectionTable]:
         """Return the printable tables of checkpoints."""
@@ -75,8 +77,8 @@ def markdown(found: Findings) -> str:
     """Return all tables of a run as Markdown."""
     run, values, comparison = found.run, found.values, found.comparison
     parts = ["\n".join([f"## {headline(run)}\n", *(f"> {line}\n" for line in cautions(run))])]
-    parts.append(tables.markdown(found.layout()))
-    parts += [f"{tables.escaped(line)}\n" for line in notes(run.records, values)]
+    parts.append(score_tables.markdown(found.layout()))
+    parts += [f"{escaped(line)}\n" for line in notes(run.records, values)]
     if comparison:
         parts.append(differences_markdown(comparison, values, found.names))
     if len(found.failures):

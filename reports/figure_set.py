@@ -6,10 +6,12 @@ from dataclasses import dataclass, fields
 from cgbench.api.method import DIRECTIONS
 from cgbench.reports.contents import Findings
 from cgbench.reports.figures import curves
-from cgbench.reports.figures import losses as figures
+from cgbench.reports.figures.differences import forest_panels
+from cgbench.reports.figures.heatmaps import class_panels, failure_panel
+from cgbench.reports.figures.losses import loss_panels, read_losses
+from cgbench.reports.figures.seed_scores import dot_panels
 from cgbench.reports.figures.style import Panel, styles
 from cgbench.reports.sections import provenance
-from cgbench.results.run import read_losses
 
 
 @dataclass(frozen=True)
@@ -55,20 +57,18 @@ def drawings(found: Findings) -> Drawings:
         return tuple(way for way in drawn if way.panels)
 
     return Drawings(
-        forests=ways(lambda way: figures.forest_panels(found.comparison.rows, way, values, looks))
-        if found.comparison
-        else (),
-        classes=ways(lambda way: figures.class_panels(run.records, way, run.order, values)),
+        forests=ways(lambda way: forest_panels(found.comparison.rows, way, values, looks)) if found.comparison else (),
+        classes=ways(lambda way: class_panels(run.records, way, run.order, values)),
         failures=ways(lambda way: _failure_panels(found, way)),
         steps=ways(lambda way: curves.step_panels(run.history, way, values, trained)),
         quality=ways(lambda way: curves.cost_panels(found.spent, table, way, values, looks)),
-        dots=ways(lambda way: figures.dot_panels(run.records, table, way, values, looks)),
-        losses=tuple(figures.loss_panels(read_losses(run.trials), provenance.term_names(run), looks)),
+        dots=ways(lambda way: dot_panels(run.records, table, way, values, looks)),
+        losses=tuple(loss_panels(read_losses(run.trials), provenance.term_names(run), looks)),
     )
 
 
 def _failure_panels(found: Findings, direction: str) -> list[Panel]:
     here = found.failures[found.failures["direction"] == direction]
     labels = {name: entry["label"] for name, entry in found.about.items()}
-    panel = figures.failure_panel(here, labels, direction, found.run.order) if len(here) else None
+    panel = failure_panel(here, labels, direction, found.run.order) if len(here) else None
     return [panel] if panel else []

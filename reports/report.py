@@ -10,10 +10,9 @@ from cgbench.files import file_name, write_bytes, write_text
 from cgbench.reports.contents import Findings, cautions, find, headline, markdown, unfinished
 from cgbench.reports.figure_set import Drawings, drawings
 from cgbench.reports.figures.style import Style, styles
+from cgbench.reports.formats.csv import csv_text
 from cgbench.reports.formats.html import render
-from cgbench.reports.formats.latex import tables_latex
-from cgbench.reports.sections import provenance
-from cgbench.reports.sections import scores as tables
+from cgbench.reports.sections import provenance, score_tables
 from cgbench.reports.sections.caveats import notes
 from cgbench.reports.sections.checkpoint_selection import CAPTION
 from cgbench.reports.sections.costs import cost_table
@@ -22,6 +21,7 @@ from cgbench.reports.sections.failures import CAPTION as FAILURE_CAPTION
 from cgbench.reports.sections.failures import failures_csv, rules
 from cgbench.reports.sections.image_grid import Galleries, galleries
 from cgbench.reports.sections.image_grid_png import sheet
+from cgbench.reports.sections.score_tables import tables_latex
 from cgbench.reports.sections.worst_images import cases
 from cgbench.results.records import collect
 
@@ -39,11 +39,11 @@ def write_report(run: Path, values: Mapping[str, Value], reference: str = "", fi
     differences = found.comparison.rows if found.comparison else []
     for name, rows in (("differences", differences), ("selection", found.chosen), ("costs", found.spent)):
         if len(rows):
-            write_text(folder / f"{name}.csv", tables.csv_text(rows))
+            write_text(folder / f"{name}.csv", csv_text(rows))
     if len(found.failures):
         write_text(folder / "failures.csv", failures_csv(found.failures))
     write_text(folder / "table.md", markdown(found))
-    write_text(folder / "table.csv", tables.csv(found.table, found.names))
+    write_text(folder / "table.csv", score_tables.csv(found.table, found.names))
     write_text(folder / "table.tex", tables_latex(found.layout(), headline(found.run)))
     pictures = galleries(found.run)
     for grid in pictures.grids:
@@ -62,7 +62,7 @@ def printed(run: Path, values: Mapping[str, Value], reference: str, form: str) -
     """Return the report of a run folder as one text, `form` being md, csv, latex or html; nothing is written."""
     found = find(run, values, reference)
     if form == "csv":
-        return tables.csv(found.table, found.names)
+        return score_tables.csv(found.table, found.names)
     if form == "latex":
         return tables_latex(found.layout(), headline(found.run))
     if form == "html":

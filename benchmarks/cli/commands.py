@@ -21,7 +21,8 @@ from cgbench.benchmarks.training.checkpoint_retention import refuse_unjudged
 from cgbench.benchmarks.trials.request import Request, open_dataset
 from cgbench.benchmarks.trials.suite import read_suite
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError
-from cgbench.files import read_json, safe_name, trial_folders, write_json
+from cgbench.files import read_json, safe_name, write_json
+from cgbench.results.run_folder import trial_folders
 
 SUITE_SEEDS = [0, 1, 2]  # a suite makes a table, and a table needs a spread
 
@@ -49,9 +50,9 @@ def run(
     device = choose_device(device)
     refuse_unjudged(trials[0].config, data)
 
-    from cgbench.benchmarks.data.batches import naming_the_doctor
+    from cgbench.benchmarks.data.loading import naming_the_doctor
     from cgbench.benchmarks.execution.run_plan import print_plan
-    from cgbench.benchmarks.runtime.environment import determinism
+    from cgbench.benchmarks.runtime.determinism import determinism
 
     if dry_run:
         with determinism(deterministic), naming_the_doctor(data):
@@ -67,7 +68,8 @@ def _run_trials(
     request: Request, trials: list, data: Dataset, folder: Path, device: str, deterministic: bool, jobs: Jobs
 ) -> int:
     """Train, evaluate and report."""
-    from cgbench.benchmarks.execution.runner import equipped, open_workshop, refuse_mixture, run_trials
+    from cgbench.benchmarks.execution.run_context import equipped, open_workshop, refuse_mixture
+    from cgbench.benchmarks.execution.runner import run_trials
     from cgbench.benchmarks.execution.worker_pool import run_side_by_side
 
     workshop = open_workshop(folder, data, trials, device)

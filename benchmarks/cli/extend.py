@@ -9,7 +9,7 @@ from cgbench.benchmarks.cli.options import DATA_ROOT, DETERMINISTIC, DEVICE, WAI
 from cgbench.benchmarks.execution.run_lock import at_work
 from cgbench.benchmarks.trials.request import open_dataset
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED
-from cgbench.files import trial_folders
+from cgbench.results.run_folder import trial_folders
 
 
 @click.command()
@@ -30,7 +30,7 @@ def extend(
     schedule has it. Tables mark extended methods. The old records are kept. Stopped, the same command goes on.
     """
     from cgbench.benchmarks.execution import extension as extending
-    from cgbench.benchmarks.runtime.environment import determinism
+    from cgbench.benchmarks.runtime.determinism import determinism
 
     folders, device = trial_folders(run_folder), commands.choose_device(device)
     if dry_run:

@@ -7,8 +7,8 @@ import click
 from cgbench.api.method import DIRECTIONS
 from cgbench.benchmarks.cli.options import one_line_errors
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError
-from cgbench.files import trial_folders
 from cgbench.formatting import size
+from cgbench.results.run_folder import trial_folders
 
 LARGE = 30_000_000  # bytes of a page; beyond it mail and slow machines have trouble
 

@@ -7,8 +7,8 @@ import click
 from cgbench.api.method import DIRECTIONS
 from cgbench.benchmarks.cli import commands
 from cgbench.benchmarks.cli.options import DEVICE, one_line_errors
-from cgbench.files import trial_folders
 from cgbench.formatting import printable
+from cgbench.results.run_folder import trial_folders
 
 
 @click.command()

@@ -1,57 +1,18 @@
 """Images in memory, and the batch of every step as a pure function of (seed, step)."""
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cgbench.api.dataset import Dataset
-from cgbench.benchmarks.data.decoded_cache import kept_or_decoded
-from cgbench.benchmarks.data.image_set import ImageSet, Progress, Wanted
+from cgbench.benchmarks.data.conversion import as_tensor, to_signed
+from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.config import TrialConfig
-from cgbench.errors import DataBroken
 from cgbench.methods.functional.tensors import sent
 from cgbench.seeds import generator
 
 DEVICE_SHARE = 0.5  # of a GPU's free memory that images may take up
-
-
-@contextmanager
-def naming_the_doctor(dataset: Dataset) -> Iterator[None]:
-    """Add to a `DataBroken` raised inside which command lists everything that is wrong with the dataset."""
-    try:
-        yield
-    except DataBroken as error:
-        raise DataBroken(f"{error} ('cgbench datasets check {dataset.name}' lists all that is wrong)") from None
-
-
-def load_images(
-    dataset: Dataset, split: str, domain: str, side: int, config: TrialConfig, limit: int = 0,
-    spread: bool = False, progress: Progress | None = None, labels: bool = False,
-) -> ImageSet:  # fmt: skip
-    """Return a domain of a split as squares of `side` pixels: from the cache of decoded images, else decoded. `limit`
-    takes the first images, or evenly `spread` ones.
-
-    The class ids are decoded too if `labels` are asked for and every image has them. Raises `DataBroken`, before a
-    picture is decoded where it can, if the domain is empty, keys are not unique, or a file cannot be used.
-    """
-    with naming_the_doctor(dataset):
-        items = list(dataset.items(split, domain))
-        if not items:
-            kind = dataset.domains[0 if domain == "A" else 1]
-            raise DataBroken(
-                f"dataset '{dataset.label}': split '{split}' has no image of domain {domain} ({kind.name})"
-            )
-        if len({item.key for item in items}) < len(items):
-            raise DataBroken(f"dataset '{dataset.label}': two images of split '{split}', domain {domain}, have one key")
-        if limit and limit < len(items):
-            chosen = np.linspace(0, len(items) - 1, limit).round().astype(int) if spread else range(limit)
-            items = [items[index] for index in chosen]
-        return kept_or_decoded(Wanted(dataset, split, domain, items, side, config.fit, labels), progress)
 
 
 @lru_cache(maxsize=4)  # two epochs of both domains; an order of a million images takes 8 MB
@@ -130,13 +91,6 @@ def free_memory(device: str) -> int:
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
-def as_tensor(array: np.ndarray) -> Tensor:
-    """Return an array as a tensor without a copy. It must not be written to: it may be a file that is only read."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        return torch.from_numpy(array)
-
-
 def copy_crops(images: Tensor, chosen: np.ndarray, corners: np.ndarray, mirrored: np.ndarray, side: int) -> Tensor:
     """Return crops (count, …, side, side) of images (N, …, S, S) on the host, one after another: there it is faster
     than all at once, and only what is cut out is read."""
@@ -159,14 +113,3 @@ def gather_crops(images: Tensor, places: Tensor, side: int) -> Tensor:
     rows, columns = row + along, column + torch.where(mirror > 0, side - 1 - along, along)
     last = images.movedim((-2, -1), (1, 2))  # (N, S, S, …), as it lies in memory
     return last[index[:, :, None], rows[:, :, None], columns[:, None, :]].movedim((1, 2), (-2, -1)).contiguous()
-
-
-def to_signed(images: Tensor) -> Tensor:
-    """Return uint8 images as float in [-1, 1]."""
-    return images.to(torch.float32, copy=True).div_(127.5).sub_(1)
-
-
-def to_bytes(images: Tensor) -> np.ndarray:
-    """Return float images (N, 3, S, S) in [-1, 1] as uint8 (N, S, S, 3), rounded to the nearest level; NaN is 0."""
-    levels = ((images.float() + 1) * 127.5).round().clamp(0, 255).nan_to_num()
-    return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()

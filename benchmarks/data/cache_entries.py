@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from cgbench.benchmarks.data.image_set import ImageSet, Wanted
+from cgbench.benchmarks.data.decode import Wanted
+from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.runtime.cache_dir import cache_limit
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.errors import CgbenchError

@@ -19,11 +19,11 @@ import PIL
 from PIL import features
 
 from cgbench.api.dataset import Dataset
-from cgbench.benchmarks.data.image_set import Wanted
+from cgbench.benchmarks.data.decode import Wanted
 from cgbench.digests import source_digest
 
 SETTLED = 2.0  # seconds since a file's last change after which its times tell it apart; FAT counts in steps of two
-RULES = ("cgbench.datasets.images", "cgbench.benchmarks.data.image_set")  # modules that turn an item into a square
+RULES = ("cgbench.datasets.images", "cgbench.benchmarks.data.decode")  # modules that turn an item into a square
 CODECS = ("jpg", "webp", "libtiff")  # libraries that decode with rounding; several builds of one Pillow exist
 
 

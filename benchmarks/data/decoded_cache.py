@@ -11,7 +11,8 @@ import numpy as np
 
 from cgbench.benchmarks.data import cache_entries as kept
 from cgbench.benchmarks.data.cache_key import recipe
-from cgbench.benchmarks.data.image_set import ImageSet, InMemory, Progress, Wanted, decode
+from cgbench.benchmarks.data.decode import InMemory, Wanted, decode
+from cgbench.benchmarks.data.image_set import ImageSet, Progress
 from cgbench.benchmarks.runtime.cache_dir import cache_limit, decoded_folder
 from cgbench.files import PART, write_json
 from cgbench.lock import locked

@@ -8,16 +8,19 @@ from torch import nn
 from cgbench.api.dataset import Dataset
 from cgbench.api.metric import Metric
 from cgbench.api.registry import METRICS
-from cgbench.benchmarks.data.batches import ImageSet, load_images
+from cgbench.benchmarks.data.batches import ImageSet
+from cgbench.benchmarks.data.loading import load_images
 from cgbench.benchmarks.evaluation import failure_detection as failing
 from cgbench.benchmarks.evaluation.feature_extractors import Features, Instruments, open_instruments, scorer_features
 from cgbench.benchmarks.evaluation.ood_split import load_oddities
-from cgbench.benchmarks.evaluation.scorer import Scorer, cached_scorer
+from cgbench.benchmarks.evaluation.scorer import Scorer
+from cgbench.benchmarks.evaluation.scorer_cache import cached_scorer
 from cgbench.benchmarks.runtime.cache_dir import cache_folder
 from cgbench.benchmarks.runtime.progress import progress
 from cgbench.config import TrialConfig
+from cgbench.digests import digest
 from cgbench.errors import DataBroken
-from cgbench.results.records import TEST, VALIDATION, digest
+from cgbench.results.records import TEST, VALIDATION
 
 
 @dataclass(frozen=True)

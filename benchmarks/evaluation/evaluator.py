@@ -15,9 +15,10 @@ from cgbench.benchmarks.evaluation.feature_extractors import Instruments
 from cgbench.benchmarks.evaluation.inference import translate_all, translation_rate
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.trials.trial import Trial
-from cgbench.files import PART, TrialFolder, read_jsonl, write_json, write_jsonl
+from cgbench.digests import digest
+from cgbench.files import PART, read_jsonl, write_json, write_jsonl
 from cgbench.methods.blocks.model import Model
-from cgbench.results.records import digest
+from cgbench.results.run_folder import TrialFolder
 
 Step = Callable[[int, int], None]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cgbench.benchmarks.data.batches import as_tensor, to_signed
+from cgbench.benchmarks.data.conversion import as_tensor, to_signed
 from cgbench.benchmarks.evaluation.memoize import Remembered
 from cgbench.benchmarks.evaluation.scorer import Scorer
 from cgbench.errors import CgbenchError

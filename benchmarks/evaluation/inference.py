@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from cgbench.api.metric import Translations
-from cgbench.benchmarks.data.batches import as_tensor, to_bytes, to_signed
+from cgbench.benchmarks.data.conversion import as_tensor, to_bytes, to_signed
 from cgbench.benchmarks.evaluation.context import TestBench
 from cgbench.benchmarks.evaluation.ood_split import odd_translations
 from cgbench.benchmarks.trials.trial import Trial

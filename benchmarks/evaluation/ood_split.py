@@ -6,7 +6,8 @@ import numpy as np
 
 from cgbench.api.dataset import Dataset
 from cgbench.api.metric import Translations
-from cgbench.benchmarks.data.batches import ImageSet, load_images
+from cgbench.benchmarks.data.batches import ImageSet
+from cgbench.benchmarks.data.loading import load_images
 from cgbench.benchmarks.runtime.progress import progress
 from cgbench.config import TrialConfig
 

@@ -12,7 +12,8 @@ from cgbench.api.dataset import SemanticClass
 from cgbench.api.metric import Translations
 from cgbench.benchmarks.evaluation.ood_split import OOD
 from cgbench.benchmarks.metrics.functional.class_maps import recognised, unrecognisable
-from cgbench.files import TrialFolder, naming
+from cgbench.files import naming
+from cgbench.results.run_folder import TrialFolder
 
 KINDS = ("outputs", "reconstructions", "segmentations")
 AID_SIDE = 128  # reconstructions are kept to look at only, at this side at most

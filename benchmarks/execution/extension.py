@@ -7,17 +7,19 @@ from pathlib import Path
 
 from cgbench.api.dataset import Dataset
 from cgbench.benchmarks.execution.reevaluation import reopen
-from cgbench.benchmarks.execution.runner import Workshop, equipped, open_workshop, run_trials
+from cgbench.benchmarks.execution.run_context import Workshop, equipped, open_workshop
+from cgbench.benchmarks.execution.runner import run_trials
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.training.checkpoint import about_checkpoint, readdress
-from cgbench.benchmarks.training.checkpoint_retention import saved_step
-from cgbench.benchmarks.training.trainer import rate_factor
+from cgbench.benchmarks.training.checkpoint_header import saved_step
+from cgbench.benchmarks.training.optimizers import rate_factor
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.datasets.validation_split import hold_out
 from cgbench.errors import CgbenchError
-from cgbench.files import PART, TrialFolder, keep_as, read_jsonl, write_json, write_jsonl
+from cgbench.files import PART, keep_as, read_jsonl, write_json, write_jsonl
 from cgbench.results.records import read_trial
+from cgbench.results.run_folder import TrialFolder
 
 RECORDS = ("trial.json", "status.json", "metrics.jsonl", "history.jsonl", "images.jsonl", "steps.jsonl",
            "protocols.json", "cost.json", "checkpoint.safetensors")  # fmt: skip

@@ -17,14 +17,15 @@ from cgbench.benchmarks.evaluation.context import (
 from cgbench.benchmarks.evaluation.evaluator import evaluate
 from cgbench.benchmarks.runtime.progress import console, progress
 from cgbench.benchmarks.training.checkpoint import about_checkpoint, number, read_checkpoint, refuse_mismatch, restore
-from cgbench.benchmarks.training.checkpoint_retention import saved_step
+from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import Resolved, TrialConfig
 from cgbench.datasets.validation_split import hold_out
+from cgbench.digests import digest
 from cgbench.errors import CgbenchError
-from cgbench.files import TrialFolder
 from cgbench.methods.blocks.model import Model
-from cgbench.results.records import digest, read_trial
+from cgbench.results.records import read_trial
+from cgbench.results.run_folder import TrialFolder
 
 
 def remeasure(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Dataset], device: str) -> bool:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from cgbench.benchmarks.training.checkpoint_retention import saved_step
-from cgbench.files import TrialFolder, sweep
+from cgbench.benchmarks.training.checkpoint_header import saved_step
+from cgbench.files import sweep
 from cgbench.lock import locked
+from cgbench.results.run_folder import TrialFolder
 
 
 @contextmanager

@@ -12,17 +12,19 @@ from cgbench.benchmarks.evaluation.output_images import bytes_at_most
 from cgbench.benchmarks.evaluation.scorer import build_network
 from cgbench.benchmarks.execution.parallelism import Jobs, decide, wall_time
 from cgbench.benchmarks.execution.resources import machine, threads
-from cgbench.benchmarks.runtime.environment import computes_bf16, reason_of
+from cgbench.benchmarks.runtime.determinism import reason_of
+from cgbench.benchmarks.runtime.environment import computes_bf16
 from cgbench.benchmarks.runtime.peak_memory import forget_peak, peak_memory
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.training.cuda_graphs import REHEARSALS
-from cgbench.benchmarks.training.trainer import make_optimisers, stepper
+from cgbench.benchmarks.training.optimizers import make_optimisers
+from cgbench.benchmarks.training.trainer import stepper
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
-from cgbench.files import TrialFolder
 from cgbench.formatting import duration, size
 from cgbench.methods.blocks.model import Model
+from cgbench.results.run_folder import TrialFolder
 
 MEASURED_SECONDS = 1.5  # per method, after one step of warm-up
 IMAGE_COPIES = 3  # of every decoded image that a process holds: as read, for the device, and in the evaluation's hands

@@ -21,9 +21,10 @@ from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.datasets.images import EXTENSIONS, image_files, read_image, square
 from cgbench.errors import CgbenchError
-from cgbench.files import PART, TrialFolder
+from cgbench.files import PART
 from cgbench.methods.blocks.model import Model
 from cgbench.results.records import read_trial
+from cgbench.results.run_folder import TrialFolder
 
 Found = tuple[TrialFolder, dict[str, Any]]  # a trial's folder and its record
 

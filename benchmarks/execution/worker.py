@@ -66,9 +66,10 @@ def work(order: Order, pipe: Connection) -> None:
 def _work(order: Order, pipe: Connection, numbers: "SimpleQueue[int | None]") -> None:
     import torch
 
-    from cgbench.benchmarks.execution.runner import equipped, open_workshop, run_trial, title_of
+    from cgbench.benchmarks.execution.run_context import equipped, open_workshop
+    from cgbench.benchmarks.execution.runner import run_trial, title_of
     from cgbench.benchmarks.runtime.cache_dir import cache_folder
-    from cgbench.benchmarks.runtime.environment import determinism
+    from cgbench.benchmarks.runtime.determinism import determinism
 
     torch.set_num_threads(order.threads)
     with determinism(order.deterministic):

@@ -11,11 +11,12 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
-from cgbench.benchmarks.execution.runner import Workshop, is_over, leave, run_trial, title_of
+from cgbench.benchmarks.execution.run_context import Workshop
+from cgbench.benchmarks.execution.runner import is_over, leave, run_trial, title_of
 from cgbench.benchmarks.execution.worker import Order, Stop, work
 from cgbench.benchmarks.runtime.progress import Show, console, progress_rows
 from cgbench.benchmarks.runtime.signals import Stopped, name_of, unheard_by_children, whole_steps
-from cgbench.benchmarks.training.checkpoint_retention import saved_step
+from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.errors import EXIT_TRIAL_FAILED, CgbenchError
 from cgbench.files import sweep

@@ -5,8 +5,7 @@ import numpy as np
 from cgbench.api.failure import Failure, Finding
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
-from cgbench.benchmarks.metrics.functional.image_distances import coarse, distances
-from cgbench.benchmarks.metrics.reconstruction import l1_by_image
+from cgbench.benchmarks.metrics.functional.image_distances import coarse, distances, l1_by_image
 
 THRESHOLD = 0.25
 LEAST_WAY = 2 / 255  # a shorter way to the target says nothing: the two images are the same but for rounding

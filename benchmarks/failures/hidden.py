@@ -5,7 +5,7 @@ import numpy as np
 from cgbench.api.failure import Failure, Finding
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
-from cgbench.benchmarks.metrics.reconstruction import l1_by_image
+from cgbench.benchmarks.metrics.functional.image_distances import l1_by_image
 
 THRESHOLD = 3.0
 IMAGES = 48  # so many, spread evenly, are judged: each is translated back three times

@@ -4,7 +4,7 @@ import numpy as np
 
 from cgbench.api.metric import Metric, Scores, Translations, Value
 from cgbench.api.registry import METRICS
-from cgbench.benchmarks.metrics.reconstruction import l1_by_image
+from cgbench.benchmarks.metrics.functional.image_distances import l1_by_image
 
 SHIFTS = 8  # each output is compared with so many others, the next ones in the order of the test split
 

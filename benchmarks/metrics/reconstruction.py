@@ -4,7 +4,7 @@ import numpy as np
 
 from cgbench.api.metric import Metric, Scores, Value
 from cgbench.api.registry import METRICS
-from cgbench.errors import CgbenchError
+from cgbench.benchmarks.metrics.functional.image_distances import l1_by_image
 
 
 @METRICS.register
@@ -45,13 +45,6 @@ def paired_l1() -> Metric:
         unfit=lambda t: None if t.paired and t.targets is not None else "needs paired test images",
         source="the L1 term of Isola et al. 2017, equation 3, measured on test images",
     )
-
-
-def l1_by_image(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return float64 (N,): mean |first - second| / 255 of each image of two uint8 (N, S, S, 3) arrays."""
-    if first.shape != second.shape or not len(first):
-        raise CgbenchError(f"images to compare must be as many and as large: {first.shape} and {second.shape}")
-    return np.array([np.abs(a.astype(np.int16) - b).mean() / 255 for a, b in zip(first, second, strict=True)])
 
 
 def _l1(name: str, first: np.ndarray, second: np.ndarray) -> Scores:

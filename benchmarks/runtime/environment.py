@@ -4,8 +4,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +17,6 @@ PACKAGES = (
     "lpips",
 )  # fmt: skip
 CPU_INFO = Path("/proc/cpuinfo")
-CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # without it cuBLAS does not repeat bit for bit (NVIDIA's manual, section 2.1.4)
 
 
 def environment(device: str, inside: str = "float32") -> dict[str, Any]:
@@ -85,31 +83,6 @@ def continued(known: Mapping[str, Any], now: Mapping[str, Any], step: int) -> li
         last |= change
     differing = {name: value for name, value in now.items() if last.get(name) != value}
     return [*changes, {"step": step, **differing}] if differing else changes
-
-
-@contextmanager
-def determinism(asked: bool) -> Iterator[None]:
-    """Let every operation repeat bit for bit on the same machine, or raise where it cannot."""
-    if not asked:
-        yield
-        return
-    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    os.environ.setdefault(CUBLAS, ":4096:8")
-    torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.benchmark = False
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0])
-        torch.backends.cudnn.benchmark = before[1]
-
-
-def reason_of(error: Exception) -> str:
-    """Return an error of torch in one line; one of an operation that cannot repeat itself names the operation."""
-    line = (str(error).splitlines() or [type(error).__name__])[0]
-    if found := re.match(r"(\S+) does not have a deterministic implementation", line):
-        return f"--deterministic is not possible here: {found[1]} has no deterministic implementation on this device"
-    return line
 
 
 def versions() -> dict[str, str]:

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from cgbench.benchmarks.data.batches import Feed, ImageSet, load_images
+from cgbench.benchmarks.data.batches import Feed, ImageSet
+from cgbench.benchmarks.data.loading import load_images
 from cgbench.benchmarks.speed.measurements import Entry, Found, Plan, Setting
 from cgbench.benchmarks.speed.timing import Arm, interleave, rates, summary, times_as_fast
 from cgbench.benchmarks.speed.training_step import REFERENCE, measured_memory

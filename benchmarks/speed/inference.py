@@ -9,10 +9,10 @@ import torch
 from cgbench.api.graph_analysis import waves
 from cgbench.api.graph_nodes import Apply
 from cgbench.api.method import SOURCES
-from cgbench.benchmarks.data.batches import to_bytes, to_signed
+from cgbench.benchmarks.data.conversion import to_bytes, to_signed
 from cgbench.benchmarks.evaluation.feature_extractors import scorer_features
 from cgbench.benchmarks.evaluation.scorer import Scorer, build_network
-from cgbench.benchmarks.runtime.environment import reason_of
+from cgbench.benchmarks.runtime.determinism import reason_of
 from cgbench.benchmarks.speed.measurements import Entry, Found, LeftOut, Plan
 from cgbench.benchmarks.speed.timing import Arm, interleave, rates, summary, times_as_fast
 from cgbench.benchmarks.speed.training_step import REFERENCE

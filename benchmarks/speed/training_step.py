@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cgbench.api.method import Method
 from cgbench.api.registry import METHODS
-from cgbench.benchmarks.runtime.environment import reason_of
+from cgbench.benchmarks.runtime.determinism import reason_of
 from cgbench.benchmarks.runtime.peak_memory import forget_peak, peak_memory
 from cgbench.benchmarks.speed.measurements import Entry, Found, LeftOut, Plan, Setting
 from cgbench.benchmarks.speed.reference_cyclegan import WRITTEN, CycleGanByHand
@@ -30,7 +30,8 @@ from cgbench.benchmarks.speed.workload import (
     waiting,
 )
 from cgbench.benchmarks.training.cuda_graphs import REHEARSALS
-from cgbench.benchmarks.training.trainer import make_optimisers, stepper
+from cgbench.benchmarks.training.optimizers import make_optimisers
+from cgbench.benchmarks.training.trainer import stepper
 from cgbench.config import TrialConfig
 from cgbench.methods.blocks.model import Model
 from cgbench.seeds import derive

@@ -2,26 +2,16 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-
-from safetensors import SafetensorError, safe_open
 
 from cgbench.api.dataset import Dataset
 from cgbench.api.metric import Value
 from cgbench.api.registry import METRICS
+from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError, did_you_mean
-from cgbench.files import TrialFolder, keep_as, read_jsonl
+from cgbench.files import keep_as, read_jsonl
 from cgbench.results.records import VALIDATION
-
-
-def saved_step(path: Path) -> int:
-    """Return the step of a checkpoint from its header alone; 0 where there is none or it cannot be read."""
-    try:
-        with safe_open(path, framework="np") as file:
-            return int((file.metadata() or {}).get("step", 0))
-    except (OSError, SafetensorError, ValueError):
-        return 0  # also where it is no file of ours: whoever loads it says so
+from cgbench.results.run_folder import TrialFolder
 
 
 def keep_previous(folder: TrialFolder, step: int, count: int) -> None:

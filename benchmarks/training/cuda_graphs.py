@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from cgbench.benchmarks.runtime.environment import reason_of
+from cgbench.benchmarks.runtime.determinism import reason_of
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.blocks.static_inputs import Held

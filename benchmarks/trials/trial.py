@@ -1,20 +1,15 @@
 """A trial: one method, seed and configuration on one dataset; what identifies it and what is recorded of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from cgbench.api.dataset import Dataset
 from cgbench.api.graph_analysis import untrained
 from cgbench.api.method import Method
-from cgbench.api.method_description import describe, identity
 from cgbench.api.registry import METHODS
 from cgbench.config import FIELDS, PRIVATE, Resolved, TrialConfig, preset_values, resolve, split_assignments
 from cgbench.errors import CgbenchError, did_you_mean
-from cgbench.files import TrialFolder
-from cgbench.results.records import digest, read_trial
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -143,103 +138,3 @@ def _assignments(texts: Sequence[str], methods: Sequence[str]) -> tuple[dict[str
                     f"--set {name}.{key}: '{key}' must be the same for all methods; write --set {key}={values[key]}"
                 )
     return shared, own
-
-
-def trial_digest(trial: Trial, data: Mapping[str, str]) -> str:
-    """Return what identifies a training: method, configuration, seed and the content of the training images."""
-    config = trial.config.affecting("training")
-    if "features" in trial.method.settings and trial.config.features == "scorer":
-        config |= {name: value for name, value in asdict(trial.config).items() if name.startswith("scorer_")}
-    return digest(
-        {
-            "schema": SCHEMA,
-            "method": identity(describe(trial.method)),
-            "config": config if trial.method.reference is None else {},
-            "seed": trial.seed,
-            "data": dict(data) if trial.method.reference is None else {},
-            **({"extended": list(trial.extended)} if trial.extended else {}),
-        }
-    )
-
-
-def refuse_another(trial: Trial, folder: TrialFolder, wanted: str) -> None:
-    """Raise if the folder already holds a trial that is not this one, and say where they differ."""
-    if not folder.trial.exists():
-        return
-    known = read_trial(folder)
-    if known.get("digest") == wanted:
-        return
-    mine, theirs = asdict(trial.config), known.get("config", {})
-    fields = trial.config.affecting("training")
-    if lengths := extensions(known):
-        raise CgbenchError(
-            f"{folder.path} was extended ({lengths} steps): 'cgbench extend' goes on with it, 'cgbench evaluate' "
-            "measures it; to train anew, choose another --name"
-        )
-    differing = [f"{key} {theirs.get(key)} → {mine[key]}" for key in fields if theirs.get(key) != mine[key]]
-    reason = ", ".join(differing) or "its method, its data or this program's version changed"
-    raise CgbenchError(
-        f"{folder.path} holds another trial ({reason}); choose another --name, or delete that folder to train it again"
-    )
-
-
-def refuse_other_comparison(trial: Trial, folder: TrialFolder, data: Mapping[str, str]) -> None:
-    """Raise if a folder of the same run holds a trial of another budget, resolution or data: no fair table has both."""
-    known = read_trial(folder)
-    mine = asdict(trial.config)
-    shared = [name for name, item in FIELDS.items() if not item.metadata["method"]]
-    shared = [name for name in shared if FIELDS[name].metadata["affects"] != "bookkeeping"]
-    theirs = known.get("config", {})
-    differing = [f"{name} {theirs.get(name)} → {mine[name]}" for name in shared if theirs.get(name) != mine[name]]
-    if lengths := extensions(known):
-        differing = [f"extended {lengths} steps"]
-    if (
-        not differing
-        and not (known["method"].get("role") or trial.method.supervised)
-        and known.get("data") != dict(data)
-    ):
-        differing = ["its training images"]
-    if differing:
-        raise CgbenchError(
-            f"{folder.path} belongs to another comparison ({', '.join(differing)}); "
-            "choose another --name, or ask for all its methods and seeds again"
-        )
-
-
-def extensions(facts: Mapping[str, Any]) -> str:
-    """Return the steps at which a trial ended, one after the other: "1500 → 3000"; "" for one never extended."""
-    steps = [entry["from"] for entry in facts.get("extended", [])]
-    return " → ".join(map(str, [*steps, facts["steps"]])) if steps else ""
-
-
-def trial_facts(
-    trial: Trial, dataset: Dataset, environment: Mapping[str, Any], wanted: str, counts: Mapping[str, int], total: int,
-    parameters: Mapping[str, int], data: Mapping[str, str],
-) -> dict[str, Any]:  # fmt: skip
-    """Return the content of `trial.json`: everything resolved, with where it came from."""
-    return {
-        "schema": SCHEMA,
-        "method": describe(trial.method),
-        "dataset": {
-            "name": dataset.name,
-            "label": dataset.label,
-            "domains": [asdict(domain) for domain in dataset.domains],
-            "directions": {direction: dataset.direction_name(direction) for direction in ("AtoB", "BtoA")},
-            "palette": [[entry.name, *entry.colour] for entry in dataset.palette],
-            "licence": dataset.licence,
-            "source": dataset.source,
-            "split_rule": dataset.split_rule,
-            "label_source": dataset.label_source,
-            "counts": dict(counts),
-        },
-        "seed": trial.seed,
-        "preset": trial.preset,
-        "steps": total,
-        "config": asdict(trial.config),
-        "weights": trial.resolved.weights,
-        "origins": trial.resolved.origins,
-        "digest": wanted,
-        "data": dict(data),
-        "parameters": dict(parameters),
-        **environment,
-    }

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cgbench.errors import CgbenchError
-from cgbench.files import TrialFolder, read_json, read_jsonl, safe_name, trial_folders
+from cgbench.files import read_json, read_jsonl, safe_name
+from cgbench.results.run_folder import TrialFolder, trial_folders
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TEST, VALIDATION = "test", "val"
+SCHEMA = {
+    "method": dict,
+    "method.name": str,
+    "method.parent": str,
+    "dataset": dict,
+    "dataset.name": str,
+    "dataset.label": str,
+    "dataset.directions": dict,
+    "seed": int,
+    "steps": int,
+    "config": dict,
+    "weights": dict,
+    "origins": dict,
+    "digest": str,
+}  # fmt: skip; what must be in every trial.json
 
 
 @dataclass(frozen=True)
@@ -39,28 +53,7 @@ class Record:
     split: str = TEST
 
 
-SCHEMA = {
-    "method": dict,
-    "method.name": str,
-    "method.parent": str,
-    "dataset": dict,
-    "dataset.name": str,
-    "dataset.label": str,
-    "dataset.directions": dict,
-    "seed": int,
-    "steps": int,
-    "config": dict,
-    "weights": dict,
-    "origins": dict,
-    "digest": str,
-}  # fmt: skip; what must be in every trial.json
 COLUMNS = [item.name for item in fields(Record)]
-
-
-def digest(value: Any) -> str:
-    """Return 12 hex digits that identify a JSON-able value."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def read_trial(folder: TrialFolder) -> dict[str, Any]:

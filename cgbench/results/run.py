@@ -9,11 +9,11 @@ import pandas as pd
 
 from cgbench.config import FIELDS
 from cgbench.errors import CgbenchError
-from cgbench.files import TrialFolder, read_json, read_jsonl, trial_folders
+from cgbench.files import read_json
 from cgbench.results.records import COLUMNS, TEST, collect, read_trial
+from cgbench.results.run_folder import TrialFolder, trial_folders
 
 NOT_STARTED = "not started"
-CURVE_POINTS = 120  # points per loss curve: more cannot be told apart in a panel, and would swell the page
 ROLE_RANK = {"floor": 0, "": 1, "supervised": 2, "ceiling": 3}
 UNTRAINED = ("floor", "ceiling")
 
@@ -134,29 +134,6 @@ def remark(spec: Mapping[str, Any]) -> str:
     if extended := spec.get("extended"):
         parts.append("extended " + " → ".join(str(steps) for steps in [*(e["from"] for e in extended), spec["steps"]]))
     return ", ".join(parts)
-
-
-def read_losses(trials: Iterable[Trial]) -> pd.DataFrame:
-    """Return the logged losses, long: method, seed, step, term, loss (unweighted; finite values only).
-
-    Long logs are averaged over spans of steps, the same spans for all trials, so that a curve has at most
-    `CURVE_POINTS` points.
-    """
-    logs = []
-    for trial in trials:
-        lines = [{"step": line["step"], **line["losses"]} for line in read_jsonl(trial.folder.steps)]
-        if lines:
-            log = pd.DataFrame(lines).melt("step", var_name="term", value_name="loss")
-            logs.append(log.assign(method=trial.method, seed=trial.seed))
-    if not logs:
-        return pd.DataFrame(columns=["method", "seed", "step", "term", "loss"])
-    table = pd.concat(logs, ignore_index=True)
-    table["loss"] = pd.to_numeric(table["loss"], errors="coerce")
-    table = table[table["loss"].abs() < float("inf")]  # also drops NaN
-    span = -(-int(table["step"].max()) // CURVE_POINTS) if table["step"].nunique() > CURVE_POINTS else 0
-    if span:
-        table["step"] = (table["step"] - 1) // span * span + span / 2
-    return table.groupby(["method", "seed", "step", "term"], sort=True, as_index=False)["loss"].mean()
 
 
 def _not_started(about: Mapping[str, Any], records: pd.DataFrame, roles: Mapping[str, str]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ ROAD, SIDEWALK, BUILDING, POLE, VEGETATION, SKY, PERSON, CAR = range(8)
 MATERIALS = 9
 PLAIN, FACADE, ASPHALT, PAVING, GRASS, FOLIAGE, CLOUDS, PAINT, GLASS = range(MATERIALS)
 
+PLASTER, BRICK, PANEL, BAND = range(4)  # styles of a wall
 PARAMETERS = 10  # numbers that a face may hand to its material
 NEAREST = 0.6  # metres; nothing is drawn closer to the camera than this
 

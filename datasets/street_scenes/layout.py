@@ -1,7 +1,5 @@
 """The layout of one street: what stands where. Everything is drawn from one random stream, in metres."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from cgbench.datasets.street_scenes.geometry import (
@@ -15,7 +13,6 @@ from cgbench.datasets.street_scenes.geometry import (
     VEGETATION,
     Camera,
     Colour,
-    Model,
     between,
     floor,
     pick,
@@ -23,10 +20,11 @@ from cgbench.datasets.street_scenes.geometry import (
     wall_x,
     wall_z,
 )
-from cgbench.datasets.street_scenes.lighting import Light, draw_light
+from cgbench.datasets.street_scenes.lighting import draw_light
 from cgbench.datasets.street_scenes.objects import add_car, add_lamp, add_person, add_sign, add_tree
 from cgbench.datasets.street_scenes.ood_objects import add_animal, add_balloon, add_fallen_tree, add_truck
-from cgbench.datasets.street_scenes.roadside import KERB, Side, add_background, add_side
+from cgbench.datasets.street_scenes.roadside import add_background, add_side
+from cgbench.datasets.street_scenes.scene import KERB, Scene
 
 FAR = 300.0  # metres to which the ground reaches
 SEASONS = (
@@ -37,34 +35,6 @@ SEASONS = (
 )
 GROUNDS = ((0.27, 0.27, 0.28), (0.36, 0.35, 0.34), (0.21, 0.21, 0.23), (0.42, 0.39, 0.36))
 PAVINGS = ((0.52, 0.51, 0.49), (0.42, 0.42, 0.43), (0.58, 0.50, 0.40), (0.50, 0.36, 0.30), (0.34, 0.34, 0.36))
-
-
-@dataclass(eq=False)
-class Scene:
-    """A street: faces in drawing order, shadows on the ground, lamps, and the heights that shade the other side. It is
-    complete once it is built, and equals itself alone."""
-
-    camera: Camera
-    light: Light
-    model: Model = field(default_factory=Model)
-    shadows: list[np.ndarray] = field(default_factory=list)  # ground polygons (n, 3) that the sun does not reach
-    contacts: list[np.ndarray] = field(default_factory=list)  # ground polygons under things, dark in any light
-    lamps: list[tuple[float, float, float]] = field(default_factory=list)  # positions of lit street lamps
-    sides: tuple[Side, ...] = ()
-
-    def cast(self, x1: float, x2: float, z1: float, z2: float, high: float) -> None:
-        """Note the shadow of an upright box on the ground: the hull of its base and of its top's shadow."""
-        if not self.light.shadows:
-            return
-        sun = self.light.sun
-        dx, dz = -high * sun[0] / sun[1], -high * sun[2] / sun[1]
-        (xa, xb), (za, zb) = (x1, x2) if dx > 0 else (x2, x1), (z1, z2) if dz > 0 else (z2, z1)
-        hull = ((xa, za), (xa, zb), (xa + dx, zb + dz), (xb + dx, zb + dz), (xb + dx, za + dz), (xb, za))
-        self.shadows.append(np.array([(x, 0.0, z) for x, z in hull]))
-
-    def touch(self, x1: float, x2: float, z1: float, z2: float) -> None:
-        """Note the dark ground below a thing."""
-        self.contacts.append(np.array(floor(x1, x2, z1, z2)))
 
 
 def build_scene(rng: np.random.Generator, strange: bool = False) -> Scene:

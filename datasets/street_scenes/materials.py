@@ -9,12 +9,23 @@ from functools import cache
 
 import numpy as np
 
-from cgbench.datasets.street_scenes.geometry import ASPHALT, FACADE, FOLIAGE, GLASS, GRASS, PAINT, PAVING, Colour
+from cgbench.datasets.street_scenes.geometry import (
+    ASPHALT,
+    BAND,
+    BRICK,
+    FACADE,
+    FOLIAGE,
+    GLASS,
+    GRASS,
+    PAINT,
+    PANEL,
+    PAVING,
+    Colour,
+)
 from cgbench.datasets.street_scenes.lighting import Light
 from cgbench.seeds import generator
 
 TABLE = 256  # side of the random tables, which repeat
-BRICK, PANEL, BAND = 1, 2, 3  # styles of a wall; 0 is plaster
 
 
 @dataclass

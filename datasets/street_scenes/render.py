@@ -11,9 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from cgbench.datasets.street_scenes.geometry import ASPHALT, CLOUDS, FACADE, GRASS, MATERIALS, NEAREST, PAVING
-from cgbench.datasets.street_scenes.layout import Scene
 from cgbench.datasets.street_scenes.materials import Surface, paint, rgb, sky
-from cgbench.datasets.street_scenes.roadside import BACK
+from cgbench.datasets.street_scenes.scene import BACK, Scene
 
 IS_GROUND = np.isin(np.arange(MATERIALS), (ASPHALT, PAVING, GRASS))
 SHOULDER = 1.45  # steepness of the film's response

@@ -1,8 +1,5 @@
 """What stands beside a street: rows of buildings, houses in gardens, parks, side streets, and the skyline."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from cgbench.datasets.street_scenes.geometry import (
@@ -10,6 +7,7 @@ from cgbench.datasets.street_scenes.geometry import (
     BUILDING,
     FACADE,
     GRASS,
+    PANEL,
     PLAIN,
     ROAD,
     VEGETATION,
@@ -24,30 +22,17 @@ from cgbench.datasets.street_scenes.geometry import (
     wall_z,
 )
 from cgbench.datasets.street_scenes.objects import add_hedge, add_tree
+from cgbench.datasets.street_scenes.scene import BACK, KERB, Scene, Side
 
-if TYPE_CHECKING:
-    from cgbench.datasets.street_scenes.layout import Scene
-
-KERB = 0.12  # metres
-BACK = 60.0  # metres behind the camera that the heights of a side reach
 WALLS = (
     (0.56, 0.30, 0.22), (0.66, 0.42, 0.30), (0.76, 0.62, 0.42), (0.80, 0.77, 0.70), (0.56, 0.56, 0.55),
     (0.42, 0.42, 0.44), (0.70, 0.60, 0.52), (0.60, 0.68, 0.72), (0.78, 0.56, 0.48), (0.58, 0.64, 0.52),
     (0.86, 0.82, 0.62), (0.34, 0.24, 0.20),
 )  # fmt: skip
 ROOFS = ((0.46, 0.22, 0.16), (0.26, 0.26, 0.29), (0.36, 0.28, 0.22), (0.40, 0.40, 0.42))
-PLASTER, BRICK, PANEL, BAND = range(4)
 
 
-@dataclass(frozen=True)
-class Side:
-    """One side of the street: where its fronts stand, and how high it is at each metre from -BACK on."""
-
-    x: float
-    heights: np.ndarray
-
-
-def add_side(scene: "Scene", rng: np.random.Generator, edge: float, end: float, leaves: tuple[Colour, ...]) -> Side:
+def add_side(scene: Scene, rng: np.random.Generator, edge: float, end: float, leaves: tuple[Colour, ...]) -> Side:
     """Add all that stands beyond the pavement that begins at `edge`, up to depth `end`."""
     out = 1.0 if edge > 0 else -1.0
     front = edge + out * (between(rng, 2.0, 7.5) if rng.random() < 0.6 else between(rng, 1.5, 3.0))
@@ -156,7 +141,7 @@ def _add_roof(
         model.add(wall_z(z, high + rise * 0.7, high + rise + 1.0, a, a + 0.9), BUILDING, darker(wall, 0.7))
 
 
-def _cast_building(scene: "Scene", x: float, out: float, z1: float, z2: float, high: float) -> None:
+def _cast_building(scene: Scene, x: float, out: float, z1: float, z2: float, high: float) -> None:
     """Note the shadow of a building; on its own side only where the sun stands beyond it."""
     if scene.light.sun[0] * out > 0 or z1 > 1:
         x1, x2 = sorted((x, x + out * 11))

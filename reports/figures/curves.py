@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from cgbench.api.metric import Value
 from cgbench.reports.figures.style import RC, Panel, Style, as_panel, new_panel
-from cgbench.reports.sections.scores import declared, header, in_order
+from cgbench.reports.formats.numbers import declared, header, in_order
 from cgbench.results.records import TEST, VALIDATION
 
 QUALITY_PANELS = 3  # the first scores of the table; the rest would repeat what they show

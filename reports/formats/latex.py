@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from cgbench.reports.sections.scores import Cell, Table
+from cgbench.reports.formats.blocks import Block
 
 PREAMBLE = r"% needs \usepackage{booktabs}"
 TEX_SIGNS = {
@@ -12,16 +12,6 @@ TEX_SIGNS = {
     "↑": r"$\uparrow$", "↓": r"$\downarrow$",
     "†": r"$^\dagger$", "‡": r"$^\ddagger$", "±": r"$\pm$", "→": r"$\to$", "−": "$-$", "×": r"$\times$", "–": "--",
 }  # fmt: skip
-
-
-def tables_latex(tables: Sequence[Table], title: str) -> str:
-    """Return the tables of a summary as LaTeX floats, with `title` before their captions."""
-    parts = [PREAMBLE]
-    for table in tables:
-        body = [tex_line([tex(row.label), *map(_cell, row.cells)]) for row in table.rows]
-        head = tex_line(map(tex, ("method", *table.headers)))
-        parts.append(tex_float([f"{title}.", table.caption], "l" + "r" * len(table.headers), head, body))
-    return "\n".join(parts)
 
 
 def tex_float(caption: Iterable[str], columns: str, head: str, body: Iterable[str]) -> str:
@@ -41,5 +31,10 @@ def tex(text: str) -> str:
     return " ".join("".join(TEX_SIGNS.get(sign, sign) for sign in text).split())
 
 
-def _cell(cell: Cell) -> str:
-    return rf"\textbf{{{tex(cell.text)}}}" if cell.better else tex(cell.text)
+def tex_table(block: Block, text: Sequence[str]) -> str:
+    """Return a table as LaTeX; the lines of `text` are its caption."""
+    body = []
+    for place, group in enumerate(block.groups):
+        body += [r"\addlinespace"] if place and len(group) > 1 else []
+        body += [tex_line(map(tex, line)) for line in group]
+    return tex_float(text, "l" * len(block.headers), tex_line(map(tex, block.headers)), body)

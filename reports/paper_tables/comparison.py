@@ -11,8 +11,10 @@ import pandas as pd
 
 from cgbench.errors import CgbenchError
 from cgbench.files import read_json
+from cgbench.reports.formats.blocks import Block
+from cgbench.reports.formats.numbers import number
 from cgbench.reports.paper_tables.published import TO_LABELS, TO_PHOTO, PaperRow, PaperTable, Published, Score
-from cgbench.reports.sections.scores import NOT_APPLICABLE, number, summary
+from cgbench.reports.sections.scores import NOT_APPLICABLE, summary
 from cgbench.results.run import Run, Trial
 
 NOT_RUN = "not run"
@@ -55,15 +57,6 @@ class Compared:
     def measured(self) -> tuple[Entry, ...]:
         """The cells that a run can have a number for."""
         return tuple(entry for entry in self.entries if entry.score.metric)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A table as text: `groups` are the lines of one row of the paper each."""
-
-    heading: str
-    headers: tuple[str, ...]
-    groups: tuple[tuple[tuple[str, ...], ...], ...]
 
 
 def direction_of(run: Run, table: PaperTable) -> str:

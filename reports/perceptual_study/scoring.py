@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cgbench.reports.paper_tables.comparison import Block
-from cgbench.reports.paper_tables.formats import bullet, csv_lines, tex_table
+from cgbench.reports.formats.blocks import Block
+from cgbench.reports.formats.csv import csv_lines, six_digits
+from cgbench.reports.formats.latex import tex_table
+from cgbench.reports.formats.markdown import bullet, escaped, markdown_table
 from cgbench.reports.paper_tables.published import CYCLEGAN_PAPER, JUDGED_REAL, SLIDES, Judged
 from cgbench.reports.perceptual_study.answers import Answers
 from cgbench.reports.perceptual_study.study import Study
-from cgbench.reports.sections import scores as tables
 from cgbench.seeds import generator
 
 RESAMPLES = 10_000
@@ -89,9 +90,9 @@ def bootstrap(values: np.ndarray, rng: np.random.Generator, resamples: int = RES
 def markdown(outcome: Outcome) -> str:
     """Return the table as Markdown, with its notes."""
     shown = (_headers(outcome), *map(_cells(outcome), outcome.rows))
-    lines = [[tables.escaped(cell) for cell in line] for line in shown]
-    heading = f"## {tables.escaped(_heading(outcome))}"
-    return "\n".join([heading, "", tables.markdown_table(lines), "", *map(bullet, outcome.notes), ""])
+    lines = [[escaped(cell) for cell in line] for line in shown]
+    heading = f"## {escaped(_heading(outcome))}"
+    return "\n".join([heading, "", markdown_table(lines), "", *map(bullet, outcome.notes), ""])
 
 
 def latex(outcome: Outcome) -> str:
@@ -113,7 +114,7 @@ def csv(outcome: Outcome) -> str:
         if row.percent:
             numbers |= {"judged_real_percent": row.percent.mean, "bootstrap_error": row.percent.error}
             numbers |= {"low": row.percent.low, "high": row.percent.high}
-        lines.append(line | {name: _six(value) for name, value in numbers.items()})
+        lines.append(line | {name: six_digits(value) for name, value in numbers.items()})
     return csv_lines(CSV_COLUMNS, lines)
 
 
@@ -201,7 +202,3 @@ def _cells(outcome: Outcome) -> Callable[[Row], tuple[str, ...]]:
         )
 
     return cells
-
-
-def _six(value: float | None) -> str:
-    return "" if value is None or math.isnan(value) else f"{value:.6g}"

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from cgbench.digests import digest
 from cgbench.errors import CgbenchError, did_you_mean
 from cgbench.files import read_json, write_text
 from cgbench.reports.perceptual_study.stimuli import Scenes, StudyPicture, read_scenes
-from cgbench.results.records import digest
 from cgbench.results.run import Run
 from cgbench.seeds import generator
 

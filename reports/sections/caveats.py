@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from cgbench.api.metric import ERROR, REAL, Value
-from cgbench.reports.sections.scores import declared, in_order, number
+from cgbench.reports.formats.numbers import declared, in_order, number
 from cgbench.results.records import not_measured
 
 ENOUGH_IMAGES = 2048  # as many as Inception has features: below, its covariance is singular (Heusel et al. 2017)

@@ -8,7 +8,8 @@ import pandas as pd
 
 from cgbench.api.method import DIRECTIONS
 from cgbench.api.metric import Value
-from cgbench.reports.sections.scores import declared, escaped, header, in_order, markdown_table, number
+from cgbench.reports.formats.markdown import escaped, markdown_table
+from cgbench.reports.formats.numbers import declared, header, in_order, number
 from cgbench.results.records import TEST, VALIDATION
 
 COLUMNS = ["direction", "metric", "method", "seed", "last", "last_step", "chosen", "chosen_step", "oracle",

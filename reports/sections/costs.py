@@ -9,7 +9,7 @@ import pandas as pd
 from cgbench.api.method import DIRECTIONS
 from cgbench.files import read_json
 from cgbench.formatting import duration
-from cgbench.reports.sections.scores import escaped, markdown_table
+from cgbench.reports.formats.markdown import escaped, markdown_table
 from cgbench.results.run import Run
 
 COLUMNS = ["method", "seed", "weights", "seconds", "trained_per_second", "memory", *DIRECTIONS]

@@ -7,8 +7,9 @@ import pandas as pd
 
 from cgbench.api.method import DIRECTIONS
 from cgbench.api.metric import Value
+from cgbench.reports.formats.markdown import escaped, markdown_table
+from cgbench.reports.formats.numbers import declared, header, in_order, number
 from cgbench.reports.sections.differences import SEEDS, Comparison
-from cgbench.reports.sections.scores import declared, escaped, header, in_order, markdown_table, number
 from cgbench.results.significance import ALPHA, POWER
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from cgbench.api.method import DIRECTIONS
 from cgbench.files import read_json
-from cgbench.reports.sections.scores import escaped, markdown_table
+from cgbench.reports.formats.markdown import escaped, markdown_table
 from cgbench.results.run import UNTRAINED, Run
 
 COLUMNS = ["direction", "method", "seed", "failure", "state", "rate", "images", "evidence", "detail", "explained_by"]

@@ -1,21 +1,17 @@
 """The grid of translations: the same test images as rows, methods as columns, as data URIs with alternative texts."""
 
-import base64
-import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from cgbench.api.method import DIRECTIONS
+from cgbench.reports.formats.images import data_uri
 from cgbench.results.run import UNTRAINED, Run, Trial
 
 INPUT, TRUTH = "copy", "real"  # the untrained methods whose outputs are the sources and the true targets
 ROWS = 8
 BUDGET = 16_000_000  # bytes of PNG files on one page; beyond it, pictures are made smaller
 SMALL_SIDE = 160
-SMALL_QUALITY = 80
 
 
 @dataclass(frozen=True)
@@ -88,20 +84,6 @@ def even_keys(keys: list[str], count: int) -> list[str]:
     return [keys[place] for place in np.linspace(0, len(keys) - 1, count).round().astype(int)]
 
 
-def data_uri(path: Path, small: bool) -> str:
-    """Return the picture at `path` as a data URI; an unreadable file raises OSError or SyntaxError, as Pillow does."""
-    content = path.read_bytes()
-    with Image.open(io.BytesIO(content)) as picture:
-        picture.load()  # a file cut short must not pass
-        if not small:
-            return f"data:image/png;base64,{base64.b64encode(content).decode()}"
-        picture = picture.convert("RGB")
-        picture.thumbnail((SMALL_SIDE, SMALL_SIDE))
-        buffer = io.BytesIO()
-        picture.save(buffer, "WEBP", quality=SMALL_QUALITY)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
 def _columns(run: Run) -> tuple[Column, ...]:
     """Return the input, the trained methods, and the truth, as far as the run has them."""
     left = [Column(INPUT, "input")] if run.roles.get(INPUT) else []
@@ -143,7 +125,7 @@ def _picture(
         return Picture(seed, "", alt, trial.state if trial else "not started")
     path = trial.folder.output(direction, key)
     try:
-        return Picture(seed, data_uri(path, small), alt, "")
+        return Picture(seed, data_uri(path, SMALL_SIDE if small else 0), alt, "")
     except FileNotFoundError:
         return Picture(seed, "", alt, "no image")
     except (OSError, SyntaxError):

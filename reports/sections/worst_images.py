@@ -4,21 +4,19 @@ All pictures are of one seed. A case is one test image: input, truth, and of eac
 the failures it shows; where a method's worst images are looked at, its reconstruction and the scorer's classes as well.
 """
 
-import base64
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from cgbench.api.method import DIRECTIONS
 from cgbench.api.metric import Value
 from cgbench.files import file_name, read_json, read_jsonl
+from cgbench.reports.formats.images import data_uri
+from cgbench.reports.formats.numbers import in_order
 from cgbench.reports.sections.image_grid import INPUT, TRUTH
-from cgbench.reports.sections.scores import in_order
 from cgbench.results.run import Run, Trial
 from cgbench.seeds import generator
 
@@ -227,20 +225,11 @@ def _flags(trial: Trial, direction: str) -> dict[str, tuple[str, ...]]:
 def _uri(path: Path, side: int) -> tuple[str, str]:
     """Return a picture as a data URI and "", or "" and why there is none; a `side` above 0 reduces it."""
     try:
-        content = path.read_bytes()
-        with Image.open(io.BytesIO(content)) as picture:
-            picture.load()
-            if not side:
-                return f"data:image/png;base64,{base64.b64encode(content).decode()}", ""
-            picture = picture.convert("RGB")
-            picture.thumbnail((side, side))
-            buffer = io.BytesIO()
-            picture.save(buffer, "WEBP", quality=SMALL_QUALITY)
+        return data_uri(path, side, SMALL_QUALITY), ""
     except FileNotFoundError:
         return "", "no image"
     except (OSError, SyntaxError):
         return "", "unreadable image"
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}", ""
 
 
 def _weight(gallery: Cases) -> int:

@@ -95,7 +95,7 @@ def test_every_file_that_cannot_be_used_is_named_in_one_go(tmp_path):
 
 @pytest.mark.parametrize("name", ["zero.png", "short.jpg", "bomb.png", "pipe.png"])
 def test_a_run_refuses_what_the_doctor_calls_an_error_and_names_the_doctor(tmp_path, name):
-    from cgbench.benchmarks.data.batches import load_images
+    from cgbench.benchmarks.data.loading import load_images
     from cgbench.config import TrialConfig
     from cgbench.errors import DataBroken
 

@@ -9,7 +9,7 @@ from cgbench import Dataset, Domain, Item, SemanticClass
 from cgbench.benchmarks.data import cache_entries as square_cache
 from cgbench.benchmarks.data import cache_key as square_key
 from cgbench.benchmarks.data import decoded_cache as square_build
-from cgbench.benchmarks.data.batches import load_images
+from cgbench.benchmarks.data.loading import load_images
 from cgbench.benchmarks.runtime.cache_dir import decoded_folder
 from helpers.tiny_models import tiny_config
 

@@ -82,8 +82,8 @@ def serve() -> None:
 
 
 def _loss_curves(run, figures) -> tuple:
+    from cgbench.reports.figures.losses import read_losses
     from cgbench.reports.figures.style import styles
-    from cgbench.results.run import read_losses
 
     return tuple(figures.loss_panels(read_losses(run.trials), ["cycle_a"], styles(run.order, run.roles)))
 

@@ -8,7 +8,8 @@ from PIL import Image
 
 from cgbench.api.metric import Value
 from cgbench.config import resolve
-from cgbench.files import TrialFolder, read_json, trial_folders, write_json, write_jsonl
+from cgbench.files import read_json, write_json, write_jsonl
+from cgbench.results.run_folder import TrialFolder, trial_folders
 
 VALUES = {
     value.name: value

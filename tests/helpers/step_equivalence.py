@@ -2,7 +2,8 @@
 
 import torch
 
-from cgbench.benchmarks.training.trainer import make_optimisers, train_step
+from cgbench.benchmarks.training.optimizers import make_optimisers
+from cgbench.benchmarks.training.trainer import train_step
 from helpers.tiny_models import double_model, noise_batch, tiny_config
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cgbench.benchmarks.training.trainer import make_optimisers, train_step
+from cgbench.benchmarks.training.optimizers import make_optimisers
+from cgbench.benchmarks.training.trainer import train_step
 from cgbench.config import TrialConfig
 from cgbench.methods.blocks.antialiased_resampling import BlurDoubling, BlurHalving
 from cgbench.methods.blocks.patch_projection import PatchProjection

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from cgbench.benchmarks.training.trainer import make_optimisers, rate_factor, train_step
+from cgbench.benchmarks.training.optimizers import make_optimisers, rate_factor
+from cgbench.benchmarks.training.trainer import train_step
 from cgbench.methods.cyclegan import cyclegan, cyclegan_identity
 from helpers.tiny_models import double_model, noise_batch, tiny_config
 

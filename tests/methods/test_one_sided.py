@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from cgbench.benchmarks.evaluation.scorer import build_network
-from cgbench.benchmarks.training.trainer import make_optimisers, train_step
+from cgbench.benchmarks.training.optimizers import make_optimisers
+from cgbench.benchmarks.training.trainer import train_step
 from cgbench.errors import CgbenchError, DataBroken
 from cgbench.methods.blocks import features
 from cgbench.methods.blocks.features import VggFeatures, feature_network

@@ -4,14 +4,15 @@ import pytest
 import torch
 
 from cgbench.benchmarks.data.batches import Feed
-from cgbench.benchmarks.training.trainer import make_optimisers, train, train_step
+from cgbench.benchmarks.training.optimizers import make_optimisers
+from cgbench.benchmarks.training.trainer import train, train_step
 from cgbench.config import resolve
-from cgbench.files import TrialFolder
 from cgbench.methods.bigan import bigan
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.pix2pix import pix2pix, pix2pix_unet
 from cgbench.methods.simgan import simgan
 from cgbench.methods.wgangp import cyclegan_wgangp, gradient_penalty
+from cgbench.results.run_folder import TrialFolder
 from cgbench.seeds import generator
 from helpers.step_equivalence import assert_step, square_to
 from helpers.tiny_models import double_model, noise_batch, noise_set, tiny_config, tiny_feed

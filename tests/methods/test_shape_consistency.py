@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from cgbench.benchmarks.data.batches import Feed, ImageSet, crops
-from cgbench.benchmarks.execution.runner import open_workshop
+from cgbench.benchmarks.execution.run_context import open_workshop
 from cgbench.benchmarks.trials.trial import resolve_trials
 from cgbench.datasets.folder import Folder
 from cgbench.datasets.streets import Streets

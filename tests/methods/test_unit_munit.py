@@ -5,7 +5,8 @@ from functools import partial
 import pytest
 import torch
 
-from cgbench.benchmarks.training.trainer import make_optimisers, train_step
+from cgbench.benchmarks.training.optimizers import make_optimisers
+from cgbench.benchmarks.training.trainer import train_step
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.autoencoder import LayerNorm, StyledDecoder, adain

@@ -1,8 +1,9 @@
 """The cost table: means over finished trials, and what is not known is said."""
 
-from cgbench.files import TrialFolder, read_json
+from cgbench.files import read_json
 from cgbench.reports.sections.costs import cost_table, costs, costs_markdown
 from cgbench.results.run import read_run
+from cgbench.results.run_folder import TrialFolder
 from helpers.run_folder import build_run
 
 

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 
 from cgbench.errors import CgbenchError
-from cgbench.files import TrialFolder, read_jsonl, write_jsonl
-from cgbench.reports.figures.losses import class_panels, forest_panels
+from cgbench.files import read_jsonl, write_jsonl
+from cgbench.reports.figures.differences import forest_panels
+from cgbench.reports.figures.heatmaps import class_panels
 from cgbench.reports.figures.style import styles
+from cgbench.reports.formats.numbers import number
 from cgbench.reports.report import write_report
 from cgbench.reports.sections.difference_tables import difference_tables, differences_markdown
 from cgbench.reports.sections.differences import BOTH, SEEDS, compare
-from cgbench.reports.sections.scores import number
 from cgbench.results.run import read_run
+from cgbench.results.run_folder import TrialFolder
 from cgbench.results.significance import over_seeds, over_seeds_and_images
 from helpers.cli import cgbench
 from helpers.run_folder import NAMES, VALUES, build_run

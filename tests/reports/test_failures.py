@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from cgbench.api.metric import Value
-from cgbench.files import TrialFolder, read_json, write_json
-from cgbench.reports.figures.losses import failure_panel
+from cgbench.files import read_json, write_json
+from cgbench.reports.figures.heatmaps import failure_panel
 from cgbench.reports.report import write_report
 from cgbench.reports.sections import worst_images as gallery
 from cgbench.reports.sections.failures import failure_tables, failures_csv, failures_markdown, read_failures, rules
 from cgbench.reports.sections.worst_images import cases, disagreement, drawn, shown_seed, worst
 from cgbench.results.run import read_run
+from cgbench.results.run_folder import TrialFolder
 from helpers.html import HOSTILE, Collector, dom, needs_browser
 from helpers.run_folder import NAMES, VALUES, add_failures, build_run
 

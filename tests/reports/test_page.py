@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from cgbench.errors import CgbenchError
-from cgbench.files import TrialFolder, read_json, write_json, write_jsonl
-from cgbench.reports.figures.losses import loss_panels
+from cgbench.files import read_json, write_json, write_jsonl
+from cgbench.reports.figures.losses import CURVE_POINTS, loss_panels, read_losses
 from cgbench.reports.figures.style import PALETTE, styles
 from cgbench.reports.report import write_report
 from cgbench.reports.sections import image_grid as gallery
 from cgbench.reports.sections import provenance
 from cgbench.reports.sections.image_grid import even_keys, galleries
-from cgbench.results.run import CURVE_POINTS, read_losses, read_run
+from cgbench.results.run import read_run
+from cgbench.results.run_folder import TrialFolder
 from helpers.html import HOSTILE, Collector, dom, needs_browser
 from helpers.run_folder import VALUES, build_run
 

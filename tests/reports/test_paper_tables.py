@@ -10,11 +10,12 @@ import pytest
 
 from cgbench.benchmarks.cli.main import main
 from cgbench.errors import CgbenchError
-from cgbench.files import read_json, read_jsonl, trial_folders, write_json, write_jsonl
+from cgbench.files import read_json, read_jsonl, write_json, write_jsonl
 from cgbench.reports.paper_tables.comparison import comparison, direction_of
 from cgbench.reports.paper_tables.formats import FORMATS
 from cgbench.reports.paper_tables.published import RECALLED, TABLES, PaperTable
 from cgbench.results.run import read_run
+from cgbench.results.run_folder import trial_folders
 from helpers.cli import cgbench
 from helpers.run_folder import build_run
 

@@ -5,6 +5,7 @@ import pytest
 
 from cgbench.api.metric import Value
 from cgbench.errors import CgbenchError
+from cgbench.reports.sections import score_tables
 from cgbench.reports.sections import scores as tables
 from cgbench.results.records import COLUMNS
 from cgbench.results.run import read_run, remark
@@ -59,7 +60,7 @@ def summarise(rows, values=SCORE, order=("one", "two"), roles=None, remarks=None
 
 
 def cell(table, values, method, metric="score"):
-    (shown,) = tables.layout(table, values, {})
+    (shown,) = score_tables.layout(table, values, {})
     column = list(dict.fromkeys(table["metric"])).index(metric)
     return next(row.cells[column] for row in shown.rows if row.method == method)
 
@@ -75,17 +76,19 @@ def run(tmp_path_factory):
 
 def test_the_markdown_is_the_golden_one(run):
     table = tables.summary(run.records, VALUES, run.order, run.roles)
-    assert tables.markdown(tables.layout(table, VALUES, NAMES)) == GOLDEN
+    assert score_tables.markdown(score_tables.layout(table, VALUES, NAMES)) == GOLDEN
 
 
 def test_two_calls_give_the_same_bytes(run):
     first, second = (tables.summary(run.records, VALUES, run.order, run.roles) for _ in range(2))
-    assert tables.markdown(tables.layout(first, VALUES, NAMES)) == tables.markdown(tables.layout(second, VALUES, NAMES))
-    assert tables.csv(first, NAMES) == tables.csv(second, NAMES)
+    assert score_tables.markdown(score_tables.layout(first, VALUES, NAMES)) == score_tables.markdown(
+        score_tables.layout(second, VALUES, NAMES)
+    )
+    assert score_tables.csv(first, NAMES) == score_tables.csv(second, NAMES)
 
 
 def test_the_csv_has_a_mean_and_a_spread_per_metric_and_says_why_one_is_empty(run):
-    lines = tables.csv(tables.summary(run.records, VALUES, run.order, run.roles), NAMES).splitlines()
+    lines = score_tables.csv(tables.summary(run.records, VALUES, run.order, run.roles), NAMES).splitlines()
     assert lines[0].startswith(
         "direction,name,method,role,settings,seeds,images,status,fcn_pixel,fcn_pixel_spread,fcn_pixel_low,fcn_pixel_high"
     )
@@ -107,7 +110,7 @@ def test_one_seed_has_no_spread():
     table, values = summarise([record("one", 0, 0.25)], order=["one"])
     assert pd.isna(table.loc[0, "spread"])
     assert cell(table, values, "one").text == "0.25"
-    assert "one seed" in tables.markdown(tables.layout(table, values, {}))
+    assert "one seed" in score_tables.markdown(score_tables.layout(table, values, {}))
 
 
 def test_the_last_measured_step_counts():
@@ -142,12 +145,12 @@ def test_a_failed_trial_is_no_number_even_if_it_left_some():
 def test_bold_is_what_surely_beats_the_reference():
     table, values = summarise([record("one", 0, 0.1), record("two", 0, 0.3)])
     better = {("AtoB", "two", "score")}
-    text = tables.markdown(tables.layout(table, values, NAMES, better, "one"))
+    text = score_tables.markdown(score_tables.layout(table, values, NAMES, better, "one"))
     assert "| two    | **0.30** |" in text and "| one    | 0.10     |" in text
     assert "Bold: better than one, by an interval" in text
-    assert "**" not in tables.markdown(tables.layout(table, values, NAMES)) and "Bold" not in tables.markdown(
-        tables.layout(table, values, NAMES)
-    )
+    assert "**" not in score_tables.markdown(
+        score_tables.layout(table, values, NAMES)
+    ) and "Bold" not in score_tables.markdown(score_tables.layout(table, values, NAMES))
 
 
 def test_seeds_that_agree_have_no_interval():
@@ -167,16 +170,16 @@ def test_rows_are_floors_trained_in_order_ceilings():
 def test_columns_are_in_declared_order_and_unknown_metrics_are_shown():
     rows = [record("one", 0, 0.1, metric=name) for name in ("unknown", "late", "early")]
     table, values = summarise(rows, [Value("early", "Early", "lower"), Value("late", "Late", "")], ["one"])
-    (shown,) = tables.layout(table, values, {})
+    (shown,) = score_tables.layout(table, values, {})
     assert shown.headers == ("Early ↓", "Late", "unknown")
 
 
 def test_a_run_without_any_number_has_a_table_of_statuses():
     table, values = summarise([nothing("one", 0, "failed"), nothing("two", 0, "running")])
-    text = tables.markdown(tables.layout(table, values, NAMES))
+    text = score_tables.markdown(score_tables.layout(table, values, NAMES))
     assert "| one    | failed  |" in text
     assert "no trial has a number" in text
-    assert tables.csv(table, NAMES).splitlines()[1] == "AtoB,labels→photo,one,,,1,0,failed"
+    assert score_tables.csv(table, NAMES).splitlines()[1] == "AtoB,labels→photo,one,,,1,0,failed"
 
 
 def test_protocols_are_not_mixed():
@@ -191,7 +194,7 @@ def test_negative_zero_is_zero():
 
 def test_markdown_escapes_names():
     table, values = summarise([record("a|b<script>*x*\n", 0, 0.1)], order=["a|b<script>*x*\n"])
-    text = tables.markdown(tables.layout(table, values, {"AtoB": "<b>"}))
+    text = score_tables.markdown(score_tables.layout(table, values, {"AtoB": "<b>"}))
     assert "| a\\|b&lt;script>\\*x\\* |" in text
     assert "<b>" not in text
 
@@ -199,9 +202,9 @@ def test_markdown_escapes_names():
 def test_what_was_changed_by_hand_stands_beside_the_method():
     table, values = summarise([record("one", 0, 0.1), record("two", 0, 0.2)], roles={"two": "supervised"},
                               remarks={"two": "cycle_a=5, features=scorer"})  # fmt: skip
-    text = tables.markdown(tables.layout(table, values, NAMES))
+    text = score_tables.markdown(score_tables.layout(table, values, NAMES))
     assert "| two \\[cycle_a=5, features=scorer] (supervised) |" in text and "changed by hand" in text
-    assert ',supervised,"cycle_a=5, features=scorer",' in tables.csv(table, NAMES)
+    assert ',supervised,"cycle_a=5, features=scorer",' in score_tables.csv(table, NAMES)
 
 
 def test_a_remark_names_own_settings_and_weights_only():

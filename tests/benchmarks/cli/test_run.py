@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from cgbench.benchmarks.training import trainer
-from cgbench.files import TrialFolder, read_json, read_jsonl, trial_folders
+from cgbench.files import read_json, read_jsonl
 from cgbench.methods.blocks.model import Model
+from cgbench.results.run_folder import TrialFolder, trial_folders
 from helpers.cli import SMALL, VALUES, cgbench
 
 

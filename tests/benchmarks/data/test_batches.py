@@ -19,8 +19,8 @@ from cgbench.benchmarks.data.batches import (
     crops,
     fits_on_device,
     gather_crops,
-    to_signed,
 )
+from cgbench.benchmarks.data.conversion import to_signed
 from helpers.tiny_models import noise_set, tiny_config
 
 

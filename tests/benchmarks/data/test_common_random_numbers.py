@@ -5,7 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cgbench.benchmarks.data.batches import batch_indices, crops, to_bytes, to_signed
+from cgbench.benchmarks.data.batches import batch_indices, crops
+from cgbench.benchmarks.data.conversion import to_bytes, to_signed
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.cyclegan import cycle_only, cyclegan, cyclegan_identity, gan_only
 from cgbench.seeds import derive, generator

@@ -14,8 +14,8 @@ from cgbench import Domain, SemanticClass
 from cgbench.benchmarks.data import cache_entries as square_cache
 from cgbench.benchmarks.data import cache_key as square_key
 from cgbench.benchmarks.data import decoded_cache as square_build
-from cgbench.benchmarks.data.batches import load_images
 from cgbench.benchmarks.data.image_set import ImageSet
+from cgbench.benchmarks.data.loading import load_images
 from cgbench.datasets.folder import Folder
 from cgbench.datasets.validation_split import hold_out
 from cgbench.errors import DataBroken

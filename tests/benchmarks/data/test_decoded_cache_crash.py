@@ -11,7 +11,7 @@ import pytest
 
 from cgbench import lock
 from cgbench.benchmarks.data import decoded_cache as square_build
-from cgbench.benchmarks.data.batches import load_images
+from cgbench.benchmarks.data.loading import load_images
 from helpers.counting_dataset import SIDE, Drawn, eager, entries, load, same
 from helpers.crash_process import CHANGES
 from helpers.tiny_models import tiny_config

@@ -8,15 +8,16 @@ import torch
 from PIL import Image
 
 from cgbench import DATASETS, METHODS
-from cgbench.benchmarks.data.batches import to_bytes
+from cgbench.benchmarks.data.conversion import to_bytes
 from cgbench.benchmarks.evaluation import failure_detection as failing
 from cgbench.benchmarks.evaluation.context import open_bench, with_scorers
 from cgbench.benchmarks.evaluation.evaluator import evaluate
 from cgbench.benchmarks.evaluation.inference import translate_all
 from cgbench.benchmarks.evaluation.output_images import bytes_at_most, keep, swap
 from cgbench.benchmarks.trials.trial import resolve_trials
-from cgbench.files import TrialFolder, read_json, read_jsonl
+from cgbench.files import read_json, read_jsonl
 from cgbench.methods.blocks.model import Model
+from cgbench.results.run_folder import TrialFolder
 from helpers.tiny_models import noise_batch, tiny_config, tiny_model
 from helpers.toy_scenes import PALETTE, world
 

@@ -5,8 +5,9 @@ import pytest
 from cgbench.benchmarks.evaluation import evaluator as evaluation
 from cgbench.benchmarks.evaluation.evaluator import measure_on_the_way
 from cgbench.benchmarks.execution import runner
-from cgbench.files import TrialFolder, read_json, read_jsonl
+from cgbench.files import read_json, read_jsonl
 from cgbench.results.records import collect
+from cgbench.results.run_folder import TrialFolder
 from helpers.cli import SMALL, cgbench
 
 COMMAND = ["run", "--methods", "gan_only", "--dataset", "streets", *SMALL, "--set", "evaluate_every=1"]

@@ -10,15 +10,10 @@ import torch
 
 from cgbench import CgbenchError, TrialConfig
 from cgbench.benchmarks.evaluation import scorer as module
-from cgbench.benchmarks.evaluation.scorer import (
-    Scorer,
-    build_network,
-    cached_scorer,
-    class_weights,
-    content_digest,
-    schedule,
-    train_scorer,
-)
+from cgbench.benchmarks.evaluation import scorer_training
+from cgbench.benchmarks.evaluation.scorer import Scorer, build_network, content_digest
+from cgbench.benchmarks.evaluation.scorer_cache import cached_scorer
+from cgbench.benchmarks.evaluation.scorer_training import class_weights, schedule, train_scorer
 from cgbench.benchmarks.runtime.cache_dir import cache_folder
 from cgbench.errors import DataBroken
 
@@ -75,12 +70,12 @@ def test_ignored_pixels_teach_nothing_and_do_no_harm():
     assert np.isfinite(alone.info["training_accuracy"])
     logits, weights = torch.randn(2, 3, 4, 4, requires_grad=True), torch.tensor([1.0, 2.0, 3.0])
     none = torch.full((2, 4, 4), 255)
-    module._loss(logits, none, weights).backward()
+    scorer_training._loss(logits, none, weights).backward()
     assert (logits.grad == 0).all()
     some = none.clone()
     some[0, 0, :2] = torch.tensor([1, 2])
     expected = torch.nn.functional.cross_entropy(logits, some, weights, ignore_index=255)
-    assert torch.allclose(module._loss(logits, some, weights), expected)
+    assert torch.allclose(scorer_training._loss(logits, some, weights), expected)
     assert (with_noise == photos).all()
 
 
@@ -122,21 +117,21 @@ def test_a_photo_is_judged_alike_alone_and_in_company(trained, monkeypatch):
 
 
 def test_labels_follow_their_photos_through_the_augmentation(monkeypatch):
-    monkeypatch.setattr(module, "COLOUR", 0.0)
+    monkeypatch.setattr(scorer_training, "COLOUR", 0.0)
     labels = np.random.default_rng(0).integers(0, 3, (64, 4, 4)).repeat(8, axis=1).repeat(8, axis=2).astype(np.uint8)
     colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255]], np.uint8)
     labels[:, :8] = 255
-    x, y = module._augmented(torch.from_numpy(colours[labels % 3]), torch.from_numpy(labels), 0, "cpu")
+    x, y = scorer_training._augmented(torch.from_numpy(colours[labels % 3]), torch.from_numpy(labels), 0, "cpu")
     assert set(y.unique().tolist()) == {0, 1, 2, 255}
     certain = (x.max(dim=1).values > 0.99) & (y != 255)
     assert certain.float().mean() > 0.4
     assert (x.argmax(dim=1)[certain] == y[certain]).all()
-    other, _ = module._augmented(torch.from_numpy(colours[labels % 3]), torch.from_numpy(labels), 1, "cpu")
+    other, _ = scorer_training._augmented(torch.from_numpy(colours[labels % 3]), torch.from_numpy(labels), 1, "cpu")
     assert not torch.equal(x, other)
 
 
 def test_every_pass_shows_every_photo_once():
-    batches = list(module._batches(images=6, steps=9, batch=4))
+    batches = list(scorer_training._batches(images=6, steps=9, batch=4))
     order = np.concatenate(batches)
     assert [len(batch) for batch in batches] == [4] * 9
     passes = order.reshape(6, 6)
@@ -157,7 +152,7 @@ def test_rare_classes_weigh_more_and_absent_ones_nothing():
     labels = np.array([0] * 81 + [2] * 16 + [255] * 3, np.uint8).reshape(1, 10, 10)
     weights = class_weights(labels, 4)
     assert weights[1] == weights[3] == 0
-    assert weights[2] / weights[0] == pytest.approx((81 / 16) ** module.CLASS_POWER, rel=1e-5)
+    assert weights[2] / weights[0] == pytest.approx((81 / 16) ** scorer_training.CLASS_POWER, rel=1e-5)
     assert (weights[0] * 81 + weights[2] * 16) / 97 == pytest.approx(1)
 
 

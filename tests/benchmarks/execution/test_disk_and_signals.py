@@ -17,7 +17,8 @@ from cgbench.benchmarks.training import trainer
 from cgbench.benchmarks.training.checkpoint import read_checkpoint
 from cgbench.benchmarks.training.checkpoint_retention import refuse_unjudged
 from cgbench.errors import CgbenchError
-from cgbench.files import TrialFolder, read_json, read_jsonl, write_bytes, write_jsonl
+from cgbench.files import read_json, read_jsonl, write_bytes, write_jsonl
+from cgbench.results.run_folder import TrialFolder
 from helpers.cli import SMALL, cgbench
 from helpers.tiny_models import tiny_config
 

@@ -7,8 +7,9 @@ from cgbench.benchmarks.execution import extension as extending
 from cgbench.benchmarks.execution.extension import rate_plan
 from cgbench.benchmarks.runtime.signals import Stopped
 from cgbench.benchmarks.training import trainer
-from cgbench.benchmarks.training.trainer import rate_factor
-from cgbench.files import TrialFolder, read_json, read_jsonl
+from cgbench.benchmarks.training.optimizers import rate_factor
+from cgbench.files import read_json, read_jsonl
+from cgbench.results.run_folder import TrialFolder
 from helpers.cli import SMALL, cgbench
 from helpers.tiny_models import tiny_config
 

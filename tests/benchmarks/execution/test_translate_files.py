@@ -17,11 +17,13 @@ from cgbench.benchmarks.execution import runner
 from cgbench.benchmarks.execution import translate_files as translating
 from cgbench.benchmarks.execution.translate_files import translating_model
 from cgbench.benchmarks.training.checkpoint import about_checkpoint, about_recorded, read_checkpoint
-from cgbench.benchmarks.trials.trial import Trial, trial_facts
+from cgbench.benchmarks.trials.trial import Trial
+from cgbench.benchmarks.trials.trial_record import trial_facts
 from cgbench.config import Resolved
 from cgbench.datasets.images import read_image, square
 from cgbench.errors import CgbenchError
-from cgbench.files import TrialFolder, keep_as, read_json, write_json
+from cgbench.files import keep_as, read_json, write_json
+from cgbench.results.run_folder import TrialFolder
 from helpers.cli import SMALL, cgbench
 from helpers.image_folders import scene
 from helpers.tiny_models import tiny_config, tiny_model

@@ -11,9 +11,10 @@ from safetensors.torch import save
 
 from cgbench.benchmarks.cli import commands
 from cgbench.benchmarks.training.checkpoint import number, read_checkpoint, refuse_mismatch
-from cgbench.benchmarks.training.checkpoint_retention import saved_step
+from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.errors import CgbenchError
-from cgbench.files import MOST_BYTES, TrialFolder, read_json, read_jsonl
+from cgbench.files import MOST_BYTES, read_json, read_jsonl
+from cgbench.results.run_folder import TrialFolder
 from helpers.cli import SMALL, cgbench
 from helpers.run_folder import build_run
 

@@ -18,9 +18,9 @@ from cgbench.benchmarks.execution.parallelism import CUDA_BYTES, Machine, decide
 from cgbench.benchmarks.execution.worker_pool import how_it_ended
 from cgbench.benchmarks.runtime import progress as console
 from cgbench.benchmarks.runtime.progress import Relay, Screen, progress, progress_rows
-from cgbench.benchmarks.training.checkpoint_retention import saved_step
-from cgbench.files import TrialFolder, trial_folders
+from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.lock import locked
+from cgbench.results.run_folder import TrialFolder, trial_folders
 from helpers.cli import SMALL, cgbench
 from helpers.file_trees import contents
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cgbench import METRICS, CgbenchError, SemanticClass, Translations
-from cgbench.benchmarks.metrics.reconstruction import l1_by_image
+from cgbench.benchmarks.metrics.functional.image_distances import l1_by_image
 from cgbench.palette import nearest_class
 
 PALETTE = tuple(

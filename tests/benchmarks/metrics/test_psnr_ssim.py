@@ -7,7 +7,7 @@ from scipy.ndimage import correlate1d
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from cgbench import METRICS, Translations
-from cgbench.benchmarks.metrics.similarity import psnr_by_image, ssim_by_image
+from cgbench.benchmarks.metrics.functional.image_distances import psnr_by_image, ssim_by_image
 
 
 @pytest.fixture

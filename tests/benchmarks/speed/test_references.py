@@ -9,7 +9,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cgbench import seeds
 from cgbench.api.registry import METHODS
-from cgbench.benchmarks.data.batches import Feed, load_images, to_bytes, to_signed
+from cgbench.benchmarks.data.batches import Feed
+from cgbench.benchmarks.data.conversion import to_bytes, to_signed
+from cgbench.benchmarks.data.loading import load_images
 from cgbench.benchmarks.speed import data_loading as loading
 from cgbench.benchmarks.speed import end_to_end as processes
 from cgbench.benchmarks.speed.inference import one_by_one, pictures
@@ -36,7 +38,8 @@ from cgbench.benchmarks.speed.workload import (
     read_methods,
     ready_model,
 )
-from cgbench.benchmarks.training.trainer import make_optimisers, train_step
+from cgbench.benchmarks.training.optimizers import make_optimisers
+from cgbench.benchmarks.training.trainer import train_step
 from cgbench.datasets.folder import Folder
 from cgbench.methods.blocks.norm import InstanceNorm2d
 from cgbench.methods.cyclegan import cyclegan

@@ -12,9 +12,10 @@ from torch.utils._pytree import tree_flatten
 from cgbench.api.graph_nodes import Apply, Network
 from cgbench.api.method import Method, Player, Term
 from cgbench.api.registry import METHODS
-from cgbench.benchmarks.runtime.environment import determinism
+from cgbench.benchmarks.runtime.determinism import determinism
 from cgbench.benchmarks.training.cuda_graphs import REHEARSALS, CudaGraphs, ReplayedStep
-from cgbench.benchmarks.training.trainer import make_optimisers, move_players, set_rate, stepper, train_step
+from cgbench.benchmarks.training.optimizers import make_optimisers, set_rate
+from cgbench.benchmarks.training.trainer import move_players, stepper, train_step
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.builders import generator
 from cgbench.methods.blocks.model import Model

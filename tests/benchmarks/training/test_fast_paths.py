@@ -7,9 +7,10 @@ from cgbench.api.registry import METHODS
 from cgbench.benchmarks.evaluation.scorer import build_network
 from cgbench.benchmarks.training.checkpoint import read_checkpoint, restore
 from cgbench.benchmarks.training.flat_parameters import as_it_lies, like, shaped
-from cgbench.benchmarks.training.trainer import make_optimisers, train, train_step
-from cgbench.files import TrialFolder
+from cgbench.benchmarks.training.optimizers import make_optimisers
+from cgbench.benchmarks.training.trainer import train, train_step
 from cgbench.methods.blocks.model import Model
+from cgbench.results.run_folder import TrialFolder
 from helpers.tiny_models import noise_batch, tiny_config, tiny_feed
 
 TRAINED = [name for name in METHODS.names() if METHODS.get(name).reference is None]

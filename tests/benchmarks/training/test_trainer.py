@@ -12,9 +12,10 @@ from cgbench.benchmarks.training import trainer
 from cgbench.benchmarks.training.checkpoint import read_checkpoint
 from cgbench.benchmarks.training.trainer import train
 from cgbench.errors import CgbenchError, Diverged
-from cgbench.files import TrialFolder, read_jsonl
+from cgbench.files import read_jsonl
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.cyclegan import cyclegan
+from cgbench.results.run_folder import TrialFolder
 from helpers.tiny_models import tiny_config, tiny_feed
 
 CONFIG = tiny_config(steps=7, save_every=3, log_every=2, pool_size=3)
@@ -60,7 +61,7 @@ def test_another_seed_gives_other_weights(tmp_path):
 def test_ctrl_c_in_the_middle_of_a_step_costs_no_bit(tmp_path, monkeypatch, step, player):
     """The signal comes while one player has moved and the other has not: the step ends, is saved, then it stops."""
     _, whole = trained(tmp_path / "whole")
-    calls, real = [], trainer._backward
+    calls, real = [], trainer.backward
 
     def interrupted(total, optimiser):
         if len(calls) == 2 * step + player:
@@ -68,12 +69,12 @@ def test_ctrl_c_in_the_middle_of_a_step_costs_no_bit(tmp_path, monkeypatch, step
         calls.append(total)
         real(total, optimiser)
 
-    monkeypatch.setattr(trainer, "_backward", interrupted)
+    monkeypatch.setattr(trainer, "backward", interrupted)
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "cut")
     assert read_checkpoint(tmp_path / "cut" / "checkpoint.safetensors")[1]["step"] == str(step + 1)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    monkeypatch.setattr(trainer, "_backward", real)
+    monkeypatch.setattr(trainer, "backward", real)
     _, cut = trained(tmp_path / "cut")
     assert checkpoint_of(cut)[1] == checkpoint_of(whole)[1]
     assert same(checkpoint_of(cut)[0], checkpoint_of(whole)[0])
@@ -82,7 +83,7 @@ def test_ctrl_c_in_the_middle_of_a_step_costs_no_bit(tmp_path, monkeypatch, step
 
 def test_a_second_ctrl_c_stops_at_once_and_saves_no_half_step(tmp_path, monkeypatch):
     _, whole = trained(tmp_path / "whole")
-    calls, real = [], trainer._backward
+    calls, real = [], trainer.backward
 
     def impatient(total, optimiser):
         calls.append(total)
@@ -91,11 +92,11 @@ def test_a_second_ctrl_c_stops_at_once_and_saves_no_half_step(tmp_path, monkeypa
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(trainer, "_backward", impatient)
+    monkeypatch.setattr(trainer, "backward", impatient)
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "cut")
     assert read_checkpoint(tmp_path / "cut" / "checkpoint.safetensors")[1]["step"] == "3"
-    monkeypatch.setattr(trainer, "_backward", real)
+    monkeypatch.setattr(trainer, "backward", real)
     assert same(checkpoint_of(trained(tmp_path / "cut")[1])[0], checkpoint_of(whole)[0])
 
 

@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 
 from cgbench.errors import CgbenchError
-from cgbench.files import TrialFolder, read_json, write_json
+from cgbench.files import read_json, write_json
 from cgbench.reports.perceptual_study.page import html, key_path, write_study
 from cgbench.reports.perceptual_study.study import REAL, Plan, make_study, read_key
 from cgbench.results.run import read_run
+from cgbench.results.run_folder import TrialFolder
 from helpers.cli import cgbench
 from helpers.run_folder import build_run
 from helpers.study import PLAN, TRAINED, build_study

@@ -1,0 +1,44 @@
+"""The record of a trial: the content of `trial.json`."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from cgbench.api.dataset import Dataset
+from cgbench.api.method_description import describe
+from cgbench.benchmarks.trials.trial import Trial
+
+SCHEMA = 1
+
+
+def trial_facts(
+    trial: Trial, dataset: Dataset, environment: Mapping[str, Any], wanted: str, counts: Mapping[str, int], total: int,
+    parameters: Mapping[str, int], data: Mapping[str, str],
+) -> dict[str, Any]:  # fmt: skip
+    """Return the content of `trial.json`: everything resolved, with where it came from."""
+    return {
+        "schema": SCHEMA,
+        "method": describe(trial.method),
+        "dataset": {
+            "name": dataset.name,
+            "label": dataset.label,
+            "domains": [asdict(domain) for domain in dataset.domains],
+            "directions": {direction: dataset.direction_name(direction) for direction in ("AtoB", "BtoA")},
+            "palette": [[entry.name, *entry.colour] for entry in dataset.palette],
+            "licence": dataset.licence,
+            "source": dataset.source,
+            "split_rule": dataset.split_rule,
+            "label_source": dataset.label_source,
+            "counts": dict(counts),
+        },
+        "seed": trial.seed,
+        "preset": trial.preset,
+        "steps": total,
+        "config": asdict(trial.config),
+        "weights": trial.resolved.weights,
+        "origins": trial.resolved.origins,
+        "digest": wanted,
+        "data": dict(data),
+        "parameters": dict(parameters),
+        **environment,
+    }

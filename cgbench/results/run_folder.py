@@ -1,0 +1,117 @@
+"""The files of a run and of a trial: where each one lies."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cgbench.errors import CgbenchError
+from cgbench.files import file_name, read_json, safe_name, write_json
+
+STATES = ("running", "done", "diverged", "failed", "interrupted")
+
+
+@dataclass(frozen=True)
+class TrialFolder:
+    """The folder of one trial: method × dataset × seed."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, run: Path, dataset: str, method: str, seed: int) -> "TrialFolder":
+        """Return the folder of a trial in the run folder `run`."""
+        return cls(run / safe_name(dataset) / safe_name(method) / f"seed-{seed}")
+
+    @property
+    def trial(self) -> Path:
+        return self.path / "trial.json"
+
+    @property
+    def steps(self) -> Path:
+        return self.path / "steps.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.jsonl"
+
+    @property
+    def cost(self) -> Path:
+        return self.path / "cost.json"
+
+    @property
+    def images(self) -> Path:
+        return self.path / "images.jsonl"
+
+    @property
+    def protocols(self) -> Path:
+        return self.path / "protocols.json"
+
+    @property
+    def failures(self) -> Path:
+        return self.path / "failures.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.safetensors"
+
+    def checkpoint_at(self, step: int) -> Path:
+        """Return where the checkpoint of an earlier step is kept."""
+        return self.path / f"checkpoint-{step}.safetensors"
+
+    def earlier_checkpoints(self) -> dict[int, Path]:
+        """Return the checkpoints of earlier steps that are kept, by step."""
+        found = self.path.glob("checkpoint-*.safetensors")
+        steps = {path: path.stem.removeprefix("checkpoint-") for path in found}
+        return {int(step): path for path, step in steps.items() if step.isdecimal()}
+
+    def output(self, direction: str, key: str) -> Path:
+        """Return where the translation of test image `key` lies; direction "AtoB-ood" is that of the split `ood`."""
+        return self.path / "outputs" / direction_folder(direction) / f"{file_name(key)}.png"
+
+    def reconstruction(self, direction: str, key: str) -> Path:
+        """Return where the reconstruction of test image `key` lies."""
+        return self.path / "reconstructions" / direction_folder(direction) / f"{file_name(key)}.png"
+
+    def segmentation(self, direction: str, key: str) -> Path:
+        """Return where the classes lie that the scorer found in the translation of test image `key`."""
+        return self.path / "segmentations" / direction_folder(direction) / f"{file_name(key)}.png"
+
+    def status(self) -> dict:
+        """Return the trial's status, `{"state": ""}` if it has not begun."""
+        path = self.path / "status.json"
+        status = read_json(path) if path.exists() else {"state": ""}
+        if not isinstance(status, dict) or status.get("state") not in ("", *STATES):
+            raise CgbenchError(f"{path} is not a trial's status: it names none of {', '.join(STATES)}")
+        return status
+
+    def set_status(self, state: str, **details: Any) -> None:
+        """Record the state, and details such as the step or the reason."""
+        if state not in STATES:
+            raise ValueError(f"unknown state '{state}'")
+        write_json(self.path / "status.json", {"state": state, **details})
+
+
+def direction_folder(direction: str) -> str:
+    """Return the folder of a direction's pictures; a direction from a foreign record must not lead elsewhere."""
+    if direction.removesuffix("-ood") not in ("AtoB", "BtoA"):
+        raise CgbenchError(f"'{direction}' is no direction: AtoB or BtoA")
+    return direction
+
+
+def trial_folders(run: Path) -> list[TrialFolder]:
+    """Return the folders of all trials that a run has begun, in the order of dataset, method and seed."""
+    if not run.is_dir():
+        raise CgbenchError(f"{run} is not a run folder: it is not there")
+    found = [path.parent for path in run.glob("*/*/seed-*/trial.json")]
+    folders = [TrialFolder(path) for path in found if re.fullmatch(r"seed-\d+", path.name)]
+    if not folders:
+        raise CgbenchError(f"{run} holds no trial: is it the folder that 'cgbench run' named?")
+    return sorted(folders, key=lambda folder: (*folder.path.parts[-3:-1], int(folder.path.name.removeprefix("seed-"))))

@@ -1,0 +1,29 @@
+"""CSV text."""
+
+import csv as csvfile
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+
+def csv_text(rows: pd.DataFrame) -> str:
+    """Return rows as CSV; numbers have six significant digits."""
+    return rows.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+
+
+def csv_lines(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
+    """Return lines as CSV under their column names; what a line lacks is empty."""
+    buffer = io.StringIO()
+    writer = csvfile.DictWriter(buffer, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return buffer.getvalue()
+
+
+def six_digits(value: float | None) -> str:
+    """Return a number with six significant digits, "" for NaN and None."""
+    return (
+        "" if value is None or math.isnan(value) else f"{round(value, 9) + 0.0:.6g}"
+    )  # 0.3 - 0.1 - 0.2 is 0, not 3e-17

@@ -1,0 +1,31 @@
+"""Numbers and metric names as text."""
+
+import math
+from collections.abc import Collection, Mapping
+
+from cgbench.api.metric import Value
+
+ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+
+
+def declared(values: Mapping[str, Value], metric: str) -> Value:
+    """Return a metric's declaration; one that nobody declares any more is shown under its stored name."""
+    return values.get(metric) or Value(metric, metric or "status", "")
+
+
+def header(value: Value) -> str:
+    """Return the column header of a metric, for example "FCN pixel ↑"."""
+    return f"{value.label} {ARROWS[value.better]}".rstrip()
+
+
+def number(value: float, digits: int, sign: bool = False) -> str:
+    """Return "0.52", or with a sign "+0.02", "−0.02", "0.00"; "" for NaN."""
+    if math.isnan(value):
+        return ""
+    rounded = round(value, digits) + 0.0  # + 0.0 turns -0.00 into 0.00
+    return f"{rounded:{'+' if sign and rounded else ''}.{digits}f}".replace("-", "−")
+
+
+def in_order(found: Collection[str], values: Mapping[str, Value]) -> list[str]:
+    """Return the metrics as tables and figures show them: in declared order, then those that nobody declares."""
+    return [*(name for name in values if name in found), *sorted(set(found) - set(values))]

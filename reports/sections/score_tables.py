@@ -1,0 +1,167 @@
+"""Score tables of a report: cells, captions, Markdown and CSV."""
+
+import math
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+
+import pandas as pd
+
+from cgbench.api.metric import Value
+from cgbench.reports.formats.csv import csv_text
+from cgbench.reports.formats.latex import PREAMBLE, tex, tex_float, tex_line
+from cgbench.reports.formats.markdown import escaped, markdown_table
+from cgbench.reports.formats.numbers import declared, header, number
+from cgbench.reports.sections.scores import NOT_APPLICABLE
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: `mean` is "0.51" or empty, `spread` "± 0.02" or empty, `note` the status beside or in place of them;
+    `interval` is "0.46 to 0.56" or empty, for where there is room."""
+
+    mean: str
+    spread: str
+    note: str
+    better: bool = False
+    interval: str = ""
+
+    @property
+    def text(self) -> str:
+        parts = [self.mean, self.spread, f"({self.note})" if self.mean and self.note else self.note]
+        return " ".join(filter(None, parts))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method of a table. `settings` tells what was changed for it by hand, such as "features=scorer"."""
+
+    method: str
+    role: str
+    settings: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def label(self) -> str:
+        return " ".join(
+            filter(None, [self.method, self.settings and f"[{self.settings}]", self.role and f"({self.role})"])
+        )
+
+
+@dataclass(frozen=True)
+class Table:
+    """Methods × metrics in one direction. `headers` are metric labels with the arrow of what is better."""
+
+    direction: str
+    name: str
+    headers: tuple[str, ...]
+    rows: tuple[Row, ...]
+    caption: str
+
+
+def layout(
+    table: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str],
+    better: Set[tuple[str, str, str]] = frozenset(), reference: str = "",
+) -> list[Table]:  # fmt: skip
+    """Return the printable tables of a summary, one per direction. `names` maps a direction to what it is called.
+
+    `better` are the (direction, method, metric) that are surely better than the `reference` method's: they are bold.
+    """
+    tables = []
+    for direction, group in table.groupby("direction", sort=False):
+        metrics = list(dict.fromkeys(group["metric"]))
+        rows = tuple(
+            Row(
+                method,
+                cells["role"].iloc[0],
+                cells["settings"].iloc[0],
+                tuple(_printed(row, values, better) for row in cells.itertuples()),
+            )
+            for method, cells in group.groupby("method", sort=False)
+        )
+        headers = tuple(header(declared(values, metric)) for metric in metrics)
+        name = names.get(direction, direction)
+        tables.append(Table(direction, name, headers, rows, _caption(group, name, reference)))
+    return tables
+
+
+def markdown(shown: Sequence[Table]) -> str:
+    """Return tables as Markdown: per direction a heading, a table and a caption."""
+    parts = []
+    for table in shown:
+        lines = [["method", *map(escaped, table.headers)]]
+        lines += [[escaped(row.label), *map(_markdown_cell, row.cells)] for row in table.rows]
+        heading = f"### {table.direction}: {escaped(table.name)}"
+        parts.append(f"{heading}\n\n{markdown_table(lines)}\n\n{escaped(table.caption)}\n")
+    return "\n".join(parts)
+
+
+def csv(table: pd.DataFrame, names: Mapping[str, str]) -> str:
+    """Return the summary as CSV: one row per direction and method, per metric its mean, spread and interval.
+
+    Numbers have six significant digits; an empty one is explained by the row's status, or the metric does not apply.
+    """
+    rows = []
+    for (direction, method), group in table.groupby(["direction", "method"], sort=False):
+        states = [text for text in dict.fromkeys(group["status"]) if text not in ("", NOT_APPLICABLE)]
+        row = {"direction": direction, "name": names.get(direction, direction), "method": method}
+        row |= {"role": group["role"].iloc[0], "settings": group["settings"].iloc[0]}
+        row |= {"seeds": group["n_trials"].max(), "images": group["n_images"].max()}
+        row |= {"status": "; ".join(states)}
+        for cell in group[group["metric"] != ""].itertuples():
+            row |= {cell.metric: cell.mean, f"{cell.metric}_spread": cell.spread}
+            row |= {f"{cell.metric}_low": cell.low, f"{cell.metric}_high": cell.high}
+        rows.append(row)
+    return csv_text(pd.DataFrame(rows))
+
+
+def _printed(row, values: Mapping[str, Value], better: Set[tuple[str, str, str]]) -> Cell:
+    """Return the cell of one row of the summary."""
+    if math.isnan(row.mean):
+        return Cell("", "", row.status)
+    value = declared(values, row.metric)
+    ends = max(row.low, value.least), min(row.high, value.most)
+    interval = "" if math.isnan(row.low) else " to ".join(number(end, value.digits) for end in ends)
+    spread = "" if math.isnan(row.spread) else f"± {row.spread:.{value.digits}f}"
+    mean = number(row.mean, value.digits)
+    return Cell(mean, spread, row.status, (row.direction, row.method, row.metric) in better, interval)
+
+
+def _caption(group: pd.DataFrame, name: str, reference: str) -> str:
+    """Return what a reader must know to read one table."""
+    images = sorted(set(group["n_images"]) - {0})
+    if not images:
+        return f"{name}: no trial has a number."
+    trained = group[group["role"] == ""]
+    seeds = int((trained if len(trained) else group)["n_trials"].max())
+    parts = [f"{name}: {'–'.join(map(str, dict.fromkeys((images[0], images[-1]))))} test images; "]
+    if seeds > 1:
+        parts.append(f"mean ± sample standard deviation over {seeds} seeds unless a cell says otherwise.")
+    else:
+        parts.append("one seed, so nothing is known about the spread.")
+    parts.append(" ↑ higher is better, ↓ lower is better, – does not apply.")
+    if reference:
+        parts.append(f" Bold: better than {reference}, by an interval of the difference over seeds that excludes zero.")
+    if (group["settings"] != "").any():
+        parts.append(" In brackets: settings changed by hand for that method.")
+    if (group["role"] == "supervised").any():
+        parts.append(" Supervised: trained on pairs or labels, which the others never see.")
+    return "".join(parts)
+
+
+def _markdown_cell(cell: Cell) -> str:
+    text = escaped(cell.text)
+    return f"**{text}**" if cell.better else text
+
+
+def tables_latex(tables: Sequence[Table], title: str) -> str:
+    """Return the tables of a summary as LaTeX floats, with `title` before their captions."""
+    parts = [PREAMBLE]
+    for table in tables:
+        body = [tex_line([tex(row.label), *map(_cell, row.cells)]) for row in table.rows]
+        head = tex_line(map(tex, ("method", *table.headers)))
+        parts.append(tex_float([f"{title}.", table.caption], "l" + "r" * len(table.headers), head, body))
+    return "\n".join(parts)
+
+
+def _cell(cell: Cell) -> str:
+    return rf"\textbf{{{tex(cell.text)}}}" if cell.better else tex(cell.text)
