@@ -1,1 +1,1 @@
-"""Methods: one file per family. A method is a declaration; see `cgbench.method`."""
+"""Methods: one file per family. A method is a declaration; see `cgbench.api.method`."""

@@ -389,7 +389,7 @@ def test_the_latex_is_whole(folder, table):
 
 def test_torch_is_not_imported(folder):
     code = (
-        "import sys\nfrom cgbench.benchmarks.cli import main\n"
+        "import sys\nfrom cgbench.benchmarks.cli.main import main\n"
         f"try:\n    main(['table', 'cut', {str(folder)!r}])\nexcept SystemExit as stop:\n    assert not stop.code\n"
         "assert 'torch' not in sys.modules, 'torch was imported'\n"
     )

@@ -186,7 +186,7 @@ def test_a_diff_of_other_seeds_is_not_paired(base, tmp_path):
 def test_the_gate_starts_without_torch(command):
     code = (
         "import sys\nfrom cgbench.benchmarks.cli.main import main\n"
-        "import cgbench.reports.gate_output, cgbench.reports.diff\n"
+        "import cgbench.benchmarks.regression.verdict_formats, cgbench.benchmarks.regression.run_diff\n"
         f"try:\n    main({command!r})\nexcept SystemExit as stop:\n    assert not stop.code\n"
         "assert 'torch' not in sys.modules\n"
     )

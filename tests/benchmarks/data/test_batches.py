@@ -111,9 +111,9 @@ def test_what_looks_at_mapped_images_says_nothing_of_it(tmp_path):
     """torch warns of arrays that may not be written to, once in a process: nobody here writes to them."""
     code = (
         "import sys, warnings\nimport numpy as np\nwarnings.simplefilter('error')\n"
-        "from cgbench.benchmarks.extractors import scorer_features\n"
-        "from cgbench.benchmarks.scorer import Scorer, build_network\n"
-        "from cgbench.benchmarks.translation import translation_rate\n"
+        "from cgbench.benchmarks.evaluation.feature_extractors import scorer_features\n"
+        "from cgbench.benchmarks.evaluation.scorer import Scorer, build_network\n"
+        "from cgbench.benchmarks.evaluation.inference import translation_rate\n"
         "from cgbench.methods.cyclegan import cyclegan\nfrom helpers.tiny_models import tiny_config, tiny_model\n"
         "images = np.load(sys.argv[1], mmap_mode='r')\n"
         "scorer = Scorer(build_network(3, 4), {})\n"

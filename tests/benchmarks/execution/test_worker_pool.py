@@ -27,8 +27,9 @@ from helpers.file_trees import contents
 RUN = ["run", "--dataset", "streets", "--methods", "cyclegan,gan_only", *SMALL]
 CHILD = """
 import sys
-from cgbench.benchmarks import commands, planning
-from cgbench.benchmarks.cli import main
+from cgbench.benchmarks.cli import commands
+from cgbench.benchmarks.cli.main import main
+from cgbench.benchmarks.execution import run_plan as planning
 planning.MEASURED_SECONDS = 0.0
 commands.report = lambda *_: print("Reported")
 main(sys.argv[1:], prog_name="cgbench")
@@ -272,7 +273,7 @@ def test_workers_die_with_a_parent_that_is_killed(command):
 def test_a_worker_whose_parent_is_gone_ends_without_the_systems_help():
     code = (
         "import queue, threading, time\nfrom multiprocessing import Pipe\n"
-        "from cgbench.benchmarks.jobs.worker import listen\n"
+        "from cgbench.benchmarks.execution.worker import listen\n"
         "ours, theirs = Pipe()\nthreading.Thread(target=listen, args=(theirs, queue.SimpleQueue())).start()\n"
         "ours.close()\ntime.sleep(60)"
     )
