@@ -5,7 +5,7 @@ derived and how results are written. It never imports torch, so listings and rep
 """
 
 from cgbench.api.dataset import Dataset, Domain, Item, SemanticClass
-from cgbench.api.failure import Failure, Finding
+from cgbench.api.failure import Detection, Failure
 from cgbench.api.graph_nodes import Apply, Compute, Draw, History, Measured, Network, Search
 from cgbench.api.method import Method, Player, Reference, Term
 from cgbench.api.metric import Metric, Scores, Translations, Value
@@ -25,10 +25,10 @@ __all__ = [
     "CgbenchError",
     "Compute",
     "Dataset",
+    "Detection",
     "Domain",
     "Draw",
     "Failure",
-    "Finding",
     "History",
     "Item",
     "Measured",

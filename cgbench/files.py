@@ -27,11 +27,11 @@ from typing import Any
 from cgbench.errors import CgbenchError
 
 PART = ".part"  # how the names of unfinished files and folders end
-MOST_BYTES = 2**28  # of a JSON file: nothing that this program writes comes near
+MAX_BYTES = 2**28  # of a JSON file: nothing that this program writes comes near
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def attach_path(path: Path) -> Iterator[None]:
     """Give an error of the system the path it is about: a full disk is reported without one."""
     try:
         yield
@@ -41,7 +41,7 @@ def naming(path: Path) -> Iterator[None]:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file under a temporary name, then rename it: readers see the old file or the new one, never a part."""
-    with naming(path):
+    with attach_path(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
         try:
@@ -56,10 +56,10 @@ def write_bytes(path: Path, data: bytes) -> None:
             raise
 
 
-def keep_as(path: Path, name: Path) -> None:
+def link_or_copy(path: Path, name: Path) -> None:
     """Let the file `path` have a second name, atomically, which stays when `path` is written anew; no bytes are copied
     where the file system has hard links."""
-    with naming(name):
+    with attach_path(name):
         name.parent.mkdir(parents=True, exist_ok=True)
         temporary = name.with_name(f".{name.name}.{os.getpid()}{PART}")
         temporary.unlink(missing_ok=True)
@@ -71,7 +71,7 @@ def keep_as(path: Path, name: Path) -> None:
         temporary.unlink(missing_ok=True)  # two names of one file already: then the system renames nothing
 
 
-def sweep(folder: Path) -> None:
+def remove_partial_files(folder: Path) -> None:
     """Remove what killed processes left unfinished below `folder`; only for who holds its lock."""
     for path in list(folder.rglob(f".*{PART}")):  # no name of ours begins with a dot
         if path.is_dir() and not path.is_symlink():
@@ -104,8 +104,8 @@ def read_json(path: Path) -> Any:
 
 def _bounded_text(path: Path) -> str:
     """Return a file's text; a file from elsewhere must not fill the memory."""
-    if (bytes_ := path.stat().st_size) > MOST_BYTES:
-        raise CgbenchError(f"{path} is too large to be a record: {bytes_:,} bytes, at most {MOST_BYTES:,}")
+    if (bytes_ := path.stat().st_size) > MAX_BYTES:
+        raise CgbenchError(f"{path} is too large to be a record: {bytes_:,} bytes, at most {MAX_BYTES:,}")
     return path.read_text(encoding="utf-8")
 
 
@@ -116,7 +116,7 @@ def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
 
 def append_jsonl(path: Path, row: dict) -> None:
     """Add one line; a crash can only cut the last line short, which `read_jsonl` leaves out."""
-    with naming(path), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+    with attach_path(path), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(json.dumps(row, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cgbench.errors import CgbenchError
-from cgbench.files import naming
+from cgbench.files import attach_path
 
 try:
     import fcntl
@@ -21,7 +21,7 @@ except ImportError:  # no such thing on Windows: there the owner's number alone 
     fcntl = None
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
-MOST = 4096  # bytes of an owner's line that are read
+MAX_OWNER_BYTES = 4096  # bytes of an owner's line that are read
 POLL_SECONDS = 0.5
 
 
@@ -38,7 +38,7 @@ def locked(run: Path, wait: bool = False, say: Callable[[str], None] = lambda li
     the process before was killed: then it left its name.
     """
     path = run / ".lock"
-    with naming(path):
+    with attach_path(path):
         run.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -95,7 +95,7 @@ def _owner(handle: int) -> dict:
     """Return what the lock's holder wrote of itself; nothing where it is unreadable."""
     os.lseek(handle, 0, os.SEEK_SET)
     try:
-        owner = json.loads(os.read(handle, MOST))
+        owner = json.loads(os.read(handle, MAX_OWNER_BYTES))
     except (ValueError, RecursionError):
         return {}
     return owner if isinstance(owner, dict) else {}
@@ -108,7 +108,7 @@ def _write_owner(handle: int, path: Path) -> None:
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["cgbench", *sys.argv[1:]])[:1000],
     }
-    with naming(path):
+    with attach_path(path):
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(owner).encode(), 0)
 

@@ -11,7 +11,7 @@ from cgbench.api.metric import Value
 from cgbench.reports.formats.markdown import escaped
 from cgbench.reports.sections import score_tables
 from cgbench.reports.sections import scores as tables
-from cgbench.reports.sections.caveats import notes
+from cgbench.reports.sections.caveats import caveats
 from cgbench.reports.sections.checkpoint_selection import (
     SelectionTable,
     selection,
@@ -28,7 +28,7 @@ ENOUGH_SEEDS = 3
 
 
 @dataclass(frozen=True)
-class Findings:
+class ReportContents:
     """All that a report says of a run: its summary, the differences from a reference method, which checkpoints would
     have been chosen, the costs of its trials, the failures that were found, and what each kind of failure is."""
 
@@ -60,7 +60,7 @@ class Findings:
         return failure_tables(self.failures, self.about, self.run.order, self.run.roles, self.names)
 
 
-def find(run: Path, values: Mapping[str, Value], reference: str = "") -> Findings:
+def collect_contents(run: Path, values: Mapping[str, Value], reference: str = "") -> ReportContents:
     """Read a run folder and work out what there is to report.
 
     Methods are compared with `reference`, by default cyclegan or the first trained method. `values` are the
@@ -70,15 +70,15 @@ def find(run: Path, values: Mapping[str, Value], reference: str = "") -> Finding
     table = tables.summary(data.records, values, data.order, data.roles, data.remarks)
     chosen = selection(data.history, values, data.trained)
     comparison = compare(data, values, reference)
-    return Findings(data, values, table, comparison, chosen, costs(data), *read_failures(data))
+    return ReportContents(data, values, table, comparison, chosen, costs(data), *read_failures(data))
 
 
-def markdown(found: Findings) -> str:
+def markdown(found: ReportContents) -> str:
     """Return all tables of a run as Markdown."""
     run, values, comparison = found.run, found.values, found.comparison
-    parts = ["\n".join([f"## {headline(run)}\n", *(f"> {line}\n" for line in cautions(run))])]
+    parts = ["\n".join([f"## {title(run)}\n", *(f"> {line}\n" for line in warnings(run))])]
     parts.append(score_tables.markdown(found.layout()))
-    parts += [f"{escaped(line)}\n" for line in notes(run.records, values)]
+    parts += [f"{escaped(line)}\n" for line in caveats(run.records, values)]
     if comparison:
         parts.append(differences_markdown(comparison, values, found.names))
     if len(found.failures):
@@ -90,7 +90,7 @@ def markdown(found: Findings) -> str:
     return "\n".join(parts)
 
 
-def headline(run: Run) -> str:
+def title(run: Run) -> str:
     """Return what was compared, on what, in one line."""
     methods, seeds = len(run.trained), len(run.seeds)
     return (
@@ -99,7 +99,7 @@ def headline(run: Run) -> str:
     )
 
 
-def cautions(run: Run) -> list[str]:
+def warnings(run: Run) -> list[str]:
     """Return what a reader must be warned of before looking at a number."""
     found = []
     if len(run.seeds) < ENOUGH_SEEDS:

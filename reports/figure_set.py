@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 
 from cgbench.api.method import DIRECTIONS
-from cgbench.reports.contents import Findings
+from cgbench.reports.contents import ReportContents
 from cgbench.reports.figures import curves
 from cgbench.reports.figures.differences import forest_panels
 from cgbench.reports.figures.heatmaps import class_panels, failure_panel
@@ -15,7 +15,7 @@ from cgbench.reports.sections import provenance
 
 
 @dataclass(frozen=True)
-class Way:
+class DirectionPanels:
     """The panels of one direction, and what the direction is called."""
 
     direction: str
@@ -24,39 +24,39 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Drawings:
+class FigureSet:
     """The figures by what they show; a direction without panels is not there. `losses` belong to no direction."""
 
-    forests: tuple[Way, ...]
-    classes: tuple[Way, ...]
-    failures: tuple[Way, ...]
-    steps: tuple[Way, ...]
-    quality: tuple[Way, ...]
-    dots: tuple[Way, ...]
+    forests: tuple[DirectionPanels, ...]
+    classes: tuple[DirectionPanels, ...]
+    failures: tuple[DirectionPanels, ...]
+    steps: tuple[DirectionPanels, ...]
+    quality: tuple[DirectionPanels, ...]
+    dots: tuple[DirectionPanels, ...]
     losses: tuple[Panel, ...]
 
     def panels(self) -> Iterator[Panel]:
         """Yield every panel."""
         for item in fields(self):
             for entry in getattr(self, item.name):
-                yield from entry.panels if isinstance(entry, Way) else (entry,)
+                yield from entry.panels if isinstance(entry, DirectionPanels) else (entry,)
 
     def of(self, kind: str, direction: str) -> tuple[Panel, ...]:
         """Return the panels of a kind, such as "forests", in one direction."""
         return next((way.panels for way in getattr(self, kind) if way.direction == direction), ())
 
 
-def drawings(found: Findings) -> Drawings:
+def draw_figures(found: ReportContents) -> FigureSet:
     """Draw everything that a run has numbers for."""
     run, values, table = found.run, found.values, found.table
     looks = styles(run.order, run.roles)
     trained = {name: looks[name] for name in run.trained}
 
-    def ways(draw: Callable[[str], Iterable[Panel]]) -> tuple[Way, ...]:
-        drawn = [Way(way, found.names.get(way, way), tuple(draw(way))) for way in DIRECTIONS]
+    def ways(draw: Callable[[str], Iterable[Panel]]) -> tuple[DirectionPanels, ...]:
+        drawn = [DirectionPanels(way, found.names.get(way, way), tuple(draw(way))) for way in DIRECTIONS]
         return tuple(way for way in drawn if way.panels)
 
-    return Drawings(
+    return FigureSet(
         forests=ways(lambda way: forest_panels(found.comparison.rows, way, values, looks)) if found.comparison else (),
         classes=ways(lambda way: class_panels(run.records, way, run.order, values)),
         failures=ways(lambda way: _failure_panels(found, way)),
@@ -67,7 +67,7 @@ def drawings(found: Findings) -> Drawings:
     )
 
 
-def _failure_panels(found: Findings, direction: str) -> list[Panel]:
+def _failure_panels(found: ReportContents, direction: str) -> list[Panel]:
     here = found.failures[found.failures["direction"] == direction]
     labels = {name: entry["label"] for name, entry in found.about.items()}
     panel = failure_panel(here, labels, direction, found.run.order) if len(here) else None

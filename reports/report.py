@@ -7,22 +7,22 @@ from typing import Any
 
 from cgbench.api.metric import Value
 from cgbench.files import file_name, write_bytes, write_text
-from cgbench.reports.contents import Findings, cautions, find, headline, markdown, unfinished
-from cgbench.reports.figure_set import Drawings, drawings
+from cgbench.reports.contents import ReportContents, collect_contents, markdown, title, unfinished, warnings
+from cgbench.reports.figure_set import FigureSet, draw_figures
 from cgbench.reports.figures.style import Style, styles
 from cgbench.reports.formats.csv import csv_text
 from cgbench.reports.formats.html import render
 from cgbench.reports.sections import provenance, score_tables
-from cgbench.reports.sections.caveats import notes
+from cgbench.reports.sections.caveats import caveats
 from cgbench.reports.sections.checkpoint_selection import CAPTION
 from cgbench.reports.sections.costs import cost_table
 from cgbench.reports.sections.difference_tables import difference_tables
 from cgbench.reports.sections.failures import CAPTION as FAILURE_CAPTION
 from cgbench.reports.sections.failures import failures_csv, rules
 from cgbench.reports.sections.image_grid import Galleries, galleries
-from cgbench.reports.sections.image_grid_png import sheet
+from cgbench.reports.sections.image_grid_png import image_grid_png
 from cgbench.reports.sections.score_tables import tables_latex
-from cgbench.reports.sections.worst_images import cases
+from cgbench.reports.sections.worst_images import worst_images
 from cgbench.results.records import collect
 
 
@@ -31,9 +31,10 @@ def write_report(run: Path, values: Mapping[str, Value], reference: str = "", fi
     `selection.csv`, `costs.csv`, `grid-DIRECTION.png`, every figure as SVG and PNG in `figures/` if `files` are asked
     for, and `index.html`; return the last.
 
-    The records of all trials go into one long table, `results.csv` in the run folder. Arguments as of `find`.
+    The records of all trials go into one long table, `results.csv` in the run folder. The arguments are those of
+    `collect_contents`.
     """
-    found = find(run, values, reference)
+    found = collect_contents(run, values, reference)
     write_text(run / "results.csv", collect(run).to_csv(index=False))
     folder = run / "report"
     differences = found.comparison.rows if found.comparison else []
@@ -44,11 +45,11 @@ def write_report(run: Path, values: Mapping[str, Value], reference: str = "", fi
         write_text(folder / "failures.csv", failures_csv(found.failures))
     write_text(folder / "table.md", markdown(found))
     write_text(folder / "table.csv", score_tables.csv(found.table, found.names))
-    write_text(folder / "table.tex", tables_latex(found.layout(), headline(found.run)))
+    write_text(folder / "table.tex", tables_latex(found.layout(), title(found.run)))
     pictures = galleries(found.run)
     for grid in pictures.grids:
-        write_bytes(folder / f"grid-{grid.direction}.png", sheet(grid))
-    drawn = drawings(found)
+        write_bytes(folder / f"grid-{grid.direction}.png", image_grid_png(grid))
+    drawn = draw_figures(found)
     shutil.rmtree(folder / "figures", ignore_errors=True)  # of numbers that are no more
     for panel in drawn.panels() if files else ():
         write_text(folder / "figures" / f"{file_name(panel.name)}.svg", panel.svg + "\n")
@@ -60,33 +61,33 @@ def write_report(run: Path, values: Mapping[str, Value], reference: str = "", fi
 
 def printed(run: Path, values: Mapping[str, Value], reference: str, form: str) -> str:
     """Return the report of a run folder as one text, `form` being md, csv, latex or html; nothing is written."""
-    found = find(run, values, reference)
+    found = collect_contents(run, values, reference)
     if form == "csv":
         return score_tables.csv(found.table, found.names)
     if form == "latex":
-        return tables_latex(found.layout(), headline(found.run))
+        return tables_latex(found.layout(), title(found.run))
     if form == "html":
-        drawn = drawings(found)
+        drawn = draw_figures(found)
         return html(found, galleries(found.run), drawn)
     return markdown(found)
 
 
-def html(found: Findings, pictures: Galleries, drawn: Drawings) -> str:
+def html(found: ReportContents, pictures: Galleries, drawn: FigureSet) -> str:
     """Return the page. Everything that comes from data is escaped; only its own script may run, and nothing loads."""
     return render("page", also=("cases",), **context(found, pictures, drawn))
 
 
-def context(found: Findings, pictures: Galleries, drawn: Drawings) -> dict[str, Any]:
+def context(found: ReportContents, pictures: Galleries, drawn: FigureSet) -> dict[str, Any]:
     """Return all that the template shows, as plain data."""
     run, values, comparison = found.run, found.values, found.comparison
     looks = styles(run.order, run.roles)
     settings = provenance.settings(run)
     return {
         "run": run,
-        "headline": headline(run),
-        "cautions": cautions(run),
+        "headline": title(run),
+        "cautions": warnings(run),
         "tables": found.layout(),
-        "notes": notes(run.records, values),
+        "notes": caveats(run.records, values),
         "reference": comparison.reference if comparison else "",
         "differences": difference_tables(comparison, values, found.names) if comparison else [],
         "drawn": drawn,
@@ -98,7 +99,7 @@ def context(found: Findings, pictures: Galleries, drawn: Drawings) -> dict[str, 
         "failures": found.failure_tables() if len(found.failures) else [],
         "failure_rules": rules(found.about),
         "failure_caption": FAILURE_CAPTION,
-        "cases": cases(run, values),
+        "cases": worst_images(run, values),
         "legend": [(name, looks[name], _dash(looks[name])) for name in run.trained],
         "methods": [(name, run.of(name)[0].spec) for name in run.order if run.of(name)],
         "terms": provenance.term_rows(run),

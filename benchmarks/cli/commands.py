@@ -13,12 +13,12 @@ import click
 from cgbench.api.dataset import Dataset
 from cgbench.api.metric import Value
 from cgbench.api.registry import DATASETS, FAILURES, METHODS, METRICS
-from cgbench.benchmarks.execution.parallelism import Jobs
-from cgbench.benchmarks.execution.run_lock import at_work
-from cgbench.benchmarks.execution.worker import Order
+from cgbench.benchmarks.execution.parallelism import Parallelism
+from cgbench.benchmarks.execution.run_lock import exclusive_run
+from cgbench.benchmarks.execution.worker import WorkerSpec
 from cgbench.benchmarks.runtime.signals import CTRL_C, Stopped
-from cgbench.benchmarks.training.checkpoint_retention import refuse_unjudged
-from cgbench.benchmarks.trials.request import Request, open_dataset
+from cgbench.benchmarks.training.checkpoint_retention import ensure_selectable
+from cgbench.benchmarks.trials.request import RunRequest, open_dataset
 from cgbench.benchmarks.trials.suite import read_suite
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError
 from cgbench.files import read_json, safe_name, write_json
@@ -42,46 +42,50 @@ def run(
     level = preset or given.get("preset") or "demo"
 
     names = tuple(_trainable() if everything else names)
-    request = Request(names, chosen, data_root, tuple(numbers), level, tuple(assignments), given.get("set"), everything)
+    request = RunRequest(
+        names, chosen, data_root, tuple(numbers), level, tuple(assignments), given.get("set"), everything
+    )
     trials, data, left_out = request.resolve()
     for method, reason in left_out.items():
         click.echo(f"left out: {method}: {reason}")
     folder = runs / safe_name(name or given.get("name") or f"{data.label}-{level}")
     device = choose_device(device)
-    refuse_unjudged(trials[0].config, data)
+    ensure_selectable(trials[0].config, data)
 
-    from cgbench.benchmarks.data.loading import naming_the_doctor
+    from cgbench.benchmarks.data.loading import suggest_dataset_check
     from cgbench.benchmarks.execution.run_plan import print_plan
-    from cgbench.benchmarks.runtime.determinism import determinism
+    from cgbench.benchmarks.runtime.determinism import deterministic_kernels
 
     if dry_run:
-        with determinism(deterministic), naming_the_doctor(data):
+        with deterministic_kernels(deterministic), suggest_dataset_check(data):
             print_plan(trials, data, folder, device, jobs)
         return EXIT_OK
-    with determinism(deterministic), at_work(folder, wait):
-        with naming_the_doctor(data):
+    with deterministic_kernels(deterministic), exclusive_run(folder, wait):
+        with suggest_dataset_check(data):
             decided = print_plan(trials, data, folder, device, jobs)
         return _run_trials(request, trials, data, folder, device, deterministic, decided)
 
 
 def _run_trials(
-    request: Request, trials: list, data: Dataset, folder: Path, device: str, deterministic: bool, jobs: Jobs
+    request: RunRequest, trials: list, data: Dataset, folder: Path, device: str, deterministic: bool, jobs: Parallelism
 ) -> int:
     """Train, evaluate and report."""
-    from cgbench.benchmarks.execution.run_context import equipped, open_workshop, refuse_mixture
+    from cgbench.benchmarks.execution.run_context import ensure_one_comparison, open_run_context, with_evaluators
     from cgbench.benchmarks.execution.runner import run_trials
-    from cgbench.benchmarks.execution.worker_pool import run_side_by_side
+    from cgbench.benchmarks.execution.worker_pool import run_in_pool
 
-    workshop = open_workshop(folder, data, trials, device)
-    refuse_mixture(trials, workshop)
+    context = open_run_context(folder, data, trials, device)
+    ensure_one_comparison(trials, context)
     write_run(folder, trials, data.label, request.preset)
-    workshop = equipped(workshop, trials[0].config)
+    context = with_evaluators(context, trials[0].config)
     try:
         if jobs.workers > 1:
-            order = Order(request, folder, device, deterministic, jobs.threads, workshop.evaluation, os.getpid())
-            ended = run_side_by_side(order, trials, workshop, jobs.workers)
+            order = WorkerSpec(
+                request, folder, device, deterministic, jobs.threads, context.evaluation_digest, os.getpid()
+            )
+            ended = run_in_pool(order, trials, context, jobs.workers)
         else:
-            ended = run_trials(trials, workshop)
+            ended = run_trials(trials, context)
     except BaseException as stop:
         hurried = isinstance(stop, Stopped) and stop.number != CTRL_C  # whoever sends SIGTERM waits for seconds only
         if not hurried and not isinstance(stop, OSError):  # nor would a report find room
@@ -121,11 +125,11 @@ def write_run(folder: Path, trials: list, label: str, preset: str) -> None:
 
 def evaluate(run_folder: Path, data_root: Path | None, device: str, wait: bool) -> int:
     """Carry out `cgbench evaluate`: measure every finished trial again, from its checkpoint."""
-    from cgbench.benchmarks.execution.reevaluation import remeasure
+    from cgbench.benchmarks.execution.reevaluation import reevaluate
 
     folders, device = trial_folders(run_folder), choose_device(device)
-    with at_work(run_folder, wait):
-        complete = remeasure(folders, lambda name: open_dataset(name, data_root), device)
+    with exclusive_run(run_folder, wait):
+        complete = reevaluate(folders, lambda name: open_dataset(name, data_root), device)
         report(run_folder)
     return EXIT_OK if complete else EXIT_TRIAL_FAILED
 
@@ -133,7 +137,7 @@ def evaluate(run_folder: Path, data_root: Path | None, device: str, wait: bool) 
 def report_again(run_folder: Path, reference: str, wait: bool) -> None:
     """Carry out `cgbench report`."""
     trial_folders(run_folder)
-    with at_work(run_folder, wait):
+    with exclusive_run(run_folder, wait):
         report(run_folder, reference, figures=True)
 
 

@@ -6,7 +6,7 @@ import click
 
 from cgbench.benchmarks.cli import commands
 from cgbench.benchmarks.cli.options import DATA_ROOT, DETERMINISTIC, DEVICE, WAIT, one_line_errors
-from cgbench.benchmarks.execution.run_lock import at_work
+from cgbench.benchmarks.execution.run_lock import exclusive_run
 from cgbench.benchmarks.trials.request import open_dataset
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED
 from cgbench.results.run_folder import trial_folders
@@ -30,14 +30,14 @@ def extend(
     schedule has it. Tables mark extended methods. The old records are kept. Stopped, the same command goes on.
     """
     from cgbench.benchmarks.execution import extension as extending
-    from cgbench.benchmarks.runtime.determinism import determinism
+    from cgbench.benchmarks.runtime.determinism import deterministic_kernels
 
     folders, device = trial_folders(run_folder), commands.choose_device(device)
     if dry_run:
-        extending.print_plan(extending.planned(folders, steps), steps)
+        extending.print_plan(extending.plan_extensions(folders, steps), steps)
         return EXIT_OK
-    with determinism(deterministic), at_work(run_folder, wait):
-        extensions = extending.planned(folders, steps)
+    with deterministic_kernels(deterministic), exclusive_run(run_folder, wait):
+        extensions = extending.plan_extensions(folders, steps)
         extending.print_plan(extensions, steps)
         ended = extending.extend(run_folder, extensions, lambda name: open_dataset(name, data_root), device)
         commands.report(run_folder)

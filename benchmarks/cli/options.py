@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from cgbench.benchmarks.execution.parallelism import AUTO
-from cgbench.benchmarks.runtime.signals import name_of, number_of, stoppable
+from cgbench.benchmarks.runtime.signals import name_of, number_of, raise_on_stop_signal
 from cgbench.config import PRESET_SUMMARIES, PRESETS
 from cgbench.errors import EXIT_SIGNAL, EXIT_TRIAL_FAILED, CgbenchError, did_you_mean
 
@@ -84,7 +84,7 @@ def one_line_errors(command: Callable[..., int | None]) -> Callable[..., None]:
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
-            with stoppable():
+            with raise_on_stop_signal():
                 code = command(*args, **kwargs) or 0
             sys.exit(code)
         except CgbenchError as error:

@@ -45,14 +45,14 @@ def speed(
     writes, what was measured until then. Exit code 1: something could not be measured that should have been.
     """
     chosen = named("--what", parts, WHAT)
-    from cgbench.benchmarks.speed.measurements import Plan
+    from cgbench.benchmarks.speed.measurements import SpeedOptions
     from cgbench.benchmarks.speed.session import Report, as_json, measure
     from cgbench.benchmarks.speed.tables import left_out_lines, tables
     from cgbench.benchmarks.speed.timing import Budget
-    from cgbench.benchmarks.speed.workload import SIZES, read_arms, read_methods
+    from cgbench.benchmarks.speed.workload import SIZES, read_methods, read_variants
 
-    plan = Plan(
-        read_methods(methods), named("--sizes", sizes, SIZES), read_arms(arms), Budget(seconds, rounds or 0),
+    plan = SpeedOptions(
+        read_methods(methods), named("--sizes", sizes, SIZES), read_variants(arms), Budget(seconds, rounds or 0),
         commands.choose_device(device), lambda text: console.print(text, style="dim"),
     )  # fmt: skip
     report, code = Report(), EXIT_OK

@@ -79,12 +79,12 @@ def make(
     how many pairs to make of them with --practice and --scored.
     """
     from cgbench.reports.perceptual_study.page import write_study
-    from cgbench.reports.perceptual_study.study import Plan, make_study
+    from cgbench.reports.perceptual_study.study import StudyOptions, make_study
     from cgbench.results.run import read_run
 
     trial_folders(run_folder)
     names = tuple(dict.fromkeys(filter(None, map(str.strip, (methods or "").split(",")))))
-    plan = Plan(direction or "", names, seed, trial_seed, participants, practice, scored, side)
+    plan = StudyOptions(direction or "", names, seed, trial_seed, participants, practice, scored, side)
     made, pictures, left_out = make_study(read_run(run_folder), plan)
     page = out or run_folder / "study" / f"study-{made.direction}.html"
     if page.suffix not in (".html", ".htm"):

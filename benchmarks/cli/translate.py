@@ -42,9 +42,9 @@ def translate(
     """
     from cgbench.benchmarks.execution import translate_files as translating
 
-    found = translating.choose(trial_folders(run_folder), {"method": method, "seed": seed, "dataset": dataset})
-    files = translating.picture_files(pictures)
-    paths = translating.places(files, to, run_folder)
+    found = translating.choose_trial(trial_folders(run_folder), {"method": method, "seed": seed, "dataset": dataset})
+    files = translating.input_images(pictures)
+    paths = translating.output_paths(files, to, run_folder)
     translator = translating.open_translator(found, direction, which, commands.choose_device(device))
     translating.translate(files, paths, translator)
     count = f"{len(files)} picture{'' if len(files) == 1 else 's'}"

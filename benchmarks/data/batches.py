@@ -37,7 +37,7 @@ def crops(seed: int, domain: str, step: int, config: TrialConfig) -> tuple[np.nd
     return corners, mirrored & config.flip
 
 
-class Feed:
+class BatchSampler:
     """The training images of both domains as they are given, uint8, and their batches.
 
     They stay where they are, mapped from a file or in memory, or lie in the memory of the GPU where they fit. `paired`

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from cgbench.benchmarks.data.decode import Wanted
+from cgbench.benchmarks.data.decode import ImageSetSpec
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.runtime.cache_dir import cache_limit
 from cgbench.benchmarks.runtime.progress import console
@@ -32,26 +32,26 @@ SCHEMA = 1  # rises whenever the files of an entry change their form
 ENTRY = "entry.json"
 RESERVE = 2**28  # bytes of the disk that are left to runs
 in_use: set[Path] = set()  # entries that this process has mapped: they are not removed to make room
-told: set[Path] = set()  # folders of which was said that nothing is kept there
+warned: set[Path] = set()  # folders of which was said that nothing is kept there
 
 
 class NoRoom(OSError):
     """The cache's limit or the disk leaves no room for a set."""
 
 
-def tell(root: Path, reason: object) -> None:
+def warn_once(root: Path, reason: object) -> None:
     """Say once that, and why, decoded images are not kept in the folder `root`."""
-    if root not in told:
-        told.add(root)
+    if root not in warned:
+        warned.add(root)
         console.print(f"decoded images are not kept in {root} ({reason}): they are decoded again next time")
 
 
-def find(root: Path, key: str, wanted: Wanted) -> ImageSet | None:
+def lookup(root: Path, key: str, wanted: ImageSetSpec) -> ImageSet | None:
     """Return the set that is kept under `key`; None where there is none, or one that is not whole or not ours."""
     place = root / key
     try:
         facts = read_json(place / ENTRY)
-        files = {name: state(place / f"{name}.npy") for name in wanted.shapes}
+        files = {name: file_state(place / f"{name}.npy") for name in wanted.shapes}
         if facts["schema"] != SCHEMA or facts["key"] != key or facts["files"] != files:
             return None
         bare, whole = facts["digests"]
@@ -71,7 +71,7 @@ def header(shape: tuple[int, ...]) -> bytes:
     return begin.getvalue()
 
 
-def open_set(place: Path, wanted: Wanted) -> ImageSet:
+def open_set(place: Path, wanted: ImageSetSpec) -> ImageSet:
     """Map the arrays of a set into memory, read-only. A file that does not begin and end as its shape wants raises
     `ValueError`; nothing in it is interpreted, so that a foreign one cannot run code."""
     arrays = {}
@@ -84,24 +84,24 @@ def open_set(place: Path, wanted: Wanted) -> ImageSet:
     return ImageSet(wanted.keys, **arrays)
 
 
-def state(path: Path) -> list[int]:
+def file_state(path: Path) -> list[int]:
     """Return the size in bytes and the time of change of a file, as they are kept in its entry's record."""
     found = path.stat()
     return [found.st_size, found.st_mtime_ns]
 
 
-def record(key: str, wanted: Wanted, place: Path, kept: ImageSet) -> dict[str, Any]:
+def entry_record(key: str, wanted: ImageSetSpec, place: Path, kept: ImageSet) -> dict[str, Any]:
     """Return what `entry.json` says of the files in `place`."""
     return {
         "schema": SCHEMA,
         "key": key,
         "set": f"{wanted.dataset.label}, {wanted.split} {wanted.domain}: {len(kept)} squares of {wanted.side} pixels",
         "digests": kept.digests(),
-        "files": {name: state(place / f"{name}.npy") for name in wanted.shapes},
+        "files": {name: file_state(place / f"{name}.npy") for name in wanted.shapes},
     }
 
 
-def sweep(root: Path) -> None:
+def remove_stale(root: Path) -> None:
     """Remove what killed processes left; only for who holds the lock of `root`."""
     for part in root.glob(f".*{PART}"):
         try:
@@ -111,15 +111,15 @@ def sweep(root: Path) -> None:
             continue  # somebody works on it, or it is not ours to remove
 
 
-def sweep_rest(root: Path) -> None:
+def remove_stale_if_any(root: Path) -> None:
     """Remove what killed processes left, if anything."""
     with suppress(OSError):  # a folder that is only read
         if any(root.glob(f".*{PART}")):
             with locked(root, wait=True):
-                sweep(root)
+                remove_stale(root)
 
 
-def make_room(root: Path, needed: int, written: int = 0) -> None:
+def evict(root: Path, needed: int, written: int = 0) -> None:
     """Remove the entries whose last use is longest ago until `needed` bytes more fit, below the limit and on the disk,
     where `written` of them lie already.
 

@@ -19,7 +19,7 @@ import PIL
 from PIL import features
 
 from cgbench.api.dataset import Dataset
-from cgbench.benchmarks.data.decode import Wanted
+from cgbench.benchmarks.data.decode import ImageSetSpec
 from cgbench.digests import source_digest
 
 SETTLED = 2.0  # seconds since a file's last change after which its times tell it apart; FAT counts in steps of two
@@ -27,7 +27,7 @@ RULES = ("cgbench.datasets.images", "cgbench.benchmarks.data.decode")  # modules
 CODECS = ("jpg", "webp", "libtiff")  # libraries that decode with rounding; several builds of one Pillow exist
 
 
-def recipe(wanted: Wanted) -> str | None:
+def cache_key(wanted: ImageSetSpec) -> str | None:
     """Return 32 hex digits that identify the content of a set before it is decoded.
 
     None where nothing does: the dataset gives no identity of its own, its code or files changed just now, or a file

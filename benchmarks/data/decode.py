@@ -8,13 +8,13 @@ from typing import Protocol
 import numpy as np
 
 from cgbench.api.dataset import IGNORE, Dataset, Item
-from cgbench.benchmarks.data.image_set import ImageSet, Progress
+from cgbench.benchmarks.data.image_set import ImageSet, ProgressCallback
 from cgbench.datasets.images import same_shape, square
 from cgbench.errors import DataBroken
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ImageSetSpec:
     """A set of squares that is asked for: items of a domain and split, the `side` in pixels, and how a rectangle is
     made to `fit`. Class ids are part of it if `labels` are asked for and every item has them."""
 
@@ -47,17 +47,17 @@ class Wanted:
         return sum(int(np.prod(shape, dtype=np.int64)) for shape in self.shapes.values())
 
 
-class Rows(Protocol):
+class RowWriter(Protocol):
     """Where decoded squares go, one after another."""
 
     def add(self, rows: dict[str, np.ndarray]) -> None:
         """Take the next item's square of each array."""
 
 
-class InMemory:
+class MemoryWriter:
     """The arrays of a set, filled row by row."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: ImageSetSpec) -> None:
         self.keys, self.count = wanted.keys, 0
         self.arrays = {name: np.empty(shape, np.uint8) for name, shape in wanted.shapes.items()}
 
@@ -72,7 +72,7 @@ class InMemory:
         return ImageSet(self.keys, **self.arrays)
 
 
-def decode(wanted: Wanted, rows: Rows, progress: Progress | None = None) -> None:
+def decode(wanted: ImageSetSpec, rows: RowWriter, progress: ProgressCallback | None = None) -> None:
     """Hand every item's squares to `rows`. A file that cannot be used, ids beyond the palette, labels of another shape
     than their image, and pixels that are not uint8 raise `DataBroken`."""
     for number, item in enumerate(wanted.items, 1):

@@ -10,81 +10,83 @@ from typing import BinaryIO
 import numpy as np
 
 from cgbench.benchmarks.data import cache_entries as kept
-from cgbench.benchmarks.data.cache_key import recipe
-from cgbench.benchmarks.data.decode import InMemory, Wanted, decode
-from cgbench.benchmarks.data.image_set import ImageSet, Progress
+from cgbench.benchmarks.data.cache_key import cache_key
+from cgbench.benchmarks.data.decode import ImageSetSpec, MemoryWriter, decode
+from cgbench.benchmarks.data.image_set import ImageSet, ProgressCallback
 from cgbench.benchmarks.runtime.cache_dir import cache_limit, decoded_folder
 from cgbench.files import PART, write_json
 from cgbench.lock import locked
 
-KEEP_FROM = 32  # images: an entry costs 10 ms to make and 1 ms to open, an image 0.2 (small JPEG) to 10 ms (drawn)
-PIECE = 2**23  # bytes that are gathered before they are written
+MIN_CACHED_IMAGES = (
+    32  # images: an entry costs 10 ms to make and 1 ms to open, an image 0.2 (small JPEG) to 10 ms (drawn)
+)
+WRITE_BYTES = 2**23  # bytes that are gathered before they are written
 
 
-class Lost(Exception):
+class LostData(Exception):
     """The disk does not give back what was written to it a moment ago."""
 
 
-def kept_or_decoded(wanted: Wanted, progress: Progress | None = None) -> ImageSet:
+def load_or_decode(wanted: ImageSetSpec, progress: ProgressCallback | None = None) -> ImageSet:
     """Return a set from the cache, else decode it, and keep it there if it can be told apart from others.
 
     `progress(done, total)` is called after each image. Raises what `decode` raises; a disk that does not do its part
     is no error.
     """
-    keep = len(wanted.items) >= KEEP_FROM and cache_limit() > 0
-    key = recipe(wanted) if keep else None
+    keep = len(wanted.items) >= MIN_CACHED_IMAGES and cache_limit() > 0
+    key = cache_key(wanted) if keep else None
     if key is None:
-        return _decoded(wanted, InMemory(wanted), progress)
+        return _decoded(wanted, MemoryWriter(wanted), progress)
     root = decoded_folder()
-    kept.sweep_rest(root)
-    if (found := kept.find(root, key, wanted)) is not None:
+    kept.remove_stale_if_any(root)
+    if (found := kept.lookup(root, key, wanted)) is not None:
         if progress:
             progress(len(wanted.items), len(wanted.items))
         return found
     with ExitStack() as stack:
         try:
-            growing = Growing(_workplace(root, key, wanted, stack), key, wanted)
+            growing = CacheWriter(_workplace(root, key, wanted, stack), key, wanted)
         except OSError as error:
-            kept.tell(root, _reason(error))
-            return _decoded(wanted, InMemory(wanted), progress)
+            kept.warn_once(root, _reason(error))
+            return _decoded(wanted, MemoryWriter(wanted), progress)
         stack.callback(growing.close)
         try:
             return _decoded(wanted, growing, progress)
-        except Lost:
-            return _decoded(wanted, InMemory(wanted), progress)
+        except LostData:
+            return _decoded(wanted, MemoryWriter(wanted), progress)
 
 
-def _decoded(wanted: Wanted, rows: "InMemory | Growing", progress: Progress | None) -> ImageSet:
+def _decoded(wanted: ImageSetSpec, rows: "MemoryWriter | CacheWriter", progress: ProgressCallback | None) -> ImageSet:
     decode(wanted, rows, progress)
     return rows.whole()
 
 
-def _workplace(root: Path, key: str, wanted: Wanted, stack: ExitStack) -> Path:
+def _workplace(root: Path, key: str, wanted: ImageSetSpec, stack: ExitStack) -> Path:
     """Return a new folder, which is locked and removed at the end of `stack`; raises `OSError`."""
     with locked(root, wait=True):  # nobody may sweep it before it is locked
-        kept.sweep(root)
-        kept.make_room(root, wanted.bytes)
+        kept.remove_stale(root)
+        kept.evict(root, wanted.bytes)
         part = Path(tempfile.mkdtemp(dir=root, prefix=f".{key}.", suffix=PART))
         stack.callback(shutil.rmtree, part, ignore_errors=True)
         stack.enter_context(locked(part))
     return part
 
 
-class Growing:
+class CacheWriter:
     """A set whose rows are written as they come, and which is put in its place when it is whole.
 
     Where the disk fails, all that was decoded is taken into memory, and the rest goes there.
     """
 
-    def __init__(self, part: Path, key: str, wanted: Wanted) -> None:
+    def __init__(self, part: Path, key: str, wanted: ImageSetSpec) -> None:
         self.root, self.key, self.wanted = part.parent, key, wanted
         self.place = part / "entry"
         self.place.mkdir()
         self.files: dict[str, BinaryIO] = {}
         self.waiting: list[dict[str, np.ndarray]] = []  # rows that are not written yet
         self.written = 0  # rows
-        self.piece = max(1, PIECE * len(wanted.items) // wanted.bytes)  # rows
-        self.memory: InMemory | None = None  # what is filled instead, once the disk has failed
+        self.piece = max(1, WRITE_BYTES * len(wanted.items) // wanted.bytes)  # rows
+        self.memory: MemoryWriter | None = None  # what is filled instead, once the disk has failed
         for name, shape in wanted.shapes.items():
             file = self.files[name] = open(self._path(name), "wb", buffering=0)  # noqa: SIM115 (closed by `close`)
             self._all(file, kept.header(shape))
@@ -107,11 +109,11 @@ class Growing:
             found = kept.open_set(self.place, self.wanted)
         except (OSError, ValueError) as error:  # a disk whose files cannot be mapped, or that lost some
             return self._go_on_in_memory(error).whole()
-        if recipe(self.wanted) == self.key:  # no file was changed while it was decoded
+        if cache_key(self.wanted) == self.key:  # no file was changed while it was decoded
             try:
                 return self._put_in_place(found)
             except OSError as error:
-                kept.tell(self.root, _reason(error))
+                kept.warn_once(self.root, _reason(error))
         return found  # its files are mapped: they may lose their name
 
     def close(self) -> None:
@@ -146,16 +148,16 @@ class Growing:
             os.fsync(file.fileno())
         self.close()
 
-    def _go_on_in_memory(self, error: Exception) -> InMemory:
+    def _go_on_in_memory(self, error: Exception) -> MemoryWriter:
         """Take what was written, and what waits, into memory."""
-        kept.tell(self.root, _reason(error))
-        self.memory = InMemory(self.wanted)
+        kept.warn_once(self.root, _reason(error))
+        self.memory = MemoryWriter(self.wanted)
         try:
             for name, array in self.memory.arrays.items():
                 done, begin = array[: self.written], len(kept.header(array.shape))
                 done[:] = np.fromfile(self._path(name), np.uint8, done.size, offset=begin).reshape(done.shape)
         except (OSError, ValueError):
-            raise Lost from None
+            raise LostData from None
         self.memory.count = self.written
         for rows in self.waiting:
             self.memory.add(rows)
@@ -164,13 +166,13 @@ class Growing:
 
     def _put_in_place(self, made: ImageSet) -> ImageSet:
         """Let the entry have its name; return the set as another process kept it, if one was faster."""
-        facts = kept.record(self.key, self.wanted, self.place, made)
+        facts = kept.entry_record(self.key, self.wanted, self.place, made)
         write_json(self.place / kept.ENTRY, facts)
         with locked(self.root, wait=True):
-            if (other := kept.find(self.root, self.key, self.wanted)) is not None:
+            if (other := kept.lookup(self.root, self.key, self.wanted)) is not None:
                 return other
             place, taken = self.root / self.key, self.wanted.bytes
-            kept.make_room(self.root, taken, written=taken)  # others may have taken it since
+            kept.evict(self.root, taken, written=taken)  # others may have taken it since
             if os.path.lexists(place):  # not whole, or not ours
                 kept.remove(place)
             self.place.rename(place)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from contextlib import contextmanager
 import numpy as np
 
 from cgbench.api.dataset import Dataset
-from cgbench.benchmarks.data.decode import Wanted
-from cgbench.benchmarks.data.decoded_cache import kept_or_decoded
-from cgbench.benchmarks.data.image_set import ImageSet, Progress
+from cgbench.benchmarks.data.decode import ImageSetSpec
+from cgbench.benchmarks.data.decoded_cache import load_or_decode
+from cgbench.benchmarks.data.image_set import ImageSet, ProgressCallback
 from cgbench.config import TrialConfig
 from cgbench.errors import DataBroken
 
 
 @contextmanager
-def naming_the_doctor(dataset: Dataset) -> Iterator[None]:
+def suggest_dataset_check(dataset: Dataset) -> Iterator[None]:
     """Add to a `DataBroken` raised inside which command lists everything that is wrong with the dataset."""
     try:
         yield
@@ -24,7 +24,7 @@ def naming_the_doctor(dataset: Dataset) -> Iterator[None]:
 
 def load_images(
     dataset: Dataset, split: str, domain: str, side: int, config: TrialConfig, limit: int = 0,
-    spread: bool = False, progress: Progress | None = None, labels: bool = False,
+    spread: bool = False, progress: ProgressCallback | None = None, labels: bool = False,
 ) -> ImageSet:  # fmt: skip
     """Return a domain of a split as squares of `side` pixels: from the cache of decoded images, else decoded. `limit`
     takes the first images, or evenly `spread` ones.
@@ -32,7 +32,7 @@ def load_images(
     The class ids are decoded too if `labels` are asked for and every image has them. Raises `DataBroken`, before a
     picture is decoded where it can, if the domain is empty, keys are not unique, or a file cannot be used.
     """
-    with naming_the_doctor(dataset):
+    with suggest_dataset_check(dataset):
         items = list(dataset.items(split, domain))
         if not items:
             kind = dataset.domains[0 if domain == "A" else 1]
@@ -44,4 +44,4 @@ def load_images(
         if limit and limit < len(items):
             chosen = np.linspace(0, len(items) - 1, limit).round().astype(int) if spread else range(limit)
             items = [items[index] for index in chosen]
-        return kept_or_decoded(Wanted(dataset, split, domain, items, side, config.fit, labels), progress)
+        return load_or_decode(ImageSetSpec(dataset, split, domain, items, side, config.fit, labels), progress)

@@ -11,8 +11,13 @@ from cgbench.api.registry import METRICS
 from cgbench.benchmarks.data.batches import ImageSet
 from cgbench.benchmarks.data.loading import load_images
 from cgbench.benchmarks.evaluation import failure_detection as failing
-from cgbench.benchmarks.evaluation.feature_extractors import Features, Instruments, open_instruments, scorer_features
-from cgbench.benchmarks.evaluation.ood_split import load_oddities
+from cgbench.benchmarks.evaluation.feature_extractors import (
+    FeatureExtractors,
+    Features,
+    open_feature_extractors,
+    scorer_features,
+)
+from cgbench.benchmarks.evaluation.ood_split import load_ood_images
 from cgbench.benchmarks.evaluation.scorer import Scorer
 from cgbench.benchmarks.evaluation.scorer_cache import cached_scorer
 from cgbench.benchmarks.runtime.cache_dir import cache_folder
@@ -24,21 +29,19 @@ from cgbench.results.records import TEST, VALIDATION
 
 
 @dataclass(frozen=True)
-class TestBench:
+class EvaluationContext:
     """What all methods of a run are measured with: the test images of both domains, and a scorer for each domain of
     labelled photos."""
-
-    __test__ = False  # not a test class, whatever its name looks like to pytest
 
     dataset: Dataset
     fit: str
     split: str
     paired: bool  # whether row k of both domains shows one scene
     domains: Mapping[str, ImageSet]  # "A", "B"
-    oddities: Mapping[str, ImageSet] = field(default_factory=dict)  # the split `ood`, where the dataset has one
+    ood_images: Mapping[str, ImageSet] = field(default_factory=dict)  # the split `ood`, where the dataset has one
     scorers: Mapping[str, Scorer] = field(default_factory=dict)  # by domain
     scorer_features: Mapping[str, Features] = field(default_factory=dict)  # by domain
-    instruments: Instruments = field(default_factory=Instruments)
+    feature_extractors: FeatureExtractors = field(default_factory=FeatureExtractors)
 
     @property
     def feature_network(self) -> nn.Module | None:
@@ -70,7 +73,7 @@ class TestBench:
             "fit": self.fit,
             "format": "8-bit RGB, rounded, no compression loss",
             "scorer": scorer.digest if metric.uses_scorer and scorer else "",
-            **({"weights": self.instruments.digests.get(metric.needs, "")} if metric.needs else {}),
+            **({"weights": self.feature_extractors.digests.get(metric.needs, "")} if metric.needs else {}),
         }
 
     def recipe(self, metric: Metric, direction: str) -> dict:
@@ -84,10 +87,12 @@ class TestBench:
         metrics = [
             self.protocol(METRICS.get(name), direction) for name in METRICS.names() for direction in ("AtoB", "BtoA")
         ]
-        return digest([metrics, failing.versions(), {name: images.digest for name, images in self.oddities.items()}])
+        return digest(
+            [metrics, failing.detector_versions(), {name: images.digest for name, images in self.ood_images.items()}]
+        )
 
 
-def open_bench(dataset: Dataset, config: TrialConfig, split: str = TEST) -> TestBench:
+def open_evaluation_context(dataset: Dataset, config: TrialConfig, split: str = TEST) -> EvaluationContext:
     """Decode the images of both domains that are measured on, of the test or the validation split; no scorer yet."""
     with progress(f"reading the {split} images of {dataset.label}") as update:
         images = {
@@ -96,26 +101,31 @@ def open_bench(dataset: Dataset, config: TrialConfig, split: str = TEST) -> Test
         }
     paired = dataset.paired_test and images["A"].keys == images["B"].keys
     if dataset.paired_test and split == TEST:
-        same_keys(dataset, split, images["A"], images["B"])
-    oddities = load_oddities(dataset, config) if split == TEST else {}
-    return TestBench(dataset, config.fit, split, paired, images, oddities)
+        ensure_same_keys(dataset, split, images["A"], images["B"])
+    ood_images = load_ood_images(dataset, config) if split == TEST else {}
+    return EvaluationContext(dataset, config.fit, split, paired, images, ood_images)
 
 
-def open_validation(bench: TestBench, config: TrialConfig) -> TestBench | None:
+def open_validation_context(evaluation: EvaluationContext, config: TrialConfig) -> EvaluationContext | None:
     """Return a bench of the validation images with the instruments of the test bench; None where there are no such
     images, or no measurements but the last are asked for."""
-    if not config.evaluate_every or VALIDATION not in bench.dataset.splits:
+    if not config.evaluate_every or VALIDATION not in evaluation.dataset.splits:
         return None
-    images = open_bench(bench.dataset, config, VALIDATION)
-    return replace(images, scorers=bench.scorers, scorer_features=bench.scorer_features, instruments=bench.instruments)
+    images = open_evaluation_context(evaluation.dataset, config, VALIDATION)
+    return replace(
+        images,
+        scorers=evaluation.scorers,
+        scorer_features=evaluation.scorer_features,
+        feature_extractors=evaluation.feature_extractors,
+    )
 
 
-def evaluation_digest(bench: TestBench, validation: TestBench | None) -> str:
+def combined_digest(evaluation: EvaluationContext, validation: EvaluationContext | None) -> str:
     """Identify all protocols that a trial is measured by."""
-    return bench.digest() if validation is None else digest([bench.digest(), validation.digest()])
+    return evaluation.digest() if validation is None else digest([evaluation.digest(), validation.digest()])
 
 
-def same_keys(dataset: Dataset, split: str, a: ImageSet, b: ImageSet) -> None:
+def ensure_same_keys(dataset: Dataset, split: str, a: ImageSet, b: ImageSet) -> None:
     """Raise `DataBroken` where a split that should be paired is not."""
     if a.keys != b.keys:
         raise DataBroken(
@@ -124,16 +134,16 @@ def same_keys(dataset: Dataset, split: str, a: ImageSet, b: ImageSet) -> None:
         )
 
 
-def with_scorers(bench: TestBench, config: TrialConfig, device: str) -> TestBench:
+def with_scorers(evaluation: EvaluationContext, config: TrialConfig, device: str) -> EvaluationContext:
     """Return the bench with what metrics look through: the instruments whose weights are here, and a scorer for each
     domain of photos, trained or from the cache; none without labels."""
-    dataset, bench = bench.dataset, replace(bench, instruments=open_instruments(device))
+    dataset, evaluation = evaluation.dataset, replace(evaluation, feature_extractors=open_feature_extractors(device))
     if not dataset.palette or "pairs" not in dataset.splits:
-        return bench
+        return evaluation
     photos = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
     real = {domain: _scorer_images(dataset, domain, config) for domain in photos}  # all, before the first one trains
     scorers = {domain: _scorer(dataset, domain, real[domain], config, device) for domain in photos}
-    return replace(bench, scorers=scorers, scorer_features={key: scorer_features(s) for key, s in scorers.items()})
+    return replace(evaluation, scorers=scorers, scorer_features={key: scorer_features(s) for key, s in scorers.items()})
 
 
 def _scorer_images(dataset: Dataset, domain: str, config: TrialConfig) -> ImageSet:

@@ -10,8 +10,8 @@ from cgbench.api.metric import Metric, Scores, Translations
 from cgbench.api.registry import METRICS
 from cgbench.benchmarks.evaluation import failure_detection as failing
 from cgbench.benchmarks.evaluation import output_images as pictures
-from cgbench.benchmarks.evaluation.context import TestBench
-from cgbench.benchmarks.evaluation.feature_extractors import Instruments
+from cgbench.benchmarks.evaluation.context import EvaluationContext
+from cgbench.benchmarks.evaluation.feature_extractors import FeatureExtractors
 from cgbench.benchmarks.evaluation.inference import translate_all, translation_rate
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.trials.trial import Trial
@@ -31,17 +31,17 @@ class Measurement:
     images: list[dict] = field(default_factory=list)
     protocols: dict[str, dict] = field(default_factory=dict)
 
-    def add(self, translations: Translations, bench: TestBench, step: int) -> None:
+    def add(self, translations: Translations, evaluation: EvaluationContext, step: int) -> None:
         """Measure the translations of one direction with every metric that fits."""
         direction = translations.direction
         for name in METRICS.names():
             metric = METRICS.get(name)
             if metric.unfit(translations) is not None:
                 continue
-            scores, reason = _computed(metric, translations, bench.instruments)
-            details = bench.protocol(metric, direction)
-            self.protocols[digest(details)] = details | bench.recipe(metric, direction)
-            common = {"split": bench.split, "direction": direction, "step": step, "n": len(translations.keys)}
+            scores, reason = _computed(metric, translations, evaluation.feature_extractors)
+            details = evaluation.protocol(metric, direction)
+            self.protocols[digest(details)] = details | evaluation.recipe(metric, direction)
+            common = {"split": evaluation.split, "direction": direction, "step": step, "n": len(translations.keys)}
             for key, value in {**scores.values, **scores.details}.items():
                 if key in scores.details and not np.isfinite(value):
                     continue  # a class that the test images never show
@@ -50,17 +50,17 @@ class Measurement:
             self.images.extend(_image_rows(direction, translations.keys, scores.per_image))
 
 
-def measure(trial: Trial, model: Model | None, bench: TestBench, step: int) -> Measurement:
+def evaluate_images(trial: Trial, model: Model | None, evaluation: EvaluationContext, step: int) -> Measurement:
     """Translate and measure the images of a bench, without its strange scenes, and keep nothing of it on disk."""
-    found, bench = Measurement(), replace(bench, oddities={})
+    found, evaluation = Measurement(), replace(evaluation, ood_images={})
     for direction in trial.method.directions:
-        found.add(translate_all(trial, model, bench, direction), bench, step)
+        found.add(translate_all(trial, model, evaluation, direction), evaluation, step)
     return found
 
 
 def evaluate(
-    trial: Trial, model: Model | None, bench: TestBench, validation: TestBench | None, folder: TrialFolder, step: int,
-    update: Step,
+    trial: Trial, model: Model | None, evaluation: EvaluationContext, validation: EvaluationContext | None,
+    folder: TrialFolder, step: int, update: Step,
 ) -> None:  # fmt: skip
     """Translate, write the images and the records of a trial. `model` is None for an untrained reference row.
 
@@ -71,19 +71,19 @@ def evaluate(
     fresh = TrialFolder(folder.path / f".pictures{PART}")
     shutil.rmtree(fresh.path, ignore_errors=True)
     for number, direction in enumerate(directions):
-        translations = translate_all(trial, model, bench, direction)
-        pictures.keep(fresh, translations)
-        failures[direction] = failing.examine(translations)
-        found.add(translations, bench, step)
+        translations = translate_all(trial, model, evaluation, direction)
+        pictures.save_images(fresh, translations)
+        failures[direction] = failing.detect_failures(translations)
+        found.add(translations, evaluation, step)
         if model is not None:
             rates[direction] = translation_rate(model, translations.sources, direction)
         update(number + 1, len(directions))
     if validation is not None and model is not None:
-        chosen = measure(trial, model, validation, step)
+        chosen = evaluate_images(trial, model, validation, step)
         found.metrics.extend(chosen.metrics)
         found.protocols.update(chosen.protocols)
     unfinish(folder)
-    pictures.swap(folder, fresh)
+    pictures.replace_images(folder, fresh)
     write_json(folder.protocols, found.protocols)
     write_json(folder.failures, failures)
     write_jsonl(folder.images, found.images)
@@ -99,22 +99,22 @@ def unfinish(folder: TrialFolder) -> None:
         folder.set_status(**{**status, "state": "interrupted"})
 
 
-def measure_on_the_way(
-    trial: Trial, model: Model, benches: Sequence[TestBench], folder: TrialFolder, step: int
+def evaluate_intermediate(
+    trial: Trial, model: Model, evaluations: Sequence[EvaluationContext], folder: TrialFolder, step: int
 ) -> None:
     """Add what a model scores at `step` of its training to the trial's history, once."""
     rows = list(read_jsonl(folder.history))
     if any(row["step"] == step for row in rows):
         return
-    found = [measure(trial, model, bench, step) for bench in benches]
+    found = [evaluate_images(trial, model, evaluation, step) for evaluation in evaluations]
     write_jsonl(folder.history, rows + [row for measurement in found for row in measurement.metrics])
 
 
-def _computed(metric: Metric, translations: Translations, instruments: Instruments) -> tuple[Scores, str]:
+def _computed(metric: Metric, translations: Translations, feature_extractors: FeatureExtractors) -> tuple[Scores, str]:
     """Return a metric's scores and "", or NaN and the reason: what it looks through is absent, or it broke, which is
     said and costs no other metric its numbers."""
     nothing = Scores({value.name: float("nan") for value in metric.values})
-    if reason := instruments.absent.get(metric.needs):
+    if reason := feature_extractors.absent.get(metric.needs):
         return nothing, f"weights absent: {reason}"
     try:
         return metric.compute(translations), ""

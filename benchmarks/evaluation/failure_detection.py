@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cgbench.api.failure import Failure, Finding
+from cgbench.api.failure import Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
 from cgbench.benchmarks.runtime.progress import console
@@ -13,27 +13,27 @@ FOUND, NOT_FOUND, EXPLAINED, NOT_APPLICABLE, FAILED = "found", "not found", "exp
 BROKEN = "broken"  # the failure whose images no other detector judges: they are no pictures
 
 
-def declared() -> list[Failure]:
+def declared_failures() -> list[Failure]:
     """Return all failures in the order of tables."""
     return sorted(map(FAILURES.get, FAILURES.names()), key=lambda failure: failure.rank)
 
 
-def versions() -> list[list[Any]]:
+def detector_versions() -> list[list[Any]]:
     """Return what identifies the detectors: a trial examined by others is examined again."""
-    return [[failure.name, failure.version, failure.threshold, failure.share] for failure in declared()]
+    return [[failure.name, failure.version, failure.threshold, failure.share] for failure in declared_failures()]
 
 
-def examine(translations: Translations) -> dict[str, dict[str, Any]]:
+def detect_failures(translations: Translations) -> dict[str, dict[str, Any]]:
     """Return what every detector found in one direction, by the failure's name, as plain data for `failures.json`.
 
     A detector that breaks is said and costs nothing else. An image that is no picture at all is judged by no other
     detector, and a failure that another one explains is "explained": it is not counted on its own.
     """
-    failures = declared()
+    failures = declared_failures()
     broken = np.zeros(len(translations.keys), bool)
     found: dict[str, dict[str, Any]] = {}
     for failure in sorted(failures, key=lambda failure: failure.name != BROKEN):
-        entry, finding = _examined(failure, translations, broken)
+        entry, finding = _detect(failure, translations, broken)
         if failure.name == BROKEN and finding is not None:
             broken = failure.shows(finding.evidence)
         found[failure.name] = entry
@@ -44,7 +44,7 @@ def examine(translations: Translations) -> dict[str, dict[str, Any]]:
     return {failure.name: found[failure.name] for failure in failures}
 
 
-def _examined(failure: Failure, translations: Translations, broken: np.ndarray) -> tuple[dict, Finding | None]:
+def _detect(failure: Failure, translations: Translations, broken: np.ndarray) -> tuple[dict, Detection | None]:
     """Return the record of one failure and what its detector saw."""
     about = {name: getattr(failure, name) for name in ("label", "summary", "measure", "threshold", "above", "share")}
     about |= {"version": failure.version}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from cgbench.benchmarks.data.conversion import as_tensor, to_signed
-from cgbench.benchmarks.evaluation.memoize import Remembered
+from cgbench.benchmarks.evaluation.memoize import Memoized
 from cgbench.benchmarks.evaluation.scorer import Scorer
 from cgbench.errors import CgbenchError
 from cgbench.pretrained_weights import Weights, absent, checked_digest, find_weights
@@ -29,7 +29,7 @@ Features = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Instruments:
+class FeatureExtractors:
     """What metrics look through. `inception` maps photos, uint8 (N, S, S, 3), to float32 (N, 2048); `lpips` two such
     arrays to distances (N,). What is not there is None, and `absent` says why; `digests` identify the weights."""
 
@@ -39,7 +39,7 @@ class Instruments:
     digests: Mapping[str, str] = field(default_factory=dict)
 
 
-def open_instruments(device: str) -> Instruments:
+def open_feature_extractors(device: str) -> FeatureExtractors:
     """Return the instruments whose packages and weights are on this machine; nothing is downloaded."""
     found, missing, digests = {}, {}, {}
     for name, weights, build in (("inception", INCEPTION, _inception), ("lpips", ALEXNET, _lpips)):
@@ -55,7 +55,7 @@ def open_instruments(device: str) -> Instruments:
             missing[name] = f"needs the packages clean-fid, lpips and torchvision ({error})"
         except (RuntimeError, OSError, CgbenchError) as error:
             missing[name] = str(error).strip().splitlines()[0]
-    return Instruments(**found, absent=missing, digests={name: digests[name] for name in found})
+    return FeatureExtractors(**found, absent=missing, digests={name: digests[name] for name in found})
 
 
 def scorer_features(scorer: Scorer) -> Features:
@@ -68,7 +68,7 @@ def scorer_features(scorer: Scorer) -> Features:
             parts.append(scorer.network.features(to_signed(tensor)).mean(dim=(2, 3)).float().cpu().numpy())
         return np.concatenate(parts)
 
-    return Remembered(features)
+    return Memoized(features)
 
 
 def _inception(path: Path, device: str) -> Features:
@@ -89,7 +89,7 @@ def _inception(path: Path, device: str) -> Features:
             parts.append(network(torch.from_numpy(resized).permute(0, 3, 1, 2).to(device)).float().cpu().numpy())
         return np.concatenate(parts)
 
-    return Remembered(features)
+    return Memoized(features)
 
 
 def _lpips(path: Path, device: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:

@@ -9,8 +9,8 @@ import torch
 
 from cgbench.api.metric import Translations
 from cgbench.benchmarks.data.conversion import as_tensor, to_bytes, to_signed
-from cgbench.benchmarks.evaluation.context import TestBench
-from cgbench.benchmarks.evaluation.ood_split import odd_translations
+from cgbench.benchmarks.evaluation.context import EvaluationContext
+from cgbench.benchmarks.evaluation.ood_split import ood_translations
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.methods.blocks.model import Model
 from cgbench.seeds import generator
@@ -20,9 +20,13 @@ BATCH_PIXELS = 64 * 128 * 128  # pixels translated at once; bounds the memory of
 RATE_IMAGES = 16  # images of the batch that translation is timed with
 
 
-def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction: str) -> Translations:
+def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationContext, direction: str) -> Translations:
     """Return every test image of a direction, translated once, with all that metrics may need."""
-    source, target, scorer = bench.source(direction), bench.target(direction), bench.scorers.get(direction[-1])
+    source, target, scorer = (
+        evaluation.source(direction),
+        evaluation.target(direction),
+        evaluation.scorers.get(direction[-1]),
+    )
     if model is None:
         outputs = _reference(trial, source.images, target.images, direction)
         finite = reconstructions = others = identities = None
@@ -36,28 +40,28 @@ def translate_all(trial: Trial, model: Model | None, bench: TestBench, direction
         keys=source.keys,
         sources=source.images,
         outputs=outputs,
-        target_kind=bench.dataset.target(direction).kind,
+        target_kind=evaluation.dataset.target(direction).kind,
         targets=target.images,
-        paired=bench.paired,
+        paired=evaluation.paired,
         reconstructions=reconstructions,
         other_outputs=others,
         identities=identities,
-        labels=source.labels if source.labels is not None else target.labels if bench.paired else None,
+        labels=source.labels if source.labels is not None else target.labels if evaluation.paired else None,
         target_labels=target.labels,
         finite=finite,
         way_back=_way_back(model, source.images, direction) if model is not None else None,
-        palette=bench.dataset.palette,
+        palette=evaluation.dataset.palette,
         scorer=scorer.predict_once if scorer else None,
-        scorer_features=bench.scorer_features.get(direction[-1]),
-        inception=bench.instruments.inception,
-        lpips=bench.instruments.lpips,
+        scorer_features=evaluation.scorer_features.get(direction[-1]),
+        inception=evaluation.feature_extractors.inception,
+        lpips=evaluation.feature_extractors.lpips,
     )
 
     def translate(sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return _plainly(model, sources, direction) if model else _reference(trial, sources, targets, direction)
 
     slow = model is not None and model.searches(direction)
-    return replace(translations, ood=odd_translations({} if slow else bench.oddities, translations, translate))
+    return replace(translations, ood=ood_translations({} if slow else evaluation.ood_images, translations, translate))
 
 
 def _reference(trial: Trial, sources: np.ndarray, targets: np.ndarray, direction: str) -> np.ndarray:

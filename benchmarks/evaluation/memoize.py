@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass
-class Remembered:
+class Memoized:
     """`function` of an array of images, whose last `count` results are kept by the content of the images."""
 
     function: Callable[[np.ndarray], np.ndarray]

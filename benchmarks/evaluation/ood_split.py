@@ -14,7 +14,7 @@ from cgbench.config import TrialConfig
 OOD = "ood"
 
 
-def load_oddities(dataset: Dataset, config: TrialConfig) -> dict[str, ImageSet]:
+def load_ood_images(dataset: Dataset, config: TrialConfig) -> dict[str, ImageSet]:
     """Return the images of the split in both domains, with labels; none where the dataset has no such split."""
     if OOD not in dataset.splits:
         return {}
@@ -25,14 +25,14 @@ def load_oddities(dataset: Dataset, config: TrialConfig) -> dict[str, ImageSet]:
         }
 
 
-def odd_translations(
-    oddities: dict[str, ImageSet], like: Translations, translate: Callable[[np.ndarray, np.ndarray], np.ndarray]
+def ood_translations(
+    ood_images: dict[str, ImageSet], like: Translations, translate: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> Translations | None:
     """Return the translations of the strange scenes in the direction of `like`, made by `translate(sources, targets)`,
     with the means to recognise classes that those have; None where there are no such scenes."""
-    if not oddities:
+    if not ood_images:
         return None
-    source, target = oddities[like.direction[0]], oddities[like.direction[-1]]
+    source, target = ood_images[like.direction[0]], ood_images[like.direction[-1]]
     paired = like.paired and source.keys == target.keys
     return Translations(
         direction=like.direction,

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from cgbench.benchmarks.data.conversion import to_signed
-from cgbench.benchmarks.evaluation.memoize import Remembered
+from cgbench.benchmarks.evaluation.memoize import Memoized
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError, DataBroken
 from cgbench.files import write_bytes
@@ -53,7 +53,7 @@ class Scorer:
         self.network = network.to(device, memory_format=torch.channels_last).eval()
         self.info = info
         self.device = device
-        self.predict_once = Remembered(self.predict)  # metrics, detectors and pictures ask for the same images
+        self.predict_once = Memoized(self.predict)  # metrics, detectors and pictures ask for the same images
 
     @torch.inference_mode()
     def predict(self, photos: np.ndarray) -> np.ndarray:

@@ -38,14 +38,14 @@ def train_scorer(
     check_training_data(photos, labels, classes)
     network = build_network(classes, config.scorer_width).to(device, memory_format=torch.channels_last).train()
     weights = torch.from_numpy(class_weights(labels, classes)).to(device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     for step, chosen in enumerate(_batches(len(photos), config.scorer_steps, config.scorer_batch)):
-        optimiser.param_groups[0]["lr"] = LEARNING_RATE * schedule(step, config.scorer_steps)
+        optimizer.param_groups[0]["lr"] = LEARNING_RATE * schedule(step, config.scorer_steps)
         x, y = _augmented(torch.from_numpy(photos[chosen]), torch.from_numpy(labels[chosen]), step, device)
         loss = _loss(network(x), y, weights)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         if progress is not None:
             progress(step + 1, config.scorer_steps)
     if not math.isfinite(loss.item()):

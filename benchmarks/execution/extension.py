@@ -6,18 +6,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from cgbench.api.dataset import Dataset
-from cgbench.benchmarks.execution.reevaluation import reopen
-from cgbench.benchmarks.execution.run_context import Workshop, equipped, open_workshop
+from cgbench.benchmarks.execution.reevaluation import load_trial
+from cgbench.benchmarks.execution.run_context import RunContext, open_run_context, with_evaluators
 from cgbench.benchmarks.execution.runner import run_trials
 from cgbench.benchmarks.runtime.progress import console
-from cgbench.benchmarks.training.checkpoint import about_checkpoint, readdress
+from cgbench.benchmarks.training.checkpoint import checkpoint_metadata, rewrite_metadata
 from cgbench.benchmarks.training.checkpoint_header import saved_step
-from cgbench.benchmarks.training.optimizers import rate_factor
+from cgbench.benchmarks.training.optimizers import learning_rate_factor
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.datasets.validation_split import hold_out
 from cgbench.errors import CgbenchError
-from cgbench.files import PART, keep_as, read_jsonl, write_json, write_jsonl
+from cgbench.files import PART, link_or_copy, read_jsonl, write_json, write_jsonl
 from cgbench.results.records import read_trial
 from cgbench.results.run_folder import TrialFolder
 
@@ -36,7 +36,7 @@ class Extension:
     plan: str
 
 
-def planned(folders: Sequence[TrialFolder], steps: int) -> list[Extension]:
+def plan_extensions(folders: Sequence[TrialFolder], steps: int) -> list[Extension]:
     """Return what there is to extend to `steps`. A run that is not finished, or that has as many, raises."""
     found = []
     for folder in folders:
@@ -44,7 +44,7 @@ def planned(folders: Sequence[TrialFolder], steps: int) -> list[Extension]:
         if state in ("diverged", "failed"):
             console.print(f"left out: {facts['method']['name']}, seed {facts['seed']}: {state}", style="yellow")
             continue
-        trial = reopen(folder, facts)
+        trial = load_trial(folder, facts)
         begun = facts["config"]["steps"] == steps and facts["origins"]["steps"] == "extend"
         if not begun and state != "done" and saved_step(folder.checkpoint) != facts["steps"]:
             raise CgbenchError(f"{folder.path} is not finished ({state}): finish the run first, by its own command")
@@ -75,8 +75,8 @@ def _longer(trial: Trial, steps: int, extended: tuple[int, ...]) -> Trial:
 def rate_plan(config: TrialConfig, old: int, epoch: int, steps: int) -> str:
     """Return what an extension from `old` to `steps` steps does to the learning rate, in one sentence."""
     start, share = config.learning_rate, config.decay_fraction
-    ended = start * rate_factor(old - 1, old, epoch, share)
-    again, last = (start * rate_factor(step, steps, 1, share) for step in (old, steps - 1))
+    ended = start * learning_rate_factor(old - 1, old, epoch, share)
+    again, last = (start * learning_rate_factor(step, steps, 1, share) for step in (old, steps - 1))
     falls = max(old, steps - round(steps * share))
     fall = f"falls linearly from step {falls} to {last:.2g}" if share else "stays there"
     return (
@@ -110,19 +110,19 @@ def extend(
         raise CgbenchError(f"the run was trained on {', '.join(sorted(labels))}, but here is '{data.label}'")
     trials = [entry.trial for entry in extensions]
     config = trials[0].config
-    workshop = open_workshop(run, hold_out(data, config.validation), trials, device)
+    context = open_run_context(run, hold_out(data, config.validation), trials, device)
     for entry in extensions:
-        if read_trial(entry.folder)["data"] != workshop.data_digests(entry.trial):
+        if read_trial(entry.folder)["data"] != context.data_digests(entry.trial):
             raise CgbenchError(f"{entry.folder.path} was trained on other images than are in '{data.label}' now")
     for entry in extensions:
-        prepare(entry, workshop)
-    return run_trials(trials, equipped(workshop, config))
+        prepare(entry, context)
+    return run_trials(trials, with_evaluators(context, config))
 
 
-def prepare(entry: Extension, workshop: Workshop) -> None:
+def prepare(entry: Extension, context: RunContext) -> None:
     """Put the old records aside and make the trial one that is not finished. Killed anywhere, it can be done again."""
     folder, facts, config = entry.folder, read_trial(entry.folder), entry.trial.config
-    wanted = workshop.digest(entry.trial)
+    wanted = context.digest(entry.trial)
     changed = {"config": asdict(config), "origins": entry.trial.resolved.origins, "digest": wanted}
     if not entry.old:
         write_json(folder.trial, facts | changed)
@@ -137,10 +137,10 @@ def prepare(entry: Extension, workshop: Workshop) -> None:
         facts |= changed
         write_json(folder.trial, facts)
     before = facts["extended"][-1]["digest"]
-    new = {"digest": wanted, **about_checkpoint(config, workshop.dataset)}
+    new = {"digest": wanted, **checkpoint_metadata(config, context.dataset)}
     for path in (folder.checkpoint, folder.best):  # the best so far may stay the best
         if path.exists():
-            readdress(path, before, new)
+            rewrite_metadata(path, before, new)
 
 
 def _put_aside(folder: TrialFolder, steps: int) -> None:
@@ -151,5 +151,5 @@ def _put_aside(folder: TrialFolder, steps: int) -> None:
     shutil.rmtree(part, ignore_errors=True)
     for name in RECORDS:
         if (folder.path / name).exists():
-            keep_as(folder.path / name, part / name)
+            link_or_copy(folder.path / name, part / name)
     part.rename(aside)

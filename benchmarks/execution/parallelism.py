@@ -26,7 +26,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Jobs:
+class Parallelism:
     """`workers` processes with `threads` threads each; one worker is this process. `why` says in a line how it came to
     that, and is empty where nothing was asked for."""
 
@@ -35,14 +35,14 @@ class Jobs:
     why: str = ""
 
 
-def decide(asked: int | str, trials: int, here: Machine, each: int = 0) -> Jobs:
+def choose_parallelism(asked: int | str, trials: int, here: Machine, each: int = 0) -> Parallelism:
     """Return how many processes share `trials` trainings, each of which takes about `each` bytes (0: not known).
 
     `trials` counts those that are finished as well: how many threads a trial gets, and so its bits, must not change
     when the same command goes on.
     """
     if asked == 1:
-        return Jobs(1, here.threads)
+        return Parallelism(1, here.threads)
     if not hasattr(signal, "pthread_sigmask"):
         raise CgbenchError(f"--jobs {asked}: this system cannot shield workers from Ctrl-C; use --jobs 1")
     needed = each + CUDA_BYTES * here.gpu
@@ -51,7 +51,9 @@ def decide(asked: int | str, trials: int, here: Machine, each: int = 0) -> Jobs:
     if asked != AUTO:
         count = int(asked)
         doubt = f"; {fit}: they may run out of memory" if room is not None and room < count else ""
-        return Jobs(count, _share(here, count), f"jobs: {_processes(count, _share(here, count))}, as asked{doubt}")
+        return Parallelism(
+            count, _share(here, count), f"jobs: {_processes(count, _share(here, count))}, as asked{doubt}"
+        )
     bounds = {f"{MOST_ON_A_GPU} on a GPU": MOST_ON_A_GPU} if here.gpu else {_count(here.cores, "core"): here.cores}
     bounds[f"{_count(trials, 'trial')} to train"] = trials
     if room is not None:
@@ -61,7 +63,9 @@ def decide(asked: int | str, trials: int, here: Machine, each: int = 0) -> Jobs:
     workers = max(1, min(bounds.values()))
     count = _share(here, workers) if workers > 1 else here.threads
     unmeasured = "; whether that is faster on a GPU was not measured" if here.gpu and workers > 1 else ""
-    return Jobs(workers, count, f"jobs: {_processes(workers, count)}: the least of {', '.join(bounds)}{unmeasured}")
+    return Parallelism(
+        workers, count, f"jobs: {_processes(workers, count)}: the least of {', '.join(bounds)}{unmeasured}"
+    )
 
 
 def wall_time(seconds: Sequence[float], workers: int) -> float:

@@ -5,18 +5,24 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.api.dataset import Dataset
-from cgbench.api.method_description import describe, identity
+from cgbench.api.method_description import describe, trained_part
 from cgbench.api.registry import METHODS
 from cgbench.benchmarks.evaluation.context import (
-    TestBench,
-    evaluation_digest,
-    open_bench,
-    open_validation,
+    EvaluationContext,
+    combined_digest,
+    open_evaluation_context,
+    open_validation_context,
     with_scorers,
 )
 from cgbench.benchmarks.evaluation.evaluator import evaluate
 from cgbench.benchmarks.runtime.progress import console, progress
-from cgbench.benchmarks.training.checkpoint import about_checkpoint, number, read_checkpoint, refuse_mismatch, restore
+from cgbench.benchmarks.training.checkpoint import (
+    checkpoint_metadata,
+    ensure_same_checkpoint,
+    metadata_number,
+    read_checkpoint,
+    restore,
+)
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import Resolved, TrialConfig
@@ -28,7 +34,7 @@ from cgbench.results.records import read_trial
 from cgbench.results.run_folder import TrialFolder
 
 
-def remeasure(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Dataset], device: str) -> bool:
+def reevaluate(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Dataset], device: str) -> bool:
     """Measure all finished trials again, those of one dataset and test setting with one bench.
 
     Returns whether every trial could be. `open_dataset(name)` returns a dataset whose data is there; one whose label
@@ -40,7 +46,7 @@ def remeasure(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Data
     for folder in folders:
         facts = read_trial(folder)
         try:
-            trial = reopen(folder, facts)
+            trial = load_trial(folder, facts)
         except CgbenchError as error:
             console.print(f"left out: {error}", style="yellow")
             complete = False
@@ -62,16 +68,16 @@ def remeasure(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Data
     for key, members in groups.items():
         config = members[0][1].config
         data = hold_out(datasets[key], config.validation)
-        bench = with_scorers(open_bench(data, config), config, device)
-        validation = open_validation(bench, config)
-        complete &= all([_remeasure_one(trial, folder, bench, validation, device) for folder, trial in members])
+        evaluation = with_scorers(open_evaluation_context(data, config), config, device)
+        validation = open_validation_context(evaluation, config)
+        complete &= all([_reevaluate_one(trial, folder, evaluation, validation, device) for folder, trial in members])
     return complete
 
 
-def reopen(folder: TrialFolder, facts: dict) -> Trial:
+def load_trial(folder: TrialFolder, facts: dict) -> Trial:
     """Return the trial that `trial.json` describes; a method or a setting that has changed since raises."""
     method = METHODS.get(facts["method"]["name"]).weighted(facts["weights"])
-    if identity(describe(method)) != identity(facts["method"]):
+    if trained_part(describe(method)) != trained_part(facts["method"]):
         raise CgbenchError(f"{folder.path}: method '{method.name}' is declared differently now; train it again")
     try:
         config = TrialConfig(**facts["config"])
@@ -90,8 +96,8 @@ def _same_dataset(dataset: Dataset, label: str) -> Dataset:
     return dataset
 
 
-def _remeasure_one(
-    trial: Trial, folder: TrialFolder, bench: TestBench, validation: TestBench | None, device: str
+def _reevaluate_one(
+    trial: Trial, folder: TrialFolder, evaluation: EvaluationContext, validation: EvaluationContext | None, device: str
 ) -> bool:
     """Measure one trial; return False for one that is not finished."""
     status, title = folder.status(), f"{trial.method.name}, seed {trial.seed}"
@@ -101,10 +107,10 @@ def _remeasure_one(
         return False
     model = None
     if trial.method.reference is None:
-        model = trained_model(trial, folder, device, bench)
+        model = trained_model(trial, folder, device, evaluation)
     with progress(title) as update:
-        evaluate(trial, model, bench, validation, folder, total, update)
-    done = {"state": "done", "step": total, "evaluation": evaluation_digest(bench, validation)}
+        evaluate(trial, model, evaluation, validation, folder, total, update)
+    done = {"state": "done", "step": total, "evaluation": combined_digest(evaluation, validation)}
     folder.set_status(**{**status, **done})
     return True
 
@@ -115,10 +121,10 @@ def is_finished(folder: TrialFolder, total: int) -> bool:
     return state == "done" or (state == "interrupted" and saved_step(folder.checkpoint) == total)
 
 
-def trained_model(trial: Trial, folder: TrialFolder, device: str, bench: TestBench) -> Model:
+def trained_model(trial: Trial, folder: TrialFolder, device: str, evaluation: EvaluationContext) -> Model:
     """Return a finished trial's model, with the weights of its checkpoint."""
-    model = Model(trial.method, trial.config, trial.seed, device, bench.feature_network)
-    take_weights(model, folder.checkpoint, read_trial(folder), about_checkpoint(trial.config, bench.dataset))
+    model = Model(trial.method, trial.config, trial.seed, device, evaluation.feature_network)
+    take_weights(model, folder.checkpoint, read_trial(folder), checkpoint_metadata(trial.config, evaluation.dataset))
     return model
 
 
@@ -126,6 +132,6 @@ def take_weights(model: Model, path: Path, facts: Mapping[str, Any], about: Mapp
     """Give a model the weights of a checkpoint and return its step. One that is not of the trial that `facts`, its
     `trial.json`, and `about` describe raises `CgbenchError`."""
     tensors, known = read_checkpoint(path)
-    refuse_mismatch(path, known, {"digest": facts["digest"], "method": facts["method"]["name"], **about})
+    ensure_same_checkpoint(path, known, {"digest": facts["digest"], "method": facts["method"]["name"], **about})
     restore(model, {}, tensors, path)
-    return int(number(known, "step"))
+    return int(metadata_number(known, "step"))

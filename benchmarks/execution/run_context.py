@@ -8,15 +8,15 @@ from cgbench.api.dataset import Dataset
 from cgbench.benchmarks.data.batches import ImageSet
 from cgbench.benchmarks.data.loading import load_images
 from cgbench.benchmarks.evaluation.context import (
-    TestBench,
-    evaluation_digest,
-    open_bench,
-    open_validation,
-    same_keys,
+    EvaluationContext,
+    combined_digest,
+    ensure_same_keys,
+    open_evaluation_context,
+    open_validation_context,
     with_scorers,
 )
 from cgbench.benchmarks.runtime.progress import progress
-from cgbench.benchmarks.trials.fingerprint import refuse_another, refuse_other_comparison, trial_digest
+from cgbench.benchmarks.trials.fingerprint import ensure_comparable, ensure_same_trial, trial_fingerprint
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.files import safe_name
@@ -24,11 +24,11 @@ from cgbench.results.run_folder import TrialFolder
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """All that the trials of one run share: data in memory, the test bench, the device.
+class RunContext:
+    """All that the trials of one run share: data in memory, the test images and evaluators, the device.
 
-    `labelled` is `train` with the class ids of its images, where a method reads them. `validation` is the bench that
-    checkpoints are chosen by, where trials are measured on their way.
+    `labelled` is `train` with the class ids of its images, where a method reads them. `validation` is the context that
+    checkpoints are chosen by, where trials are evaluated while they train.
     """
 
     run: Path
@@ -36,14 +36,14 @@ class Workshop:
     train: tuple[ImageSet, ImageSet]
     labelled: tuple[ImageSet, ImageSet] | None
     pairs: tuple[ImageSet, ImageSet] | None
-    bench: TestBench
+    evaluation: EvaluationContext
     device: str
-    validation: TestBench | None = None
+    validation: EvaluationContext | None = None
 
     @property
-    def evaluation(self) -> str:
+    def evaluation_digest(self) -> str:
         """What identifies all that trials are measured with: one measured under another digest is measured again."""
-        return evaluation_digest(self.bench, self.validation)
+        return combined_digest(self.evaluation, self.validation)
 
     def folder(self, trial: Trial) -> TrialFolder:
         """Return the folder of a trial."""
@@ -51,7 +51,7 @@ class Workshop:
 
     def digest(self, trial: Trial) -> str:
         """Return what identifies a trial, with the content of the training images."""
-        return trial_digest(trial, self.data_digests(trial))
+        return trial_fingerprint(trial, self.data_digests(trial))
 
     def data_digests(self, trial: Trial) -> dict[str, str]:
         """Return what identifies the training images of a trial."""
@@ -73,8 +73,8 @@ class Workshop:
         return trial.config.total_steps(*counts), epoch
 
 
-def open_workshop(run: Path, dataset: Dataset, trials: Sequence[Trial], device: str) -> Workshop:
-    """Decode the images that the trials need. The scorer comes later (`equipped`): it may take a while."""
+def open_run_context(run: Path, dataset: Dataset, trials: Sequence[Trial], device: str) -> RunContext:
+    """Decode the images that the trials need. The scorer comes later (`with_evaluators`): it may take a while."""
     config = trials[0].config
     supervised = any(trial.method.supervised for trial in trials)
     labels = any(trial.method.reads_labels for trial in trials)
@@ -96,25 +96,27 @@ def open_workshop(run: Path, dataset: Dataset, trials: Sequence[Trial], device: 
             for split in (["train", "pairs"] if supervised else ["train"])
         }
     if supervised:
-        same_keys(dataset, "pairs", *splits["pairs"])
+        ensure_same_keys(dataset, "pairs", *splits["pairs"])
     train = tuple(images.without_labels() for images in splits["train"])
     labelled = splits["train"] if labels else None
-    return Workshop(run, dataset, train, labelled, splits.get("pairs"), open_bench(dataset, config), device)
+    return RunContext(
+        run, dataset, train, labelled, splits.get("pairs"), open_evaluation_context(dataset, config), device
+    )
 
 
-def equipped(workshop: Workshop, config: TrialConfig) -> Workshop:
+def with_evaluators(context: RunContext, config: TrialConfig) -> RunContext:
     """Return the workshop with all that trials are measured with: scorers, trained or from the cache, other
     instruments, and the validation images where they are asked for."""
-    bench = with_scorers(workshop.bench, config, workshop.device)
-    return replace(workshop, bench=bench, validation=open_validation(bench, config))
+    evaluation = with_scorers(context.evaluation, config, context.device)
+    return replace(context, evaluation=evaluation, validation=open_validation_context(evaluation, config))
 
 
-def refuse_mixture(trials: Sequence[Trial], workshop: Workshop) -> None:
+def ensure_one_comparison(trials: Sequence[Trial], context: RunContext) -> None:
     """Raise `CgbenchError` where the run holds another trial than one asked for, or one of another comparison."""
     for trial in trials:
-        refuse_another(trial, workshop.folder(trial), workshop.digest(trial))
-    asked = {workshop.folder(trial).path for trial in trials}
-    others = [path.parent for path in workshop.run.glob(f"{safe_name(workshop.dataset.label)}/*/seed-*/trial.json")]
+        ensure_same_trial(trial, context.folder(trial), context.digest(trial))
+    asked = {context.folder(trial).path for trial in trials}
+    others = [path.parent for path in context.run.glob(f"{safe_name(context.dataset.label)}/*/seed-*/trial.json")]
     compared = [trial for trial in trials if not trial.method.role] or trials
     for path in sorted(set(others) - asked):
-        refuse_other_comparison(compared[0], TrialFolder(path), workshop.data_digests(compared[0]))
+        ensure_comparable(compared[0], TrialFolder(path), context.data_digests(compared[0]))

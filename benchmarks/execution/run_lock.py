@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from cgbench.benchmarks.training.checkpoint_header import saved_step
-from cgbench.files import sweep
+from cgbench.files import remove_partial_files
 from cgbench.lock import locked
 from cgbench.results.run_folder import TrialFolder
 
 
 @contextmanager
-def at_work(run: Path, wait: bool = False) -> Iterator[None]:
+def exclusive_run(run: Path, wait: bool = False) -> Iterator[None]:
     """Hold the run folder alone; a trial that a dead process left as running counts as interrupted from here on.
 
     Raises `InUse` where another process works on the run, or waits for it where `wait` is asked for.
@@ -21,7 +21,7 @@ def at_work(run: Path, wait: bool = False) -> Iterator[None]:
     with locked(run, wait, click.echo) as killed:
         if killed:
             click.echo(f"the process that worked on {run} before was killed; going on from what it had saved")
-        sweep(run)
+        remove_partial_files(run)
         for path in run.glob("*/*/seed-*/trial.json"):
             folder = TrialFolder(path.parent)
             if folder.status()["state"] == "running":

@@ -8,17 +8,17 @@ import torch
 from rich.table import Table
 
 from cgbench.api.dataset import Dataset
-from cgbench.benchmarks.evaluation.output_images import bytes_at_most
+from cgbench.benchmarks.evaluation.output_images import max_bytes
 from cgbench.benchmarks.evaluation.scorer import build_network
-from cgbench.benchmarks.execution.parallelism import Jobs, decide, wall_time
+from cgbench.benchmarks.execution.parallelism import Parallelism, choose_parallelism, wall_time
 from cgbench.benchmarks.execution.resources import machine, threads
 from cgbench.benchmarks.runtime.determinism import reason_of
 from cgbench.benchmarks.runtime.environment import computes_bf16
-from cgbench.benchmarks.runtime.peak_memory import forget_peak, peak_memory
+from cgbench.benchmarks.runtime.peak_memory import peak_memory, reset_peak_memory
 from cgbench.benchmarks.runtime.progress import console
-from cgbench.benchmarks.training.cuda_graphs import REHEARSALS
-from cgbench.benchmarks.training.optimizers import make_optimisers
-from cgbench.benchmarks.training.trainer import stepper
+from cgbench.benchmarks.training.cuda_graphs import WARMUP_STEPS
+from cgbench.benchmarks.training.optimizers import make_optimizers
+from cgbench.benchmarks.training.trainer import make_train_step
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
@@ -55,16 +55,16 @@ def measure(trial: Trial, device: str) -> Cost:
 
 
 def _measured(trial: Trial, device: str) -> Cost:
-    forget_peak(torch.device(device))
+    reset_peak_memory(torch.device(device))
     # untrained, in the place of the scorer, which is trained after the plan is shown
     stand_in = build_network(trial.config.classes, trial.config.scorer_width).to(device)
     model = Model(trial.method, trial.config, 0, device, stand_in)
-    take_step = stepper(model, make_optimisers(model, trial.config), trial.config)
+    take_step = make_train_step(model, make_optimizers(model, trial.config), trial.config)
     generator = torch.Generator().manual_seed(0)
     batch = {name: _noise(trial.config, generator, device) for name in ("real_a", "real_b")}
     batch |= {f"labels_{domain}": torch.zeros_like(batch["real_a"][:, 0], dtype=torch.long) for domain in "ab"}
     model.measure(lambda step: dict(batch), batches=1)
-    warm_ups = 1 + REHEARSALS * trial.config.graphs
+    warm_ups = 1 + WARMUP_STEPS * trial.config.graphs
     for step in range(warm_ups):
         take_step(batch, step, 0.0)
     _wait(device)
@@ -81,7 +81,7 @@ def _measured(trial: Trial, device: str) -> Cost:
     return Cost(seconds, checkpoint, counts, peak_memory(torch.device(device)))
 
 
-def print_plan(trials: list[Trial], data: Dataset, run: Path, device: str, asked: int | str = 1) -> Jobs:
+def print_plan(trials: list[Trial], data: Dataset, run: Path, device: str, asked: int | str = 1) -> Parallelism:
     """Print what will be trained, for how long, and where it goes; finished trials are counted as such. Return how many
     trials train at once, where `asked` is a number of processes or "auto"."""
     config = trials[0].config
@@ -97,7 +97,7 @@ def print_plan(trials: list[Trial], data: Dataset, run: Path, device: str, asked
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("method", "trials", "to do", "steps", "s/step", "time", "disk"):
         table.add_column(title, justify="left" if title == "method" else "right")
-    disk, pictures = 0.0, tests * bytes_at_most(config.crop_size)
+    disk, pictures = 0.0, tests * max_bytes(config.crop_size)
     todo = [trial for trial in trials if trial.method.reference is None and not _is_done(run, data, trial)]
     for name, group in trained.items():
         cost, count = costs[name], sum(trial.method.name == name for trial in todo)
@@ -128,7 +128,7 @@ def print_plan(trials: list[Trial], data: Dataset, run: Path, device: str, asked
 
 def _costs_and_jobs(
     trained: dict[str, list[Trial]], device: str, asked: int | str, images: int
-) -> tuple[Jobs, dict[str, Cost]]:
+) -> tuple[Parallelism, dict[str, Cost]]:
     """Return how many trials train at once, and each method's cost with the threads that a trial then has."""
     count, here = sum(map(len, trained.values())), machine(device)
 
@@ -136,11 +136,11 @@ def _costs_and_jobs(
         with threads(with_threads):
             return {name: measure(group[0], device) for name, group in trained.items()}
 
-    first = decide(asked, count, here)
+    first = choose_parallelism(asked, count, here)
     costs = measured(first.threads)
     needed = max(cost.memory for cost in costs.values())
     more = images if here.gpu else images + LATER_BYTES
-    jobs = decide(asked, count, here, needed and needed + more)
+    jobs = choose_parallelism(asked, count, here, needed and needed + more)
     return jobs, costs if jobs.threads == first.threads else measured(jobs.threads)
 
 

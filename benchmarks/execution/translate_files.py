@@ -14,9 +14,9 @@ from PIL import Image
 from cgbench.api.graph_analysis import live, one_way
 from cgbench.benchmarks.evaluation import output_images as pictures
 from cgbench.benchmarks.evaluation.inference import translated
-from cgbench.benchmarks.execution.reevaluation import is_finished, reopen, take_weights
-from cgbench.benchmarks.runtime.progress import Update, progress
-from cgbench.benchmarks.training.checkpoint import about_recorded
+from cgbench.benchmarks.execution.reevaluation import is_finished, load_trial, take_weights
+from cgbench.benchmarks.runtime.progress import ProgressCallback, progress
+from cgbench.benchmarks.training.checkpoint import recorded_checkpoint_metadata
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.datasets.images import EXTENSIONS, image_files, read_image, square
@@ -42,7 +42,7 @@ class Translator:
     title: str
 
 
-def choose(folders: Sequence[TrialFolder], said: Mapping[str, Any]) -> Found:
+def choose_trial(folders: Sequence[TrialFolder], said: Mapping[str, Any]) -> Found:
     """Return the only finished trained trial that `said` allows: values of `method`, `seed` and `dataset`, each None
     where it was not said. None or several of them raise `CgbenchError`, which names what there is."""
     known = [(folder, read_trial(folder)) for folder in folders]
@@ -91,7 +91,7 @@ def open_translator(found: Found, direction: str | None, which: str, device: str
     version or declaration than is here raise `CgbenchError`.
     """
     folder, facts = found
-    trial = reopen(folder, facts)
+    trial = load_trial(folder, facts)
     name, directions, recorded = trial.method.name, trial.method.directions, facts["dataset"]
     direction = direction or directions[0]
     if direction not in directions:
@@ -101,7 +101,7 @@ def open_translator(found: Found, direction: str | None, which: str, device: str
         why = "a run keeps it if started with --set keep_best=NUMBER" if which == "best" else "it was taken away"
         raise CgbenchError(f"{path} is not there: {why}")
     try:
-        about = about_recorded(trial.config, recorded)
+        about = recorded_checkpoint_metadata(trial.config, recorded)
         blend = recorded["domains"]["AB".index(direction[0])]["kind"] == "photo"
     except (KeyError, TypeError, IndexError):
         raise CgbenchError(f"{folder.trial} was written by another version: it does not describe its dataset") from None
@@ -125,7 +125,7 @@ def translating_model(trial: Trial, direction: str, device: str) -> Model:
     return Model(method, config, trial.seed, device)
 
 
-def picture_files(given: Sequence[Path]) -> list[Path]:
+def input_images(given: Sequence[Path]) -> list[Path]:
     """Return the files that `given` files and folders stand for, each once, sorted by name. A folder without an image
     file raises `CgbenchError`, and so do two files whose translations would have one name."""
     found: dict[str, Path] = {}
@@ -143,7 +143,7 @@ def picture_files(given: Sequence[Path]) -> list[Path]:
     return files
 
 
-def places(files: Sequence[Path], to: Path, run: Path) -> list[Path]:
+def output_paths(files: Sequence[Path], to: Path, run: Path) -> list[Path]:
     """Return where in the folder `to` the translation of each file goes. One that is taken raises `CgbenchError`, and
     so does a folder in the `run`."""
     if to.resolve().is_relative_to(run.resolve()):
@@ -173,7 +173,7 @@ def translate(files: Sequence[Path], paths: Sequence[Path], translator: Translat
         _write(translated(translator.model, images, translator.direction), paths, update)
 
 
-def _squares(files: Sequence[Path], translator: Translator, update: Update) -> np.ndarray:
+def _squares(files: Sequence[Path], translator: Translator, update: ProgressCallback) -> np.ndarray:
     """Return pictures as test images of the trial are, uint8 (N, S, S, 3)."""
     side, fit = translator.config.crop_size, translator.config.fit
     images = np.empty((len(files), side, side, 3), np.uint8)
@@ -183,7 +183,7 @@ def _squares(files: Sequence[Path], translator: Translator, update: Update) -> n
     return images
 
 
-def _write(batches: Iterable[np.ndarray], paths: Sequence[Path], update: Update) -> None:
+def _write(batches: Iterable[np.ndarray], paths: Sequence[Path], update: ProgressCallback) -> None:
     """Write images, uint8 (n, S, S, 3) each time, to `paths` of one folder: into a folder of their own in it, from
     which they are moved when all are there."""
     folder = paths[0].parent
@@ -193,7 +193,7 @@ def _write(batches: Iterable[np.ndarray], paths: Sequence[Path], update: Update)
         done = 0
         for images in batches:
             names = paths[done : done + len(images)]
-            pictures.write((part / path.name for path in names), map(Image.fromarray, images))
+            pictures.write_images((part / path.name for path in names), map(Image.fromarray, images))
             done += len(images)
             update(done, len(paths))
         _refuse_taken(paths)  # by another process meanwhile

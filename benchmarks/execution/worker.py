@@ -15,46 +15,46 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 
-from cgbench.benchmarks.runtime.progress import Relay, console
-from cgbench.benchmarks.runtime.signals import stoppable
-from cgbench.benchmarks.trials.request import Request
+from cgbench.benchmarks.runtime.progress import ProgressForwarder, console
+from cgbench.benchmarks.runtime.signals import raise_on_stop_signal
+from cgbench.benchmarks.trials.request import RunRequest
 from cgbench.errors import CgbenchError
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 @dataclass(frozen=True)
-class Order:
-    """All that a worker has to know. `evaluation` identifies what trials are measured with, `parent` is the process
-    that gives them out."""
+class WorkerSpec:
+    """All that a worker has to know. `evaluation_digest` identifies what trials are evaluated with, `parent` is the
+    process that assigns them."""
 
-    request: Request
+    request: RunRequest
     run: Path
     device: str
     deterministic: bool
     threads: int
-    evaluation: str
+    evaluation_digest: str
     parent: int
 
 
 @dataclass(frozen=True)
-class Stop:
+class StopSignal:
     """What a worker is told where it shall stop as if the signal `number` had come."""
 
     number: int
 
 
-def work(order: Order, pipe: Connection) -> None:
+def work(order: WorkerSpec, pipe: Connection) -> None:
     """Bring trials to their end, whose numbers come through `pipe`, until None comes.
 
     Through it go back ("ready",), then ("ended", state) for every trial, ("line", text, style) and ("at", title, done,
     total) in between; ("left",) after a stop, and ("raised", error) where the run cannot go on.
     """
-    die_with(order.parent)
-    console.relay = Relay(pipe.send)
+    exit_with_parent(order.parent)
+    console.relay = ProgressForwarder(pipe.send)
     numbers: SimpleQueue[int | None] = SimpleQueue()
     try:
-        with stoppable():
+        with raise_on_stop_signal():
             threading.Thread(target=listen, args=(pipe, numbers), daemon=True).start()
             _work(order, pipe, numbers)
     except KeyboardInterrupt:
@@ -63,26 +63,26 @@ def work(order: Order, pipe: Connection) -> None:
         pipe.send(("raised", error))
 
 
-def _work(order: Order, pipe: Connection, numbers: "SimpleQueue[int | None]") -> None:
+def _work(order: WorkerSpec, pipe: Connection, numbers: "SimpleQueue[int | None]") -> None:
     import torch
 
-    from cgbench.benchmarks.execution.run_context import equipped, open_workshop
+    from cgbench.benchmarks.execution.run_context import open_run_context, with_evaluators
     from cgbench.benchmarks.execution.runner import run_trial, title_of
     from cgbench.benchmarks.runtime.cache_dir import cache_folder
-    from cgbench.benchmarks.runtime.determinism import determinism
+    from cgbench.benchmarks.runtime.determinism import deterministic_kernels
 
     torch.set_num_threads(order.threads)
-    with determinism(order.deterministic):
+    with deterministic_kernels(order.deterministic):
         trials, data, _ = order.request.resolve()
-        workshop = equipped(open_workshop(order.run, data, trials, order.device), trials[0].config)
-        if workshop.evaluation != order.evaluation:
+        context = with_evaluators(open_run_context(order.run, data, trials, order.device), trials[0].config)
+        if context.evaluation_digest != order.evaluation_digest:
             raise CgbenchError(
                 "a worker would measure with another scorer or other images than the process that started it: see "
                 f"that {cache_folder()} can be written and the data stays as it is, or use --jobs 1"
             )
         pipe.send(("ready",))
         while (number := numbers.get()) is not None:
-            pipe.send(("ended", run_trial(trials[number], workshop, title_of(number, trials))))
+            pipe.send(("ended", run_trial(trials[number], context, title_of(number, trials))))
 
 
 def listen(pipe: Connection, numbers: "SimpleQueue[int | None]") -> None:
@@ -95,13 +95,13 @@ def listen(pipe: Connection, numbers: "SimpleQueue[int | None]") -> None:
             word = pipe.recv()
         except (EOFError, OSError):
             os.kill(os.getpid(), signal.SIGKILL)
-        if isinstance(word, Stop):
+        if isinstance(word, StopSignal):
             _thread.interrupt_main(word.number)
             word = None  # where the main thread waits for a number, it is not interrupted
         numbers.put(word)
 
 
-def die_with(parent: int) -> None:
+def exit_with_parent(parent: int) -> None:
     """Let the system kill this process when its parent ends, in whatever way (Linux); end if it is gone already.
 
     Without it a second command could take over the run while we still write. Elsewhere `listen` sees to it.

@@ -11,15 +11,15 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
-from cgbench.benchmarks.execution.run_context import Workshop
-from cgbench.benchmarks.execution.runner import is_over, leave, run_trial, title_of
-from cgbench.benchmarks.execution.worker import Order, Stop, work
-from cgbench.benchmarks.runtime.progress import Show, console, progress_rows
-from cgbench.benchmarks.runtime.signals import Stopped, name_of, unheard_by_children, whole_steps
+from cgbench.benchmarks.execution.run_context import RunContext
+from cgbench.benchmarks.execution.runner import is_complete, mark_interrupted, run_trial, title_of
+from cgbench.benchmarks.execution.worker import StopSignal, WorkerSpec, work
+from cgbench.benchmarks.runtime.progress import ShowProgress, console, progress_rows
+from cgbench.benchmarks.runtime.signals import Stopped, block_stop_signals, defer_stop_signals, name_of
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.errors import EXIT_TRIAL_FAILED, CgbenchError
-from cgbench.files import sweep
+from cgbench.files import remove_partial_files
 
 POLL_SECONDS = 0.2  # between two looks whether a signal came
 THREADS = "OMP_NUM_THREADS"  # what numpy's libraries go by, as torch does
@@ -41,7 +41,7 @@ class Worker:
     trial: int | None = None
 
 
-def run_side_by_side(order: Order, trials: Sequence[Trial], workshop: Workshop, workers: int) -> dict[str, int]:
+def run_in_pool(order: WorkerSpec, trials: Sequence[Trial], context: RunContext, workers: int) -> dict[str, int]:
     """Bring every trial to an end in `workers` processes; return how many ended in which state, as `run_trials` does.
 
     A first signal to stop lets every worker end its step and save, and is raised when all have; a second one kills
@@ -50,16 +50,16 @@ def run_side_by_side(order: Order, trials: Sequence[Trial], workshop: Workshop, 
     ended: Counter[str] = Counter()
     waiting: deque[int] = deque()
     for number, trial in enumerate(trials):
-        if is_over(workshop.folder(trial).status(), workshop):
-            ended[run_trial(trial, workshop, title_of(number, trials))] += 1
+        if is_complete(context.folder(trial).status(), context):
+            ended[run_trial(trial, context, title_of(number, trials))] += 1
         else:
             waiting.append(number)
-    with whole_steps() as asked, progress_rows() as show:
-        crew = Crew(order, trials, workshop, waiting, ended, show)
+    with defer_stop_signals() as asked, progress_rows() as show:
+        crew = WorkerPool(order, trials, context, waiting, ended, show)
         try:
             crew.work(min(workers, len(waiting)), asked)
         except BaseException as error:
-            with whole_steps():
+            with defer_stop_signals():
                 crew.kill(f"stopped by {name_of(error)}" if isinstance(error, KeyboardInterrupt) else "stopped")
             raise
     if crew.error is not None:
@@ -71,14 +71,14 @@ def run_side_by_side(order: Order, trials: Sequence[Trial], workshop: Workshop, 
     return dict(ended)
 
 
-class Crew:
+class WorkerPool:
     """The workers of one run and what is left for them to do."""
 
     def __init__(
-        self, order: Order, trials: Sequence[Trial], workshop: Workshop, waiting: deque[int], ended: Counter[str],
-        show: Show,
+        self, order: WorkerSpec, trials: Sequence[Trial], context: RunContext, waiting: deque[int], ended: Counter[str],
+        show: ShowProgress,
     ) -> None:  # fmt: skip
-        self.order, self.trials, self.workshop = order, trials, workshop
+        self.order, self.trials, self.context = order, trials, context
         self.waiting, self.ended, self.show = waiting, ended, show
         self.workers: list[Worker] = []
         self.stopping = False
@@ -88,7 +88,7 @@ class Crew:
     def work(self, count: int, asked: list[int]) -> None:
         """Start `count` workers and listen to them until the last one is gone; `asked` are the signals that came."""
         for row in range(count):
-            self.hire(row)
+            self.spawn(row)
         while self.workers:
             if asked and not self.stopping:
                 self.stop(asked[0])
@@ -97,17 +97,17 @@ class Crew:
                 try:
                     message = worker.pipe.recv()
                 except (EOFError, OSError):
-                    self._bury(worker)
+                    self._reap(worker)
                 else:
-                    self._hear(worker, *message)
+                    self._handle(worker, *message)
 
-    def hire(self, row: int) -> None:
+    def spawn(self, row: int) -> None:
         """Start a worker."""
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         resource_tracker.ensure_running()  # it comes with the first process, and opens the signals' mask
         process = context.Process(target=work, args=(self.order, theirs), name=f"worker {row}")
-        with unheard_by_children(), _environment(THREADS, str(self.order.threads)):
+        with block_stop_signals(), _environment(THREADS, str(self.order.threads)):
             process.start()
         theirs.close()  # or its end would not be seen here
         self.workers.append(Worker(process, ours, row))
@@ -116,7 +116,7 @@ class Crew:
         """Let every worker end its step, save and leave, as if the signal `number` had come to it."""
         self.stopping = True
         for worker in self.workers:
-            _send(worker, Stop(number))
+            _send(worker, StopSignal(number))
 
     def kill(self, why: str) -> None:
         """End all workers at once; what they had in hand is left as it is on disk."""
@@ -126,11 +126,11 @@ class Crew:
             worker.process.join()
             if worker.trial is None:
                 continue
-            folder = self.workshop.folder(self.trials[worker.trial])
-            if not is_over(folder.status(), self.workshop):
-                leave(folder, title_of(worker.trial, self.trials), why)
+            folder = self.context.folder(self.trials[worker.trial])
+            if not is_complete(folder.status(), self.context):
+                mark_interrupted(folder, title_of(worker.trial, self.trials), why)
 
-    def _hear(self, worker: Worker, kind: str, *content: Any) -> None:
+    def _handle(self, worker: Worker, kind: str, *content: Any) -> None:
         """Do what a worker's message asks for."""
         if kind == "at":
             self.show(worker.row, *content)
@@ -148,7 +148,7 @@ class Crew:
             if content and not self.stopping:
                 self.stop(signal.SIGTERM)
 
-    def _bury(self, worker: Worker) -> None:
+    def _reap(self, worker: Worker) -> None:
         """See to what a worker leaves behind: the trial of one that was killed has failed, and another takes over."""
         worker.process.join()
         self.workers.remove(worker)
@@ -156,29 +156,29 @@ class Crew:
         code = worker.process.exitcode or 0
         if worker.trial is None and not code:
             return
-        self.lost = how_it_ended(code)
+        self.lost = exit_reason(code)
         if worker.trial is None:
             console.print(f"a worker {self.lost} before it had a trial in hand", style="yellow")
             return
         self._fail(worker.trial)
         if self.waiting and not self.stopping:
-            self.hire(worker.row)
+            self.spawn(worker.row)
 
     def _fail(self, number: int) -> None:
         """Record that the worker of a trial died, unless the trial was over by then."""
-        folder, title = self.workshop.folder(self.trials[number]), title_of(number, self.trials)
+        folder, title = self.context.folder(self.trials[number]), title_of(number, self.trials)
         status = folder.status()
-        if is_over(status, self.workshop):
+        if is_complete(status, self.context):
             self.ended[status["state"]] += 1
             return
         reason = f"its process {self.lost}"
-        sweep(folder.path)
+        remove_partial_files(folder.path)
         folder.set_status("failed", step=saved_step(folder.checkpoint), reason=reason)
         self.ended["failed"] += 1
         console.print(f"{title}: failed: {reason}", style="red")
 
 
-def how_it_ended(code: int) -> str:
+def exit_reason(code: int) -> str:
     """Return the end of a process in words: 'was killed by SIGKILL, ...'."""
     if code >= 0:
         return f"ended with exit code {code}"

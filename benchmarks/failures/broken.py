@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cgbench.api.failure import Failure, Finding
+from cgbench.api.failure import Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
 
@@ -28,7 +28,7 @@ def broken() -> Failure:
     )
 
 
-def _detect(translations: Translations) -> Finding:
+def _detect(translations: Translations) -> Detection:
     """Images whose truth is as flat are not judged."""
     outputs = translations.outputs
     finite = np.ones(len(outputs), bool) if translations.finite is None else translations.finite
@@ -38,7 +38,7 @@ def _detect(translations: Translations) -> Finding:
         evidence[finite & (_spread(model) <= THRESHOLD)] = np.nan
     flat = int((finite & (evidence <= THRESHOLD)).sum())
     parts = [(int((~finite).sum()), "not finite"), (flat, "of one colour")]
-    return Finding(evidence, ", ".join(f"{count} {what}" for count, what in parts if count))
+    return Detection(evidence, ", ".join(f"{count} {what}" for count, what in parts if count))
 
 
 def _spread(images: np.ndarray) -> np.ndarray:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from cgbench.api.failure import Failure, Finding
+from cgbench.api.failure import Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
-from cgbench.benchmarks.metrics.functional.image_distances import nearest_other
+from cgbench.benchmarks.metrics.functional.image_distances import nearest_neighbour_distance
 
 THRESHOLD = 0.25
 
@@ -31,15 +31,15 @@ def collapse() -> Failure:
     )
 
 
-def _detect(translations: Translations) -> Finding:
-    real, given = nearest_other(translations.targets), nearest_other(translations.sources)
+def _detect(translations: Translations) -> Detection:
+    real, given = nearest_neighbour_distance(translations.targets), nearest_neighbour_distance(translations.sources)
     usual = np.median(given)
     # near-duplicates among the inputs, such as neighbouring frames of a film, excuse outputs as alike
     alike = np.minimum(1, given / usual) if usual > 0 else np.zeros(len(given))
     scale = np.median(real) * alike
-    found = nearest_other(translations.outputs)
+    found = nearest_neighbour_distance(translations.outputs)
     evidence = np.divide(found, scale, out=np.full(len(found), np.nan), where=scale > 0)
-    return Finding(evidence)
+    return Detection(evidence)
 
 
 def _unfit(translations: Translations) -> str | None:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from cgbench.api.failure import Failure, Finding
+from cgbench.api.failure import Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
-from cgbench.benchmarks.metrics.functional.image_distances import coarse, distances, l1_by_image
+from cgbench.benchmarks.metrics.functional.image_distances import distances, downsampled, l1_by_image
 
 THRESHOLD = 0.25
 LEAST_WAY = 2 / 255  # a shorter way to the target says nothing: the two images are the same but for rounding
@@ -32,16 +32,16 @@ def copy() -> Failure:
     )
 
 
-def _detect(translations: Translations) -> Finding:
+def _detect(translations: Translations) -> Detection:
     sources, targets = translations.sources, translations.targets
     change = l1_by_image(sources, translations.outputs)
     if translations.paired:
         way = l1_by_image(sources, targets)
     else:
         some = np.linspace(0, len(targets) - 1, min(TARGETS, len(targets))).round().astype(int)
-        way = distances(coarse(sources), coarse(targets[some])).min(axis=1)
+        way = distances(downsampled(sources), downsampled(targets[some])).min(axis=1)
     evidence = np.divide(change, way, out=np.full(len(way), np.nan), where=way >= LEAST_WAY)
-    return Finding(evidence, f"{_percent(evidence)} of the way to the target in the median image")
+    return Detection(evidence, f"{_percent(evidence)} of the way to the target in the median image")
 
 
 def _percent(evidence: np.ndarray) -> str:

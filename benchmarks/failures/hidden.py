@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cgbench.api.failure import Failure, Finding
+from cgbench.api.failure import Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
 from cgbench.benchmarks.metrics.functional.image_distances import l1_by_image
@@ -36,7 +36,7 @@ def hidden() -> Failure:
     )
 
 
-def _detect(translations: Translations) -> Finding:
+def _detect(translations: Translations) -> Detection:
     chosen = np.linspace(0, len(translations.outputs) - 1, min(IMAGES, len(translations.outputs))).round().astype(int)
     sources, outputs = translations.sources[chosen], translations.outputs[chosen]
 
@@ -55,7 +55,7 @@ def _detect(translations: Translations) -> Finding:
     evidence = np.full(len(translations.outputs), np.nan)
     evidence[chosen] = np.fmax(*rises)
     detail = f"the error is {100 * plain.mean():.1f} % of the scale, {jumps[0]:.1f} times that after rounding to 5 bits"
-    return Finding(evidence, f"{detail} and {jumps[1]:.1f} times after the blur (medians)")
+    return Detection(evidence, f"{detail} and {jumps[1]:.1f} times after the blur (medians)")
 
 
 def quantised(images: np.ndarray) -> np.ndarray:

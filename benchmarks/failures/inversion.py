@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from cgbench.api.failure import Failure, Finding
+from cgbench.api.failure import Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
-from cgbench.benchmarks.metrics.functional.image_distances import coarse, correlation
+from cgbench.benchmarks.metrics.functional.image_distances import correlation, downsampled
 
 THRESHOLD = -0.3
 CLOSER = 0.7  # unpaired: the negative must be closer to the colours of the domain by this factor
@@ -33,14 +33,14 @@ def inversion() -> Failure:
     )
 
 
-def _detect(translations: Translations) -> Finding:
-    outputs, targets = coarse(translations.outputs), coarse(translations.targets)
+def _detect(translations: Translations) -> Detection:
+    outputs, targets = downsampled(translations.outputs), downsampled(translations.targets)
     if translations.paired:
-        return Finding(correlation(outputs, targets))
-    evidence = correlation(outputs, coarse(translations.sources))
+        return Detection(correlation(outputs, targets))
+    evidence = correlation(outputs, downsampled(translations.sources))
     levels = _levels(targets).mean(axis=0)
     apart, reversed_apart = (np.abs(_levels(images) - levels).mean(axis=1) for images in (outputs, 255 - outputs))
-    return Finding(np.where(reversed_apart < CLOSER * apart, evidence, np.maximum(evidence, 0)))
+    return Detection(np.where(reversed_apart < CLOSER * apart, evidence, np.maximum(evidence, 0)))
 
 
 def _levels(images: np.ndarray) -> np.ndarray:

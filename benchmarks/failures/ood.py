@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from cgbench.api.failure import Failure, Finding
+from cgbench.api.failure import Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
-from cgbench.benchmarks.metrics.functional.class_maps import recognised, recognised_targets, unrecognisable
+from cgbench.benchmarks.metrics.functional.class_maps import predicted_classes, predicted_target_classes, why_no_classes
 from cgbench.benchmarks.metrics.functional.segmentation_scores import confusion_matrices, per_image_pixel_accuracy
 
 THRESHOLD = 0.05
@@ -32,13 +32,13 @@ def ood() -> Failure:
     )
 
 
-def _detect(translations: Translations) -> Finding:
+def _detect(translations: Translations) -> Detection:
     usual, strange = accuracy(translations), accuracy(translations.ood)
     usual = usual[np.isfinite(usual)]
     lower = ((usual[None] < strange[:, None]).mean(axis=1) + (usual[None] <= strange[:, None]).mean(axis=1)) / 2
     evidence = np.where(np.isfinite(strange), lower, np.nan)
     detail = f"median accuracy {np.nanmedian(strange):.3f} of strange scenes, {np.median(usual):.3f} of usual ones"
-    return Finding(evidence, detail, translations.ood.keys)
+    return Detection(evidence, detail, translations.ood.keys)
 
 
 def accuracy(translations: Translations) -> np.ndarray:
@@ -47,8 +47,8 @@ def accuracy(translations: Translations) -> np.ndarray:
     Pixels without a class, such as the strange things themselves, do not count.
     """
     classes = len(translations.palette)
-    found = per_image_pixel_accuracy(confusion_matrices(translations.labels, recognised(translations), classes))
-    labels, seen = recognised_targets(translations)
+    found = per_image_pixel_accuracy(confusion_matrices(translations.labels, predicted_classes(translations), classes))
+    labels, seen = predicted_target_classes(translations)
     if not translations.paired or labels is None:
         return found
     return found - per_image_pixel_accuracy(confusion_matrices(labels, seen, classes))
@@ -59,4 +59,4 @@ def _unfit(translations: Translations) -> str | None:
         return "needs a dataset with a split 'ood'"
     if min(len(translations.keys), len(translations.ood.keys)) < LEAST:
         return f"needs {LEAST} usual and {LEAST} strange test scenes or more"
-    return unrecognisable(translations) or unrecognisable(translations.ood)
+    return why_no_classes(translations) or why_no_classes(translations.ood)

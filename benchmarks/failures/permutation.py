@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from cgbench.api.failure import Failure, Finding
+from cgbench.api.failure import Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
-from cgbench.benchmarks.metrics.functional.class_maps import recognised, recognised_targets, unrecognisable
+from cgbench.benchmarks.metrics.functional.class_maps import predicted_classes, predicted_target_classes, why_no_classes
 from cgbench.benchmarks.metrics.functional.segmentation_scores import confusion_matrices
 
 THRESHOLD = 0.4
@@ -23,7 +23,7 @@ def permutation() -> Failure:
         measure="share of a class's pixels that become the other class, or of the other's that leave it, in the "
         "image or in all of them, whichever is least; the scorer's confusions on real images are subtracted",
         detect=_detect,
-        unfit=unrecognisable,
+        unfit=why_no_classes,
         threshold=THRESHOLD,
         above=True,
         share=0.25,
@@ -35,9 +35,9 @@ def permutation() -> Failure:
     )
 
 
-def _detect(translations: Translations) -> Finding:
+def _detect(translations: Translations) -> Detection:
     """A class that swallows others and stays itself has not changed places: that is structure lost."""
-    matrices = confusion_matrices(translations.labels, recognised(translations), len(translations.palette))
+    matrices = confusion_matrices(translations.labels, predicted_classes(translations), len(translations.palette))
     usual = _usual(translations)
     to, moved = _moves(matrices.sum(axis=0), usual)
     areas = matrices.sum(axis=2) / np.maximum(matrices.sum(axis=(1, 2)), 1)[:, None]
@@ -50,20 +50,20 @@ def _detect(translations: Translations) -> Finding:
             alone = np.minimum(shares[:, first], shares[:, second])
             pairs.append((together, first, np.where(shown, np.minimum(alone, together), np.nan)))
     if not pairs:
-        return Finding(np.full(len(matrices), np.nan), "no two classes share enough images")
+        return Detection(np.full(len(matrices), np.nan), "no two classes share enough images")
     found = [pair for pair in pairs if pair[0] >= THRESHOLD] or [max(pairs, key=lambda pair: pair[0])]
     evidence = np.fmax.reduce([both for _, _, both in found])
     names = [entry.name for entry in translations.palette]
     texts = [
         f"{names[first]} → {names[to[first]]} in {100 * moved[first]:.0f} % of its pixels" for _, first, _ in found
     ]
-    return Finding(evidence, ("" if found[0][0] >= THRESHOLD else "nearest to it: ") + ", ".join(texts))
+    return Detection(evidence, ("" if found[0][0] >= THRESHOLD else "nearest to it: ") + ", ".join(texts))
 
 
 def _usual(translations: Translations) -> np.ndarray:
     """Return float64 (C, C): how often the class in the row is taken for that in the column in real target images."""
     classes = len(translations.palette)
-    labels, seen = recognised_targets(translations)
+    labels, seen = predicted_target_classes(translations)
     if labels is None:
         return np.zeros((classes, classes))
     return _rates(confusion_matrices(labels, seen, classes).sum(axis=0))

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 
 from cgbench.api.dataset import IGNORE
-from cgbench.api.failure import Failure, Finding
+from cgbench.api.failure import Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
-from cgbench.benchmarks.metrics.functional.class_maps import recognised, recognised_targets, unrecognisable
+from cgbench.benchmarks.metrics.functional.class_maps import predicted_classes, predicted_target_classes, why_no_classes
 from cgbench.benchmarks.metrics.functional.segmentation_scores import confusion_matrices
 
 SIDE = 64  # pixels; larger class maps are thinned to about this
@@ -29,7 +29,7 @@ def lost() -> Failure:
         measure="share of the scene that is in things (connected pixels of one class, 1 % or more) of which less than "
         "a fifth is found; only things that are found in the real image",
         detect=_detect_lost,
-        unfit=unrecognisable,
+        unfit=why_no_classes,
         threshold=THRESHOLD,
         above=True,
         share=0.25,
@@ -50,7 +50,7 @@ def invented() -> Failure:
         measure="share of the output that is in things (connected pixels of one class, 1 % or more) of which less than "
         "a fifth is in the source; only where the real image is not misread alike",
         detect=_detect_invented,
-        unfit=unrecognisable,
+        unfit=why_no_classes,
         threshold=THRESHOLD,
         above=True,
         share=0.25,
@@ -61,7 +61,7 @@ def invented() -> Failure:
     )
 
 
-def _detect_lost(translations: Translations) -> Finding:
+def _detect_lost(translations: Translations) -> Detection:
     scene, shown, real = _maps(translations)
     reliable = _reliable(translations, rows=True)
 
@@ -73,7 +73,7 @@ def _detect_lost(translations: Translations) -> Finding:
     return _finding(scene, scene != IGNORE, is_lost, translations)
 
 
-def _detect_invented(translations: Translations) -> Finding:
+def _detect_invented(translations: Translations) -> Detection:
     scene, shown, real = _maps(translations)
     reliable = _reliable(translations, rows=False)
 
@@ -89,15 +89,15 @@ def _maps(translations: Translations) -> tuple[np.ndarray, np.ndarray, np.ndarra
     """Return the classes of the source, of the output, and where test images are paired of the real image as it is
     recognised, uint8 (N, S, S), thinned to about 64 pixels a side."""
     step = max(1, translations.labels.shape[1] // SIDE)
-    real = recognised_targets(translations)[1] if translations.paired else None
-    maps = translations.labels, recognised(translations), real
+    real = predicted_target_classes(translations)[1] if translations.paired else None
+    maps = translations.labels, predicted_classes(translations), real
     return tuple(None if each is None else each[:, ::step, ::step] for each in maps)
 
 
 def _reliable(translations: Translations, rows: bool) -> np.ndarray:
     """Return bool (C,): the classes of which the scorer finds half in all real images together (`rows`), or is right
     half of the time that it says them; all of them where real images have no labels."""
-    labels, seen = recognised_targets(translations)
+    labels, seen = predicted_target_classes(translations)
     if labels is None:
         return np.ones(len(translations.palette), bool)
     matrix = confusion_matrices(labels, seen, len(translations.palette)).sum(axis=0)
@@ -106,7 +106,7 @@ def _reliable(translations: Translations, rows: bool) -> np.ndarray:
 
 def _finding(
     maps: np.ndarray, counted: np.ndarray, is_wrong: Callable[[int, int, np.ndarray], bool], translations: Translations
-) -> Finding:
+) -> Detection:
     """Return the share of each image that is in wrong parts: connected pixels of one class of `maps`, 1 % of the
     `counted` pixels of the image or more; and in how many images the three most frequent classes are wrong."""
     evidence, often = np.full(len(maps), np.nan), dict.fromkeys(range(len(translations.palette)), 0)
@@ -121,7 +121,9 @@ def _finding(
             often[int(kind)] += bool(wrong)
         evidence[index] = area / total if total else np.nan
     first = sorted((kind for kind in often if often[kind]), key=lambda kind: -often[kind])[:3]
-    return Finding(evidence, ", ".join(f"{translations.palette[kind].name} in {often[kind]} images" for kind in first))
+    return Detection(
+        evidence, ", ".join(f"{translations.palette[kind].name} in {often[kind]} images" for kind in first)
+    )
 
 
 def connected(mask: np.ndarray) -> tuple[np.ndarray, int]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.api.method import DIRECTIONS
-from cgbench.benchmarks.regression.gate import Limits, Rules, limits
-from cgbench.benchmarks.regression.run_numbers import COUNT, NOT_TRAINED, TRAINED, Key, Measurements, Number
+from cgbench.benchmarks.regression.gate import Rules, Tolerance, limits
+from cgbench.benchmarks.regression.run_numbers import COUNT, NOT_TRAINED, TRAINED, Key, Measurements, SeedValues
 from cgbench.errors import CgbenchError
 from cgbench.files import write_text
 
@@ -27,7 +27,7 @@ class Baseline:
     """Measurements to compare with, the limits that the file states for each number, and the rules they came from."""
 
     measured: Measurements
-    bands: Mapping[Key, Limits]
+    bands: Mapping[Key, Tolerance]
     rules: Rules
 
 
@@ -128,7 +128,7 @@ def _load(path: Path) -> Any:
         raise CgbenchError(f"--baseline {path}: not readable JSON: {reason}") from None
 
 
-def _row(key: Key, number: Number, band: Limits) -> dict[str, Any]:
+def _row(key: Key, number: SeedValues, band: Tolerance) -> dict[str, Any]:
     return {
         **key._asdict(), "better": number.better, "n": number.n, "protocol": number.protocol, "kind": number.kind,
         "spread": None if math.isnan(band.spread) else band.spread,
@@ -138,7 +138,7 @@ def _row(key: Key, number: Number, band: Limits) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _parsed(form: "_Form", row: Any, where: str) -> tuple[Key, Number, Limits]:
+def _parsed(form: "_Form", row: Any, where: str) -> tuple[Key, SeedValues, Tolerance]:
     row = form.fields(row, {"dataset": str, "method": str, "direction": str, "metric": str, "better": str, "n": int,
                             "protocol": str, "kind": str, "spread": (float, int, type(None)),
                             "minimum": (float, int, type(None)), "tolerance": (float, int, type(None)),
@@ -158,13 +158,13 @@ def _parsed(form: "_Form", row: Any, where: str) -> tuple[Key, Number, Limits]:
         raise form.error(f"{where}: it needs values of different seeds")
     band = [math.nan if row[name] is None else form.number(row[name], f"{where}, {name}", least=0)
             for name in ("spread", "minimum", "tolerance")]  # fmt: skip
-    number = Number(values, row["better"], row["n"], row["protocol"], row["kind"])
+    number = SeedValues(values, row["better"], row["n"], row["protocol"], row["kind"])
     if any(map(math.isnan, band)) and (len(values) > 1 or number.exact):
         raise form.error(f"{where}: spread, minimum and tolerance must be numbers")
     if band[0] == 0 and not number.exact:
         raise form.error(f"{where}: a number that varies with the seed needs a spread above 0")
     key = Key(row["dataset"], row["method"], row["direction"], row["metric"])
-    return key, number, Limits(*band)
+    return key, number, Tolerance(*band)
 
 
 def _rules(form: "_Form", content: dict[str, Any]) -> Rules:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cgbench.benchmarks.regression.baseline_file import Baseline
-from cgbench.benchmarks.regression.run_numbers import Number
+from cgbench.benchmarks.regression.run_numbers import SeedValues
 
 ABSENT = "–"
 
@@ -71,7 +71,7 @@ def number_changes(before: Baseline, after: Baseline) -> list[Change]:
     return rows
 
 
-def summary(number: Number | None) -> str:
+def summary(number: SeedValues | None) -> str:
     """Return "0.123 ± 0.045 (5 seeds)", without a spread where there is none."""
     if number is None:
         return ABSENT

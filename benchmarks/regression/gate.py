@@ -24,7 +24,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from cgbench.benchmarks.regression.run_numbers import COUNT, NOT_TRAINED, ROUNDING, Key, Measurements, Number, Trouble
+from cgbench.benchmarks.regression.run_numbers import (
+    COUNT,
+    NOT_TRAINED,
+    ROUNDING,
+    Key,
+    Measurements,
+    SeedValues,
+    UnfinishedTrial,
+)
 from cgbench.errors import CgbenchError
 from cgbench.results.significance import ALPHA, Effect, Verdict, holm, over_seeds
 
@@ -51,7 +59,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Limits:
+class Tolerance:
     """The band of one number: the baseline's spread, the minimum effect that fails, the tolerance that passes."""
 
     spread: float
@@ -60,7 +68,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Finding:
+class NumberVerdict:
     """The verdict on one number. `low` to `high` is the 90 % interval of the change, whose harmful end is the one-sided
     95 % bound, by the sharper way, which `paired` names; `p`, adjusted by Holm's procedure, is the smaller of both.
     NaN where nothing was tested."""
@@ -69,9 +77,9 @@ class Finding:
     status: str
     note: str = ""
     better: str = ""
-    before: Number | None = None
-    after: Number | None = None
-    limits: Limits | None = None
+    before: SeedValues | None = None
+    after: SeedValues | None = None
+    limits: Tolerance | None = None
     change: float = math.nan
     low: float = math.nan
     high: float = math.nan
@@ -87,27 +95,27 @@ class Finding:
         return all(self.before.values.get(seed) == value for seed, value in self.after.values.items())
 
 
-def limits(number: Number, metric: str, rules: Rules) -> Limits:
+def limits(number: SeedValues, metric: str, rules: Rules) -> Tolerance:
     """Return the band of a baseline's number. Its spread is the standard deviation over seeds, but never less than a
     share of the mean, so that seeds that agree by chance (a collapse to one class) make no band without width."""
     values = np.array(list(number.values.values()))
     floor = max(rules.minimum_share * abs(float(values.mean())), ROUNDING)
     if number.exact:
         least = 0.0 if number.kind == COUNT else rules.minimum.get(metric, floor)
-        return Limits(0.0, _short(least), _short(least))
+        return Tolerance(0.0, _short(least), _short(least))
     spread = max(float(values.std(ddof=1)), floor) if len(values) > 1 else math.nan
     least = rules.minimum.get(metric, max(rules.minimum_spreads * spread, floor))
-    return Limits(_short(spread), _short(least), _short(max(rules.tolerance_spreads * spread, least)))
+    return Tolerance(_short(spread), _short(least), _short(max(rules.tolerance_spreads * spread, least)))
 
 
 def check(
     baseline: Measurements,
     run: Measurements,
-    bands: Mapping[Key, Limits],
+    bands: Mapping[Key, Tolerance],
     rules: Rules,
     strict: bool = False,
     redrawn: bool = False,
-) -> list[Finding]:
+) -> list[NumberVerdict]:
     """Return a finding for every number of either side, in the baseline's order; the new ones last.
 
     `bands` are the limits that the baseline states. `strict` makes a significant improvement a failure as well.
@@ -116,11 +124,11 @@ def check(
     """
     retrained = other_scorers(baseline, run, redrawn)
     stopped = {trouble.method: trouble for trouble in reversed(run.troubles)}
-    findings: list[Finding] = []
+    findings: list[NumberVerdict] = []
     tested: list[tuple[int, Effect]] = []  # the finding's place, and one way to test it
     for key, before in baseline.numbers.items():
         after, band = run.numbers.get(key), bands[key]
-        finding = Finding(key, INCONCLUSIVE, "", before.better, before, after, band)
+        finding = NumberVerdict(key, INCONCLUSIVE, "", before.better, before, after, band)
         if after is None or key in run.absent or key.method in stopped:
             finding = _missing(finding, run, stopped)
         elif before.kind == NOT_TRAINED and key in retrained:
@@ -141,7 +149,7 @@ def check(
     for place, found in verdicts.items():
         findings[place] = _judged(findings[place], found, strict)
     new = [key for key in run.numbers if key not in baseline.numbers]
-    return findings + [Finding(key, NEW, "not in the baseline", after=run.numbers[key]) for key in new]
+    return findings + [NumberVerdict(key, NEW, "not in the baseline", after=run.numbers[key]) for key in new]
 
 
 def other_scorers(baseline: Measurements, run: Measurements, redrawn: bool) -> Set[Key]:
@@ -174,35 +182,35 @@ def other_scorers(baseline: Measurements, run: Measurements, redrawn: bool) -> S
     return retrained
 
 
-def widened(before: Number, after: Number, band: Limits, rules: Rules) -> Limits:
+def widened(before: SeedValues, after: SeedValues, band: Tolerance, rules: Rules) -> Tolerance:
     """Return limits for numbers that look through another scorer, whose own noise adds to that of the seeds."""
     seeds = 1 / len(before.values) + 1 / len(after.values)
     factor = math.sqrt(1 + 2 * rules.scorer_spreads**2 / seeds)
-    return Limits(band.spread * factor, band.minimum * factor, band.tolerance * factor)
+    return Tolerance(band.spread * factor, band.minimum * factor, band.tolerance * factor)
 
 
-def outcome(findings: list[Finding]) -> str:
+def outcome(findings: list[NumberVerdict]) -> str:
     """Return the verdict on the run: the worst of its numbers; a run that shares none with the baseline is
     inconclusive."""
     states = {finding.status for finding in findings}
     return next((state for state in (FAIL, INCONCLUSIVE) if state in states), PASS if PASS in states else INCONCLUSIVE)
 
 
-def effect(before: Number, after: Number, band: Limits) -> Effect:
+def effect(before: SeedValues, after: SeedValues, band: Tolerance) -> Effect:
     """Return the change of the mean, with the error that the baseline's spread gives it."""
     first, second = (np.array(list(number.values.values())) for number in (before, after))
     error = band.spread * math.sqrt(1 / len(first) + 1 / len(second))
     return Effect(float(second.mean() - first.mean()), error, len(first) - 1)
 
 
-def paired(before: Number, after: Number) -> Effect | None:
+def paired(before: SeedValues, after: SeedValues) -> Effect | None:
     """Return the change seed by seed; None where the baseline lacks one of the run's seeds."""
     if not set(after.values) <= set(before.values):
         return None
     return over_seeds([value - before.values[seed] for seed, value in after.values.items()])
 
 
-def _judged(finding: Finding, verdicts: list[Verdict], strict: bool) -> Finding:
+def _judged(finding: NumberVerdict, verdicts: list[Verdict], strict: bool) -> NumberVerdict:
     """Return the finding with its verdict, from one test or two."""
     band, sign = finding.limits, {"higher": -1, "lower": 1}.get(finding.better, 0)
     beyond = [v.effect.mean for v in verdicts if v.significant and abs(v.effect.mean) >= band.minimum]
@@ -225,7 +233,7 @@ def _judged(finding: Finding, verdicts: list[Verdict], strict: bool) -> Finding:
     )  # fmt: skip
 
 
-def _exact(finding: Finding) -> Finding:
+def _exact(finding: NumberVerdict) -> NumberVerdict:
     """Compare a number that no seed can change: any change of it is one of the data or of the arithmetic."""
     first, second = finding.before.values, finding.after.values
     reference = next(iter(first.values()))
@@ -235,7 +243,7 @@ def _exact(finding: Finding) -> Finding:
     return replace(finding, status=FAIL if changed else PASS, note=note, change=change)
 
 
-def _missing(finding: Finding, run: Measurements, stopped: Mapping[str, Trouble]) -> Finding:
+def _missing(finding: NumberVerdict, run: Measurements, stopped: Mapping[str, UnfinishedTrial]) -> NumberVerdict:
     """Say why a run has no number, or not of all its seeds: a failure is one, an unfinished trial is not yet."""
     if finding.key in run.absent:
         return replace(finding, status=FAIL, note=f"not measured: {run.absent[finding.key]}")
@@ -246,7 +254,7 @@ def _missing(finding: Finding, run: Measurements, stopped: Mapping[str, Trouble]
     return replace(finding, status=FAIL if trouble.state in ("failed", "diverged") else INCONCLUSIVE, note=reason)
 
 
-def _too_few(before: Number, after: Number) -> str:
+def _too_few(before: SeedValues, after: SeedValues) -> str:
     for name, number in (("baseline", before), ("run", after)):
         if len(number.values) < LEAST_SEEDS:
             return f"one seed in the {name}: nothing can be said of the noise of seeds"

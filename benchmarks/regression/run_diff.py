@@ -17,8 +17,8 @@ from cgbench.benchmarks.regression.changes import (
     summary,
     value_changes,
 )
-from cgbench.benchmarks.regression.run_numbers import Key, Measurements, Number, measurements
-from cgbench.results.run import Run, Trial
+from cgbench.benchmarks.regression.run_numbers import Key, Measurements, SeedValues, measurements
+from cgbench.results.run import Run, TrialResult
 from cgbench.results.significance import ALPHA, Effect, over_seeds
 
 PAIRED, UNPAIRED = "paired", "other seeds"
@@ -30,8 +30,8 @@ class NumberRow:
     says whether it is paired by seed. `note` says why two numbers cannot be compared."""
 
     key: Key
-    before: Number | None
-    after: Number | None
+    before: SeedValues | None
+    after: SeedValues | None
     effect: Effect | None
     basis: str
     note: str = ""
@@ -120,7 +120,7 @@ def _number_text(row: NumberRow) -> str:
     return text + (f"; {row.note}" if row.note else "")
 
 
-def _equal(first: Number | None, second: Number | None) -> bool:
+def _equal(first: SeedValues | None, second: SeedValues | None) -> bool:
     """Whether two numbers are the same, digit for digit, in every seed that both have, and they have one."""
     if not first or not second or first.protocol != second.protocol:
         return False
@@ -133,7 +133,7 @@ def _with_layers(run: Run) -> dict[str, dict[str, Any]]:
     return {name: _layers(run.of(name)[0]) for name in run.order if run.of(name)}
 
 
-def _layers(trial: Trial) -> dict[str, Any]:
+def _layers(trial: TrialResult) -> dict[str, Any]:
     spec = trial.spec
     origins = spec.get("origins", {})
     found = {name: f"{plain(value)} ({origins.get(name, 'recipe')})" for name, value in spec["config"].items()}

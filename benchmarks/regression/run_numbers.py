@@ -10,7 +10,7 @@ from cgbench.api.metric import Value
 from cgbench.config import FIELDS
 from cgbench.files import read_jsonl
 from cgbench.results.records import one_protocol
-from cgbench.results.run import UNTRAINED, Run, Trial
+from cgbench.results.run import UNTRAINED, Run, TrialResult
 
 LAST_PART = 0.2  # share of the training, at its end, over which the losses are averaged
 LOSS, WEIGHTS = "loss", "parameters"  # numbers of the training itself: "loss/cycle_a", "parameters/G_ab"
@@ -32,7 +32,7 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Number:
+class SeedValues:
     """One number of a method by seed. `better` is "higher", "lower" or "" (neither), `n` the images it is a mean over,
     `protocol` the digest of what it was measured with, "" for numbers of the training itself. `kind` is "trained",
     "untrained" (a floor or ceiling of the table) or "count" (of weights)."""
@@ -51,7 +51,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class UnfinishedTrial:
     """A trial that gave no numbers: its state, and the reason where one was recorded."""
 
     method: str
@@ -65,11 +65,11 @@ class Measurements:
     """All of a run, or of a baseline. `protocols` maps digests to their parts, `settings` methods to what was set,
     `absent` keys without a number to the reason; `provenance` says what program made the numbers, where and how."""
 
-    numbers: Mapping[Key, Number]
+    numbers: Mapping[Key, SeedValues]
     protocols: Mapping[str, Mapping[str, Any]]
     settings: Mapping[str, Mapping[str, Any]]
     provenance: Mapping[str, Any]
-    troubles: tuple[Trouble, ...] = ()
+    troubles: tuple[UnfinishedTrial, ...] = ()
     absent: Mapping[Key, str] = field(default_factory=dict)
 
 
@@ -81,7 +81,7 @@ def measurements(run: Run, values: Mapping[str, Value]) -> Measurements:
     """
     one_protocol(run.records)
     dataset = run.about["dataset"]
-    numbers: dict[Key, Number] = {}
+    numbers: dict[Key, SeedValues] = {}
     absent: dict[Key, str] = {}
     for (method, direction, metric), rows in _measured(run).groupby(["method", "direction", "metric"], sort=False):
         key = Key(dataset, method, direction, metric)
@@ -93,10 +93,10 @@ def measurements(run: Run, values: Mapping[str, Value]) -> Measurements:
             better = values[metric].better if metric in values else ""
             kind = NOT_TRAINED if run.roles[method] in UNTRAINED else TRAINED
             first = finite.iloc[0]
-            numbers[key] = Number(found, better, int(first["n"]), first["protocol"], kind)
+            numbers[key] = SeedValues(found, better, int(first["n"]), first["protocol"], kind)
     for method in run.trained:
         for name, by_seed in _of_training(run.of(method)).items():
-            numbers[Key(dataset, method, "", name)] = Number(
+            numbers[Key(dataset, method, "", name)] = SeedValues(
                 by_seed, kind=COUNT if name.startswith(f"{WEIGHTS}/") else TRAINED
             )
     return Measurements(
@@ -113,7 +113,7 @@ def _measured(run: Run):
     return ordered.drop_duplicates(["direction", "method", "seed", "metric"], keep="last").sort_index()
 
 
-def _of_training(trials: list[Trial]) -> dict[str, dict[int, float]]:
+def _of_training(trials: list[TrialResult]) -> dict[str, dict[int, float]]:
     """Return the numbers of the training of one method's finished trials, by name and seed."""
     found: dict[str, dict[int, float]] = {}
     for trial in trials:
@@ -136,7 +136,7 @@ def last_losses(lines: list[dict]) -> dict[str, float]:
     return {name: mean for name, mean in means.items() if np.isfinite(mean)}
 
 
-def _settings(trial: Trial) -> dict[str, Any]:
+def _settings(trial: TrialResult) -> dict[str, Any]:
     """Return what was set for a method: its configuration, its weights as declared or set, and its training images."""
     spec = trial.spec
     config = {name: value for name, value in spec["config"].items() if _matters(name)}
@@ -168,14 +168,14 @@ def _provenance(run: Run) -> dict[str, Any]:
     }
 
 
-def _troubles(run: Run) -> tuple[Trouble, ...]:
+def _troubles(run: Run) -> tuple[UnfinishedTrial, ...]:
     """Return the trials that were asked for and are not done."""
     found = [
-        Trouble(trial.method, trial.seed, trial.state, str(trial.status.get("reason", "")))
+        UnfinishedTrial(trial.method, trial.seed, trial.state, str(trial.status.get("reason", "")))
         for trial in run.trials
         if trial.state != "done"
     ]
     begun = {(trial.method, trial.seed) for trial in run.trials}
     asked = {(row.method, row.seed): row.status for row in run.records.itertuples() if row.metric == ""}
-    found += [Trouble(*key, state, "") for key, state in asked.items() if key not in begun]
+    found += [UnfinishedTrial(*key, state, "") for key, state in asked.items() if key not in begun]
     return tuple(found)

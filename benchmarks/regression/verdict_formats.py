@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from cgbench.benchmarks.regression.changes import Change
-from cgbench.benchmarks.regression.gate import FAIL, INCONCLUSIVE, NEW, PASS, SKIPPED, Finding, outcome
-from cgbench.benchmarks.regression.run_numbers import Number
+from cgbench.benchmarks.regression.gate import FAIL, INCONCLUSIVE, NEW, PASS, SKIPPED, NumberVerdict, outcome
+from cgbench.benchmarks.regression.run_numbers import SeedValues
 from cgbench.results.significance import ALPHA
 
 ORDER = (FAIL, INCONCLUSIVE, PASS, SKIPPED, NEW)
@@ -27,7 +27,7 @@ class Checked:
 
     run: str
     baseline: str
-    findings: Sequence[Finding]
+    findings: Sequence[NumberVerdict]
     settings: Sequence[Change]
     program: Sequence[Change]
     redrawn: bool = False
@@ -36,7 +36,7 @@ class Checked:
     def verdict(self) -> str:
         return outcome(list(self.findings))
 
-    def of(self, *statuses: str) -> list[Finding]:
+    def of(self, *statuses: str) -> list[NumberVerdict]:
         return [finding for finding in self.findings if finding.status in statuses]
 
 
@@ -100,9 +100,9 @@ def _counts(checked: Checked) -> str:
     return f"{len(checked.findings)} numbers: {', '.join(parts)}"
 
 
-def _rows(findings: Sequence[Finding]) -> list[tuple[str, ...]]:
+def _rows(findings: Sequence[NumberVerdict]) -> list[tuple[str, ...]]:
     """Return the lines of a table; numbers of a method that lack for one reason share a line."""
-    groups: dict[tuple[str, ...], list[Finding]] = {}
+    groups: dict[tuple[str, ...], list[NumberVerdict]] = {}
     for finding in findings:
         alone = not math.isnan(finding.change) or finding.status == NEW
         groups.setdefault((finding.key.text if alone else finding.key.method, finding.status, finding.note), []).append(
@@ -111,7 +111,7 @@ def _rows(findings: Sequence[Finding]) -> list[tuple[str, ...]]:
     return [_row(group) for group in groups.values()]
 
 
-def _row(group: Sequence[Finding]) -> tuple[str, ...]:
+def _row(group: Sequence[NumberVerdict]) -> tuple[str, ...]:
     first = group[0]
     if len(group) > 1:
         return first.status, first.key.method, f"{len(group)} numbers", "", first.note
@@ -125,7 +125,7 @@ def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
     return ["  ".join(cell.ljust(wide[place]) for place, cell in enumerate(row)).rstrip() for row in rows]
 
 
-def _change(finding: Finding) -> str:
+def _change(finding: NumberVerdict) -> str:
     if math.isnan(finding.change):
         return finding.note
     text = f"{finding.change:+.3g}".replace("-", "−")
@@ -137,7 +137,7 @@ def _change(finding: Finding) -> str:
     return ": ".join(filter(None, [text, finding.note]))
 
 
-def _what(finding: Finding) -> str:
+def _what(finding: NumberVerdict) -> str:
     return f"{_before(finding)} → {_mean(finding.after)}, {_change(finding)}".rstrip(", ")
 
 
@@ -177,7 +177,7 @@ def _span(counts: list[int]) -> str:
     return "–".join(map(str, dict.fromkeys((min(counts), max(counts)))))
 
 
-def _fields(finding: Finding) -> dict[str, Any]:
+def _fields(finding: NumberVerdict) -> dict[str, Any]:
     band = finding.limits
     known = {
         **finding.key._asdict(), "status": finding.status, "note": finding.note, "better": finding.better,
@@ -189,18 +189,18 @@ def _fields(finding: Finding) -> dict[str, Any]:
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in known.items()}
 
 
-def _values(number: Number | None) -> dict[str, float] | None:
+def _values(number: SeedValues | None) -> dict[str, float] | None:
     return number and {str(seed): value for seed, value in number.values.items()}
 
 
-def _before(finding: Finding) -> str:
+def _before(finding: NumberVerdict) -> str:
     """Return the baseline's mean: where the change is that of the same seeds, over these."""
     if not finding.paired:
         return _mean(finding.before)
     return _mean(replace(finding.before, values={seed: finding.before.values[seed] for seed in finding.after.values}))
 
 
-def _mean(number: Number | None) -> str:
+def _mean(number: SeedValues | None) -> str:
     return f"{np.mean(list(number.values.values())):.4g}".replace("-", "−") if number else "–"
 
 

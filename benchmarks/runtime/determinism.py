@@ -11,7 +11,7 @@ CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # without it cuBLAS does not repeat bit for 
 
 
 @contextmanager
-def determinism(asked: bool) -> Iterator[None]:
+def deterministic_kernels(asked: bool) -> Iterator[None]:
     """Let every operation repeat bit for bit on the same machine, or raise where it cannot."""
     if not asked:
         yield

@@ -9,7 +9,7 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 RESET_PEAK = "5"  # man proc_pid_clear_refs: the peak resident size becomes the present one
 
 
-def forget_peak(device: torch.device) -> None:
+def reset_peak_memory(device: torch.device) -> None:
     """Start a new measurement; where the system does not let us, the peak stays that of the whole process."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -21,8 +21,8 @@ def forget_peak(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Return the most bytes in use since `forget_peak`: tensors on a GPU, else the resident size of this process, which
-    holds the images in memory and the libraries too. 0 where it is not known."""
+    """Return the most bytes in use since `reset_peak_memory`: tensors on a GPU, else the resident size of this process,
+    which holds the images in memory and the libraries too. 0 where it is not known."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:

@@ -14,11 +14,11 @@ from cgbench.formatting import duration
 QUIET_SECONDS = 30.0  # without a terminal: at most one line per this many seconds
 RELAY_SECONDS = 0.2  # between two reports of a worker's progress
 
-Update = Callable[[int, int], None]
-Show = Callable[[int, str, int, int], None]
+ProgressCallback = Callable[[int, int], None]
+ShowProgress = Callable[[int, str, int, int], None]
 
 
-class Relay:
+class ProgressForwarder:
     """The way of a worker's lines and progress to the process that has the terminal: `send` takes ("line", text, style)
     and ("at", title, done, total)."""
 
@@ -33,10 +33,10 @@ class Relay:
             self.send(("at", title, done, total))
 
 
-class Screen(Console):
+class RunConsole(Console):
     """The terminal, or in a worker the way to it."""
 
-    relay: Relay | None = None
+    relay: ProgressForwarder | None = None
 
     def print(self, *objects: Any, style: str | None = None, **more: Any) -> None:
         """Print as rich does."""
@@ -46,11 +46,11 @@ class Screen(Console):
             self.relay.send(("line", " ".join(map(str, objects)), style))
 
 
-console = Screen(highlight=False, soft_wrap=True, markup=False)
+console = RunConsole(highlight=False, soft_wrap=True, markup=False)
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Update]:
+def progress(title: str) -> Iterator[ProgressCallback]:
     """Yield `update(done, total)`: a bar with the time that remains, or lines where output is not a terminal."""
     if console.relay is not None:
         console.relay.at(title, 0, 0)
@@ -62,7 +62,7 @@ def progress(title: str) -> Iterator[Update]:
 
 
 @contextmanager
-def progress_rows() -> Iterator[Show]:
+def progress_rows() -> Iterator[ShowProgress]:
     """Yield `show(row, title, done, total)` for several things at once: a bar for each row, or lines where output is
     not a terminal. A total of 0 is not known yet; a row without a title is taken away."""
     if not console.is_terminal:
@@ -84,9 +84,9 @@ def progress_rows() -> Iterator[Show]:
         yield show
 
 
-def _lines() -> Show:
+def _lines() -> ShowProgress:
     """Return `show` for output that is no terminal."""
-    rows: dict[int, tuple[str, Update]] = {}
+    rows: dict[int, tuple[str, ProgressCallback]] = {}
 
     def show(row: int, title: str, done: int, total: int) -> None:
         if rows.get(row, ("",))[0] != title:
@@ -97,7 +97,7 @@ def _lines() -> Show:
     return show
 
 
-def _line_printer(title: str) -> Update:
+def _line_printer(title: str) -> ProgressCallback:
     started = last = time.monotonic()
     first: int | None = None
 

@@ -30,7 +30,7 @@ def name_of(error: KeyboardInterrupt) -> str:
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
+def raise_on_stop_signal() -> Iterator[None]:
     """Raise `Stopped` where the process is asked to end, so that it can say what is safe; for the command line.
 
     A signal that is ignored stays ignored (nohup, and what a shell runs in the background).
@@ -44,7 +44,7 @@ def stoppable() -> Iterator[None]:
 
 
 @contextmanager
-def whole_steps() -> Iterator[list[int]]:
+def defer_stop_signals() -> Iterator[list[int]]:
     """Yield a list that stays empty until the process is asked to stop: the first signal only goes there.
 
     Raised in the middle of a training step, it would leave one player moved and the other not. After the first signal
@@ -63,7 +63,7 @@ def whole_steps() -> Iterator[list[int]]:
 
 
 @contextmanager
-def unheard_by_children() -> Iterator[None]:
+def block_stop_signals() -> Iterator[None]:
     """Let processes that are started here be born with the signals to stop blocked: a Ctrl-C goes to all processes of a
     terminal, and only their parent shall tell them to stop. Not on Windows."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cgbench.api.method import Method
-from cgbench.benchmarks.speed.measurements import Entry, Found, LeftOut, Plan, Setting
-from cgbench.benchmarks.speed.timing import LEAST_ROUNDS, Arm, Budget, interleave, summary, times_as_fast
-from cgbench.benchmarks.speed.training_step import house_step
+from cgbench.benchmarks.speed.measurements import LeftOut, Measurement, Measurements, SpeedOptions, VariantSettings
+from cgbench.benchmarks.speed.timing import LEAST_ROUNDS, Budget, Variant, interleave, summary, times_as_fast
+from cgbench.benchmarks.speed.training_step import cgbench_step
 from cgbench.benchmarks.speed.workload import DEFAULT, SIZES, configuration, noise, ready_model, unfit, waiting
 from cgbench.datasets.streets import Streets
 from cgbench.errors import CgbenchError
@@ -45,16 +45,16 @@ class Spent:
         }
 
 
-def start(plan: Plan) -> Found:
+def start(plan: SpeedOptions) -> Measurements:
     """Measure how long the commands that only list take, from a new process to its end, beside Python alone."""
     plan.say("start: --help and the listings")
-    arms = [Arm(BARE, lambda: _output([sys.executable, "-c", "pass"]))]
-    arms += [Arm(f"cgbench {' '.join(words)}", lambda w=words: _output([*PROGRAM, *w])) for words in STARTS]
+    arms = [Variant(BARE, lambda: _output([sys.executable, "-c", "pass"]))]
+    arms += [Variant(f"cgbench {' '.join(words)}", lambda w=words: _output([*PROGRAM, *w])) for words in STARTS]
     for name, values in interleave(arms, plan.budget, warm_ups=1).items():
-        yield Entry("start", name, "" if name == BARE else DEFAULT, "", "s", summary(values))
+        yield Measurement("start", name, "" if name == BARE else DEFAULT, "", "s", summary(values))
 
 
-def run(plan: Plan) -> Found:
+def run(plan: SpeedOptions) -> Measurements:
     """Measure a small run of one method on the built-in dataset: first with nothing in the cache, then with the scorer
     there, each arm in turn."""
     size, method = plan.sizes[0], chosen(plan)
@@ -78,26 +78,26 @@ def run(plan: Plan) -> Found:
         yield from _run_entries(method.name, arm, size, spent, default)
 
 
-def chosen(plan: Plan) -> Method:
+def chosen(plan: SpeedOptions) -> Method:
     """Return the method whose run is measured: CycleGAN where it is among those asked for, else the first."""
     return next((method for method in plan.methods if method.name == "cyclegan"), plan.methods[0])
 
 
-def _run_entries(name: str, arm: str, size: str, spent: Sequence[Spent], default: Sequence[Spent]) -> Found:
+def _run_entries(name: str, arm: str, size: str, spent: Sequence[Spent], default: Sequence[Spent]) -> Measurements:
     for part, (_, unit) in spent[0].parts.items():
         values = [one.parts[part][0] for one in spent]
         ratio = None
         if default and unit == "s":
             ratio = times_as_fast([one.parts[part][0] for one in default], values)
-        yield Entry("run", f"{part}: {name}", arm, size, unit, summary(values), DEFAULT if ratio else "", ratio,
+        yield Measurement("run", f"{part}: {name}", arm, size, unit, summary(values), DEFAULT if ratio else "", ratio,
                     {"steps": RUN_STEPS})  # fmt: skip
 
 
-def one_run(runs: Path, cache: Path, plan: Plan, setting: Setting) -> Spent:
+def one_run(runs: Path, cache: Path, plan: SpeedOptions, setting: VariantSettings) -> Spent:
     """Run the command line once, in a folder of its own, and measure steps alone right before and after it."""
     method, size = chosen(plan), plan.sizes[0]
     config = configuration(size, method, setting)
-    alone = house_step(ready_model(method, config, plan.device), config, noise(config, plan.device))
+    alone = cgbench_step(ready_model(method, config, plan.device), config, noise(config, plan.device))
     before = _seconds_of_a_step(alone, plan.device)
     started = time.perf_counter()
     _output(command(method, size, setting, plan.device, runs), {"CGBENCH_CACHE": str(cache)})
@@ -106,7 +106,7 @@ def one_run(runs: Path, cache: Path, plan: Plan, setting: Setting) -> Spent:
     return Spent(wall, training_seconds(runs), RUN_STEPS * (before + after) / 2)
 
 
-def command(method: Method, size: str, setting: Setting, device: str, runs: Path) -> list[str]:
+def command(method: Method, size: str, setting: VariantSettings, device: str, runs: Path) -> list[str]:
     """Return the command of a small run with a size's settings."""
     settings = {**SIZES[size], "steps": RUN_STEPS, **RUN_DATA, "features": "scorer", **setting.values}
     if "features" not in method.settings:
@@ -125,7 +125,7 @@ def training_seconds(runs: Path) -> float:
 
 def _seconds_of_a_step(call: Callable[[], object], device: str) -> float:
     """Return the median seconds of a step within two seconds."""
-    return summary(interleave([Arm("step", call)], Budget(seconds=2.0), waiting(device))["step"]).median
+    return summary(interleave([Variant("step", call)], Budget(seconds=2.0), waiting(device))["step"]).median
 
 
 def _output(words: Sequence[str], environment: Mapping[str, str] | None = None) -> None:

@@ -13,17 +13,17 @@ from cgbench.benchmarks.data.conversion import to_bytes, to_signed
 from cgbench.benchmarks.evaluation.feature_extractors import scorer_features
 from cgbench.benchmarks.evaluation.scorer import Scorer, build_network
 from cgbench.benchmarks.runtime.determinism import reason_of
-from cgbench.benchmarks.speed.measurements import Entry, Found, LeftOut, Plan
-from cgbench.benchmarks.speed.timing import Arm, interleave, rates, summary, times_as_fast
+from cgbench.benchmarks.speed.measurements import LeftOut, Measurement, Measurements, SpeedOptions
+from cgbench.benchmarks.speed.timing import Variant, interleave, rates, summary, times_as_fast
 from cgbench.benchmarks.speed.training_step import REFERENCE
-from cgbench.benchmarks.speed.workload import DEFAULT, configuration, plain_model, read_arms, ready_model
+from cgbench.benchmarks.speed.workload import DEFAULT, configuration, read_variants, ready_model, reference_model
 from cgbench.methods.blocks.model import Model
 
 IMAGES = 16  # translated at once, as cost.json has it
 PHOTOS = 64  # that features are extracted of
 
 
-def translation(plan: Plan) -> Found:
+def translation(plan: SpeedOptions) -> Measurements:
     """Measure the first direction of every method, against one image after the other through the network alone."""
     for size, method in itertools.product(plan.sizes, plan.methods):
         plan.say(f"translation: {method.name} at {size} pixels")
@@ -32,10 +32,10 @@ def translation(plan: Plan) -> Found:
             for setting in plan.arms:
                 model = ready_model(method, configuration(size, method, setting), plan.device)
                 if not arms:
-                    reference = plain_model(method, configuration(size, method, setting), plan.device)
+                    reference = reference_model(method, configuration(size, method, setting), plan.device)
                     if plain := one_by_one(reference, images, direction):
-                        arms.append(Arm(REFERENCE, plain))
-                arms.append(Arm(setting.name, _translated(model, images, direction)))
+                        arms.append(Variant(REFERENCE, plain))
+                arms.append(Variant(setting.name, _translated(model, images, direction)))
             seconds = interleave(arms, plan.budget)
         except RuntimeError as error:
             yield LeftOut("translation", method.name, size, reason_of(error), failed=True)
@@ -43,25 +43,27 @@ def translation(plan: Plan) -> Found:
         for arm, values in seconds.items():
             ratio = times_as_fast(seconds[REFERENCE], values) if REFERENCE in seconds and arm != REFERENCE else None
             speed = summary(rates(values, IMAGES))
-            yield Entry("translation", method.name, arm, size, "images/s", speed, REFERENCE if ratio else "", ratio)
+            yield Measurement(
+                "translation", method.name, arm, size, "images/s", speed, REFERENCE if ratio else "", ratio
+            )
 
 
-def features(plan: Plan) -> Found:
+def features(plan: SpeedOptions) -> Measurements:
     """Measure the scorer's features and its classes, with untrained weights; no earlier result is remembered."""
     for size in plan.sizes:
         plan.say(f"features: at {size} pixels")
         config, photos = configuration(size, None, plan.arms[0]), pictures(size, PHOTOS)
         scorer = Scorer(build_network(config.classes, config.scorer_width), {}, plan.device)
         extract = scorer_features(scorer).function  # behind what remembers results
-        arms = [Arm("features of the scorer", lambda f=extract, p=photos: f(p)),
-                Arm("classes of the scorer", lambda s=scorer, p=photos: s.predict(p))]  # fmt: skip
+        arms = [Variant("features of the scorer", lambda f=extract, p=photos: f(p)),
+                Variant("classes of the scorer", lambda s=scorer, p=photos: s.predict(p))]  # fmt: skip
         for name, values in interleave(arms, plan.budget).items():
-            yield Entry("features", name, DEFAULT, size, "images/s", summary(rates(values, PHOTOS)))
+            yield Measurement("features", name, DEFAULT, size, "images/s", summary(rates(values, PHOTOS)))
 
 
 def pictures(size: str, count: int) -> np.ndarray:
     """Return images of noise, uint8 (count, S, S, 3), of a size's crops."""
-    side = configuration(size, None, read_arms([])[0]).crop_size
+    side = configuration(size, None, read_variants([])[0]).crop_size
     return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
 

@@ -9,7 +9,7 @@ from cgbench.benchmarks.speed.timing import Budget, Summary
 
 
 @dataclass(frozen=True)
-class Setting:
+class VariantSettings:
     """An arm of the command line: its name, and the settings in which it differs from the default."""
 
     name: str
@@ -17,7 +17,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Entry:
+class Measurement:
     """One measured number of part `what`: median and quartiles in `unit`.
 
     `ratio` says how many times as fast it is as `reference`, measured in the same rounds. `details` are numbers that
@@ -54,17 +54,17 @@ class LeftOut:
         return asdict(self)
 
 
-Found = Iterator[Entry | LeftOut]
+Measurements = Iterator[Measurement | LeftOut]
 
 
 @dataclass(frozen=True)
-class Plan:
+class SpeedOptions:
     """What is asked for: methods, names of sizes, arms (the default one first), time, device. `say` tells a person
     what is measured now."""
 
     methods: tuple[Method, ...]
     sizes: tuple[str, ...]
-    arms: tuple[Setting, ...]
+    arms: tuple[VariantSettings, ...]
     budget: Budget
     device: str
     say: Callable[[str], None] = lambda text: None

@@ -7,7 +7,7 @@ import random
 
 from torch import Tensor, nn
 
-from cgbench.benchmarks.speed.reference_step import PlainPool, plain_adam, set_requires_grad
+from cgbench.benchmarks.speed.reference_step import ReferencePool, reference_adam, set_requires_grad
 from cgbench.config import TrialConfig
 from cgbench.methods.blocks.model import Model
 
@@ -15,7 +15,7 @@ CYCLE, IDENTITY = 10.0, 0.5  # λ of both cycles; the identity's share of it
 WRITTEN = {"cyclegan": False, "cyclegan_identity": True}  # method → whether it has the identity terms
 
 
-class CycleGanByHand:
+class HandWrittenCycleGan:
     """CycleGAN with two generators and two discriminators, least squares and a pool, with or without identity.
 
     The networks are those of `model`, under our names: `G_ab` is the public code's G_A, and `D_b` its D_A.
@@ -24,12 +24,12 @@ class CycleGanByHand:
     def __init__(self, model: Model, config: TrialConfig, identity: bool) -> None:
         self.g_ab, self.g_ba, self.d_a, self.d_b = (model.networks[name] for name in ("G_ab", "G_ba", "D_a", "D_b"))
         self.identity = identity
-        self.pool_a, self.pool_b = (PlainPool(config.pool_size, random.Random(0)) for _ in "ab")
+        self.pool_a, self.pool_b = (ReferencePool(config.pool_size, random.Random(0)) for _ in "ab")
         self.squares, self.distance = nn.MSELoss(), nn.L1Loss()
         like = next(self.g_ab.parameters())
         self.real, self.fake = like.new_tensor(1.0), like.new_tensor(0.0)
-        self.optimiser_g = plain_adam([self.g_ab, self.g_ba], config)
-        self.optimiser_d = plain_adam([self.d_a, self.d_b], config)
+        self.optimiser_g = reference_adam([self.g_ab, self.g_ba], config)
+        self.optimiser_d = reference_adam([self.d_a, self.d_b], config)
 
     def __call__(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Move generators, then discriminators; return the losses under cgbench's names, on the device."""

@@ -25,7 +25,7 @@ from cgbench.methods.blocks.model import Model, Value
 Streams = Callable[[str, int], np.random.Generator]  # of a drawn tensor and a step
 
 
-class PlainPool:
+class ReferencePool:
     """Up to `size` earlier images in a list; each new one is handled by itself. `rng` decides, as `random` there."""
 
     def __init__(self, size: int, rng: random.Random) -> None:
@@ -60,7 +60,7 @@ class Turn:
     silent: tuple[str, ...]
 
 
-class PlainStep:
+class ReferenceStep:
     """A step of any trainable method, on the networks of `model`: its graph, tensor by tensor, as one would write it
     down by hand.
 
@@ -72,10 +72,10 @@ class PlainStep:
         self.model = model
         shared = np.random.default_rng(0)
         self.streams = streams or (lambda tensor, step: shared)
-        self.pools = {name: PlainPool(config.pool_size, random.Random(0)) for name in model.pools}
+        self.pools = {name: ReferencePool(config.pool_size, random.Random(0)) for name in model.pools}
         self.turns = _turns(model)
-        self.optimisers = {
-            player.name: plain_adam([model.networks[name] for name in player.networks], config)
+        self.optimizers = {
+            player.name: reference_adam([model.networks[name] for name in player.networks], config)
             for player in model.live.players
         }
 
@@ -88,10 +88,10 @@ class PlainStep:
             for tensor in turn.tensors:
                 values[tensor] = self._value(tensor, values, step)
             terms = {term.name: term.function(*(values[name] for name in term.reads)) for term in turn.player.terms}
-            optimiser = self.optimisers[turn.player.name]
-            optimiser.zero_grad()
+            optimizer = self.optimizers[turn.player.name]
+            optimizer.zero_grad()
             sum(term.weight * terms[term.name] for term in turn.player.terms).backward()
-            optimiser.step()
+            optimizer.step()
             set_requires_grad([self.model.networks[name] for name in turn.silent], True)
             losses.update({name: value.detach() for name, value in terms.items()})
         return losses
@@ -131,7 +131,7 @@ def _turns(model: Model) -> tuple[Turn, ...]:
     return tuple(turns)
 
 
-def plain_adam(networks: list[nn.Module], config: TrialConfig) -> torch.optim.Adam:
+def reference_adam(networks: list[nn.Module], config: TrialConfig) -> torch.optim.Adam:
     """Return torch's Adam over all weights of `networks`, with nothing chosen but the method's own numbers."""
     return torch.optim.Adam(
         itertools.chain(*(network.parameters() for network in networks)),

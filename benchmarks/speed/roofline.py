@@ -7,8 +7,8 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from cgbench.benchmarks.speed.measurements import Entry, Found, Plan
-from cgbench.benchmarks.speed.timing import Arm, interleave, rates, summary
+from cgbench.benchmarks.speed.measurements import Measurement, Measurements, SpeedOptions
+from cgbench.benchmarks.speed.timing import Variant, interleave, rates, summary
 from cgbench.benchmarks.speed.workload import waiting
 
 TYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
@@ -17,7 +17,7 @@ IMAGES = {"cpu": 4, "cuda": 64}  # of the convolution's batch
 CHANNELS, MAP_SIDE, KERNEL = 256, 64, 3  # the residual blocks of the published generator at 256 pixels
 
 
-def peaks(plan: Plan) -> Found:
+def machine_peaks(plan: SpeedOptions) -> Measurements:
     """Measure FLOP/s of a large matrix product and of a 3×3 convolution of 256 channels at 64×64, in both types.
 
     As the steps are computed: contiguous, and on a GPU with TF32 where torch's defaults have it.
@@ -28,21 +28,21 @@ def peaks(plan: Plan) -> Found:
     work = {"matrix product": 2 * side**3, "convolution": 2 * images * (CHANNELS * KERNEL * MAP_SIDE) ** 2}
     arms = []
     for name, dtype in TYPES.items():
-        arms.append(Arm(f"matrix product {name}", _product(side, dtype, plan.device)))
-        arms.append(Arm(f"convolution {name}", _convolution(images, dtype, plan.device)))
+        arms.append(Variant(f"matrix product {name}", _product(side, dtype, plan.device)))
+        arms.append(Variant(f"convolution {name}", _convolution(images, dtype, plan.device)))
     with torch.no_grad():
         seconds = interleave(arms, plan.budget, waiting(plan.device))
     for name, values in seconds.items():
         flop = work[name.rpartition(" ")[0]]
-        yield Entry("peak", name, name.rpartition(" ")[2], "", "FLOP/s", summary(rates(values, flop)))
+        yield Measurement("peak", name, name.rpartition(" ")[2], "", "FLOP/s", summary(rates(values, flop)))
 
 
-def best(entries: list[Entry]) -> dict[str, float]:
+def machine_peak(entries: list[Measurement]) -> dict[str, float]:
     """Return the highest median FLOP/s that was measured, by type."""
     return {name: max(entry.value.median for entry in entries if entry.arm == name) for name in TYPES}
 
 
-def floors(peak: Mapping[str, float], flop: float) -> dict[str, float]:
+def lower_bounds(peak: Mapping[str, float], flop: float) -> dict[str, float]:
     """Return the seconds that `flop` operations take at the machine's best, by type."""
     return {name: flop / rate for name, rate in peak.items()}
 

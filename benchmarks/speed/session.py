@@ -11,13 +11,13 @@ from cgbench.benchmarks.runtime.environment import environment
 from cgbench.benchmarks.speed.data_loading import data
 from cgbench.benchmarks.speed.end_to_end import run, start
 from cgbench.benchmarks.speed.inference import features, translation
-from cgbench.benchmarks.speed.measurements import Entry, Found, LeftOut, Plan
+from cgbench.benchmarks.speed.measurements import LeftOut, Measurement, Measurements, SpeedOptions
 from cgbench.benchmarks.speed.training_step import steps, table
 from cgbench.benchmarks.speed.workload import configuration
-from cgbench.benchmarks.training.cuda_graphs import refuse_unrecordable
+from cgbench.benchmarks.training.cuda_graphs import ensure_capturable
 
 SCHEMA = 1
-PARTS: dict[str, Callable[[Plan], Found]] = {
+PARTS: dict[str, Callable[[SpeedOptions], Measurements]] = {
     "step": steps, "table": table, "data": data, "translation": translation, "features": features, "run": run,
     "start": start,
 }  # fmt: skip
@@ -27,7 +27,7 @@ PARTS: dict[str, Callable[[Plan], Found]] = {
 class Report:
     """What was found so far; `whole` says that all parts came to their end."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[Measurement] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     whole: bool = False
 
@@ -37,17 +37,17 @@ class Report:
         return any(one.failed for one in self.left_out)
 
 
-def measure(parts: Sequence[str], plan: Plan, report: Report) -> None:
+def measure(parts: Sequence[str], plan: SpeedOptions, report: Report) -> None:
     """Carry out `parts` into `report`, which keeps what is there when somebody stops it."""
     for arm in plan.arms:
-        refuse_unrecordable(configuration(plan.sizes[0], None, arm).graphs, plan.device)
+        ensure_capturable(configuration(plan.sizes[0], None, arm).graphs, plan.device)
     for part in parts:
         for one in PARTS[part](plan):
-            (report.entries if isinstance(one, Entry) else report.left_out).append(one)
+            (report.entries if isinstance(one, Measurement) else report.left_out).append(one)
     report.whole = True
 
 
-def as_json(report: Report, plan: Plan) -> dict[str, Any]:
+def as_json(report: Report, plan: SpeedOptions) -> dict[str, Any]:
     """Return everything measured, with where and how."""
     return {
         "schema": SCHEMA,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from cgbench.benchmarks.speed.measurements import Entry, LeftOut
+from cgbench.benchmarks.speed.measurements import LeftOut, Measurement
 from cgbench.benchmarks.speed.timing import Summary
 
 TITLES = {
@@ -26,13 +26,13 @@ DETAILS = {
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"))
 
 
-def tables(entries: Sequence[Entry]) -> list[Table]:
+def tables(entries: Sequence[Measurement]) -> list[Table]:
     """Return one table per part that has entries, in the order of measurement."""
     parts = dict.fromkeys(entry.what for entry in entries)
     return [_table(TITLES[part], [entry for entry in entries if entry.what == part]) for part in parts]
 
 
-def _table(title: str, entries: Sequence[Entry]) -> Table:
+def _table(title: str, entries: Sequence[Measurement]) -> Table:
     found = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     details = [key for key in DETAILS if any(key in entry.details for entry in entries)]
     for text in ("what", "size", "arm"):
@@ -46,7 +46,7 @@ def _table(title: str, entries: Sequence[Entry]) -> Table:
     return found
 
 
-def _cells(entry: Entry) -> list[str]:
+def _cells(entry: Measurement) -> list[str]:
     value = entry.value
     shown = _percent if entry.unit.startswith("of ") else number
     spread = f"{shown(value.lower)} – {shown(value.upper)}" if value.n > 1 else ""
@@ -62,7 +62,7 @@ def _ratio(ratio: Summary | None) -> str:
     return f"{ratio.median:.2f} ({ratio.lower:.2f} – {ratio.upper:.2f})" if ratio else ""
 
 
-def _detail(entry: Entry, key: str) -> str:
+def _detail(entry: Measurement, key: str) -> str:
     return DETAILS[key][1](entry.details[key]) if key in entry.details else ""
 
 

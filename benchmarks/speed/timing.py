@@ -12,7 +12,7 @@ BLOCK_SECONDS = 0.05  # an arm is called for so long in a row that the clock and
 
 
 @dataclass(frozen=True)
-class Arm:
+class Variant:
     """One of the things that are compared: `call()` does the work once."""
 
     name: str
@@ -68,7 +68,7 @@ def added(seconds: Mapping[str, Sequence[float]], names: Sequence[str]) -> list[
 
 
 def interleave(
-    arms: Sequence[Arm], budget: Budget, wait: Callable[[], None] = lambda: None,
+    arms: Sequence[Variant], budget: Budget, wait: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.perf_counter, warm_ups: int = WARM_UPS,
 ) -> dict[str, list[float]]:  # fmt: skip
     """Return the seconds per call of every arm, one number per round: A B A B, never A A B B.
@@ -91,12 +91,12 @@ def _calls(seconds: float) -> int:
     return max(1, round(BLOCK_SECONDS / max(seconds, 1e-7)))
 
 
-def _warmed_up(arm: Arm, wait: Callable[[], None], clock: Callable[[], float], times: int) -> float:
+def _warmed_up(arm: Variant, wait: Callable[[], None], clock: Callable[[], float], times: int) -> float:
     """Call an arm before it counts and return the seconds of the last call."""
     return [_timed(arm, 1, wait, clock) for _ in range(max(1, times))][-1]
 
 
-def _timed(arm: Arm, calls: int, wait: Callable[[], None], clock: Callable[[], float]) -> float:
+def _timed(arm: Variant, calls: int, wait: Callable[[], None], clock: Callable[[], float]) -> float:
     wait()
     started = clock()
     for _ in range(calls):

@@ -14,24 +14,24 @@ from torch import Tensor
 from cgbench.api.method import Method
 from cgbench.api.registry import METHODS
 from cgbench.benchmarks.runtime.determinism import reason_of
-from cgbench.benchmarks.runtime.peak_memory import forget_peak, peak_memory
-from cgbench.benchmarks.speed.measurements import Entry, Found, LeftOut, Plan, Setting
-from cgbench.benchmarks.speed.reference_cyclegan import WRITTEN, CycleGanByHand
-from cgbench.benchmarks.speed.reference_step import PlainStep
-from cgbench.benchmarks.speed.roofline import best, floors, flop_of, peaks
-from cgbench.benchmarks.speed.timing import Arm, Summary, added, interleave, summary, times_as_fast
+from cgbench.benchmarks.runtime.peak_memory import peak_memory, reset_peak_memory
+from cgbench.benchmarks.speed.measurements import LeftOut, Measurement, Measurements, SpeedOptions, VariantSettings
+from cgbench.benchmarks.speed.reference_cyclegan import WRITTEN, HandWrittenCycleGan
+from cgbench.benchmarks.speed.reference_step import ReferenceStep
+from cgbench.benchmarks.speed.roofline import flop_of, lower_bounds, machine_peak, machine_peaks
+from cgbench.benchmarks.speed.timing import Summary, Variant, added, interleave, summary, times_as_fast
 from cgbench.benchmarks.speed.workload import (
     configuration,
+    ensure_same_work,
     noise,
-    plain_model,
     ready_model,
-    refuse_other_work,
+    reference_model,
     unfit,
     waiting,
 )
-from cgbench.benchmarks.training.cuda_graphs import REHEARSALS
-from cgbench.benchmarks.training.optimizers import make_optimisers
-from cgbench.benchmarks.training.trainer import stepper
+from cgbench.benchmarks.training.cuda_graphs import WARMUP_STEPS
+from cgbench.benchmarks.training.optimizers import make_optimizers
+from cgbench.benchmarks.training.trainer import make_train_step
 from cgbench.config import TrialConfig
 from cgbench.methods.blocks.model import Model
 from cgbench.seeds import derive
@@ -41,19 +41,19 @@ ABLATIONS = ("cyclegan", "gan_only", "cycle_only", "gan_forward_cycle", "gan_bac
 
 
 @dataclass(frozen=True)
-class Contest:
+class StepComparison:
     """A method's arms at one size, the reference first; what a step computes, and the bytes that each arm added."""
 
-    arms: tuple[Arm, ...]
+    arms: tuple[Variant, ...]
     flop: int
     memory: dict[str, int]
 
 
-def steps(plan: Plan) -> Found:
+def steps(plan: SpeedOptions) -> Measurements:
     """Measure the step of every method at every size, against the reference and against the machine."""
-    found = list(peaks(plan))
+    found = list(machine_peaks(plan))
     yield from found
-    peak = best(found)
+    peak = machine_peak(found)
     for size, method in itertools.product(plan.sizes, plan.methods):
         plan.say(f"step: {method.name} at {size} pixels")
         if reason := unfit(method, configuration(size, method, plan.arms[0])):
@@ -66,14 +66,16 @@ def steps(plan: Plan) -> Found:
         yield from entries
 
 
-def _measured(method: Method, size: str, plan: Plan, peak: dict[str, float]) -> list[Entry | LeftOut]:
+def _measured(method: Method, size: str, plan: SpeedOptions, peak: dict[str, float]) -> list[Measurement | LeftOut]:
     """Return what was measured of a method at a size; its models are gone by then."""
     contest = prepared(method, size, plan.arms, plan.device)
     seconds = interleave(contest.arms, plan.budget, waiting(plan.device), warm_ups=1)
     return list(_entries(method.name, size, contest, seconds, peak))
 
 
-def _entries(name: str, size: str, contest: Contest, seconds: dict[str, list[float]], peak: dict[str, float]) -> Found:
+def _entries(
+    name: str, size: str, contest: StepComparison, seconds: dict[str, list[float]], peak: dict[str, float]
+) -> Measurements:
     """Yield an entry per arm, and one per floor: the arithmetic at the machine's best."""
     for arm, values in seconds.items():
         rate = contest.flop / summary(values).median
@@ -84,20 +86,22 @@ def _entries(name: str, size: str, contest: Contest, seconds: dict[str, list[flo
             "memory_bytes": contest.memory[arm],
         }
         ratio = None if arm == REFERENCE else times_as_fast(seconds[REFERENCE], values)
-        yield Entry("step", name, arm, size, "s/step", summary(values), REFERENCE if ratio else "", ratio, details)
-    for kind, floor in floors(peak, contest.flop).items():
-        yield Entry("step", name, f"floor {kind}", size, "s/step", Summary(floor, floor, floor, 1))
+        yield Measurement(
+            "step", name, arm, size, "s/step", summary(values), REFERENCE if ratio else "", ratio, details
+        )
+    for kind, floor in lower_bounds(peak, contest.flop).items():
+        yield Measurement("step", name, f"floor {kind}", size, "s/step", Summary(floor, floor, floor, 1))
 
 
-def table(plan: Plan) -> Found:
+def table(plan: SpeedOptions) -> Measurements:
     """Measure one step of each of the five ablations, all arms in the same rounds, and add them up."""
     for size in plan.sizes:
         plan.say(f"table: the five ablations at {size} pixels")
-        arms: list[Arm] = []
+        arms: list[Variant] = []
         try:
             for name in ABLATIONS:
                 makers = builders(METHODS.get(name), size, plan.arms, plan.device)
-                arms += [Arm(f"{arm}/{name}", build()) for arm, build in makers.items() if arm != BY_HAND]
+                arms += [Variant(f"{arm}/{name}", build()) for arm, build in makers.items() if arm != BY_HAND]
             seconds = interleave(arms, plan.budget, waiting(plan.device))
         except RuntimeError as error:
             yield LeftOut("table", "five ablations", size, reason_of(error), failed=True)
@@ -107,26 +111,28 @@ def table(plan: Plan) -> Found:
         for arm, values in sums.items():
             ratio = None if arm == REFERENCE else times_as_fast(sums[REFERENCE], values)
             unit = "s/step of all five"
-            yield Entry("table", "five ablations", arm, size, unit, summary(values), REFERENCE if ratio else "", ratio)
+            yield Measurement(
+                "table", "five ablations", arm, size, unit, summary(values), REFERENCE if ratio else "", ratio
+            )
 
 
-def prepared(method: Method, size: str, settings: Sequence[Setting], device: str) -> Contest:
+def prepared(method: Method, size: str, settings: Sequence[VariantSettings], device: str) -> StepComparison:
     """Return the arms of a method at a size, each called once."""
     makers = builders(method, size, settings, device)
     flop = flop_of(makers[REFERENCE]())  # of a step that is thrown away: the first one pays for the libraries' start
     made = {name: measured_memory(build, torch.device(device)) for name, build in makers.items()}
-    arms = tuple(Arm(name, call) for name, (call, _) in made.items())
-    return Contest(arms, flop, {name: memory for name, (_, memory) in made.items()})
+    arms = tuple(Variant(name, call) for name, (call, _) in made.items())
+    return StepComparison(arms, flop, {name: memory for name, (_, memory) in made.items()})
 
 
 def builders(
-    method: Method, size: str, settings: Sequence[Setting], device: str
+    method: Method, size: str, settings: Sequence[VariantSettings], device: str
 ) -> dict[str, Callable[[], Callable[[], object]]]:
     """Return what makes the step of each arm: the reference, for CycleGAN the one by hand, then cgbench's own with each
     of the `settings`."""
     config = configuration(size, method, settings[0])
     batch = noise(config, device)
-    found = {REFERENCE: lambda: _plain(PlainStep(plain_model(method, config, device), config), batch, config)}
+    found = {REFERENCE: lambda: _plain(ReferenceStep(reference_model(method, config, device), config), batch, config)}
     if method.name in WRITTEN:
         found[BY_HAND] = lambda: _by_hand(method, config, batch, device)
     return found | {setting.name: partial(_own, method, size, setting, config, device) for setting in settings}
@@ -139,7 +145,7 @@ def measured_memory(
     grew."""
     gc.collect()
     give_back_memory()
-    forget_peak(device)
+    reset_peak_memory(device)
     before = peak_memory(device)
     call = build()
     call()
@@ -152,9 +158,9 @@ def give_back_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def house_step(model: Model, config: TrialConfig, batch: dict[str, Tensor]) -> Callable[[], None]:
+def cgbench_step(model: Model, config: TrialConfig, batch: dict[str, Tensor]) -> Callable[[], None]:
     """Return what the training loop does in a step with the batch at hand: layers' stream, step, sums, log."""
-    take_step, count, sums = stepper(model, make_optimisers(model, config), config), itertools.count(), {}
+    take_step, count, sums = make_train_step(model, make_optimizers(model, config), config), itertools.count(), {}
 
     def call() -> None:
         step = next(count)
@@ -169,17 +175,17 @@ def house_step(model: Model, config: TrialConfig, batch: dict[str, Tensor]) -> C
     return call
 
 
-def _own(method: Method, size: str, setting: Setting, plain: TrialConfig, device: str) -> Callable[[], None]:
+def _own(method: Method, size: str, setting: VariantSettings, plain: TrialConfig, device: str) -> Callable[[], None]:
     config = configuration(size, method, setting)
-    refuse_other_work(setting, config, plain)
-    call = house_step(ready_model(method, config, device), config, noise(config, device))
-    for _ in range(REHEARSALS * config.graphs):
+    ensure_same_work(setting, config, plain)
+    call = cgbench_step(ready_model(method, config, device), config, noise(config, device))
+    for _ in range(WARMUP_STEPS * config.graphs):
         call()
     return call
 
 
 def _by_hand(method: Method, config: TrialConfig, batch: dict[str, Tensor], device: str) -> Callable[[], None]:
-    step = CycleGanByHand(plain_model(method, config, device), config, WRITTEN[method.name])
+    step = HandWrittenCycleGan(reference_model(method, config, device), config, WRITTEN[method.name])
     return _plain(lambda batch, number: step(batch), batch, config)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cgbench.api.method import Method
 from cgbench.api.registry import METHODS
 from cgbench.benchmarks.evaluation.scorer import build_network
-from cgbench.benchmarks.speed.measurements import Setting
+from cgbench.benchmarks.speed.measurements import VariantSettings
 from cgbench.config import TrialConfig, preset_values, resolve, split_assignments
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.model import Model
@@ -29,9 +29,9 @@ WORK = ("batch", "crop_size", "generator", "blocks", "ngf", "discriminator", "di
 DEFAULT = "cgbench"  # the arm without settings of its own
 
 
-def read_arms(texts: Sequence[str]) -> tuple[Setting, ...]:
+def read_variants(texts: Sequence[str]) -> tuple[VariantSettings, ...]:
     """Return the default arm and those of `NAME:KEY=VALUE[,KEY=VALUE]`; anything else raises `CgbenchError`."""
-    found = [Setting(DEFAULT, {})]
+    found = [VariantSettings(DEFAULT, {})]
     for text in texts:
         name, colon, values = (part.strip() for part in text.partition(":"))
         if not colon or not name or not values:
@@ -41,10 +41,10 @@ def read_arms(texts: Sequence[str]) -> tuple[Setting, ...]:
         shared, own = split_assignments(values.split(","))
         if own:
             raise CgbenchError(f"--arm {text}: an arm holds for all methods: leave out '{next(iter(own))}.'")
-        found.append(Setting(name, shared))
+        found.append(VariantSettings(name, shared))
     for arm in found[1:]:  # a mistake is told before anything is measured
         for size in SIZES:
-            refuse_other_work(arm, configuration(size, None, arm), configuration(size, None, found[0]))
+            ensure_same_work(arm, configuration(size, None, arm), configuration(size, None, found[0]))
     return tuple(found)
 
 
@@ -62,7 +62,7 @@ def read_methods(text: str) -> tuple[Method, ...]:
     return methods
 
 
-def configuration(size: str, method: Method | None, arm: Setting) -> TrialConfig:
+def configuration(size: str, method: Method | None, arm: VariantSettings) -> TrialConfig:
     """Return the configuration of a size, a method and an arm. Feature losses look through the scorer's network, for
     pretrained weights are not on every machine."""
     own = {"classes": CLASSES, "features": "scorer"}
@@ -85,7 +85,7 @@ def ready_model(method: Method, config: TrialConfig, device: str) -> Model:
     return model
 
 
-def plain_model(method: Method, config: TrialConfig, device: str) -> Model:
+def reference_model(method: Method, config: TrialConfig, device: str) -> Model:
     """Return the same as plain code has it: float32, maps and weights in torch's own order, torch's instance norm."""
     plain = replace(config, layout="contiguous", precision="float32", compile=False, graphs=False)
     model = ready_model(method, plain, device)
@@ -102,7 +102,7 @@ def _with_torchs_norm(module: nn.Module) -> None:
             _with_torchs_norm(layer)
 
 
-def refuse_other_work(arm: Setting, config: TrialConfig, plain: TrialConfig) -> None:
+def ensure_same_work(arm: VariantSettings, config: TrialConfig, plain: TrialConfig) -> None:
     """Raise `CgbenchError` where an arm changes what is computed, and not only how: then no ratio would mean much."""
     for name in WORK:
         if getattr(config, name) != getattr(plain, name):

@@ -12,29 +12,29 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from cgbench.api.dataset import Dataset
-from cgbench.benchmarks.training.flat_parameters import as_it_lies, like, shaped
+from cgbench.benchmarks.training.flat_parameters import flat_view, match_layout, view_as
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
 from cgbench.files import write_bytes
 from cgbench.methods.blocks.model import Model
 
 FORMAT = "cgbench-checkpoint-1"
-Optimisers = dict[str, torch.optim.Optimizer]
+Optimizers = dict[str, torch.optim.Optimizer]
 
 
-def about_checkpoint(config: TrialConfig, dataset: Dataset) -> dict[str, str]:
+def checkpoint_metadata(config: TrialConfig, dataset: Dataset) -> dict[str, str]:
     """Return what a checkpoint says of itself beside method and digest: every setting that training, preprocessing
     among it, depends on, the two domains, and the classes with their colours."""
     palette = [[entry.name, *entry.colour] for entry in dataset.palette]
-    return _about(config, dataset.label, [domain.name for domain in dataset.domains], palette)
+    return _metadata(config, dataset.label, [domain.name for domain in dataset.domains], palette)
 
 
-def about_recorded(config: TrialConfig, recorded: Mapping[str, Any]) -> dict[str, str]:
+def recorded_checkpoint_metadata(config: TrialConfig, recorded: Mapping[str, Any]) -> dict[str, str]:
     """Return the same from what `trial.json` says of its dataset, whose files need not be there."""
-    return _about(config, recorded["label"], [domain["name"] for domain in recorded["domains"]], recorded["palette"])
+    return _metadata(config, recorded["label"], [domain["name"] for domain in recorded["domains"]], recorded["palette"])
 
 
-def _about(config: TrialConfig, label: str, domains: list, palette: list) -> dict[str, str]:
+def _metadata(config: TrialConfig, label: str, domains: list, palette: list) -> dict[str, str]:
     return {
         "dataset": label,
         "domains": json.dumps(domains),
@@ -43,7 +43,7 @@ def _about(config: TrialConfig, label: str, domains: list, palette: list) -> dic
     }
 
 
-def refuse_mismatch(path: Path, facts: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+def ensure_same_checkpoint(path: Path, facts: Mapping[str, str], wanted: Mapping[str, str]) -> None:
     """Raise `CgbenchError` where a checkpoint is not the one `wanted`, and name what differs."""
     differing = []
     for key in ("method", "dataset", "domains", "config", "palette"):
@@ -71,7 +71,7 @@ def _differences(key: str, theirs: str, ours: str) -> list[str]:
     return [f"{key} {theirs[:80]} instead of {ours}"]
 
 
-def number(facts: Mapping[str, str], key: str) -> float:
+def metadata_number(facts: Mapping[str, str], key: str) -> float:
     """Return a number that a checkpoint states, not below 0; one that is missing or is none raises `CgbenchError`."""
     try:
         value = float(facts[key])
@@ -83,14 +83,14 @@ def number(facts: Mapping[str, str], key: str) -> float:
 
 
 def save_checkpoint(
-    path: Path, model: Model, optimisers: Optimisers, log: dict[str, Tensor], facts: dict[str, str]
+    path: Path, model: Model, optimizers: Optimizers, log: dict[str, Tensor], facts: dict[str, str]
 ) -> None:
     """Write weights, pools, optimiser moments and the running sums of the log; `facts` go into the header as text."""
     tensors = model.state()
-    for player, optimiser in optimisers.items():
-        for (name, weight), row in _with_rows(model, player, optimiser):
-            for key, value in optimiser.state.get(row, {}).items():
-                tensors[f"optimiser.{player}.{name}|{key}"] = value if key == "step" else shaped(value, weight)
+    for player, optimizer in optimizers.items():
+        for (name, weight), row in _with_flat_views(model, player, optimizer):
+            for key, value in optimizer.state.get(row, {}).items():
+                tensors[f"optimiser.{player}.{name}|{key}"] = value if key == "step" else view_as(value, weight)
     tensors.update({f"log.{name}": value for name, value in log.items()})
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_bytes(path, save(tensors, {"format": FORMAT, **facts}))
@@ -109,23 +109,25 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors, facts
 
 
-def readdress(path: Path, before: str, facts: Mapping[str, str]) -> None:
+def rewrite_metadata(path: Path, before: str, facts: Mapping[str, str]) -> None:
     """Give a checkpoint whose digest is `before` other facts; one that has another digest stays as it is."""
     tensors, known = read_checkpoint(path)
     if known.get("digest") == before:
         write_bytes(path, save(tensors, {**known, **facts}))
 
 
-def restore(model: Model, optimisers: Optimisers, tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+def restore(model: Model, optimizers: Optimizers, tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     """Put a checkpoint's tensors back where they were and return the running sums of the log."""
     try:
         model.load({name: value.to(model.device) for name, value in tensors.items()})
-        for player, optimiser in optimisers.items():
-            for (name, weight), row in _with_rows(model, player, optimiser):
+        for player, optimizer in optimizers.items():
+            for (name, weight), row in _with_flat_views(model, player, optimizer):
                 prefix = f"optimiser.{player}.{name}|"
                 state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-                optimiser.state[row] = {
-                    key: value.to(row.device) if key == "step" else as_it_lies(like(weight, value.to(row.device)))
+                optimizer.state[row] = {
+                    key: value.to(row.device)
+                    if key == "step"
+                    else flat_view(match_layout(weight, value.to(row.device)))
                     for key, value in state.items()
                 }
     except (RuntimeError, KeyError) as error:
@@ -136,8 +138,8 @@ def restore(model: Model, optimisers: Optimisers, tensors: dict[str, Tensor], pa
     }
 
 
-def _with_rows(
-    model: Model, player: str, optimiser: torch.optim.Optimizer
+def _with_flat_views(
+    model: Model, player: str, optimizer: torch.optim.Optimizer
 ) -> Iterable[tuple[tuple[str, nn.Parameter], Tensor]]:
     """Return names and weights of a player, each with the row of numbers that its optimiser moves."""
-    return zip(model.parameters(player).items(), optimiser.param_groups[0]["params"], strict=True)
+    return zip(model.parameters(player).items(), optimizer.param_groups[0]["params"], strict=True)

@@ -9,17 +9,17 @@ from cgbench.api.registry import METRICS
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError, did_you_mean
-from cgbench.files import keep_as, read_jsonl
+from cgbench.files import link_or_copy, read_jsonl
 from cgbench.results.records import VALIDATION
 from cgbench.results.run_folder import TrialFolder
 
 
-def keep_previous(folder: TrialFolder, step: int, count: int) -> None:
+def retain_previous(folder: TrialFolder, step: int, count: int) -> None:
     """Before the checkpoint of `step` replaces the last: give that one a name of its own, and let go of the oldest, so
     that `count` are there in the end."""
     before = saved_step(folder.checkpoint)
     if count > 1 and 0 < before < step:
-        keep_as(folder.checkpoint, folder.checkpoint_at(before))
+        link_or_copy(folder.checkpoint, folder.checkpoint_at(before))
     earlier = folder.earlier_checkpoints()
     kept = sorted(number for number in earlier if number < step)[-(count - 1) :] if count > 1 else []
     for number, path in earlier.items():
@@ -27,15 +27,15 @@ def keep_previous(folder: TrialFolder, step: int, count: int) -> None:
             path.unlink(missing_ok=True)
 
 
-def keep_best(folder: TrialFolder, metric: str) -> None:
+def retain_best(folder: TrialFolder, metric: str) -> None:
     """Keep the present checkpoint as the best if no step measured so far has a better mean on validation images.
 
     The mean is over the directions that have the metric; of two equal steps the earlier one counts. Calling it again
     changes nothing.
     """
     rows = [*read_jsonl(folder.history), *read_jsonl(folder.metrics)]
-    if best_step(rows, metric, judge(metric)) == saved_step(folder.checkpoint):
-        keep_as(folder.checkpoint, folder.best)
+    if best_step(rows, metric, selection_metric(metric)) == saved_step(folder.checkpoint):
+        link_or_copy(folder.checkpoint, folder.best)
 
 
 def best_step(rows: Iterable[Mapping], metric: str, value: Value) -> int:
@@ -49,7 +49,7 @@ def best_step(rows: Iterable[Mapping], metric: str, value: Value) -> int:
     return min(means, key=lambda step: (means[step], step), default=0)
 
 
-def judge(metric: str) -> Value:
+def selection_metric(metric: str) -> Value:
     """Return the declaration of the number that checkpoints are judged by."""
     values = {value.name: value for name in METRICS.names() for value in METRICS.get(name).values}
     known = [name for name, value in values.items() if value.better]
@@ -58,11 +58,11 @@ def judge(metric: str) -> Value:
     return values[metric]
 
 
-def refuse_unjudged(config: TrialConfig, dataset: Dataset) -> None:
+def ensure_selectable(config: TrialConfig, dataset: Dataset) -> None:
     """Raise `CgbenchError` where the best checkpoint is asked for and nothing would tell which one that is."""
     if not config.keep_best:
         return
-    judge(config.keep_best)
+    selection_metric(config.keep_best)
     if not config.evaluate_every:
         raise CgbenchError("keep_best needs measurements on the way: --set evaluate_every=STEPS")
     if VALIDATION not in dataset.splits:

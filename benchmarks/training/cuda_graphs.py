@@ -13,10 +13,10 @@ from torch import Tensor
 from cgbench.benchmarks.runtime.determinism import reason_of
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.model import Model
-from cgbench.methods.blocks.static_inputs import Held
+from cgbench.methods.blocks.static_inputs import StaticInputs
 
 Losses = dict[str, Tensor]
-REHEARSALS = 3  # steps as usual before the recording, in which libraries choose and optimisers make their moments
+WARMUP_STEPS = 3  # steps as usual before the recording, in which libraries choose and optimisers make their moments
 
 
 class Recorder(Protocol):
@@ -55,7 +55,7 @@ class CudaGraphs:
         return graph.replay
 
 
-class ReplayedStep:
+class CapturedStep:
     """`move(batch, step)` of a model, recorded after a few rehearsals, which count as steps like all others.
 
     Batches must have one shape. `recorder` is the device's.
@@ -63,7 +63,7 @@ class ReplayedStep:
 
     def __init__(self, model: Model, move: Callable[[dict[str, Tensor], int], Losses], recorder: Recorder) -> None:
         self.model, self.move, self.recorder = model, move, recorder
-        self.held = Held(model.draw)
+        self.held = StaticInputs(model.draw)
         self.rehearsed = 0
         self.batch: dict[str, Tensor] = {}
         self.losses: Losses = {}
@@ -72,7 +72,7 @@ class ReplayedStep:
     def __call__(self, batch: dict[str, Tensor], step: int) -> Losses:
         """Take a step and return its losses, in tensors that the next step writes anew."""
         self.held.renew(step)
-        if self.rehearsed < REHEARSALS:
+        if self.rehearsed < WARMUP_STEPS:
             self.rehearsed += 1
             self.recorder.rehearse(lambda: self._move(batch, step))
             return self.losses
@@ -92,7 +92,7 @@ class ReplayedStep:
             self.model.held = None
 
 
-def refuse_unrecordable(graphs: bool, device: str) -> None:
+def ensure_capturable(graphs: bool, device: str) -> None:
     """Raise `CgbenchError` where recorded steps are asked for on a device that records none."""
     if graphs and not device.startswith("cuda"):
         raise CgbenchError(f"graphs=true needs an NVIDIA GPU, and the device is {device}: leave it out")

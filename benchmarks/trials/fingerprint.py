@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from cgbench.api.method_description import describe, identity
+from cgbench.api.method_description import describe, trained_part
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.benchmarks.trials.trial_record import SCHEMA
 from cgbench.config import FIELDS
@@ -14,7 +14,7 @@ from cgbench.results.records import read_trial
 from cgbench.results.run_folder import TrialFolder
 
 
-def trial_digest(trial: Trial, data: Mapping[str, str]) -> str:
+def trial_fingerprint(trial: Trial, data: Mapping[str, str]) -> str:
     """Return what identifies a training: method, configuration, seed and the content of the training images."""
     config = trial.config.affecting("training")
     if "features" in trial.method.settings and trial.config.features == "scorer":
@@ -22,7 +22,7 @@ def trial_digest(trial: Trial, data: Mapping[str, str]) -> str:
     return digest(
         {
             "schema": SCHEMA,
-            "method": identity(describe(trial.method)),
+            "method": trained_part(describe(trial.method)),
             "config": config if trial.method.reference is None else {},
             "seed": trial.seed,
             "data": dict(data) if trial.method.reference is None else {},
@@ -31,7 +31,7 @@ def trial_digest(trial: Trial, data: Mapping[str, str]) -> str:
     )
 
 
-def refuse_another(trial: Trial, folder: TrialFolder, wanted: str) -> None:
+def ensure_same_trial(trial: Trial, folder: TrialFolder, wanted: str) -> None:
     """Raise if the folder already holds a trial that is not this one, and say where they differ."""
     if not folder.trial.exists():
         return
@@ -40,7 +40,7 @@ def refuse_another(trial: Trial, folder: TrialFolder, wanted: str) -> None:
         return
     mine, theirs = asdict(trial.config), known.get("config", {})
     fields = trial.config.affecting("training")
-    if lengths := extensions(known):
+    if lengths := extension_steps(known):
         raise CgbenchError(
             f"{folder.path} was extended ({lengths} steps): 'cgbench extend' goes on with it, 'cgbench evaluate' "
             "measures it; to train anew, choose another --name"
@@ -52,7 +52,7 @@ def refuse_another(trial: Trial, folder: TrialFolder, wanted: str) -> None:
     )
 
 
-def refuse_other_comparison(trial: Trial, folder: TrialFolder, data: Mapping[str, str]) -> None:
+def ensure_comparable(trial: Trial, folder: TrialFolder, data: Mapping[str, str]) -> None:
     """Raise if a folder of the same run holds a trial of another budget, resolution or data: no fair table has both."""
     known = read_trial(folder)
     mine = asdict(trial.config)
@@ -60,7 +60,7 @@ def refuse_other_comparison(trial: Trial, folder: TrialFolder, data: Mapping[str
     shared = [name for name in shared if FIELDS[name].metadata["affects"] != "bookkeeping"]
     theirs = known.get("config", {})
     differing = [f"{name} {theirs.get(name)} → {mine[name]}" for name in shared if theirs.get(name) != mine[name]]
-    if lengths := extensions(known):
+    if lengths := extension_steps(known):
         differing = [f"extended {lengths} steps"]
     if (
         not differing
@@ -75,7 +75,7 @@ def refuse_other_comparison(trial: Trial, folder: TrialFolder, data: Mapping[str
         )
 
 
-def extensions(facts: Mapping[str, Any]) -> str:
+def extension_steps(facts: Mapping[str, Any]) -> str:
     """Return the steps at which a trial ended, one after the other: "1500 → 3000"; "" for one never extended."""
     steps = [entry["from"] for entry in facts.get("extended", [])]
     return " → ".join(map(str, [*steps, facts["steps"]])) if steps else ""

@@ -14,7 +14,7 @@ from cgbench.errors import DataMissing
 
 
 @dataclass(frozen=True)
-class Request:
+class RunRequest:
     """Names and values after suite file, options and defaults were laid over each other. `assignments` are the texts of
     `--set`, `suite` the values of the suite file; methods that do not fit are left out if `whatever_fits`, else they
     are an error."""

@@ -48,7 +48,7 @@ def resolve_trials(
         name, terms = method.name, {term.name for term in method.terms}
         # what is set for all methods goes to those that have the term or use the setting
         foreign = (every_term - terms) | unused(method)
-        refuse_unused(method, own.get(name, {}))
+        ensure_settings_used(method, own.get(name, {}))
         layers = [
             ("preset", preset_values(preset)),
             ("method", method.defaults),
@@ -60,7 +60,7 @@ def resolve_trials(
             (layer, {key: value for key, value in given.items() if key not in foreign}) for layer, given in layers
         ]
         result = resolve([*layers, ("--set", own.get(name, {}))], terms)
-        if problem := unfit(method, result.config, dataset):
+        if problem := why_not_applicable(method, result.config, dataset):
             if left_out is None:
                 raise CgbenchError(f"{name}: {problem}")
             left_out[name] = problem
@@ -79,7 +79,7 @@ def resolve_one(name: str, preset: str, assignments: Sequence[str]) -> Trial:
     """Return the trial of one method without a dataset's layer, for looking at it."""
     method = METHODS.get(name)
     shared, own = _assignments(assignments, [name])
-    refuse_unused(method, own.get(name, {}))
+    ensure_settings_used(method, own.get(name, {}))
     layers = [("preset", preset_values(preset)), ("method", method.defaults), ("--set", shared | own.get(name, {}))]
     layers = [(layer, {key: given[key] for key in given if key not in unused(method)}) for layer, given in layers]
     result = resolve(layers, [term.name for term in method.terms])
@@ -91,7 +91,7 @@ def unused(method: Method) -> set[str]:
     return (PRIVATE - set(method.settings)) | set(method.ignores)
 
 
-def refuse_unused(method: Method, own: Mapping[str, str]) -> None:
+def ensure_settings_used(method: Method, own: Mapping[str, str]) -> None:
     """Raise where something is set for a method alone that it has no use for."""
     for key in own:
         if key in unused(method):
@@ -105,7 +105,7 @@ def with_references(methods: Sequence[str], dataset: Dataset) -> list[str]:
     return rows + [name for name in dict.fromkeys(methods) if METHODS.get(name).reference is None]
 
 
-def unfit(method: Method, config: TrialConfig, dataset: Dataset) -> str | None:
+def why_not_applicable(method: Method, config: TrialConfig, dataset: Dataset) -> str | None:
     """Return why a method cannot be trained on a dataset with a configuration, and what to do; None where it can."""
     if method.supervised and "pairs" not in dataset.splits:
         return f"trained on pairs, and dataset '{dataset.label}' has none to train on"

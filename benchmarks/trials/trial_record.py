@@ -11,7 +11,7 @@ from cgbench.benchmarks.trials.trial import Trial
 SCHEMA = 1
 
 
-def trial_facts(
+def trial_record(
     trial: Trial, dataset: Dataset, environment: Mapping[str, Any], wanted: str, counts: Mapping[str, int], total: int,
     parameters: Mapping[str, int], data: Mapping[str, str],
 ) -> dict[str, Any]:  # fmt: skip

@@ -9,7 +9,7 @@ from cgbench.api.metric import Translations
 
 
 @dataclass(frozen=True)
-class Finding:
+class Detection:
     """What a detector saw. `evidence` is float (N,), one number per image; NaN where an image cannot be judged.
 
     `detail` says it in words ("vegetation → building in 83 % of its pixels"). `keys` name the images where they are
@@ -36,7 +36,7 @@ class Failure:
     label: str
     summary: str
     measure: str
-    detect: Callable[[Translations], Finding]
+    detect: Callable[[Translations], Detection]
     unfit: Callable[[Translations], str | None]
     threshold: float
     above: bool

@@ -86,6 +86,6 @@ def foreign_code(method: Method) -> dict[str, str]:
     return digests
 
 
-def identity(description: dict[str, Any]) -> dict[str, Any]:
+def trained_part(description: dict[str, Any]) -> dict[str, Any]:
     """Return the part of a description that decides what is trained: not its words."""
     return {key: value for key, value in description.items() if key not in ("summary", "source", "changes", "parent")}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TEST, VALIDATION = "test", "val"
-SCHEMA = {
+REQUIRED_FIELDS = {
     "method": dict,
     "method.name": str,
     "method.parent": str,
@@ -60,7 +60,7 @@ def read_trial(folder: TrialFolder) -> dict[str, Any]:
     """Return a trial's `trial.json`. One that lacks what every reader needs, has it in another kind, or names another
     method or seed than its folder raises `CgbenchError`: it may come from elsewhere."""
     facts = read_json(folder.trial)
-    for path, kind in SCHEMA.items():
+    for path, kind in REQUIRED_FIELDS.items():
         value: Any = facts
         for key in path.split("."):
             value = value.get(key) if isinstance(value, dict) else None

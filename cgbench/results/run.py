@@ -19,7 +19,7 @@ UNTRAINED = ("floor", "ceiling")
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialResult:
     """One trial as it lies on disk: `spec` is its trial.json, `status` its status.json."""
 
     folder: TrialFolder
@@ -49,7 +49,7 @@ class Run:
 
     path: Path
     about: dict[str, Any]
-    trials: tuple[Trial, ...]
+    trials: tuple[TrialResult, ...]
     records: pd.DataFrame
     history: pd.DataFrame
     order: tuple[str, ...]
@@ -74,7 +74,7 @@ class Run:
                 found |= read_json(trial.folder.protocols)
         return found
 
-    def of(self, method: str) -> list[Trial]:
+    def of(self, method: str) -> list[TrialResult]:
         """Return the trials of a method, by seed."""
         return [trial for trial in self.trials if trial.method == method]
 
@@ -82,7 +82,7 @@ class Run:
 def read_run(path: Path) -> Run:
     """Read the run folder `path`; trials that run.json asks for and that have not begun get a record that says so."""
     about = read_json(path / "run.json")
-    found = [Trial(folder, read_trial(folder), folder.status()) for folder in trial_folders(path)]
+    found = [TrialResult(folder, read_trial(folder), folder.status()) for folder in trial_folders(path)]
     labels = {trial.spec["dataset"]["label"] for trial in found}
     if about["dataset"] not in labels:
         raise CgbenchError(f"{path / 'run.json'} names the dataset {about['dataset']}, of which no trial has begun")
@@ -107,7 +107,7 @@ def read_run(path: Path) -> Run:
         records=pd.concat([records, missing], ignore_index=True) if len(missing) else records.reset_index(drop=True),
         order=order,
         roles=roles,
-        remarks={name: " / ".join(sorted({remark(t.spec) for t in trials if t.method == name})) for name in methods},
+        remarks={name: " / ".join(sorted({overrides(t.spec) for t in trials if t.method == name})) for name in methods},
         seeds=tuple(sorted({*about["seeds"], *trained_seeds})),
         other_datasets=tuple(sorted(labels - {about["dataset"]})),
     )
@@ -118,7 +118,7 @@ def row_order(methods: Iterable[str], roles: Mapping[str, str]) -> tuple[str, ..
     return tuple(sorted(methods, key=lambda name: ROLE_RANK[roles.get(name, "")]))
 
 
-def remark(spec: Mapping[str, Any]) -> str:
+def overrides(spec: Mapping[str, Any]) -> str:
     """Return what a suite or `--set` changed of a method's own settings and term weights: "cycle_a=5, features=scorer",
     and the steps of a training that was extended: "extended 1500 → 3000".
 

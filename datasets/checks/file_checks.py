@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cgbench.api.dataset import Dataset, Item
-from cgbench.datasets.checks.report import Finding, about, shown
+from cgbench.datasets.checks.report import Issue, issues_for, shown
 from cgbench.datasets.images import EXTENSIONS, FORMATS, Header, header
 from cgbench.errors import DataBroken
 from cgbench.formatting import printable
@@ -13,7 +13,7 @@ from cgbench.formatting import printable
 UNREAD = (".gif", ".avif", ".heic", ".jp2", ".jfif", ".pgm", ".ppm", ".tga", ".exr", ".hdr", ".npy", ".dcm", ".nii")
 
 
-def check_folders(dataset: Dataset) -> list[Finding]:
+def check_folders(dataset: Dataset) -> list[Issue]:
     """Return what is in the dataset's folders and is not read as an image, though it looks like one."""
     root, entries = dataset.root, []
     for folder in dataset.folders():
@@ -24,7 +24,7 @@ def check_folders(dataset: Dataset) -> list[Finding]:
             continue
         entries += [(shown(path, root), why) for path in inside if (why := _ignored(path))]
     remedy = "convert, rename or move them if they belong to the set, else remove them"
-    return about("ignored", "warning", remedy, entries)
+    return issues_for("ignored", "warning", remedy, entries)
 
 
 def _ignored(path: Path) -> str:
@@ -44,7 +44,7 @@ def _holds_images(folder: Path) -> bool:
         return True
 
 
-def check_files(dataset: Dataset, items: Iterable[Item]) -> list[Finding]:
+def check_files(dataset: Dataset, items: Iterable[Item]) -> list[Issue]:
     """Return what the headers of the files say, and their names. Files that cannot be opened are left to the look."""
     root, found, headers = dataset.root, [], {}
     listed = list(items)
@@ -58,21 +58,21 @@ def check_files(dataset: Dataset, items: Iterable[Item]) -> list[Finding]:
     return [*found, *_names([path for item in listed if (path := item.file)], root)]
 
 
-def _of_header(path: Path, facts: Header, root: Path | None) -> list[Finding]:
+def _of_header(path: Path, facts: Header, root: Path | None) -> list[Issue]:
     name, found = shown(path, root), []
     if path.suffix.lower() not in FORMATS[facts.format]:
         text = f"holds {facts.format}; read as that"
-        found.append(Finding("format", "warning", text, "rename them, so that other programs read them too", (name,)))
+        found.append(Issue("format", "warning", text, "rename them, so that other programs read them too", (name,)))
     if facts.frames > 1 and facts.format != "MPO":  # a telephone's JPEG carries its preview as a second frame
         text = f"holds {facts.frames} frames; the first is read"
-        found.append(Finding("frames", "warning", text, "store the frames that matter as files of their own", (name,)))
+        found.append(Issue("frames", "warning", text, "store the frames that matter as files of their own", (name,)))
     if facts.mode == "CMYK":
         text = f"{facts.mode} is converted to RGB without its colour profile"
-        found.append(Finding("colours", "note", text, "convert them to RGB yourself if colours matter", (name,)))
+        found.append(Issue("colours", "note", text, "convert them to RGB yourself if colours matter", (name,)))
     return found
 
 
-def _turned(items: Sequence[Item], headers: dict[Path, Header], root: Path | None) -> list[Finding]:
+def _turned(items: Sequence[Item], headers: dict[Path, Header], root: Path | None) -> list[Issue]:
     """Return the photos that EXIF turns while their label map stays as it is."""
     entries = []
     for item in items:
@@ -83,10 +83,10 @@ def _turned(items: Sequence[Item], headers: dict[Path, Header], root: Path | Non
                 (shown(item.file, root), f"orientation {photo.orientation}; {name} has {labels.orientation}")
             )
     remedy = "look whether both show the same; store the photo upright, without the tag"
-    return about("rotated", "warning", remedy, dict.fromkeys(entries))
+    return issues_for("rotated", "warning", remedy, dict.fromkeys(entries))
 
 
-def _names(files: Iterable[Path], root: Path | None) -> list[Finding]:
+def _names(files: Iterable[Path], root: Path | None) -> list[Issue]:
     """Return names that cannot be written as they are, and names that differ by upper and lower case only."""
     entries, lower = [], {}
     for path in dict.fromkeys(files):
@@ -95,4 +95,6 @@ def _names(files: Iterable[Path], root: Path | None) -> list[Finding]:
         other = lower.setdefault((path.parent, path.stem.lower()), path)
         if other.stem != path.stem:
             entries.append((shown(path, root), f"differs from {printable(other.name)} by upper and lower case only"))
-    return about("names", "warning", "rename them: other systems cannot keep such files apart or write them", entries)
+    return issues_for(
+        "names", "warning", "rename them: other systems cannot keep such files apart or write them", entries
+    )

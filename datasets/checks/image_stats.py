@@ -32,7 +32,7 @@ class Maps:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class ImageStats:
     """An image after the look. `problem` is why it cannot be used; the rest is then empty.
 
     `thumb` is grey, uint8 (64, 64); `edges` are the horizontal and vertical steps, uint8 (2, 48, 48); `colour` are
@@ -83,20 +83,20 @@ def tasks(dataset: Dataset, listed: dict[tuple[str, str], Sequence[Item]]) -> li
     return found
 
 
-def look_at_all(
+def compute_all_stats(
     dataset: Dataset, todo: Sequence[Task], workers: int, update: Callable[[int, int], None] | None
-) -> list[Seen]:
+) -> list[ImageStats]:
     """Return what was seen, in the order of the tasks."""
     seen = []
     with ThreadPoolExecutor(workers) as pool:
-        for done, result in enumerate(pool.map(lambda task: look(dataset, task), todo), 1):
+        for done, result in enumerate(pool.map(lambda task: compute_stats(dataset, task), todo), 1):
             seen.append(result)
             if update:
                 update(done, len(todo))
     return seen
 
 
-def look(dataset: Dataset, task: Task) -> Seen:
+def compute_stats(dataset: Dataset, task: Task) -> ImageStats:
     """Decode one image, and its label map if asked for, and return what comparisons need of it."""
     item, domain = task.item, dataset.domains[task.letter == "B"]
     name = shown(item.file, dataset.root) if item.file else f"{task.split} {task.letter} {printable(item.key)}"
@@ -105,7 +105,7 @@ def look(dataset: Dataset, task: Task) -> Seen:
     if task.labels:
         maps, maps_problem = _attempt(lambda: _look_at_labels(item.labels(DRAWN_SIDE)), item.labels_file)
     facts, problem = _attempt(lambda: _look_at_image(item.image(DRAWN_SIDE)), item.file)
-    return Seen(**common, problem=problem, maps=maps, maps_problem=maps_problem, **(facts or {}))
+    return ImageStats(**common, problem=problem, maps=maps, maps_problem=maps_problem, **(facts or {}))
 
 
 def _attempt(what: Callable, file: Path | None) -> tuple:

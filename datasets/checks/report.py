@@ -38,7 +38,7 @@ CHECKS = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class Issue:
     """One problem: the check that found it, how bad it is, what is wrong, what to do, and the files, printable and
     relative to the data root."""
 
@@ -50,7 +50,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Counted:
+class SplitSummary:
     """What was looked at of a split and domain: images and their most frequent size."""
 
     split: str
@@ -66,8 +66,8 @@ class Report:
 
     dataset: str
     root: str
-    counted: tuple[Counted, ...]
-    findings: tuple[Finding, ...]
+    counted: tuple[SplitSummary, ...]
+    findings: tuple[Issue, ...]
     remarks: tuple[str, ...]
     seconds: float
 
@@ -75,9 +75,9 @@ class Report:
         """Return the number of findings of a severity."""
         return sum(finding.severity == severity for finding in self.findings)
 
-    def groups(self) -> list[tuple[str, str, str, list[Finding]]]:
+    def groups(self) -> list[tuple[str, str, str, list[Issue]]]:
         """Return (severity, check, remedy, findings), the worst first, checks in the order of `CHECKS`."""
-        found: dict[tuple[str, str, str], list[Finding]] = {}
+        found: dict[tuple[str, str, str], list[Issue]] = {}
         for finding in self.findings:
             found.setdefault((finding.severity, finding.check, finding.remedy), []).append(finding)
         order = list(CHECKS)
@@ -106,6 +106,6 @@ def shown(path: Path, root: Path | None) -> str:
     return printable(text)
 
 
-def about(check: str, severity: str, remedy: str, entries: Iterable[tuple[str, str]]) -> list[Finding]:
+def issues_for(check: str, severity: str, remedy: str, entries: Iterable[tuple[str, str]]) -> list[Issue]:
     """Return a finding for each (file, text)."""
-    return [Finding(check, severity, text, remedy, (file,)) for file, text in entries]
+    return [Issue(check, severity, text, remedy, (file,)) for file, text in entries]

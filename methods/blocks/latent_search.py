@@ -15,12 +15,12 @@ def nearest_code(render: Callable[[Tensor], Tensor], code: Tensor, target: Tenso
     The published text names neither optimiser nor budget; these are ours.
     """
     code = code.clone().requires_grad_()
-    optimiser = torch.optim.Adam([code], lr=RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    optimizer = torch.optim.Adam([code], lr=RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
         with torch.enable_grad():
             loss = (render(code) - target).square().flatten(1).mean(dim=1).sum()
         (code.grad,) = torch.autograd.grad(loss, code)
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     return code.detach()

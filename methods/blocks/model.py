@@ -14,7 +14,7 @@ from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.image_pool import ImagePool
 from cgbench.methods.blocks.init import initialise, per_sample
 from cgbench.methods.blocks.latent_search import nearest_code
-from cgbench.methods.blocks.static_inputs import Held, Value, each
+from cgbench.methods.blocks.static_inputs import StaticInputs, Value, each
 from cgbench.methods.functional.tensors import sent
 
 
@@ -45,7 +45,7 @@ class Model:
         self.training = True
         self.first, self.style = 0, 0  # which test images, and which of their outputs, a translation is about
         self.measured: dict[str, Tensor] = {}
-        self.held: Held | None = None  # where a step that is recorded finds what is drawn
+        self.held: StaticInputs | None = None  # where a step that is recorded finds what is drawn
         self.pools = {
             tensor: ImagePool(config.pool_size, seed, tensor)
             for tensor in self.live.gradients

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from torch import Tensor
 
 Value = Tensor | tuple[Tensor, ...]  # what a named tensor of the graph may be
-Drawing = Callable[[str, list[Value], int], Value]  # of a tensor's name, its inputs and the step
+SampleFunction = Callable[[str, list[Value], int], Value]  # of a tensor's name, its inputs and the step
 
 
-class Held:
+class StaticInputs:
     """The drawn tensors of a step by name. `draw` makes them; of a tensor's inputs it reads shape, type and device."""
 
-    def __init__(self, draw: Drawing) -> None:
+    def __init__(self, draw: SampleFunction) -> None:
         self.draw = draw
         self.values: dict[str, Value] = {}
         self.likes: dict[str, list[Value]] = {}  # inputs of the same shapes, which take up no memory
@@ -19,7 +19,7 @@ class Held:
     def value(self, tensor: str, inputs: list[Value], step: int) -> Value:
         """Return what is held of `tensor`; drawn now if it is asked for the first time."""
         if tensor not in self.values:
-            self.likes[tensor] = [each(_hollow, value) for value in inputs]
+            self.likes[tensor] = [each(_meta_like, value) for value in inputs]
             self.values[tensor] = self.draw(tensor, inputs, step)
         return self.values[tensor]
 
@@ -36,6 +36,6 @@ def each(function: Callable[..., Tensor], *values: Value) -> Value:
     return function(*values)
 
 
-def _hollow(tensor: Tensor) -> Tensor:
+def _meta_like(tensor: Tensor) -> Tensor:
     """Return a tensor of the same shape, type and device in the memory of one number."""
     return tensor.new_empty(1).expand(tensor.shape)

@@ -8,7 +8,7 @@ import seaborn as sns
 
 from cgbench.files import read_jsonl
 from cgbench.reports.figures.style import RC, Panel, Style, as_panel, new_panel
-from cgbench.results.run import Trial
+from cgbench.results.run import TrialResult
 
 RUNAWAY = 10  # a loss axis is cut where the maximum is this many times the 98th percentile
 CURVE_POINTS = 120  # points per loss curve: more cannot be told apart in a panel, and would swell the page
@@ -55,7 +55,7 @@ def _loss_panel(losses: pd.DataFrame, term: str, last: float, looks: Mapping[str
         return as_panel(figure, term, f"loss-{term}", alt, note)
 
 
-def read_losses(trials: Iterable[Trial]) -> pd.DataFrame:
+def read_losses(trials: Iterable[TrialResult]) -> pd.DataFrame:
     """Return the logged losses, long: method, seed, step, term, loss (unweighted; finite values only).
 
     Long logs are averaged over spans of steps, the same spans for all trials, so that a curve has at most

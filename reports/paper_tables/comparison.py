@@ -15,7 +15,7 @@ from cgbench.reports.formats.blocks import Block
 from cgbench.reports.formats.numbers import number
 from cgbench.reports.paper_tables.published import TO_LABELS, TO_PHOTO, PaperRow, PaperTable, Published, Score
 from cgbench.reports.sections.scores import NOT_APPLICABLE, summary
-from cgbench.results.run import Run, Trial
+from cgbench.results.run import Run, TrialResult
 
 NOT_RUN = "not run"
 NOT_HERE = "not in cgbench"
@@ -215,7 +215,7 @@ def _setting(run: Run, table: PaperTable, rows: list[Compared]) -> str:
     return f"{', '.join(parts)}; scored by a network that cgbench trained on this dataset ({scorers or 'not recorded'})"
 
 
-def _scorers(trials: Iterable[Trial], direction: str) -> list[str]:
+def _scorers(trials: Iterable[TrialResult], direction: str) -> list[str]:
     """Return the digests of the scorers that the trials were measured with."""
     details = [read_json(trial.folder.protocols) for trial in trials if trial.folder.protocols.exists()]
     found = [entry for protocols in details for entry in protocols.values()]

@@ -10,14 +10,14 @@ import numpy as np
 from PIL import Image
 
 from cgbench.errors import CgbenchError
-from cgbench.results.run import UNTRAINED, Run, Trial
+from cgbench.results.run import UNTRAINED, Run, TrialResult
 
 # The untrained row that holds the real images, and what they are; the first one that the run has.
 SOURCES = (("real", "the true target image of the same scene"), ("shuffled", "a real target image of another scene"))
 
 
 @dataclass(frozen=True)
-class StudyPicture:
+class Stimulus:
     """A file without any note of its origin, the digest of its pixels, and its (width, height)."""
 
     file: bytes
@@ -26,7 +26,7 @@ class StudyPicture:
 
 
 @dataclass(frozen=True)
-class Scenes:
+class Stimuli:
     """Files by method ("" for real images) and test image; `missing` says why a method has none."""
 
     files: Mapping[str, Mapping[str, Path]]
@@ -46,13 +46,13 @@ class Scenes:
             seen.add(found)
         return kept
 
-    def picture(self, key: str, method: str) -> StudyPicture:
+    def picture(self, key: str, method: str) -> Stimulus:
         """Return an image, made smaller where a side exceeds `side`; real and made ones go the same way."""
         pixels = self._pixels(key, method)
         buffer = io.BytesIO()
         # Without loss, and a quarter smaller than PNG (photos of CamVid, 256 pixels); `quality` is only effort here.
         Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, quality=30, method=2)
-        return StudyPicture(buffer.getvalue(), _digest(pixels), (pixels.shape[1], pixels.shape[0]))
+        return Stimulus(buffer.getvalue(), _digest(pixels), (pixels.shape[1], pixels.shape[0]))
 
     def _pixels(self, key: str, method: str) -> np.ndarray:
         path = self.files[method][key]
@@ -65,7 +65,7 @@ class Scenes:
         return np.asarray(image)
 
 
-def read_scenes(run: Run, direction: str, methods: Iterable[str], seed: int, side: int) -> Scenes:
+def read_stimuli(run: Run, direction: str, methods: Iterable[str], seed: int, side: int) -> Stimuli:
     """Return the images of the trials with `seed`; where no real images are there, raise `CgbenchError`."""
     files, missing = {}, {}
     for name in methods:
@@ -78,7 +78,7 @@ def read_scenes(run: Run, direction: str, methods: Iterable[str], seed: int, sid
     for name, what in SOURCES:
         trial = _trial(run, name, seed) if name in run.order else None
         if trial and trial.state == "done" and (found := _images(trial, direction)):
-            return Scenes({**files, "": found}, missing, what, side)
+            return Stimuli({**files, "": found}, missing, what, side)
     raise CgbenchError(f"{run.path} has no real test images ({direction}): its rows 'real' and 'shuffled' have none")
 
 
@@ -86,7 +86,7 @@ def _digest(pixels: np.ndarray) -> str:
     return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:12]
 
 
-def _trial(run: Run, method: str, seed: int) -> Trial | None:
+def _trial(run: Run, method: str, seed: int) -> TrialResult | None:
     """Return a method's trial of a seed; an untrained row's is the first that is done where that seed has none."""
     trials = run.of(method)
     found = [trial for trial in trials if trial.seed == seed]
@@ -95,6 +95,6 @@ def _trial(run: Run, method: str, seed: int) -> Trial | None:
     return found[0] if found else None
 
 
-def _images(trial: Trial, direction: str) -> dict[str, Path]:
+def _images(trial: TrialResult, direction: str) -> dict[str, Path]:
     folder = trial.folder.path / "outputs" / direction
     return {path.stem: path for path in folder.glob("*.png")}

@@ -16,7 +16,7 @@ import numpy as np
 from cgbench.digests import digest
 from cgbench.errors import CgbenchError, did_you_mean
 from cgbench.files import read_json, write_text
-from cgbench.reports.perceptual_study.stimuli import Scenes, StudyPicture, read_scenes
+from cgbench.reports.perceptual_study.stimuli import Stimuli, Stimulus, read_stimuli
 from cgbench.results.run import Run
 from cgbench.seeds import generator
 
@@ -45,7 +45,7 @@ class Session:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyOptions:
     """What the experimenter chooses. `participants` is their number per method, `side` the largest side of an image in
     pixels; an empty `methods` means all trained ones, no `trial_seed` the first of the run, an empty `direction` the
     one that makes photos."""
@@ -102,7 +102,7 @@ class Study:
         return "left" if self.images[pair[0]].method == REAL else "right"
 
 
-def make_study(run: Run, plan: Plan) -> tuple[Study, list[bytes], dict[str, str]]:
+def make_study(run: Run, plan: StudyOptions) -> tuple[Study, list[bytes], dict[str, str]]:
     """Return the study of a run, the files of its images by their numbers, and why methods were left out.
 
     Which test images are shown, which of them are practice, and all orders come from `plan.seed`. Raises
@@ -111,7 +111,7 @@ def make_study(run: Run, plan: Plan) -> tuple[Study, list[bytes], dict[str, str]
     direction = plan.direction or photo_direction(run)
     trial_seed = run.seeds[0] if plan.trial_seed is None else plan.trial_seed
     asked = _asked(run, plan.methods)
-    scenes = read_scenes(run, direction, asked, trial_seed, plan.side)
+    scenes = read_stimuli(run, direction, asked, trial_seed, plan.side)
     left_out = {name: why for name, why in scenes.missing.items() if name in asked}
     if left_out and (plan.methods or len(left_out) == len(asked)):
         raise CgbenchError(f"{run.path}: {'; '.join(f'{name}: {why}' for name, why in left_out.items())}")
@@ -203,7 +203,7 @@ def _asked(run: Run, methods: Sequence[str]) -> tuple[str, ...]:
     return run.trained
 
 
-def _chosen(scenes: Scenes, methods: Iterable[str], plan: Plan, run: Run, direction: str) -> list[str]:
+def _chosen(scenes: Stimuli, methods: Iterable[str], plan: StudyOptions, run: Run, direction: str) -> list[str]:
     """Return the scenes of the study, practice first, drawn from those that every method has an image of."""
     keys = scenes.common(methods)
     needed = plan.practice + plan.scored
@@ -218,7 +218,7 @@ def _chosen(scenes: Scenes, methods: Iterable[str], plan: Plan, run: Run, direct
     return [keys[place] for place in order[:needed]]
 
 
-def _differ(run: Run, pictures: Mapping[tuple[str, str], StudyPicture]) -> None:
+def _differ(run: Run, pictures: Mapping[tuple[str, str], Stimulus]) -> None:
     """Raise where a made image is the real one, or has another size: nobody could judge such a pair."""
     for (key, method), picture in pictures.items():
         real = pictures[key, REAL]
@@ -227,7 +227,7 @@ def _differ(run: Run, pictures: Mapping[tuple[str, str], StudyPicture]) -> None:
             raise CgbenchError(f"{run.path}: the image of '{method}' for {key} {what}; leave it out with --methods")
 
 
-def _sessions(methods: Sequence[str], keys: Sequence[str], number: dict, plan: Plan) -> Iterable[Session]:
+def _sessions(methods: Sequence[str], keys: Sequence[str], number: dict, plan: StudyOptions) -> Iterable[Session]:
     """Yield the sessions in the order of participants: every block of len(methods) has each method once."""
     rng = generator(plan.seed, "study", "methods")
     order = [methods[place] for _ in range(plan.participants) for place in rng.permutation(len(methods))]

@@ -11,7 +11,7 @@ from cgbench.results.records import not_measured
 ENOUGH_IMAGES = 2048  # as many as Inception has features: below, its covariance is singular (Heusel et al. 2017)
 
 
-def notes(records: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
+def caveats(records: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
     """Return one sentence per instrument that is absent, and per direction with distances between sets of images."""
     return [*_absences(records, values), *_set_sizes(records, values)]
 

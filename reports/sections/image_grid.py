@@ -6,7 +6,7 @@ import numpy as np
 
 from cgbench.api.method import DIRECTIONS
 from cgbench.reports.formats.images import data_uri
-from cgbench.results.run import UNTRAINED, Run, Trial
+from cgbench.results.run import UNTRAINED, Run, TrialResult
 
 INPUT, TRUTH = "copy", "real"  # the untrained methods whose outputs are the sources and the true targets
 ROWS = 8
@@ -98,7 +98,7 @@ def _keys(run: Run, direction: str) -> list[str]:
     return sorted({path.stem for folder in folders for path in folder.glob("*.png")})
 
 
-def _shown(run: Run, method: str) -> list[Trial]:
+def _shown(run: Run, method: str) -> list[TrialResult]:
     """Return the trials whose pictures are shown: all of a trained method, one of an untrained."""
     trials = run.of(method)
     if run.roles[method] not in UNTRAINED:
@@ -116,7 +116,7 @@ def _cell(run: Run, column: Column, direction: str, name: str, key: str, small: 
 
 
 def _picture(
-    trial: Trial | None, seed: int | None, column: Column, direction: str, name: str, key: str, small: bool
+    trial: TrialResult | None, seed: int | None, column: Column, direction: str, name: str, key: str, small: bool
 ) -> Picture:
     """Return one picture; where there is none, why."""
     which = "" if seed is None else f", seed {seed}"

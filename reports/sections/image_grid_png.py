@@ -13,7 +13,7 @@ GAP = 4
 ROWS = 4
 
 
-def sheet(grid: Gallery, rows: int = ROWS) -> bytes:
+def image_grid_png(grid: Gallery, rows: int = ROWS) -> bytes:
     """Return a PNG of at most `rows` evenly chosen rows of a grid, with the first seed's pictures and column titles."""
     count = min(rows, len(grid.keys))
     chosen = [round(place * (len(grid.keys) - 1) / max(1, count - 1)) for place in range(count)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cgbench.config import FIELDS
-from cgbench.results.run import Run, Trial
+from cgbench.results.run import Run, TrialResult
 
 CALLED = {"precision": "precision", "deterministic": "--deterministic", "continued": "went on with"}
 
@@ -134,7 +134,7 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _fact(name: str, trials: Iterable[Trial], value_of) -> list[Fact]:
+def _fact(name: str, trials: Iterable[TrialResult], value_of) -> list[Fact]:
     """Return one fact where all trials agree, else one for each value with the trials that have it."""
     holders: dict[str, list[str]] = {}
     for trial in trials:

@@ -1,7 +1,7 @@
 """The failure gallery: test images that scores chose, the worst ones, beside images that nothing but a seed chose.
 
-All pictures are of one seed. A case is one test image: input, truth, and of each method the output with its scores and
-the failures it shows; where a method's worst images are looked at, its reconstruction and the scorer's classes as well.
+All images are of one seed. An example is one test image: input, truth, and of each method the output with its scores
+and the failures it shows; where a method's worst images are looked at, its reconstruction and the scorer's classes too.
 """
 
 import math
@@ -17,22 +17,22 @@ from cgbench.files import file_name, read_json, read_jsonl
 from cgbench.reports.formats.images import data_uri
 from cgbench.reports.formats.numbers import in_order
 from cgbench.reports.sections.image_grid import INPUT, TRUTH
-from cgbench.results.run import Run, Trial
+from cgbench.results.run import Run, TrialResult
 from cgbench.seeds import generator
 
 BUDGET = 3_500_000  # bytes of all pictures of the gallery, before they become text
 SMALL_QUALITY = 78
-STRANGE = 6  # images of the split `ood`
+OOD_IMAGES = 6  # images of the split `ood`
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is shown: for how many metrics the worst are chosen, how many worst and drawn ones, and the side in
+    """How much is shown: for how many metrics the worst are chosen, how many worst and sampled ones, and the side in
     pixels to which pictures are reduced; 0 leaves the files as they are."""
 
     metrics: int
     worst: int
-    drawn: int
+    sampled: int
     side: int
 
 
@@ -40,7 +40,7 @@ SIZES = (Size(4, 6, 6, 0), Size(3, 5, 5, 0), Size(2, 4, 4, 96), Size(1, 4, 4, 96
 
 
 @dataclass(frozen=True)
-class Shot:
+class MethodOutput:
     """What one method made of one test image. `scores` by metric; `failures` are the labels of those it shows; `status`
     says why there is no picture."""
 
@@ -55,18 +55,18 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Case:
-    """One test image. `drawn` says that the random draw chose it; `truth` is empty where nobody knows it."""
+class Example:
+    """One test image. `sampled` says that the random draw chose it; `truth` is empty where nobody knows it."""
 
     key: str
-    drawn: bool
+    sampled: bool
     source: str
     truth: str
-    shots: tuple[Shot, ...]
+    outputs: tuple[MethodOutput, ...]
 
 
 @dataclass(frozen=True)
-class Cases:
+class DirectionGallery:
     """The gallery of one direction. `metrics` are those whose worst images are all there."""
 
     direction: str
@@ -75,17 +75,17 @@ class Cases:
     methods: tuple[str, ...]
     metrics: tuple[Value, ...]
     worst: int
-    cases: tuple[Case, ...]
-    strange: tuple[Case, ...]
+    examples: tuple[Example, ...]
+    ood: tuple[Example, ...]
     reduced: bool
 
 
-def cases(run: Run, values: Mapping[str, Value]) -> list[Cases]:
+def worst_images(run: Run, values: Mapping[str, Value]) -> list[DirectionGallery]:
     """Return the galleries of all directions with per-image scores, as large as `BUDGET` allows."""
     seed = shown_seed(run)
     if seed is None:
         return []
-    stories = [story for way in DIRECTIONS if (story := _Story.read(run, way, seed, values)).metrics]
+    stories = [story for way in DIRECTIONS if (story := _DirectionScores.read(run, way, seed, values)).metrics]
     for size in SIZES:
         made = [story.gallery(size) for story in stories]
         if sum(map(_weight, made)) <= BUDGET:
@@ -113,26 +113,26 @@ def disagreement(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {key: float(np.std(numbers)) for key, numbers in found.items() if len(numbers) > 1}
 
 
-def drawn(keys: Sequence[str], count: int, *purpose: str) -> list[str]:
+def sampled(keys: Sequence[str], count: int, *purpose: str) -> list[str]:
     """Return `count` of the keys, drawn by a fixed seed: the same for all methods, runs of these images and days."""
     order = generator(0, "gallery", *purpose).permutation(len(keys))
     return sorted(keys[place] for place in order[:count])
 
 
 @dataclass(frozen=True)
-class _Story:
+class _DirectionScores:
     """What is known of one direction: the trials shown, their scores by method and metric, and their failures."""
 
     run: Run
     direction: str
     seed: int
-    trials: Mapping[str, Trial]
+    trials: Mapping[str, TrialResult]
     metrics: tuple[Value, ...]
     scores: Mapping[str, Mapping[str, Mapping[str, float]]]
     failures: Mapping[str, Mapping[str, tuple[str, ...]]]
 
     @classmethod
-    def read(cls, run: Run, direction: str, seed: int, values: Mapping[str, Value]) -> "_Story":
+    def read(cls, run: Run, direction: str, seed: int, values: Mapping[str, Value]) -> "_DirectionScores":
         trials = {trial.method: trial for trial in _done(run, run.trained) if trial.seed == seed}
         scores: dict[str, dict[str, dict[str, float]]] = {}
         for method, trial in trials.items():
@@ -144,11 +144,11 @@ class _Story:
         failures = {method: _flags(trial, direction) for method, trial in trials.items()}
         return cls(run, direction, seed, trials, tuple(ordered), scores, failures)
 
-    def gallery(self, size: Size) -> Cases:
+    def gallery(self, size: Size) -> DirectionGallery:
         """Return the gallery in one size."""
         metrics = self.metrics[: size.metrics]
         keys = sorted({key for one in self.scores.values() for by_key in one.values() for key in by_key})
-        draw = set(drawn(keys, size.drawn, "test"))
+        draw = set(sampled(keys, size.sampled, "test"))
         closer = {method: set(draw) for method in self.scores}  # images of which reconstruction and classes are shown
         chosen = set(draw)
         for value in metrics:
@@ -161,31 +161,33 @@ class _Story:
             chosen |= set(worst({key: mean for key, mean in means.items() if math.isfinite(mean)}, value, size.worst))
         chosen = sorted(chosen.union(*closer.values()))
         side, name = size.side, self.run.dataset["directions"].get(self.direction, self.direction)
-        made = tuple(self._case(key, self.direction, name, side, key in draw, closer) for key in chosen)
-        return Cases(
+        made = tuple(self._example(key, self.direction, name, side, key in draw, closer) for key in chosen)
+        return DirectionGallery(
             self.direction, name, self.seed, tuple(self.scores), metrics, size.worst, made,
-            self._strange(name, side), side > 0,
+            self._ood(name, side), side > 0,
         )  # fmt: skip
 
-    def _strange(self, name: str, side: int) -> tuple[Case, ...]:
-        """Return strange scenes: those on which most methods fail, then drawn ones."""
+    def _ood(self, name: str, side: int) -> tuple[Example, ...]:
+        """Return out-of-distribution scenes: those on which most methods fail, then sampled ones."""
         way = f"{self.direction}-ood"
         folders = [trial.folder.path / "outputs" / way for trial in self.trials.values()]
         keys = sorted({path.stem for folder in folders for path in folder.glob("*.png")})
         count = {key: sum(bool(flags.get(key)) for flags in self.failures.values()) for key in keys}
-        first = sorted((key for key in keys if count[key]), key=lambda key: (-count[key], key))[: STRANGE // 2]
-        rest = [key for key in drawn(keys, STRANGE, "ood") if key not in first]
-        return tuple(self._case(key, way, name, side, key in rest, {}) for key in [*first, *rest][:STRANGE])
+        first = sorted((key for key in keys if count[key]), key=lambda key: (-count[key], key))[: OOD_IMAGES // 2]
+        rest = [key for key in sampled(keys, OOD_IMAGES, "ood") if key not in first]
+        return tuple(self._example(key, way, name, side, key in rest, {}) for key in [*first, *rest][:OOD_IMAGES])
 
-    def _case(
-        self, key: str, way: str, name: str, side: int, is_drawn: bool, closer: Mapping[str, set[str]]
-    ) -> Case:  # fmt: skip
-        shots = tuple(self._shot(method, key, way, name, side, key in closer.get(method, ())) for method in self.scores)
-        return Case(
-            key, is_drawn, self._reference(INPUT, way, key, side), self._reference(TRUTH, way, key, side), shots
+    def _example(
+        self, key: str, way: str, name: str, side: int, is_sampled: bool, closer: Mapping[str, set[str]]
+    ) -> Example:  # fmt: skip
+        outputs = tuple(
+            self._output(method, key, way, name, side, key in closer.get(method, ())) for method in self.scores
+        )
+        return Example(
+            key, is_sampled, self._reference(INPUT, way, key, side), self._reference(TRUTH, way, key, side), outputs
         )
 
-    def _shot(self, method: str, key: str, way: str, name: str, side: int, close: bool) -> Shot:
+    def _output(self, method: str, key: str, way: str, name: str, side: int, close: bool) -> MethodOutput:
         folder = self.trials[method].folder
         alt = f"{name}, {method}, seed {self.seed}, image {key}"
         uri, status = _uri(folder.output(way, key), side)
@@ -194,7 +196,7 @@ class _Story:
             for value in self.metrics
             if key in self.scores[method].get(value.name, {})
         }
-        return Shot(
+        return MethodOutput(
             method, uri, alt, status, scores, self.failures[method].get(key, ()),
             _uri(folder.reconstruction(way, key), side)[0] if close else "",
             _uri(folder.segmentation(way, key), 0)[0] if close else "",
@@ -206,11 +208,11 @@ class _Story:
         return _uri(trials[0].folder.output(way, key), side)[0] if trials else ""
 
 
-def _done(run: Run, methods: Iterable[str]) -> list[Trial]:
+def _done(run: Run, methods: Iterable[str]) -> list[TrialResult]:
     return [trial for method in methods for trial in run.of(method) if trial.state == "done"]
 
 
-def _flags(trial: Trial, direction: str) -> dict[str, tuple[str, ...]]:
+def _flags(trial: TrialResult, direction: str) -> dict[str, tuple[str, ...]]:
     """Return by image, as files are named, the labels of the failures that it shows."""
     path = trial.folder.failures
     found: dict[str, tuple[str, ...]] = {}
@@ -232,9 +234,11 @@ def _uri(path: Path, side: int) -> tuple[str, str]:
         return "", "unreadable image"
 
 
-def _weight(gallery: Cases) -> int:
+def _weight(gallery: DirectionGallery) -> int:
     """Return the bytes of a gallery's pictures, before they become text."""
-    pictures = [uri for case in (*gallery.cases, *gallery.strange) for uri in (case.source, case.truth)]
-    for case in (*gallery.cases, *gallery.strange):
-        pictures += [uri for shot in case.shots for uri in (shot.uri, shot.reconstruction, shot.segmentation)]
+    pictures = [uri for example in (*gallery.examples, *gallery.ood) for uri in (example.source, example.truth)]
+    for example in (*gallery.examples, *gallery.ood):
+        pictures += [
+            uri for output in example.outputs for uri in (output.uri, output.reconstruction, output.segmentation)
+        ]
     return sum(map(len, pictures)) * 3 // 4

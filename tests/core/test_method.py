@@ -10,7 +10,7 @@ import pytest
 from cgbench.api.graph_analysis import live, untrained, waves
 from cgbench.api.graph_nodes import Apply, Compute, Network
 from cgbench.api.method import Method, Player, Term
-from cgbench.api.method_description import describe, identity
+from cgbench.api.method_description import describe, trained_part
 from cgbench.api.registry import METHODS, Registry
 from cgbench.errors import CgbenchError
 from cgbench.methods.cyclegan import cycle_only, cyclegan, cyclegan_bce, cyclegan_identity, gan_forward_cycle, gan_only
@@ -130,7 +130,7 @@ def test_an_edited_function_of_a_plugin_makes_another_method(tmp_path, monkeypat
     for factor in (1, 2):
         (tmp_path / f"mine{factor}.py").write_text(f"def soft(x, y):\n    return (x - y).abs().mean() * {factor}\n")
         soft = importlib.import_module(f"mine{factor}").soft
-        identities.append(identity(describe(cyclegan().but("x", functions={"cycle_a": soft}))))
+        identities.append(trained_part(describe(cyclegan().but("x", functions={"cycle_a": soft}))))
     assert identities[0]["terms"] == identities[1]["terms"] and identities[0] != identities[1]
     assert describe(cyclegan())["code"] == {}
 

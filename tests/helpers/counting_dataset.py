@@ -50,9 +50,9 @@ def eager(monkeypatch, folder: Path, limit: str = "1 MB") -> Path:
     where decoded images lie."""
     monkeypatch.setenv("CGBENCH_CACHE", str(folder))
     monkeypatch.setenv("CGBENCH_CACHE_LIMIT", limit)
-    monkeypatch.setattr(square_build, "KEEP_FROM", 1)
+    monkeypatch.setattr(square_build, "MIN_CACHED_IMAGES", 1)
     monkeypatch.setattr(square_key, "SETTLED", -1e9)
-    monkeypatch.setattr(square_cache, "told", set())
+    monkeypatch.setattr(square_cache, "warned", set())
     monkeypatch.setattr(square_cache, "in_use", set())
     return decoded_folder()
 

@@ -59,9 +59,9 @@ def serve() -> None:
 
     torch.set_num_threads(1)
     git_commit()  # remembered: the checkout may change while a test runs
-    square_build.KEEP_FROM = 3  # small sets as well are kept decoded
+    square_build.MIN_CACHED_IMAGES = 3  # small sets as well are kept decoded
     planning.MEASURED_SECONDS = 0.0  # the plan's times are not what is tested, nor is the look of figures
-    page.drawings = lambda found: drawings.Drawings((), (), (), (), (), (), _loss_curves(found.run, figures))
+    page.draw_figures = lambda found: drawings.FigureSet((), (), (), (), (), (), _loss_curves(found.run, figures))
     for line in sys.stdin:
         request = json.loads(line)
         said = Path(request["root"]).with_suffix(".said")

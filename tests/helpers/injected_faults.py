@@ -28,8 +28,8 @@ def no_normalisation(patch):
 
 def learning_rate_tripled(patch):
     """Every step is three times as long as the record says."""
-    real = trainer.rate_factor
-    patch.setattr(trainer, "rate_factor", lambda *at: 3 * real(*at))
+    real = trainer.learning_rate_factor
+    patch.setattr(trainer, "learning_rate_factor", lambda *at: 3 * real(*at))
 
 
 def palette_shifted(patch):

@@ -2,7 +2,7 @@
 
 import torch
 
-from cgbench.benchmarks.training.optimizers import make_optimisers
+from cgbench.benchmarks.training.optimizers import make_optimizers
 from cgbench.benchmarks.training.trainer import train_step
 from helpers.tiny_models import double_model, noise_batch, tiny_config
 
@@ -20,7 +20,7 @@ def assert_step(method, losses_by_hand, step=0, **settings):
     config = tiny_config(**method.defaults, **settings)
     model, plain = double_model(method, config), double_model(method, config)
     batch = noise_batch(config)
-    train_step(model, make_optimisers(model, config), batch, step, rate=0.0)
+    train_step(model, make_optimizers(model, config), batch, step, rate=0.0)
     players = losses_by_hand(plain.networks, batch)
     assert set(players) == {player.name for player in model.live.players}
     for player, (loss, networks) in players.items():

@@ -4,12 +4,12 @@ import json
 import zlib
 
 from cgbench.reports.perceptual_study.page import write_study
-from cgbench.reports.perceptual_study.study import Plan, make_study
+from cgbench.reports.perceptual_study.study import StudyOptions, make_study
 from cgbench.results.run import read_run
 from helpers.run_folder import build_run
 
 TRAINED = ("cyclegan", "gan_only")
-PLAN = Plan(participants=3, practice=2, scored=5)
+PLAN = StudyOptions(participants=3, practice=2, scored=5)
 
 
 def build_study(folder, plan=PLAN, images=8, side=8):

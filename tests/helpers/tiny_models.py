@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from cgbench.api.method import Method
-from cgbench.benchmarks.data.batches import Feed, ImageSet
+from cgbench.benchmarks.data.batches import BatchSampler, ImageSet
 from cgbench.benchmarks.evaluation.scorer import build_network
 from cgbench.config import TrialConfig, preset_values, resolve
 from cgbench.methods.blocks.model import Model
@@ -35,12 +35,12 @@ def noise_set(name: str, count: int = 6, side: int = 20) -> ImageSet:
     return ImageSet(keys, rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8))
 
 
-def tiny_feed(config: TrialConfig, seed: int = 0, labels: bool = False, device: str = "cpu") -> Feed:
+def tiny_feed(config: TrialConfig, seed: int = 0, labels: bool = False, device: str = "cpu") -> BatchSampler:
     """Batches of noise for a configuration, with class ids of noise if asked for."""
     sets = [noise_set(name, side=config.load_size) for name in ("a", "b")]
     if labels:
         sets = [replace(images, labels=images.images[..., 0] % config.classes) for images in sets]
-    return Feed(*sets, config, seed, device)
+    return BatchSampler(*sets, config, seed, device)
 
 
 def tiny_model(method: Method, config: TrialConfig, seed: int = 0, device: str = "cpu") -> Model:

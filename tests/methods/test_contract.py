@@ -8,7 +8,7 @@ import torch
 from cgbench.api.graph_analysis import live, trained_by
 from cgbench.api.registry import METHODS
 from cgbench.benchmarks.evaluation.scorer import build_network
-from cgbench.benchmarks.training.optimizers import make_optimisers
+from cgbench.benchmarks.training.optimizers import make_optimizers
 from cgbench.benchmarks.training.trainer import train, train_step
 from cgbench.methods.blocks.model import Model
 from cgbench.results.run_folder import TrialFolder
@@ -22,9 +22,9 @@ def test_two_steps_are_finite_and_move_every_live_network(name):
     config = tiny_config(**METHODS.get(name).defaults)
     model = tiny_model(METHODS.get(name), config)
     before = {key: [w.detach().clone() for w in net.parameters()] for key, net in model.networks.items()}
-    optimisers, batch = make_optimisers(model, config), noise_batch(config, torch.float32)
+    optimizers, batch = make_optimizers(model, config), noise_batch(config, torch.float32)
     for step in range(2):
-        losses = train_step(model, optimisers, batch, step, config.learning_rate)
+        losses = train_step(model, optimizers, batch, step, config.learning_rate)
         assert losses and all(value.isfinite() for value in losses.values())
     for key, net in model.networks.items():
         moved = any(not torch.equal(old, new) for old, new in zip(before[key], net.parameters(), strict=True))
@@ -83,10 +83,10 @@ def test_each_player_lowers_its_own_objective_on_a_handful_of_images(name):
     for player in tiny_model(method, config).live.players:
         model = tiny_model(method, config)
         model.live = replace(model.live, players=(player,))
-        optimisers, batch = make_optimisers(model, config), noise_batch(config, torch.float32)
+        optimizers, batch = make_optimizers(model, config), noise_batch(config, torch.float32)
         totals = []
         for _ in range(25):  # one batch, and the draws of one step
-            losses = train_step(model, optimisers, batch, 0, rate=2e-3)
+            losses = train_step(model, optimizers, batch, 0, rate=2e-3)
             totals.append(sum(term.weight * losses[term.name].item() for term in player.terms))
         assert totals[-1] < totals[0] - 1e-3 * abs(totals[0]), player.name
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cgbench.benchmarks.training.optimizers import make_optimisers
+from cgbench.benchmarks.training.optimizers import make_optimizers
 from cgbench.benchmarks.training.trainer import train_step
 from cgbench.config import TrialConfig
 from cgbench.methods.blocks.antialiased_resampling import BlurDoubling, BlurHalving
@@ -177,7 +177,7 @@ def test_the_projection_learns_from_the_first_step():
     config = tiny_config()
     model = double_model(cut(), config)
     before = {name: weight.clone() for name, weight in model.networks["F_ab"].state_dict().items()}
-    train_step(model, make_optimisers(model, config), noise_batch(config), 0, 1e-3)
+    train_step(model, make_optimizers(model, config), noise_batch(config), 0, 1e-3)
     after = model.networks["F_ab"].state_dict()
     assert all(not torch.equal(before[name], after[name]) for name in before if "weight" in name)
 
@@ -216,6 +216,6 @@ def test_the_generator_faces_the_discriminator_that_has_just_moved():
     batch = noise_batch(config)
     fake = model.networks["G_ab"](batch["real_a"]).detach()
     still = square_to(1, model.networks["D_b"](fake)).item()
-    losses = train_step(model, make_optimisers(model, config), batch, 0, rate=1e-3)
+    losses = train_step(model, make_optimizers(model, config), batch, 0, rate=1e-3)
     moved = square_to(1, model.networks["D_b"](fake)).item()
     assert losses["adversarial_b"].item() == pytest.approx(moved, rel=1e-9) and abs(moved - still) > 1e-6

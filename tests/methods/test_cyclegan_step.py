@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from cgbench.benchmarks.training.optimizers import make_optimisers, rate_factor
+from cgbench.benchmarks.training.optimizers import learning_rate_factor, make_optimizers
 from cgbench.benchmarks.training.trainer import train_step
 from cgbench.methods.cyclegan import cyclegan, cyclegan_identity
 from helpers.tiny_models import double_model, noise_batch, tiny_config
@@ -45,7 +45,7 @@ def test_a_step_has_the_losses_and_gradients_of_the_plain_reference(identity, ba
     method = cyclegan_identity() if identity else cyclegan()
     model, reference = double_model(method, config), double_model(method, config)
     inputs = noise_batch(config)
-    losses = train_step(model, make_optimisers(model, config), inputs, 0, rate=0.0)
+    losses = train_step(model, make_optimizers(model, config), inputs, 0, rate=0.0)
 
     nets = reference.networks
     parts, generators, discriminators = reference_losses(nets, inputs["real_a"], inputs["real_b"], identity)
@@ -65,8 +65,8 @@ def test_the_reference_would_notice_a_wrong_weight():
     model = double_model(cyclegan().weighted({"cycle_a": 11.0}), config)
     plain = double_model(cyclegan(), config)
     inputs = noise_batch(config)
-    train_step(model, make_optimisers(model, config), inputs, 0, rate=0.0)
-    train_step(plain, make_optimisers(plain, config), inputs, 0, rate=0.0)
+    train_step(model, make_optimizers(model, config), inputs, 0, rate=0.0)
+    train_step(plain, make_optimizers(plain, config), inputs, 0, rate=0.0)
     pairs = zip(model.parameters("generators").values(), plain.parameters("generators").values(), strict=True)
     assert max(((p.grad - q.grad).norm() / (q.grad.norm() + 1e-12)).item() for p, q in pairs) > 1e-3
 
@@ -76,7 +76,7 @@ def test_adam_moves_as_adam_does():
     config = tiny_config()
     model = double_model(cyclegan(), config)
     before = {name: weight.detach().clone() for name, weight in model.parameters("generators").items()}
-    train_step(model, make_optimisers(model, config), noise_batch(config), 0, rate=2e-4)
+    train_step(model, make_optimizers(model, config), noise_batch(config), 0, rate=2e-4)
     for name, weight in model.parameters("generators").items():
         expected = before[name] - 2e-4 * weight.grad / (weight.grad.abs() + 1e-8)
         torch.testing.assert_close(weight.detach(), expected, rtol=1e-9, atol=1e-12)
@@ -86,7 +86,7 @@ def test_players_use_each_others_fakes_and_move_only_their_own(monkeypatch):
     """Eight calls in all, fakes made once; after each player's move only its own networks have changed."""
     config = tiny_config()
     model = double_model(cyclegan(), config)
-    optimisers = make_optimisers(model, config)
+    optimizers = make_optimizers(model, config)
     calls = dict.fromkeys(model.networks, 0)
     for name, net in model.networks.items():
         net.register_forward_hook(lambda *_, name=name: calls.__setitem__(name, calls[name] + 1))
@@ -95,16 +95,16 @@ def test_players_use_each_others_fakes_and_move_only_their_own(monkeypatch):
         return {name: [w.detach().clone() for w in net.parameters()] for name, net in model.networks.items()}
 
     states, moved = [weights()], []
-    for optimiser in optimisers.values():
+    for optimizer in optimizers.values():
 
-        def step(real=optimiser.step):
+        def step(real=optimizer.step):
             real()
             states.append(weights())
             pairs = {name: zip(states[-2][name], states[-1][name], strict=True) for name in model.networks}
             moved.append({name for name, both in pairs.items() if any((old != new).any() for old, new in both)})
 
-        monkeypatch.setattr(optimiser, "step", step)
-    train_step(model, optimisers, noise_batch(config), 0, rate=1e-3)
+        monkeypatch.setattr(optimizer, "step", step)
+    train_step(model, optimizers, noise_batch(config), 0, rate=1e-3)
     assert moved == [{"G_ab", "G_ba"}, {"D_a", "D_b"}]
     assert calls == {"G_ab": 2, "G_ba": 2, "D_a": 2, "D_b": 2}
 
@@ -117,7 +117,7 @@ def test_a_zero_weight_gives_the_gradients_of_a_dropped_term(term):
         cyclegan_identity().but("dropped", drop=[term]),
     ):
         model = double_model(variant, config)
-        train_step(model, make_optimisers(model, config), noise_batch(config), 0, rate=0.0)
+        train_step(model, make_optimizers(model, config), noise_batch(config), 0, rate=0.0)
         gradients_of.append(
             {name: w.grad for player in model.live.players for name, w in model.parameters(player.name).items()}
         )
@@ -127,11 +127,11 @@ def test_a_zero_weight_gives_the_gradients_of_a_dropped_term(term):
 
 def test_the_published_schedule():
     """200 epochs: epoch 100 (1-based) → 1, 101 → .990, 150 → .505, 200 → .0099 (protocol of the PyTorch code)."""
-    factors = {epoch: rate_factor((epoch - 1) * 7, 200 * 7, 7, 0.5) for epoch in (1, 100, 101, 150, 200)}
+    factors = {epoch: learning_rate_factor((epoch - 1) * 7, 200 * 7, 7, 0.5) for epoch in (1, 100, 101, 150, 200)}
     assert factors == pytest.approx({1: 1, 100: 1, 101: 0.990, 150: 0.505, 200: 0.0099}, abs=5e-4)
 
 
 def test_a_budget_of_steps_decays_step_by_step_to_almost_zero():
-    factors = [rate_factor(step, 100, 1, 0.5) for step in range(100)]
+    factors = [learning_rate_factor(step, 100, 1, 0.5) for step in range(100)]
     assert factors[:50] == [1] * 50 and 0 < factors[-1] < 0.02
     assert all(later < earlier for earlier, later in pairwise(factors[49:]))

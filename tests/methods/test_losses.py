@@ -79,5 +79,6 @@ def test_gradients_of_two_tensors(name):
 
 
 def test_listing_needs_no_torch():
-    code = "import sys, cgbench.methods.functional.losses, cgbench.methods.blocks.builders; sys.exit('torch' in sys.modules)"
+    code = "import sys, cgbench.methods.functional.losses, cgbench.methods.blocks.builders\n"
+    code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cgbench.benchmarks.evaluation.scorer import build_network
-from cgbench.benchmarks.training.optimizers import make_optimisers
+from cgbench.benchmarks.training.optimizers import make_optimizers
 from cgbench.benchmarks.training.trainer import train_step
 from cgbench.errors import CgbenchError, DataBroken
 from cgbench.methods.blocks import features
@@ -119,7 +119,7 @@ def test_training_without_statistics_is_refused():
     config = tiny_config()
     model = Model(distancegan(), config, seed=0)
     with pytest.raises(CgbenchError, match="measured on training images"):
-        train_step(model, make_optimisers(model, config), noise_batch(config, torch.float32), 0, 1e-3)
+        train_step(model, make_optimizers(model, config), noise_batch(config, torch.float32), 0, 1e-3)
 
 
 def test_a_quarter_turn_is_clockwise_and_undone():
@@ -184,7 +184,7 @@ def test_weights_in_torchvisions_form_are_loaded(tmp_path, monkeypatch):
     loaded = feature_network(config, None)
     assert all(torch.equal(loaded.state_dict()[key], value) for key, value in trained.items())
     model = Model(feature_loss_gan(), config, seed=0)
-    losses = train_step(model, make_optimisers(model, config), noise_batch(config, torch.float32), 0, 1e-3)
+    losses = train_step(model, make_optimizers(model, config), noise_batch(config, torch.float32), 0, 1e-3)
     assert losses["features_a"] > 0 and not any(w.requires_grad for w in model.networks["features"].parameters())
 
 
@@ -202,7 +202,7 @@ def test_the_feature_network_stays_as_it_is_and_out_of_checkpoints():
     config = tiny_config()
     model = double_model(feature_loss_gan(), config)
     before = {name: value.clone() for name, value in model.networks["features"].state_dict().items()}
-    train_step(model, make_optimisers(model, config), noise_batch(config), 0, 1e-3)
+    train_step(model, make_optimizers(model, config), noise_batch(config), 0, 1e-3)
     after = model.networks["features"].state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)  # batch norm's statistics among them
     assert not any("features" in name for name in model.state())

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from cgbench.benchmarks.data.batches import Feed
-from cgbench.benchmarks.training.optimizers import make_optimisers
+from cgbench.benchmarks.data.batches import BatchSampler
+from cgbench.benchmarks.training.optimizers import make_optimizers
 from cgbench.benchmarks.training.trainer import train, train_step
 from cgbench.config import resolve
 from cgbench.methods.bigan import bigan
@@ -86,7 +86,7 @@ def test_bigan_judges_with_the_discriminator_that_has_just_moved():
     model = double_model(bigan(), config)
     before = {name: weight.detach().clone() for name, weight in model.parameters("forward").items()}
     batch = noise_batch(config)
-    losses = train_step(model, make_optimisers(model, config), batch, 0, rate=1e-3)
+    losses = train_step(model, make_optimizers(model, config), batch, 0, rate=1e-3)
     with torch.no_grad():
         moved_judge = model.networks["D_pair"]
         for name, weight in model.parameters("forward").items():
@@ -148,7 +148,7 @@ def test_dropout_follows_the_seed_and_the_step(tmp_path):
 def test_pairs_are_drawn_and_cropped_alike():
     config = tiny_config(batch=3)
     images = noise_set("x", side=config.load_size)
-    batches = [Feed(images, images, config, 0, paired=paired).batch(5) for paired in (True, False)]
+    batches = [BatchSampler(images, images, config, 0, paired=paired).batch(5) for paired in (True, False)]
     assert torch.equal(batches[0]["real_a"], batches[0]["real_b"])
     assert not torch.equal(batches[1]["real_a"], batches[1]["real_b"])
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from cgbench.benchmarks.data.batches import Feed, ImageSet, crops
-from cgbench.benchmarks.execution.run_context import open_workshop
+from cgbench.benchmarks.data.batches import BatchSampler, ImageSet, crops
+from cgbench.benchmarks.execution.run_context import open_run_context
 from cgbench.benchmarks.trials.trial import resolve_trials
 from cgbench.datasets.folder import Folder
 from cgbench.datasets.streets import Streets
@@ -66,7 +66,7 @@ def test_labels_are_cropped_and_mirrored_with_their_image():
     ids = rng.integers(0, 256, (6, 20, 20), dtype=np.uint8)
     images = np.repeat(ids[..., None], 3, axis=3)
     pictures = ImageSet(tuple("abcdef"), images, ids)
-    batch = Feed(pictures, pictures, config, seed=0).batch(3)
+    batch = BatchSampler(pictures, pictures, config, seed=0).batch(3)
     assert crops(0, "a", 3, config)[1].any()  # some are mirrored
     for side in "ab":
         levels = ((batch[f"real_{side}"][:, 0] + 1) * 127.5).round().long()
@@ -76,17 +76,17 @@ def test_labels_are_cropped_and_mirrored_with_their_image():
 def test_batches_have_labels_only_where_both_sets_have_them():
     images = np.zeros((6, 20, 20, 3), np.uint8)
     plain = ImageSet(tuple("abcdef"), images)
-    assert set(Feed(plain, plain, tiny_config(), seed=0).batch(0)) == {"real_a", "real_b"}
+    assert set(BatchSampler(plain, plain, tiny_config(), seed=0).batch(0)) == {"real_a", "real_b"}
 
 
 def test_only_methods_that_read_labels_are_given_them(tmp_path):
     dataset = Streets()
     trials = resolve_trials(["cyclegan", "cyclegan_shape"], dataset, [0], "smoke")
-    workshop = open_workshop(tmp_path, dataset, trials, "cpu")
+    workshop = open_run_context(tmp_path, dataset, trials, "cpu")
     for trial in trials[-2:]:
-        batch = Feed(*workshop.images(trial), trial.config, seed=0).batch(0)
+        batch = BatchSampler(*workshop.images(trial), trial.config, seed=0).batch(0)
         assert ("labels_a" in batch) == (trial.method.name == "cyclegan_shape")
-    alone = open_workshop(tmp_path, dataset, trials[-2:-1], "cpu")
+    alone = open_run_context(tmp_path, dataset, trials[-2:-1], "cpu")
     assert alone.digest(trials[-2]) == workshop.digest(trials[-2])  # its company does not make it another trial
 
 

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from cgbench.benchmarks.training.optimizers import make_optimisers
+from cgbench.benchmarks.training.optimizers import make_optimizers
 from cgbench.benchmarks.training.trainer import train_step
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
@@ -257,7 +257,7 @@ def test_discriminators_move_first_and_judge_what_they_are_shown(method):
     config = tiny_config()
     model, plain = double_model(method(), config), double_model(method(), config)
     batch = noise_batch(config)
-    losses = train_step(model, make_optimisers(model, config), batch, 0, 1e-3)
+    losses = train_step(model, make_optimizers(model, config), batch, 0, 1e-3)
     before = dict(batch)
     plain.evaluate(before, ["fake_b", "verdict_fake_b"])
     loss = next(term.function for term in method().terms if term.name == "adversarial_b")

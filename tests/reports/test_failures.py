@@ -12,7 +12,7 @@ from cgbench.reports.figures.heatmaps import failure_panel
 from cgbench.reports.report import write_report
 from cgbench.reports.sections import worst_images as gallery
 from cgbench.reports.sections.failures import failure_tables, failures_csv, failures_markdown, read_failures, rules
-from cgbench.reports.sections.worst_images import cases, disagreement, drawn, shown_seed, worst
+from cgbench.reports.sections.worst_images import disagreement, sampled, shown_seed, worst, worst_images
 from cgbench.results.run import read_run
 from cgbench.results.run_folder import TrialFolder
 from helpers.html import HOSTILE, Collector, dom, needs_browser
@@ -106,10 +106,10 @@ def test_disagreement_is_the_spread_over_methods():
 
 def test_the_draw_looks_at_nothing_but_the_keys():
     keys = [f"scene-{index:03d}" for index in range(40)]
-    assert drawn(keys, 5, "test") == drawn(keys, 5, "test") == sorted(drawn(keys, 5, "test"))
-    assert set(drawn(keys, 3, "test")) < set(drawn(keys, 5, "test"))
-    assert drawn(keys, 5, "test") != drawn(keys, 5, "ood") != keys[:5]
-    assert drawn(keys, 50, "test") == keys
+    assert sampled(keys, 5, "test") == sampled(keys, 5, "test") == sorted(sampled(keys, 5, "test"))
+    assert set(sampled(keys, 3, "test")) < set(sampled(keys, 5, "test"))
+    assert sampled(keys, 5, "test") != sampled(keys, 5, "ood") != keys[:5]
+    assert sampled(keys, 50, "test") == keys
 
 
 def test_pictures_are_of_the_first_seed_that_all_methods_finished(run):
@@ -122,27 +122,27 @@ def test_pictures_are_of_the_first_seed_that_all_methods_finished(run):
 
 
 def test_the_worst_of_every_method_and_the_draw_are_there(run):
-    made = cases(read_run(run), VALUES)
+    made = worst_images(read_run(run), VALUES)
     assert [one.direction for one in made] == ["AtoB", "BtoA"]
     assert [value.name for value in made[1].metrics] == ["label_pixel", "reconstruction_l1"]
-    shown = {case.key: case for case in made[0].cases}
+    shown = {case.key: case for case in made[0].examples}
     data = read_run(run)
     for place, method in enumerate(made[0].methods):
         rows = [json.loads(line) for line in data.of(method)[0].folder.images.read_text().splitlines()]
         scores = {row["key"]: row["value"] for row in rows if row["metric"] == "fcn_pixel"}
         for key in worst(scores, VALUES["fcn_pixel"], made[0].worst):
-            shot = shown[key].shots[place]
+            shot = shown[key].outputs[place]
             assert shot.scores["fcn_pixel"] == scores[key] and shot.reconstruction and shot.segmentation and shot.uri
-    assert sum(case.drawn for case in made[0].cases) == 6 and len(made[0].strange) == 4
-    assert shown["scene-000"].shots[1].failures == ("structure lost",)
-    assert all(case.source and case.truth for case in made[0].cases)
+    assert sum(case.sampled for case in made[0].examples) == 6 and len(made[0].ood) == 4
+    assert shown["scene-000"].outputs[1].failures == ("structure lost",)
+    assert all(case.source and case.truth for case in made[0].examples)
 
 
 def test_the_gallery_keeps_to_its_budget(run, monkeypatch):
     monkeypatch.setattr(gallery, "BUDGET", 60_000)
-    made = cases(read_run(run), VALUES)
+    made = worst_images(read_run(run), VALUES)
     assert made[0].reduced and sum(map(gallery._weight, made)) <= 60_000
-    assert made[0].cases[0].shots[0].uri.startswith("data:image/webp;base64,")
+    assert made[0].examples[0].outputs[0].uri.startswith("data:image/webp;base64,")
 
 
 def test_a_lost_picture_has_a_status(tmp_path):

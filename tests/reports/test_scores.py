@@ -8,7 +8,7 @@ from cgbench.errors import CgbenchError
 from cgbench.reports.sections import score_tables
 from cgbench.reports.sections import scores as tables
 from cgbench.results.records import COLUMNS
-from cgbench.results.run import read_run, remark
+from cgbench.results.run import overrides, read_run
 from helpers.run_folder import VALUES, build_run
 
 NAMES = {"AtoB": "labels→photo", "BtoA": "photo→labels"}
@@ -214,7 +214,7 @@ def test_a_remark_names_own_settings_and_weights_only():
         "weights": {"cycle_a": 5.0},
         "origins": {"features": "--set", "steps": "--set", "norm": "method", "cycle_a": "--set"},
     }
-    assert remark(spec) == "cycle_a=5, features=scorer"
+    assert overrides(spec) == "cycle_a=5, features=scorer"
 
 
 def test_details_of_a_number_are_no_columns():

@@ -6,19 +6,19 @@ from cgbench.api.metric import Translations
 from cgbench.palette import nearest_class
 
 
-def recognised(translations: Translations) -> np.ndarray:
+def predicted_classes(translations: Translations) -> np.ndarray:
     """Return the class ids that the outputs show, uint8 (N, S, S)."""
     return _classes(translations, translations.outputs)
 
 
-def recognised_targets(translations: Translations) -> tuple[np.ndarray | None, np.ndarray | None]:
+def predicted_target_classes(translations: Translations) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Return the true class ids of the real target images and those that they show; (None, None) without labels."""
     if translations.target_labels is None or translations.targets is None:
         return None, None
     return translations.target_labels, _classes(translations, translations.targets)
 
 
-def unrecognisable(translations: Translations) -> str | None:
+def why_no_classes(translations: Translations) -> str | None:
     """Return why classes cannot be compared with those of the source, or None."""
     if translations.labels is None:
         return "needs test labels"

@@ -10,7 +10,7 @@ BATCH = 64
 PSNR_OF_EQUAL = 100.0  # dB; stands for infinity where output and truth are the same, so that means stay finite
 
 
-def coarse(images: np.ndarray) -> np.ndarray:
+def downsampled(images: np.ndarray) -> np.ndarray:
     """Return float32 (N, D): uint8 (N, S, S, 3) averaged over blocks to at most 8 pixels a side."""
     if images.shape[1] > COARSE:
         small = [Image.fromarray(image).resize((COARSE, COARSE), Image.Resampling.BOX) for image in images]
@@ -23,9 +23,9 @@ def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.stack([np.abs(row - second).mean(axis=1, dtype=np.float64) for row in first]) / 255
 
 
-def nearest_other(images: np.ndarray) -> np.ndarray:
+def nearest_neighbour_distance(images: np.ndarray) -> np.ndarray:
     """Return float64 (N,): the coarse distance of each image to the nearest of the others; N at least 2."""
-    small = coarse(images)
+    small = downsampled(images)
     apart = distances(small, small)
     np.fill_diagonal(apart, np.inf)
     return apart.min(axis=1)

@@ -152,10 +152,10 @@ def test_ctrl_c_leaves_a_resumable_run(tmp_path, monkeypatch):
     command = ["run", "--methods", "gan_only", "--dataset", "streets", *SMALL, "--runs", tmp_path]
     real_step = trainer.train_step
 
-    def pressed_in_step_two(model, optimisers, batch, step, rate):
+    def pressed_in_step_two(model, optimizers, batch, step, rate):
         if step == 1 and rate:  # the plan's own steps have the rate 0
             signal.raise_signal(signal.SIGINT)
-        return real_step(model, optimisers, batch, step, rate)
+        return real_step(model, optimizers, batch, step, rate)
 
     monkeypatch.setattr(trainer, "train_step", pressed_in_step_two)
     assert "the same command goes on" in cgbench(*command, code=130)

@@ -19,7 +19,7 @@ from cgbench.benchmarks.speed import (
 from cgbench.benchmarks.speed import (
     training_step as steps,
 )
-from cgbench.benchmarks.speed.measurements import Entry, LeftOut, Plan
+from cgbench.benchmarks.speed.measurements import LeftOut, Measurement, SpeedOptions
 from cgbench.benchmarks.speed.roofline import TYPES
 from cgbench.benchmarks.speed.timing import (
     Budget,
@@ -27,8 +27,8 @@ from cgbench.benchmarks.speed.timing import (
 )
 from cgbench.benchmarks.speed.workload import (
     SIZES,
-    read_arms,
     read_methods,
+    read_variants,
 )
 from cgbench.errors import CgbenchError
 from cgbench.files import read_json, write_jsonl
@@ -44,13 +44,13 @@ from helpers.cli import cgbench
 )  # fmt: skip
 def test_an_arm_that_cannot_be_measured_is_refused(text, problem):
     with pytest.raises(CgbenchError, match=problem):
-        read_arms([text])
+        read_variants([text])
 
 
 def test_arms_sizes_and_methods_are_read_once_each():
     trained = [name for name in METHODS.names() if METHODS.get(name).reference is None]
-    assert [arm.name for arm in read_arms(["slow:learning_rate=0.1,flip=false"])] == ["cgbench", "slow"]
-    assert read_arms(["slow:learning_rate=0.1,flip=false"])[1].values == {"learning_rate": "0.1", "flip": "false"}
+    assert [arm.name for arm in read_variants(["slow:learning_rate=0.1,flip=false"])] == ["cgbench", "slow"]
+    assert read_variants(["slow:learning_rate=0.1,flip=false"])[1].values == {"learning_rate": "0.1", "flip": "false"}
     assert named("--sizes", "64, 128,64", SIZES) == ("64", "128")
     assert [method.name for method in read_methods("all")] == trained
     sizes = partial(named, "--sizes", known=SIZES)
@@ -60,7 +60,7 @@ def test_arms_sizes_and_methods_are_read_once_each():
 
 
 def test_the_command_of_a_run_has_the_settings_of_its_size_and_arm(tmp_path):
-    (method,), (_, arm) = read_methods("cyclegan"), read_arms(["slow:learning_rate=0.1"])
+    (method,), (_, arm) = read_methods("cyclegan"), read_variants(["slow:learning_rate=0.1"])
     words = processes.command(method, "64", arm, "cpu", tmp_path)
     assert "--set=crop_size=64" in words and "--set=learning_rate=0.1" in words
     assert f"--set=steps={processes.RUN_STEPS}" in words and not any("features" in word for word in words)
@@ -76,9 +76,11 @@ def test_training_seconds_are_those_of_the_last_line_of_every_log(tmp_path):
 
 
 def test_a_method_that_needs_a_larger_batch_is_left_out_and_a_failure_is_told(monkeypatch):
-    plan = Plan(read_methods("distancegan,cyclegan"), ("128",), read_arms([]), Budget(rounds=1), "cpu")
+    plan = SpeedOptions(read_methods("distancegan,cyclegan"), ("128",), read_variants([]), Budget(rounds=1), "cpu")
     monkeypatch.setattr(
-        steps, "peaks", lambda plan: iter([Entry("peak", k, k, "", "FLOP/s", summary([1.0])) for k in TYPES])
+        steps,
+        "machine_peaks",
+        lambda plan: iter([Measurement("peak", k, k, "", "FLOP/s", summary([1.0])) for k in TYPES]),
     )
 
     def fail(*_):
@@ -123,7 +125,7 @@ def test_the_command_prints_tables_and_writes_json(tmp_path, monkeypatch):
 
 def test_a_stopped_measurement_shows_what_it_has(tmp_path, monkeypatch):
     def stopped(plan):
-        yield Entry("start", "one", "cgbench", "", "s", summary([1.0]))
+        yield Measurement("start", "one", "cgbench", "", "s", summary([1.0]))
         raise KeyboardInterrupt
 
     monkeypatch.setitem(measuring.PARTS, "start", stopped)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from cgbench.benchmarks.data.batches import (
-    Feed,
+    BatchSampler,
     ImageSet,
     batch_indices,
     copy_crops,
@@ -67,7 +67,7 @@ def test_batches_have_the_bits_of_the_definition(tmp_path, paired, labels, flip,
         sets = [mapped(images, tmp_path) for images in sets]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        feed = Feed(*sets, config, seed=4, paired=paired)
+        feed = BatchSampler(*sets, config, seed=4, paired=paired)
         for step in range(9):
             found, expected = feed.batch(step), by_copy(*sets, config, 4, paired, step)
             assert found.keys() == expected.keys() and len(found) == (4 if labels else 2)
@@ -78,12 +78,12 @@ def test_batches_have_the_bits_of_the_definition(tmp_path, paired, labels, flip,
 
 def test_one_labelled_set_alone_gives_no_labels():
     a, b = noise_set("a"), noise_set("b")
-    assert set(Feed(replace(a, labels=a.images[..., 0]), b, tiny_config(), 0).batch(0)) == {"real_a", "real_b"}
+    assert set(BatchSampler(replace(a, labels=a.images[..., 0]), b, tiny_config(), 0).batch(0)) == {"real_a", "real_b"}
 
 
 def test_a_feed_on_the_host_copies_nothing(tmp_path):
     for images in (noise_set("a"), mapped(noise_set("b"), tmp_path)):
-        feed = Feed(images, images, tiny_config(), 0)
+        feed = BatchSampler(images, images, tiny_config(), 0)
         assert np.shares_memory(feed.domains["a"].numpy(), images.images)
 
 
@@ -135,7 +135,7 @@ def test_batches_on_a_gpu_have_the_bits_of_the_host(monkeypatch, room):
     monkeypatch.setattr("cgbench.benchmarks.data.batches.fits_on_device", lambda needed, free: room)
     sets = [replace(noise_set(name), labels=noise_set(name).images[..., 0]) for name in "ab"]
     config = tiny_config(batch=3)
-    there, here = Feed(*sets, config, 1, "cuda"), Feed(*sets, config, 1)
+    there, here = BatchSampler(*sets, config, 1, "cuda"), BatchSampler(*sets, config, 1)
     assert there.resident is room
     for step in range(5):
         for name, tensor in there.batch(step).items():
@@ -149,5 +149,5 @@ def test_a_batch_reads_only_what_it_shows(tmp_path):
         file.truncate(count * side * side * 3)
     images = np.memmap(tmp_path / "sparse", np.uint8, "r", shape=(count, side, side, 3))
     many = ImageSet(("one key will do",) * count, images)
-    batch = Feed(many, many, tiny_config(load_size=18), 0).batch(3)
+    batch = BatchSampler(many, many, tiny_config(load_size=18), 0).batch(3)
     assert batch["real_a"].shape == (2, 3, 16, 16) and bool((batch["real_b"] == -1).all())

@@ -98,7 +98,7 @@ def test_a_dataset_that_does_not_say_what_it_draws_is_drawn_each_time(root, data
 
 
 def test_small_sets_are_not_worth_an_entry(root, monkeypatch):
-    monkeypatch.setattr(square_build, "KEEP_FROM", 7)
+    monkeypatch.setattr(square_build, "MIN_CACHED_IMAGES", 7)
     load(Drawn(6))
     assert not entries(root)
     load(Drawn(7))
@@ -176,7 +176,7 @@ def as_if_untouched(change):
     def changed(place):
         change(place)
         facts = read_json(place / "entry.json")
-        facts["files"]["images"] = square_cache.state(place / "images.npy")
+        facts["files"]["images"] = square_cache.file_state(place / "images.npy")
         write_json(place / "entry.json", facts)
 
     return changed
@@ -241,7 +241,7 @@ def test_an_entry_that_is_not_whole_is_made_anew(root, fresh, damage):
 @pytest.mark.parametrize("room", [0, 100, 900, 2000, 2700])
 def test_a_disk_that_fills_costs_time_only(root, fresh, monkeypatch, capsys, room):
     """The limit of a file's size stands for the disk: like it, it lets a part of a write through before it refuses."""
-    monkeypatch.setattr(square_build, "PIECE", 1000)
+    monkeypatch.setattr(square_build, "WRITE_BYTES", 1000)
     expected, before = fresh(Drawn()), resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
@@ -270,7 +270,7 @@ def test_a_disk_that_loses_what_was_written_costs_time_only(root, fresh, monkeyp
 
 
 def test_memory_stays_flat_while_a_set_is_decoded(root, monkeypatch):
-    monkeypatch.setattr(square_build, "PIECE", 20_000)
+    monkeypatch.setattr(square_build, "WRITE_BYTES", 20_000)
     monkeypatch.setenv("CGBENCH_CACHE_LIMIT", "1 GB")
     data, side = Drawn(400), 48
     tracemalloc.start()

@@ -46,7 +46,7 @@ def life(work, moment: int = 0, root: str = "") -> int:
         file.write(content[len(content) // 2 :])
 
     if moment:
-        square_build.Growing._all = staticmethod(half)
+        square_build.CacheWriter._all = staticmethod(half)
         sys.addaudithook(watch)
     try:
         work()
@@ -57,7 +57,7 @@ def life(work, moment: int = 0, root: str = "") -> int:
 
 @pytest.fixture
 def root(monkeypatch, tmp_path):
-    monkeypatch.setattr(square_build, "PIECE", 1000)
+    monkeypatch.setattr(square_build, "WRITE_BYTES", 1000)
     return eager(monkeypatch, tmp_path / "cache")
 
 

@@ -10,10 +10,10 @@ from PIL import Image
 from cgbench import DATASETS, METHODS
 from cgbench.benchmarks.data.conversion import to_bytes
 from cgbench.benchmarks.evaluation import failure_detection as failing
-from cgbench.benchmarks.evaluation.context import open_bench, with_scorers
+from cgbench.benchmarks.evaluation.context import open_evaluation_context, with_scorers
 from cgbench.benchmarks.evaluation.evaluator import evaluate
 from cgbench.benchmarks.evaluation.inference import translate_all
-from cgbench.benchmarks.evaluation.output_images import bytes_at_most, keep, swap
+from cgbench.benchmarks.evaluation.output_images import max_bytes, replace_images, save_images
 from cgbench.benchmarks.trials.trial import resolve_trials
 from cgbench.files import read_json, read_jsonl
 from cgbench.methods.blocks.model import Model
@@ -35,21 +35,21 @@ def small(tmp_path_factory):
             trial.method.name: trial for trial in resolve_trials(["cyclegan", "munit"], data, [0], "smoke", SMALL)
         }
         config = trials["cyclegan"].config
-        yield trials, with_scorers(open_bench(data, config), config, "cpu")
+        yield trials, with_scorers(open_evaluation_context(data, config), config, "cpu")
 
 
 def evaluated(name, small, folder, spoil=lambda model: None):
-    trials, bench = small
+    trials, evaluation = small
     trial = trials[name]
     model = Model(trial.method, trial.config, 0) if trial.method.reference is None else None
     spoil(model)
-    evaluate(trial, model, bench, None, folder, 3, lambda done, total: None)
+    evaluate(trial, model, evaluation, None, folder, 3, lambda done, total: None)
     return read_json(folder.failures)
 
 
 def test_every_direction_and_failure_is_recorded(small, tmp_path):
     record = evaluated("cyclegan", small, TrialFolder(tmp_path))
-    names = [failure.name for failure in failing.declared()]
+    names = [failure.name for failure in failing.declared_failures()]
     assert list(record) == ["AtoB", "BtoA"] and all(list(found) == names for found in record.values())
     assert record["AtoB"]["hidden"]["images"] == 4
     assert record["AtoB"]["ood"]["reason"] == "needs 50 usual and 50 strange test scenes or more"
@@ -103,9 +103,9 @@ def test_there_is_no_way_back_from_an_output_without_one(name):
 
 
 def test_the_way_back_takes_the_images_it_is_asked_about(small):
-    trials, bench = small
+    trials, evaluation = small
     model = Model(trials["munit"].method, trials["munit"].config, 0)  # its way back needs the source's style
-    given = translate_all(trials["munit"], model, bench, "AtoB")
+    given = translate_all(trials["munit"], model, evaluation, "AtoB")
     numbers = np.array([3, 1])
     expected = given.reconstructions[numbers].astype(int)
     assert np.abs(given.way_back(numbers, given.outputs[numbers]) - expected).mean() < 2  # the output was rounded
@@ -116,7 +116,7 @@ def test_pictures_are_kept_beside_the_outputs(tmp_path):
     folder = TrialFolder(tmp_path)
     given = world()
     given = replace(given, reconstructions=np.repeat(np.repeat(given.sources, 8, axis=1), 8, axis=2))
-    keep(folder, given)
+    save_images(folder, given)
     output = np.asarray(Image.open(folder.output("AtoB", "test-03")))
     assert (output == given.outputs[3]).all()
     assert (np.asarray(Image.open(folder.output("AtoB-ood", "ood-03"))) == given.ood.outputs[3]).all()
@@ -125,18 +125,18 @@ def test_pictures_are_kept_beside_the_outputs(tmp_path):
     assert (np.asarray(classes) == given.scorer(given.outputs)[3]).all()
     assert classes.getpalette()[: 3 * len(PALETTE)] == [level for entry in PALETTE for level in entry.colour]
     size = sum(path.stat().st_size for path in tmp_path.rglob("test-03.png"))
-    assert size <= bytes_at_most(256) and len(list(tmp_path.rglob("*.png"))) == 4 * len(given.keys)
+    assert size <= max_bytes(256) and len(list(tmp_path.rglob("*.png"))) == 4 * len(given.keys)
     fresh = TrialFolder(tmp_path / ".fresh")
-    keep(fresh, replace(given, reconstructions=None, ood=None))
-    swap(folder, fresh)
+    save_images(fresh, replace(given, reconstructions=None, ood=None))
+    replace_images(folder, fresh)
     kept = {path.parts[len(tmp_path.parts)] for path in tmp_path.rglob("*.png")}
     assert kept == {"outputs", "segmentations"} and not folder.output("AtoB-ood", "ood-03").exists()
 
 
 def test_other_detectors_or_strange_scenes_make_a_trial_be_examined_again(small, monkeypatch):
-    _, bench = small
-    before = bench.digest()
-    assert replace(bench, oddities={}).digest() != before
-    changed = [replace(item, threshold=9.0) if item.name == "copy" else item for item in failing.declared()]
-    monkeypatch.setattr(failing, "declared", lambda: changed)
-    assert bench.digest() != before
+    _, evaluation = small
+    before = evaluation.digest()
+    assert replace(evaluation, ood_images={}).digest() != before
+    changed = [replace(item, threshold=9.0) if item.name == "copy" else item for item in failing.declared_failures()]
+    monkeypatch.setattr(failing, "declared_failures", lambda: changed)
+    assert evaluation.digest() != before

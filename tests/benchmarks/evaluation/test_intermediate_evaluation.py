@@ -3,7 +3,7 @@
 import pytest
 
 from cgbench.benchmarks.evaluation import evaluator as evaluation
-from cgbench.benchmarks.evaluation.evaluator import measure_on_the_way
+from cgbench.benchmarks.evaluation.evaluator import evaluate_intermediate
 from cgbench.benchmarks.execution import runner
 from cgbench.files import read_json, read_jsonl
 from cgbench.results.records import collect
@@ -42,12 +42,12 @@ def test_costs_are_measured(whole):
 
 
 def test_a_stop_between_a_checkpoint_and_its_measurement_loses_nothing(whole, tmp_path, monkeypatch):
-    def stopped(trial, model, benches, folder, step):
+    def stopped(trial, model, evaluations, folder, step):
         if step == 2:
             raise KeyboardInterrupt
-        measure_on_the_way(trial, model, benches, folder, step)
+        evaluate_intermediate(trial, model, evaluations, folder, step)
 
-    monkeypatch.setattr(runner, "measure_on_the_way", stopped)
+    monkeypatch.setattr(runner, "evaluate_intermediate", stopped)
     run_into(tmp_path, code=130)
     monkeypatch.undo()
     again = run_into(tmp_path)
@@ -62,8 +62,8 @@ def test_numbers_of_a_life_before_the_checkpoint_was_lost_are_measured_again(who
         calls.append(arguments[-1])
         return real(*arguments)
 
-    real = evaluation.measure
-    monkeypatch.setattr(evaluation, "measure", counted)
+    real = evaluation.evaluate_images
+    monkeypatch.setattr(evaluation, "evaluate_images", counted)
     folder = run_into(tmp_path)
     folder.checkpoint.unlink()
     folder.set_status("interrupted", step=0)

@@ -54,56 +54,58 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory):
+def evaluation(tmp_path_factory):
     made = Bench(tmp_path_factory.mktemp("lives"))
     yield made
     made.lives.close()
 
 
-def test_the_undisturbed_run_holds_all_that_is_compared(bench):
-    names = {Path(name).name for name in bench.expected}
+def test_the_undisturbed_run_holds_all_that_is_compared(evaluation):
+    names = {Path(name).name for name in evaluation.expected}
     kept = {"checkpoint.safetensors", "checkpoint-2.safetensors", "best.safetensors"}
     logs = {"steps.jsonl", "history.jsonl", "metrics.jsonl", "images.jsonl"}
     assert kept | logs | {"protocols.json", "status.json", "trial.json", "results.csv", "table.md"} <= names
     assert not any(name.endswith(".part") for name in names)
     assert sum("scorer-" in name for name in names) == 1
-    assert sum("/decoded/" in name for name in bench.expected) > 20
-    assert sum("/outputs/" in name for name in bench.expected) == 2 * 3 * 2 * 5  # usual and strange, images, ways, rows
+    assert sum("/decoded/" in name for name in evaluation.expected) > 20
+    assert (
+        sum("/outputs/" in name for name in evaluation.expected) == 2 * 3 * 2 * 5
+    )  # usual and strange, images, ways, rows
 
 
-def test_killed_before_two_changes_of_its_files(bench):
+def test_killed_before_two_changes_of_its_files(evaluation):
     """Before a checkpoint is put in its place, when the log is ahead of it; then while it measures or reports."""
-    for kill in ({"file": "checkpoint.safetensors", "change": 2}, {"change": round(0.4 * bench.whole["changes"])}):
-        ended = bench.live("changes", **kill)  # each life begins where the one before was killed
+    for kill in ({"file": "checkpoint.safetensors", "change": 2}, {"change": round(0.4 * evaluation.whole["changes"])}):
+        ended = evaluation.live("changes", **kill)  # each life begins where the one before was killed
         assert ended["code"] == -9, ended["said"]
-        assert any(bench.root("changes").rglob(".*.part")) or "file" not in kill
-    bench.finish("changes")
+        assert any(evaluation.root("changes").rglob(".*.part")) or "file" not in kill
+    evaluation.finish("changes")
 
 
-def test_killed_three_times_while_images_are_decoded(bench):
+def test_killed_three_times_while_images_are_decoded(evaluation):
     """Each time at a later change of the cache of decoded images; what is whole is not decoded again."""
     rests = 0
     for change in (7, 13, 19):
-        ended = bench.live("decoding", change=change)
+        ended = evaluation.live("decoding", change=change)
         assert ended["code"] == -9, ended["said"]
-        rests += any(bench.root("decoding").rglob("decoded/.*.part"))
+        rests += any(evaluation.root("decoding").rglob("decoded/.*.part"))
     assert rests
-    bench.finish("decoding")
+    evaluation.finish("decoding")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("how", ["cpu", "change"])
-def test_killed_at_many_random_moments(bench, how):
+def test_killed_at_many_random_moments(evaluation, how):
     """Moments are spread evenly over the whole run; where a life ends before its moment, another run begins."""
     random = np.random.default_rng(0 if how == "cpu" else 1)
     kills = rounds = 0
     while kills < KILLS:
         name, rounds = f"{how}-{rounds}", rounds + 1
         for _ in range(4):
-            most = bench.whole[how if how == "cpu" else "changes"]
+            most = evaluation.whole[how if how == "cpu" else "changes"]
             moment = random.uniform(0, most) if how == "cpu" else int(random.integers(1, most + 1))
-            ended = bench.live(name, **{how: moment})
+            ended = evaluation.live(name, **{how: moment})
             assert ended["code"] in (0, -9), ended["said"]
             kills += ended["code"] == -9
-        bench.finish(name)
+        evaluation.finish(name)

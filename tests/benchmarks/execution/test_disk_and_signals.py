@@ -15,7 +15,7 @@ from cgbench.benchmarks.evaluation import evaluator as evaluation
 from cgbench.benchmarks.execution import runner
 from cgbench.benchmarks.training import trainer
 from cgbench.benchmarks.training.checkpoint import read_checkpoint
-from cgbench.benchmarks.training.checkpoint_retention import refuse_unjudged
+from cgbench.benchmarks.training.checkpoint_retention import ensure_selectable
 from cgbench.errors import CgbenchError
 from cgbench.files import read_json, read_jsonl, write_bytes, write_jsonl
 from cgbench.results.run_folder import TrialFolder
@@ -77,8 +77,8 @@ def test_a_full_disk_stops_the_run_and_the_checkpoint_before_is_whole(tmp_path, 
 def recording_ends_with_references(real, patch, file, number):
     """Let the disk fill up in the first trained trial only."""
 
-    def record(trial, workshop, folder, identity, total, model):
-        real(trial, workshop, folder, identity, total, model)
+    def record(trial, context, folder, identity, total, model):
+        real(trial, context, folder, identity, total, model)
         if model is not None:
             folder.set_status("running", step=0)
             full_from(patch, file, number)
@@ -120,10 +120,10 @@ def test_a_vanished_data_root_is_named_and_costs_nothing(tmp_path):
 def test_a_signal_lets_the_step_end_and_the_same_command_goes_on(tmp_path, monkeypatch, number, code):
     real = trainer.train_step
 
-    def asked_to_stop(model, optimisers, batch, step, rate):
+    def asked_to_stop(model, optimizers, batch, step, rate):
         if step == 1 and rate:  # the plan's own steps have the rate 0
             signal.raise_signal(number)
-        return real(model, optimisers, batch, step, rate)
+        return real(model, optimizers, batch, step, rate)
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer, "train_step", asked_to_stop)
@@ -152,8 +152,8 @@ def test_a_stop_while_measuring_again_leaves_a_trial_that_counts_as_unfinished(t
 def test_divergence_names_its_step_keeps_the_checkpoint_and_costs_no_other_trial(tmp_path, monkeypatch):
     real = trainer.train_step
 
-    def poisoned(model, optimisers, batch, step, rate):
-        losses = real(model, optimisers, batch, step, rate)
+    def poisoned(model, optimizers, batch, step, rate):
+        losses = real(model, optimizers, batch, step, rate)
         if step == 1 and model.method.name == "gan_only":
             next(iter(model.networks["G_ab"].parameters())).data[0] = float("nan")
         return losses
@@ -183,7 +183,7 @@ def test_kept_checkpoints_are_those_asked_for(tmp_path):
     best = max(scores, key=lambda step: (scores[step], -step))
     assert read_checkpoint(folder.best)[1]["step"] == str(best)
     with pytest.raises(CgbenchError, match="--set validation=COUNT"):
-        refuse_unjudged(tiny_config(keep_best="psnr", evaluate_every=1), SimpleNamespace(splits=("train", "test")))
+        ensure_selectable(tiny_config(keep_best="psnr", evaluate_every=1), SimpleNamespace(splits=("train", "test")))
     assert "--set evaluate_every=STEPS" in run(tmp_path / "b", more[2], code=2)
     assert "did you mean 'psnr'" in run(tmp_path / "b", "--set=keep_best=pnsr", code=2)
 

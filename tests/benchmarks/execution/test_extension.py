@@ -7,7 +7,7 @@ from cgbench.benchmarks.execution import extension as extending
 from cgbench.benchmarks.execution.extension import rate_plan
 from cgbench.benchmarks.runtime.signals import Stopped
 from cgbench.benchmarks.training import trainer
-from cgbench.benchmarks.training.optimizers import rate_factor
+from cgbench.benchmarks.training.optimizers import learning_rate_factor
 from cgbench.files import read_json, read_jsonl
 from cgbench.results.run_folder import TrialFolder
 from helpers.cli import SMALL, cgbench
@@ -31,9 +31,9 @@ def extended(tmp_path_factory):
 def test_the_plan_states_the_rates_of_the_last_and_the_next_step():
     config = tiny_config(steps=10, learning_rate=1e-3, decay_fraction=0.5)
     text = rate_plan(config, 10, 1, 40)
-    assert f"ended at {1e-3 * rate_factor(9, 10, 1, 0.5):.2g};" in text and "goes back to 0.001" in text
-    assert f"from step 20 to {1e-3 * rate_factor(39, 40, 1, 0.5):.2g}" in text
-    assert rate_factor(19, 40, 1, 0.5) == 1 > rate_factor(20, 40, 1, 0.5)
+    assert f"ended at {1e-3 * learning_rate_factor(9, 10, 1, 0.5):.2g};" in text and "goes back to 0.001" in text
+    assert f"from step 20 to {1e-3 * learning_rate_factor(39, 40, 1, 0.5):.2g}" in text
+    assert learning_rate_factor(19, 40, 1, 0.5) == 1 > learning_rate_factor(20, 40, 1, 0.5)
 
 
 def test_an_extended_run_says_so_and_keeps_the_old_records(extended):
@@ -49,7 +49,7 @@ def test_an_extended_run_says_so_and_keeps_the_old_records(extended):
     assert {row["step"] for row in read_jsonl(folder.history)} == {3}
     assert {row["step"] for row in read_jsonl(folder.metrics)} == {6}
     rates = {row["step"]: row["learning_rate"] for row in read_jsonl(folder.steps)}
-    assert rates[4] == pytest.approx(2e-4 * rate_factor(3, 6, 1, 0.5)) and rates[3] < rates[4]
+    assert rates[4] == pytest.approx(2e-4 * learning_rate_factor(3, 6, 1, 0.5)) and rates[3] < rates[4]
 
 
 def test_extended_and_unextended_trials_do_not_mix(extended):

@@ -16,13 +16,13 @@ from cgbench.benchmarks.cli import commands
 from cgbench.benchmarks.execution import runner
 from cgbench.benchmarks.execution import translate_files as translating
 from cgbench.benchmarks.execution.translate_files import translating_model
-from cgbench.benchmarks.training.checkpoint import about_checkpoint, about_recorded, read_checkpoint
+from cgbench.benchmarks.training.checkpoint import checkpoint_metadata, read_checkpoint, recorded_checkpoint_metadata
 from cgbench.benchmarks.trials.trial import Trial
-from cgbench.benchmarks.trials.trial_record import trial_facts
+from cgbench.benchmarks.trials.trial_record import trial_record
 from cgbench.config import Resolved
 from cgbench.datasets.images import read_image, square
 from cgbench.errors import CgbenchError
-from cgbench.files import keep_as, read_json, write_json
+from cgbench.files import link_or_copy, read_json, write_json
 from cgbench.results.run_folder import TrialFolder
 from helpers.cli import SMALL, cgbench
 from helpers.image_folders import scene
@@ -104,12 +104,12 @@ def test_label_images_are_made_squares_without_blending(copied, tmp_path):
 
 def test_the_last_and_the_best_checkpoint_are_those_files(copied, tmp_path):
     run, given, folder = copied
-    keep_as(folder.checkpoint_at(1), folder.best)
+    link_or_copy(folder.checkpoint_at(1), folder.best)
     for which, step in (("last", 3), ("best", 1)):
         said = translate(run, given, "--to", tmp_path / which, "--checkpoint", which)
         assert f"from step {step}, in" in said
     assert files(tmp_path / "last")["a.png"] != files(tmp_path / "best")["a.png"]
-    keep_as(folder.best, folder.checkpoint)
+    link_or_copy(folder.best, folder.checkpoint)
     translate(run, given, "--to", tmp_path / "one")
     assert files(tmp_path / "one") == files(tmp_path / "best")
     folder.best.unlink()
@@ -121,7 +121,7 @@ def test_the_last_and_the_best_checkpoint_are_those_files(copied, tmp_path):
 def test_the_best_of_before_an_extension_is_still_of_the_trial(copied, tmp_path, monkeypatch):
     run, given, folder = copied
     monkeypatch.setattr(commands, "report", lambda *_: None)
-    monkeypatch.setattr(runner, "keep_best", lambda *_: None)  # no later step is better
+    monkeypatch.setattr(runner, "retain_best", lambda *_: None)  # no later step is better
     step = read_checkpoint(folder.best)[1]["step"]
     cgbench("extend", run, "--steps", "4", "--device", "cpu", "--data-root", given.parent)
     for which, trained_to in (("last", "4"), ("best", step)):
@@ -259,5 +259,5 @@ def test_dropout_and_batch_statistics_rest_in_a_model_that_only_translates(name)
 
 def test_a_record_says_of_its_dataset_what_the_dataset_says():
     data, trial = DATASETS.factory("streets")(None), trial_of(METHODS.get(METHOD))
-    facts = trial_facts(trial, data, {}, "", {}, 0, {}, {})
-    assert about_recorded(trial.config, facts["dataset"]) == about_checkpoint(trial.config, data)
+    facts = trial_record(trial, data, {}, "", {}, 0, {}, {})
+    assert recorded_checkpoint_metadata(trial.config, facts["dataset"]) == checkpoint_metadata(trial.config, data)

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import save
 
 from cgbench.benchmarks.cli import commands
-from cgbench.benchmarks.training.checkpoint import number, read_checkpoint, refuse_mismatch
+from cgbench.benchmarks.training.checkpoint import ensure_same_checkpoint, metadata_number, read_checkpoint
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.errors import CgbenchError
-from cgbench.files import MOST_BYTES, read_json, read_jsonl
+from cgbench.files import MAX_BYTES, read_json, read_jsonl
 from cgbench.results.run_folder import TrialFolder
 from helpers.cli import SMALL, cgbench
 from helpers.run_folder import build_run
@@ -56,19 +56,19 @@ def test_a_hostile_checkpoint_is_refused_and_nothing_runs(name, tmp_path, monkey
 @pytest.mark.parametrize("step", ["", "NaN", "-1", "inf", "1e400", "three"])
 def test_a_checkpoint_without_a_true_step_is_refused(step):
     with pytest.raises(CgbenchError, match="does not say its 'step'"):
-        number({"step": step}, "step")
+        metadata_number({"step": step}, "step")
 
 
 def test_a_checkpoint_of_another_trial_is_refused_by_name():
     ours = {"method": "cyclegan", "digest": "1", "palette": "[]", "config": json.dumps({"crop_size": 64, "ngf": 8})}
-    refuse_mismatch("path", dict(ours), ours)
+    ensure_same_checkpoint("path", dict(ours), ours)
     others = {"method": "cut", "palette": '[["road", 1, 2, 3]]', "config": json.dumps({"crop_size": 32, "ngf": 8})}
     names = {"method": "method cut instead of cyclegan", "palette": "another class palette"}
     for key, name in (names | {"config": "crop_size 32 instead of 64"}).items():
         with pytest.raises(CgbenchError, match=name):
-            refuse_mismatch("path", ours | {key: others[key]}, ours)
+            ensure_same_checkpoint("path", ours | {key: others[key]}, ours)
     with pytest.raises(CgbenchError, match="digest 2 instead of 1"):
-        refuse_mismatch("path", ours | {"digest": "2"}, ours)
+        ensure_same_checkpoint("path", ours | {"digest": "2"}, ours)
 
 
 def test_a_checkpoint_put_in_another_trials_place_is_refused_by_the_command(tmp_path, monkeypatch):
@@ -100,7 +100,7 @@ def test_hostile_json_is_one_line(text, tmp_path):
 def test_a_monstrous_record_is_not_read(tmp_path):
     path = tmp_path / "trial.json"
     with path.open("wb") as file:
-        file.truncate(MOST_BYTES + 1)  # a hole: no disk is filled
+        file.truncate(MAX_BYTES + 1)  # a hole: no disk is filled
     started = time.monotonic()
     for read in (read_json, lambda path: list(read_jsonl(path))):
         with pytest.raises(CgbenchError, match="too large to be a record"):

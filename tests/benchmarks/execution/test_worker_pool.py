@@ -14,10 +14,10 @@ import pytest
 from cgbench.benchmarks.cli import commands
 from cgbench.benchmarks.execution import run_plan as planning
 from cgbench.benchmarks.execution import worker_pool as crew
-from cgbench.benchmarks.execution.parallelism import CUDA_BYTES, Machine, decide, wall_time
-from cgbench.benchmarks.execution.worker_pool import how_it_ended
+from cgbench.benchmarks.execution.parallelism import CUDA_BYTES, Machine, choose_parallelism, wall_time
+from cgbench.benchmarks.execution.worker_pool import exit_reason
 from cgbench.benchmarks.runtime import progress as console
-from cgbench.benchmarks.runtime.progress import Relay, Screen, progress, progress_rows
+from cgbench.benchmarks.runtime.progress import ProgressForwarder, RunConsole, progress, progress_rows
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.lock import locked
 from cgbench.results.run_folder import TrialFolder, trial_folders
@@ -66,7 +66,7 @@ def trial(run, method="gan_only"):
     ],
 )  # fmt: skip
 def test_how_many_at_once_and_why(asked, trials, here, each, workers, threads, said):
-    found = decide(asked, trials, here, each)
+    found = choose_parallelism(asked, trials, here, each)
     assert (found.workers, found.threads) == (workers, threads)
     assert said in found.why and bool(said) == bool(found.why)
     assert CUDA_BYTES == GB
@@ -122,13 +122,13 @@ def test_a_worker_that_is_killed_costs_its_trial_alone(tmp_path, monkeypatch):
 
 
 def test_workers_that_never_get_to_a_trial_end_the_run(tmp_path, monkeypatch):
-    real = crew.Crew.hire
+    real = crew.WorkerPool.hire
 
     def still_born(self, row):
         real(self, row)
         self.workers[-1].process.kill()
 
-    monkeypatch.setattr(crew.Crew, "hire", still_born)
+    monkeypatch.setattr(crew.WorkerPool, "hire", still_born)
     said = cgbench(*RUN, "--runs", tmp_path, "--jobs", "2", code=1)
     assert said.count("a worker was killed by SIGKILL") == 2
     assert "5 trials were not begun" in said and "use fewer --jobs" in said
@@ -146,14 +146,14 @@ def test_files_that_cannot_be_written_stop_all_workers(tmp_path):
 @pytest.mark.slow
 def test_a_worker_that_would_measure_otherwise_is_refused(tmp_path, monkeypatch):
     """Where the scorer cannot be kept, a worker trains its own, with other threads and so to other bits."""
-    real = commands.Order
-    monkeypatch.setattr(commands, "Order", lambda *content: replace(real(*content), evaluation="another"))
+    real = commands.WorkerSpec
+    monkeypatch.setattr(commands, "WorkerSpec", lambda *content: replace(real(*content), evaluation_digest="another"))
     said = cgbench(*RUN, "--runs", tmp_path, "--jobs", "2", code=2)
     assert "a worker would measure with another scorer" in said and "use --jobs 1" in said
 
 
 def test_how_a_process_ended_is_said_in_words():
-    assert how_it_ended(-signal.SIGSEGV) == "was killed by SIGSEGV" and how_it_ended(3) == "ended with exit code 3"
+    assert exit_reason(-signal.SIGSEGV) == "was killed by SIGSEGV" and exit_reason(3) == "ended with exit code 3"
 
 
 class Command:
@@ -282,7 +282,7 @@ def test_a_worker_whose_parent_is_gone_ends_without_the_systems_help():
 
 def test_progress_has_a_bar_per_row_in_a_terminal_and_is_quiet_elsewhere(monkeypatch):
     for terminal in (True, False):
-        screen = Screen(file=io.StringIO(), force_terminal=terminal, width=80)
+        screen = RunConsole(file=io.StringIO(), force_terminal=terminal, width=80)
         monkeypatch.setattr(console, "console", screen)
         with progress_rows() as show:
             show(0, "one", 1, 9)
@@ -294,9 +294,9 @@ def test_progress_has_a_bar_per_row_in_a_terminal_and_is_quiet_elsewhere(monkeyp
 
 
 def test_a_worker_sends_its_lines_and_now_and_then_its_progress(monkeypatch):
-    sent, screen = [], Screen(file=io.StringIO())
+    sent, screen = [], RunConsole(file=io.StringIO())
     monkeypatch.setattr(console, "console", screen)
-    screen.relay = Relay(sent.append)
+    screen.relay = ProgressForwarder(sent.append)
     with progress("training") as update:
         for step in range(1, 1001):
             update(step, 1000)

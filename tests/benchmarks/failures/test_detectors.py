@@ -9,11 +9,23 @@ from hypothesis import strategies as st
 
 from cgbench import FAILURES
 from cgbench.benchmarks.evaluation import failure_detection as failing
-from cgbench.benchmarks.evaluation.failure_detection import EXPLAINED, FAILED, FOUND, NOT_APPLICABLE, NOT_FOUND, examine
-from cgbench.benchmarks.evaluation.memoize import Remembered
+from cgbench.benchmarks.evaluation.failure_detection import (
+    EXPLAINED,
+    FAILED,
+    FOUND,
+    NOT_APPLICABLE,
+    NOT_FOUND,
+    detect_failures,
+)
+from cgbench.benchmarks.evaluation.memoize import Memoized
 from cgbench.benchmarks.failures import ood as rules
 from cgbench.benchmarks.failures.hidden import blurred, quantised
-from cgbench.benchmarks.metrics.functional.image_distances import coarse, correlation, distances, nearest_other
+from cgbench.benchmarks.metrics.functional.image_distances import (
+    correlation,
+    distances,
+    downsampled,
+    nearest_neighbour_distance,
+)
 from helpers.cli import cgbench
 from helpers.toy_scenes import (
     BUILDING,
@@ -41,7 +53,7 @@ def _small_sets_will_do(monkeypatch, request):
 
 
 def states(translations):
-    return {name: entry["state"] for name, entry in examine(translations).items()}
+    return {name: entry["state"] for name, entry in detect_failures(translations).items()}
 
 
 def found(translations):
@@ -149,7 +161,7 @@ def test_weak_cases_are_not_labelled_and_strong_ones_are(name, steps, plant, way
 
 
 def test_the_pair_that_changed_places_is_named():
-    detail = examine(PLANTED["permutation"](world()))["permutation"]["detail"]
+    detail = detect_failures(PLANTED["permutation"](world()))["permutation"]["detail"]
     assert detail == "building → vegetation in 100 % of its pixels, vegetation → building in 100 % of its pixels"
 
 
@@ -159,7 +171,7 @@ def test_a_class_that_swallows_others_has_not_changed_places():
 
 
 def test_what_one_failure_brings_with_it_is_not_counted_again():
-    entry = examine(PLANTED["permutation"](world("BtoA")))["lost"]
+    entry = detect_failures(PLANTED["permutation"](world("BtoA")))["lost"]
     assert entry["state"] == EXPLAINED and entry["explained_by"] == ["permutation"]
 
 
@@ -179,12 +191,12 @@ def test_near_duplicates_among_the_inputs_may_have_outputs_as_alike():
 def test_images_are_flagged_by_their_key():
     given = world()
     half = np.where((np.arange(COUNT) < 15)[:, None, None, None], given.sources, given.targets)
-    entry = examine(outputs(given, half))["copy"]
+    entry = detect_failures(outputs(given, half))["copy"]
     assert entry["flagged"] == list(given.keys[:15]) and entry["rate"] == 0.625 and entry["images"] == COUNT
 
 
 def test_what_is_no_picture_is_judged_by_nothing_else():
-    entries = examine(PLANTED["broken"](replace(world(), way_back=lambda numbers, images: images)))
+    entries = detect_failures(PLANTED["broken"](replace(world(), way_back=lambda numbers, images: images)))
     assert entries["broken"]["flagged"] == list(world().keys)
     assert {entries[name]["state"] for name in ("copy", "collapse", "lost", "hidden")} == {NOT_APPLICABLE}
 
@@ -193,9 +205,11 @@ def test_a_detector_that_breaks_is_said_and_costs_nothing_else(monkeypatch, caps
     def broken(translations):
         raise ZeroDivisionError("no")
 
-    changed = [replace(item, detect=broken) if item.name == "collapse" else item for item in failing.declared()]
-    monkeypatch.setattr(failing, "declared", lambda: changed)
-    entries = examine(PLANTED["copy"](world()))
+    changed = [
+        replace(item, detect=broken) if item.name == "collapse" else item for item in failing.declared_failures()
+    ]
+    monkeypatch.setattr(failing, "declared_failures", lambda: changed)
+    entries = detect_failures(PLANTED["copy"](world()))
     assert entries["collapse"]["state"] == FAILED and entries["copy"]["state"] == FOUND
     assert "detector 'collapse' failed: ZeroDivisionError" in capsys.readouterr().out
 
@@ -206,7 +220,7 @@ def test_the_failures_are_listed():
 
 
 def test_every_failure_says_how_it_is_told():
-    for failure in failing.declared():
+    for failure in failing.declared_failures():
         assert failure.name == FAILURES.get(failure.name).name
         assert len(failure.justified) > 40 and failure.summary and failure.measure
         assert 0 < failure.share <= 1
@@ -214,7 +228,7 @@ def test_every_failure_says_how_it_is_told():
 
 def test_without_labels_or_strange_scenes_nothing_is_claimed():
     bare = replace(world(ood=False), labels=None, target_labels=None, scorer=None)
-    entries = examine(bare)
+    entries = detect_failures(bare)
     assert [name for name, entry in entries.items() if entry["state"] == NOT_APPLICABLE] == [
         "permutation", "lost", "invented", "hidden", "ood",
     ]  # fmt: skip
@@ -230,8 +244,8 @@ def test_the_order_of_the_images_does_not_matter(order, case):
         given, keys=tuple(given.keys[place] for place in order),
         **{name: getattr(given, name)[order] for name in ("sources", "outputs", "targets", "labels", "target_labels")},
     )  # fmt: skip
-    for name, entry in examine(turned).items():
-        plain = examine(given)[name]
+    for name, entry in detect_failures(turned).items():
+        plain = detect_failures(given)[name]
         assert entry["state"] == plain["state"] and sorted(entry.get("flagged", ())) == plain.get("flagged", [])
 
 
@@ -270,9 +284,9 @@ def test_disturbances_are_slight():
 
 def test_likeness_by_hand():
     images = np.stack([np.full((16, 16, 3), level, np.uint8) for level in (0, 51, 255)])
-    assert coarse(images).shape == (3, 192)
-    assert np.allclose(distances(coarse(images), coarse(images))[0], [0, 0.2, 1])
-    assert np.allclose(nearest_other(images), [0.2, 0.2, 0.8])
+    assert downsampled(images).shape == (3, 192)
+    assert np.allclose(distances(downsampled(images), downsampled(images))[0], [0, 0.2, 1])
+    assert np.allclose(nearest_neighbour_distance(images), [0.2, 0.2, 0.8])
     rng = np.random.default_rng(3)
     first, second = rng.integers(0, 256, (2, 4, 8, 8, 3))
     expected = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(first, second, strict=True)]
@@ -282,7 +296,7 @@ def test_likeness_by_hand():
 
 def test_the_same_images_are_recognised_once():
     asked = []
-    once = Remembered(lambda images: asked.append(len(images)) or images[..., 0], count=2)
+    once = Memoized(lambda images: asked.append(len(images)) or images[..., 0], count=2)
     first, second, third = (np.zeros((size, 2, 2, 3), np.uint8) for size in (1, 2, 3))
     for images in (first, first, second, first, third, first, second):
         once(images)

@@ -14,8 +14,8 @@ from scipy.linalg import sqrtm
 from cgbench import METRICS, Translations
 from cgbench.benchmarks.cli.commands import metric_values
 from cgbench.benchmarks.evaluation import feature_extractors as extractors
-from cgbench.benchmarks.evaluation.feature_extractors import INCEPTION, open_instruments
-from cgbench.benchmarks.evaluation.memoize import Remembered
+from cgbench.benchmarks.evaluation.feature_extractors import INCEPTION, open_feature_extractors
+from cgbench.benchmarks.evaluation.memoize import Memoized
 from cgbench.benchmarks.metrics.functional.feature_distances import (
     SUBSET_SIZE,
     frechet_distance,
@@ -24,7 +24,7 @@ from cgbench.benchmarks.metrics.functional.feature_distances import (
 )
 from cgbench.errors import DataBroken
 from cgbench.pretrained_weights import Weights, checked_digest
-from cgbench.reports.sections.caveats import notes
+from cgbench.reports.sections.caveats import caveats
 from cgbench.results.records import COLUMNS, not_measured
 
 
@@ -117,7 +117,7 @@ def test_the_jackknife_tells_the_spread_over_fresh_images():
 
 def test_features_are_computed_once_for_the_same_content():
     calls = []
-    remembered = Remembered(lambda images: calls.append(1) or images.mean(axis=(1, 2)))
+    remembered = Memoized(lambda images: calls.append(1) or images.mean(axis=(1, 2)))
     images = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
     assert (remembered(images) == remembered(images.copy())).all()
     assert len(calls) == 1
@@ -149,7 +149,7 @@ def test_inception_gets_what_clean_fid_gives_it(tmp_path, monkeypatch):
     resize = pytest.importorskip("cleanfid.resize", exc_type=ImportError)
     torch.jit.script(Outer()).save(str(tmp_path / INCEPTION.name))
     monkeypatch.setenv("CGBENCH_WEIGHTS", str(tmp_path))
-    found = open_instruments("cpu")
+    found = open_feature_extractors("cpu")
     assert found.digests["inception"] == hashlib.sha256((tmp_path / INCEPTION.name).read_bytes()).hexdigest()[:12]
     photos = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), dtype=np.uint8)
     network = features_of.InceptionV3W(str(tmp_path), download=False)
@@ -168,7 +168,7 @@ def test_lpips_takes_its_trunk_from_the_file(tmp_path, monkeypatch):
     weights = Weights(path.name, hashlib.sha256(path.read_bytes()).hexdigest()[:8], "nowhere")
     monkeypatch.setattr(extractors, "ALEXNET", weights)
     monkeypatch.setenv("CGBENCH_WEIGHTS", str(tmp_path))
-    distance = open_instruments("cpu").lpips
+    distance = open_feature_extractors("cpu").lpips
     first, second = np.random.default_rng(0).integers(0, 256, (2, 2, 64, 64, 3), dtype=np.uint8)
     pair = [torch.from_numpy(x).permute(0, 3, 1, 2).float() / 255 for x in (first, second)]
     theirs = network(*pair, normalize=True).flatten().detach()
@@ -180,7 +180,7 @@ def test_a_damaged_file_is_named_and_not_used(tmp_path, monkeypatch):
     (tmp_path / extractors.ALEXNET.name).write_bytes(b"no weights")
     (tmp_path / INCEPTION.name).write_bytes(b"no weights")
     monkeypatch.setenv("CGBENCH_WEIGHTS", str(tmp_path))
-    found = open_instruments("cpu")
+    found = open_feature_extractors("cpu")
     assert found.inception is None and found.lpips is None and not found.digests
     assert "damaged" in found.absent["lpips"]
     assert found.absent["inception"]
@@ -192,7 +192,7 @@ def test_nothing_is_downloaded(tmp_path, monkeypatch):
     monkeypatch.setenv("CGBENCH_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("a connection"))
-    found = open_instruments("cpu")
+    found = open_feature_extractors("cpu")
     assert set(found.absent) == {"inception", "lpips"}
     assert "inception-2015-12-05.pt" in found.absent["inception"]
     assert "7be5be79" in found.absent["lpips"]
@@ -247,7 +247,7 @@ def test_what_nobody_measured_is_said_once_with_its_reason():
         {"metric": "psnr", "value": 3.0},
     )  # fmt: skip
     assert not_measured(table) == {("AtoB", "fid"): why, ("AtoB", "kid"): why}
-    assert notes(table, metric_values()) == ["Not measured: FID, KID: weights absent: needs x.pt."]
+    assert caveats(table, metric_values()) == ["Not measured: FID, KID: weights absent: needs x.pt."]
 
 
 def test_the_size_of_the_sets_and_the_error_are_said():
@@ -257,8 +257,8 @@ def test_the_size_of_the_sets_and_the_error_are_said():
         {"metric": "kid/standard_error", "value": 0.0123},
         {"metric": "fid/real_images", "value": 9},
     ]
-    (text,) = notes(records(*rows), metric_values())
+    (text,) = caveats(records(*rows), metric_values())
     assert "6 translated and 9 real images" in text and "Fewer than 2,048" in text
     assert "Standard error of KID over images: 0.0123 at most" in text
     many = records({"metric": "fid/real_images", "value": 5000, "n": 5000})
-    assert "Fewer" not in notes(many, metric_values())[0]
+    assert "Fewer" not in caveats(many, metric_values())[0]

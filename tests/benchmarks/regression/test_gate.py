@@ -25,8 +25,8 @@ from cgbench.benchmarks.regression.run_numbers import (
     NOT_TRAINED,
     Key,
     Measurements,
-    Number,
-    Trouble,
+    SeedValues,
+    UnfinishedTrial,
     last_losses,
 )
 from cgbench.errors import CgbenchError
@@ -44,8 +44,8 @@ def measured(protocols=None, troubles=(), absent=None, first=0, **numbers):
     for name, values in numbers.items():
         key = names[name]
         protocol = "p" if key is IOU else ""
-        by_seed = values if isinstance(values, Number) else dict(enumerate(map(float, values), first))
-        found[key] = values if isinstance(values, Number) else Number(by_seed, BETTER[key], 12, protocol)
+        by_seed = values if isinstance(values, SeedValues) else dict(enumerate(map(float, values), first))
+        found[key] = values if isinstance(values, SeedValues) else SeedValues(by_seed, BETTER[key], 12, protocol)
     return Measurements(found, protocols or {"p": {"images": 12}}, {}, {}, tuple(troubles), absent or {})
 
 
@@ -59,7 +59,7 @@ BASE = (0.5 + 0.02 * (NOISE - NOISE.mean()) / NOISE.std(ddof=1)).tolist()  # mea
 
 
 def test_the_error_of_a_change_is_that_of_a_prediction():
-    before, after = Number({0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0}), Number({7: 3.0, 8: 5.0})
+    before, after = SeedValues({0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0}), SeedValues({7: 3.0, 8: 5.0})
     found = effect(before, after, limits(before, "x", Rules()))
     assert found.mean == 1.5 and found.freedom == 3
     assert found.error == pytest.approx(math.sqrt(5 / 3) * math.sqrt(1 / 4 + 1 / 2), rel=1e-3)  # limits have 4 digits
@@ -100,7 +100,7 @@ def test_the_same_seeds_are_compared_one_by_one():
 
 
 def test_seeds_that_the_baseline_lacks_are_not_paired():
-    run = Number({**dict(enumerate(BASE[:3])), 99: 0.5}, "higher", 12, "p")
+    run = SeedValues({**dict(enumerate(BASE[:3])), 99: 0.5}, "higher", 12, "p")
     assert not judged(measured(iou=BASE), measured(iou=run))[IOU].paired
 
 
@@ -138,16 +138,18 @@ def test_seeds_that_agree_by_chance_make_no_band_without_width():
 
 def test_what_no_seed_can_change_is_compared_as_it_is():
     def one(value, kind):
-        return measured(iou=Number(dict.fromkeys(range(3), value), "higher", 12, "p", kind))
+        return measured(iou=SeedValues(dict.fromkeys(range(3), value), "higher", 12, "p", kind))
 
     assert judged(one(0.8, NOT_TRAINED), one(0.8 + 1e-9, NOT_TRAINED))[IOU].status == PASS
     for value in (0.78, 0.82):
         assert judged(one(0.8, NOT_TRAINED), one(value, NOT_TRAINED))[IOU].status == FAIL
     assert judged(one(1e-15, NOT_TRAINED), one(0.0, NOT_TRAINED))[IOU].status == PASS
     assert judged(one(180419.0, COUNT), one(180420.0, COUNT))[IOU].status == FAIL
-    single = measured(iou=Number({0: 180419.0}, kind=COUNT, protocol="p"))
+    single = measured(iou=SeedValues({0: 180419.0}, kind=COUNT, protocol="p"))
     assert judged(one(180419.0, COUNT), single)[IOU].status == PASS  # one seed says all
-    drawn = measured(iou=Number({0: 0.8}, "higher", 12, "p", NOT_TRAINED))  # perhaps it draws: one seed does not say
+    drawn = measured(
+        iou=SeedValues({0: 0.8}, "higher", 12, "p", NOT_TRAINED)
+    )  # perhaps it draws: one seed does not say
     assert judged(drawn, one(0.7, NOT_TRAINED))[IOU].status == INCONCLUSIVE
 
 
@@ -156,7 +158,7 @@ def test_what_no_seed_can_change_is_compared_as_it_is():
     [("diverged", FAIL), ("failed", FAIL), ("interrupted", INCONCLUSIVE), ("running", INCONCLUSIVE)],
 )
 def test_a_trial_without_numbers_is_said(state, status):
-    run = measured(iou=BASE[:4], troubles=[Trouble("cyclegan", 4, state, "cycle_a is not finite")])
+    run = measured(iou=BASE[:4], troubles=[UnfinishedTrial("cyclegan", 4, state, "cycle_a is not finite")])
     found = judged(measured(iou=BASE), run)[IOU]
     assert found.status == status and found.note == f"seed 4 {state}: cycle_a is not finite"
 
@@ -170,7 +172,7 @@ def test_numbers_that_are_missing_fail_and_new_ones_are_not_judged():
 
 
 def scored(weights, recipe="r", kind="trained", images=12, values=BASE):
-    number = Number(dict(enumerate(values)), "higher", 12, weights, kind)
+    number = SeedValues(dict(enumerate(values)), "higher", 12, weights, kind)
     return measured({weights: {"images": images, "scorer": weights, "scorer_recipe": recipe}}, iou=number)
 
 
@@ -196,7 +198,7 @@ def test_images_drawn_again_are_compared_if_asked_for():
     with pytest.raises(CgbenchError, match="images 12 → 11") as refused:
         judged(scored("one"), scored("two", images=11), redrawn=True)
     assert "--redrawn" not in str(refused.value)
-    copies = [measured({name: {"sources": name}}, iou=Number({0: value, 1: value}, "higher", 12, name, NOT_TRAINED))
+    copies = [measured({name: {"sources": name}}, iou=SeedValues({0: value, 1: value}, "higher", 12, name, NOT_TRAINED))
               for name, value in (("a", 0.5), ("b", 0.5001), ("c", 0.6))]  # fmt: skip
     assert judged(copies[0], copies[1], redrawn=True)[IOU].status == PASS
     assert judged(copies[0], copies[2], redrawn=True)[IOU].status == FAIL

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import pytest
 
 from cgbench.benchmarks.regression.changes import Change
-from cgbench.benchmarks.regression.gate import FAIL, NEW, PASS, SKIPPED, Finding, Rules, check, limits
-from cgbench.benchmarks.regression.run_numbers import COUNT, Key, Measurements, Number
+from cgbench.benchmarks.regression.gate import FAIL, NEW, PASS, SKIPPED, NumberVerdict, Rules, check, limits
+from cgbench.benchmarks.regression.run_numbers import COUNT, Key, Measurements, SeedValues
 from cgbench.benchmarks.regression.verdict_formats import Checked, as_json, as_junit, as_text
 
 SPREAD = [0.48, 0.52, 0.5, 0.49, 0.51, 0.5]
@@ -19,8 +19,8 @@ def numbers(**values):
     found = {}
     for name, by_seed in values.items():
         key = Key("shapes", "cyclegan", "AtoB", name)
-        found[key] = Number(dict(enumerate(by_seed)), {"ssim": "higher", "fid": "lower"}.get(name, ""), 12, "p")
-    found[Key("shapes", "cyclegan", "", "parameters/G_ab")] = Number({0: 10.0}, kind=COUNT)
+        found[key] = SeedValues(dict(enumerate(by_seed)), {"ssim": "higher", "fid": "lower"}.get(name, ""), 12, "p")
+    found[Key("shapes", "cyclegan", "", "parameters/G_ab")] = SeedValues({0: 10.0}, kind=COUNT)
     return Measurements(found, {}, {}, {})
 
 
@@ -84,7 +84,12 @@ def test_junit_has_a_case_for_every_number(checked):
 def test_hostile_names_stay_text():
     name = '<b a="1">\x00\x1b[2J&\ud800]]>'
     key = Key("d", name, "AtoB", "m")
-    found = [Finding(key, FAIL, name), Finding(key, SKIPPED, name), Finding(key, NEW), Finding(key, PASS)]
+    found = [
+        NumberVerdict(key, FAIL, name),
+        NumberVerdict(key, SKIPPED, name),
+        NumberVerdict(key, NEW),
+        NumberVerdict(key, PASS),
+    ]
     root = ElementTree.fromstring(as_junit(Checked(name, "b", found, [], [])))
     assert root[0][0].get("classname") == 'd.<b a="1">??[2J&?]]>.AtoB' and len(root[0]) == 4
     assert all(math.isnan(finding.change) for finding in found)

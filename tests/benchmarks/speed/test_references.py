@@ -9,22 +9,22 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cgbench import seeds
 from cgbench.api.registry import METHODS
-from cgbench.benchmarks.data.batches import Feed
+from cgbench.benchmarks.data.batches import BatchSampler
 from cgbench.benchmarks.data.conversion import to_bytes, to_signed
 from cgbench.benchmarks.data.loading import load_images
 from cgbench.benchmarks.speed import data_loading as loading
 from cgbench.benchmarks.speed import end_to_end as processes
 from cgbench.benchmarks.speed.inference import one_by_one, pictures
-from cgbench.benchmarks.speed.measurements import Plan
-from cgbench.benchmarks.speed.reference_cyclegan import WRITTEN, CycleGanByHand
-from cgbench.benchmarks.speed.reference_step import PlainPool, PlainStep
+from cgbench.benchmarks.speed.measurements import SpeedOptions
+from cgbench.benchmarks.speed.reference_cyclegan import WRITTEN, HandWrittenCycleGan
+from cgbench.benchmarks.speed.reference_step import ReferencePool, ReferenceStep
 from cgbench.benchmarks.speed.roofline import flop_of
 from cgbench.benchmarks.speed.tables import number
 from cgbench.benchmarks.speed.timing import (
     BLOCK_SECONDS,
-    Arm,
     Budget,
     Summary,
+    Variant,
     added,
     interleave,
     summary,
@@ -33,12 +33,12 @@ from cgbench.benchmarks.speed.timing import (
 from cgbench.benchmarks.speed.workload import (
     configuration,
     noise,
-    plain_model,
-    read_arms,
     read_methods,
+    read_variants,
     ready_model,
+    reference_model,
 )
-from cgbench.benchmarks.training.optimizers import make_optimisers
+from cgbench.benchmarks.training.optimizers import make_optimizers
 from cgbench.benchmarks.training.trainer import train_step
 from cgbench.datasets.folder import Folder
 from cgbench.methods.blocks.norm import InstanceNorm2d
@@ -61,16 +61,16 @@ def trained(name, step_of, count=2):
 
 
 def real(model, config):
-    optimisers = make_optimisers(model, config)
-    return lambda batch, number_: train_step(model, optimisers, batch, number_, config.learning_rate)
+    optimizers = make_optimizers(model, config)
+    return lambda batch, number_: train_step(model, optimizers, batch, number_, config.learning_rate)
 
 
 def plain(model, config):
-    return PlainStep(model, config, lambda tensor, step: seeds.generator(model.seed, "noise", tensor, step))
+    return ReferenceStep(model, config, lambda tensor, step: seeds.generator(model.seed, "noise", tensor, step))
 
 
 def by_hand(model, config):
-    step = CycleGanByHand(model, config, WRITTEN[model.method.name])
+    step = HandWrittenCycleGan(model, config, WRITTEN[model.method.name])
     return lambda batch, number_: step(batch)
 
 
@@ -103,8 +103,8 @@ def test_the_step_by_hand_trains_as_training_and_reference_do(name):
 
 
 def test_the_reference_has_torchs_norm_and_order_and_translates_alike():
-    config = configuration("32", cyclegan(), read_arms([])[0])
-    fast, plain = ready_model(cyclegan(), config, "cpu"), plain_model(cyclegan(), config, "cpu")
+    config = configuration("32", cyclegan(), read_variants([])[0])
+    fast, plain = ready_model(cyclegan(), config, "cpu"), reference_model(cyclegan(), config, "cpu")
     layers = {type(layer) for network in plain.networks.values() for layer in network.modules()}
     assert torch.nn.InstanceNorm2d in layers and InstanceNorm2d not in layers
     assert all(weight.is_contiguous() for network in plain.networks.values() for weight in network.parameters())
@@ -130,7 +130,7 @@ def test_the_reference_calls_each_network_once_per_use_and_keeps_discriminators_
         network.register_forward_hook(
             lambda net, given, *_, name=name: seen.append((name, len(given[0]), next(net.parameters()).requires_grad))
         )
-    PlainStep(model, config)(noise_batch(config))
+    ReferenceStep(model, config)(noise_batch(config))
     judged = [entry for entry in seen if entry[0].startswith("D")]
     assert {size for _, size, _ in seen} == {config.batch}
     assert [name for name, *_ in seen].count("G_ab") == 2 and len(judged) == 6
@@ -139,14 +139,14 @@ def test_the_reference_calls_each_network_once_per_use_and_keeps_discriminators_
 
 
 def test_the_plain_pool_keeps_exchanges_and_never_grows():
-    pool, images = PlainPool(3, random.Random(0)), torch.arange(40.0).reshape(20, 2, 1, 1, 1)
+    pool, images = ReferencePool(3, random.Random(0)), torch.arange(40.0).reshape(20, 2, 1, 1, 1)
     answers = [pool.query(pair).flatten().tolist() for pair in images]
     assert answers[0] == [0, 1] and answers[1][0] == 2  # until it is full, what came goes out
     assert len(pool.images) == 3
     given, out = range(40), [value for pair in answers for value in pair]
     assert any(new != old for new, old in zip(given, out, strict=True)), "an earlier image comes back"
     assert all(old <= new for new, old in zip(given, out, strict=True))
-    assert torch.equal(PlainPool(0, random.Random(0)).query(images[0]), images[0])
+    assert torch.equal(ReferencePool(0, random.Random(0)).query(images[0]), images[0])
 
 
 class Clock:
@@ -165,7 +165,7 @@ class Clock:
             self.order.append(name)
             self.now += next(steps, seconds[-1])
 
-        return Arm(name, call)
+        return Variant(name, call)
 
 
 def test_arms_take_turns_and_warm_ups_do_not_count():
@@ -207,9 +207,9 @@ def test_statistics():
 
 
 def test_operations_are_counted_as_torch_counts_them():
-    (method,), (arm,) = read_methods("cyclegan"), read_arms([])
+    (method,), (arm,) = read_methods("cyclegan"), read_variants([])
     config = configuration("32", method, arm)
-    step, batch = PlainStep(ready_model(method, config, "cpu"), config), noise(config, "cpu")
+    step, batch = ReferenceStep(ready_model(method, config, "cpu"), config), noise(config, "cpu")
     with FlopCounterMode(display=False) as theirs:
         step(batch)
     assert flop_of(lambda: step(batch)) == theirs.get_total_flops() > 0
@@ -227,7 +227,7 @@ def test_a_gradients_gradient_is_counted_too():
 
 @pytest.mark.parametrize("name", ["cyclegan", "unit"])
 def test_images_one_by_one_are_translated_alike(name):
-    (method,), (arm,) = read_methods(name), read_arms([])
+    (method,), (arm,) = read_methods(name), read_variants([])
     model, images = ready_model(method, configuration("32", method, arm), "cpu"), pictures("32", 3)
     alone = np.concatenate(one_by_one(model, images, "AtoB")())
     together = to_bytes(model.translate(to_signed(torch.from_numpy(images).permute(0, 3, 1, 2)), "AtoB"))
@@ -235,25 +235,25 @@ def test_images_one_by_one_are_translated_alike(name):
 
 
 def test_a_method_that_draws_its_outputs_has_no_plain_translation():
-    (method,), (arm,) = read_methods("munit"), read_arms([])
+    (method,), (arm,) = read_methods("munit"), read_variants([])
     model = ready_model(method, configuration("32", method, arm), "cpu")
     assert one_by_one(model, pictures("32", 1), "AtoB") is None
 
 
 def test_the_plain_loader_gives_batches_like_a_feed(tmp_path):
     loading.draw_files(tmp_path, count=2, side=40)
-    config = configuration("32", None, read_arms([])[0])
-    batch = loading.PlainLoader(tmp_path, config, "cpu").batch()
+    config = configuration("32", None, read_variants([])[0])
+    batch = loading.ReferenceLoader(tmp_path, config, "cpu").batch()
     sets = [load_images(Folder(tmp_path), "train", domain, config.load_size, config) for domain in "AB"]
-    fed = Feed(*sets, config, 0).batch(0)
+    fed = BatchSampler(*sets, config, 0).batch(0)
     assert {name: value.shape for name, value in batch.items()} == {name: value.shape for name, value in fed.items()}
     plain, (path, *_) = batch["real_b"], sorted((tmp_path / "trainB").iterdir())
     assert plain.dtype == torch.float32 and -1 <= plain.min() < plain.max() <= 1
-    assert np.array_equal(loading.plain_decode(path, config.load_size), sets[1].images[0])
+    assert np.array_equal(loading.reference_decode(path, config.load_size), sets[1].images[0])
 
 
 def test_growing_data_is_opened_and_read_over_again(tmp_path):
-    plan = Plan((), ("32",), read_arms([]), Budget(rounds=1), "cpu")
+    plan = SpeedOptions((), ("32",), read_variants([]), Budget(rounds=1), "cpu")
     entries = list(loading.growth(tmp_path, (5, 50), plan))
     assert [entry.name for entry in entries] == [
         f"{what}, {count} images" for count in (5, 50) for what in ("opening", "batch", "first batch of an epoch")

@@ -12,19 +12,19 @@ from torch.utils._pytree import tree_flatten
 from cgbench.api.graph_nodes import Apply, Network
 from cgbench.api.method import Method, Player, Term
 from cgbench.api.registry import METHODS
-from cgbench.benchmarks.runtime.determinism import determinism
-from cgbench.benchmarks.training.cuda_graphs import REHEARSALS, CudaGraphs, ReplayedStep
-from cgbench.benchmarks.training.optimizers import make_optimisers, set_rate
-from cgbench.benchmarks.training.trainer import move_players, stepper, train_step
+from cgbench.benchmarks.runtime.determinism import deterministic_kernels
+from cgbench.benchmarks.training.cuda_graphs import WARMUP_STEPS, CapturedStep, CudaGraphs
+from cgbench.benchmarks.training.optimizers import make_optimizers, set_learning_rate
+from cgbench.benchmarks.training.trainer import make_train_step, move_players, train_step
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.builders import generator
 from cgbench.methods.blocks.model import Model
-from cgbench.methods.blocks.static_inputs import Held
+from cgbench.methods.blocks.static_inputs import StaticInputs
 from cgbench.seeds import derive
 from helpers.tiny_models import tiny_config, tiny_feed, tiny_model
 
 TRAINED = [name for name in METHODS.names() if METHODS.get(name).reference is None]
-STEPS = REHEARSALS + 4
+STEPS = WARMUP_STEPS + 4
 
 
 class Tape(TorchDispatchMode):
@@ -77,8 +77,8 @@ def _memory(tensor: Tensor) -> int:
 class TapeRecorder:
     """Rehearses as usual; records on a tape, and puts back what the recording changed: a GPU would not have done it."""
 
-    def __init__(self, model: Model, optimisers: dict) -> None:
-        self.model, self.optimisers = model, optimisers
+    def __init__(self, model: Model, optimizers: dict) -> None:
+        self.model, self.optimizers = model, optimizers
 
     def rehearse(self, call) -> None:
         call()
@@ -87,8 +87,8 @@ class TapeRecorder:
         lasting = [pool.stored for pool in self.model.pools.values() if pool.stored is not None]
         for network in self.model.networks.values():
             lasting += [*network.parameters(), *network.buffers()]
-        for optimiser in self.optimisers.values():
-            lasting += [value for state in optimiser.state.values() for value in state.values()]
+        for optimizer in self.optimizers.values():
+            lasting += [value for state in optimizer.state.values() for value in state.values()]
         before, stream = [tensor.detach().clone() for tensor in lasting], torch.get_rng_state()
         with Tape() as tape:
             call()
@@ -104,14 +104,14 @@ def trained(name, recorder=None, device="cpu", **settings):
     config = tiny_config(**{"graphs": True, "pool_size": 3, **settings})
     model = tiny_model(METHODS.get(name), config, device=device)
     model.train()
-    feed, optimisers = tiny_feed(config, labels=True, device=device), make_optimisers(model, config)
-    step = partial(move_players, model, optimisers)
+    feed, optimizers = tiny_feed(config, labels=True, device=device), make_optimizers(model, config)
+    step = partial(move_players, model, optimizers)
     if recorder:
-        step = ReplayedStep(model, step, recorder(model, optimisers))
+        step = CapturedStep(model, step, recorder(model, optimizers))
     losses = []
     for number in range(STEPS):
         torch.manual_seed(derive(0, "layers", number))
-        set_rate(optimisers, 1e-3 / (1 + number))
+        set_learning_rate(optimizers, 1e-3 / (1 + number))
         losses.append({name: float(value) for name, value in step(feed.batch(number), number).items()})
     return losses, model.state()
 
@@ -141,7 +141,7 @@ def test_every_step_moves_and_differs():
 @pytest.mark.parametrize("name", ["cyclegan", "cut", "unit"])
 def test_the_tape_refuses_what_is_drawn_while_it_records(monkeypatch, name):
     """What the host draws inside a step would be the same numbers in every replay."""
-    monkeypatch.setattr(Held, "value", lambda self, *asked: self.draw(*asked))
+    monkeypatch.setattr(StaticInputs, "value", lambda self, *asked: self.draw(*asked))
     with pytest.raises(AssertionError, match="what the host has just made"):
         trained(name, TapeRecorder)
 
@@ -158,8 +158,8 @@ def test_the_tape_refuses_a_step_that_waits(loss):
     )
     config = tiny_config(graphs=True)
     model = tiny_model(method, config)
-    optimisers = make_optimisers(model, config)
-    step = ReplayedStep(model, partial(move_players, model, optimisers), TapeRecorder(model, optimisers))
+    optimizers = make_optimizers(model, config)
+    step = CapturedStep(model, partial(move_players, model, optimizers), TapeRecorder(model, optimizers))
     with pytest.raises(AssertionError, match="waits"):
         for number in range(STEPS):
             step(tiny_feed(config).batch(number), number)
@@ -169,16 +169,16 @@ def test_a_cpu_records_nothing_and_says_so():
     config = tiny_config(graphs=True)
     model = tiny_model(METHODS.get("cyclegan"), config)
     with pytest.raises(CgbenchError, match="graphs=true needs an NVIDIA GPU, and the device is cpu"):
-        stepper(model, make_optimisers(model, config), config)
+        make_train_step(model, make_optimizers(model, config), config)
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_gpu_replays_the_bits_of_plain_steps(name):
-    def graphs(model, optimisers):
+    def graphs(model, optimizers):
         return CudaGraphs(model.device)
 
-    with determinism(True):
+    with deterministic_kernels(True):
         assert_equal(trained(name, graphs, "cuda"), trained(name, device="cuda"))
 
 
@@ -188,12 +188,12 @@ def test_no_step_waits_for_a_gpu(name):
     config = tiny_config(pool_size=3)
     model = tiny_model(METHODS.get(name), config, device="cuda")
     model.train()
-    feed, optimisers = tiny_feed(config, labels=True, device="cuda"), make_optimisers(model, config)
+    feed, optimizers = tiny_feed(config, labels=True, device="cuda"), make_optimizers(model, config)
     for step in range(6):
         if step == 2:  # libraries have started
             torch.cuda.set_sync_debug_mode("error")
         try:
-            losses = train_step(model, optimisers, feed.batch(step), step, 1e-3)  # raises where it waits
+            losses = train_step(model, optimizers, feed.batch(step), step, 1e-3)  # raises where it waits
         finally:
             torch.cuda.set_sync_debug_mode("default")
         assert all(value.is_cuda and value.isfinite() for value in losses.values())

@@ -6,8 +6,8 @@ import torch
 from cgbench.api.registry import METHODS
 from cgbench.benchmarks.evaluation.scorer import build_network
 from cgbench.benchmarks.training.checkpoint import read_checkpoint, restore
-from cgbench.benchmarks.training.flat_parameters import as_it_lies, like, shaped
-from cgbench.benchmarks.training.optimizers import make_optimisers
+from cgbench.benchmarks.training.flat_parameters import flat_view, match_layout, view_as
+from cgbench.benchmarks.training.optimizers import make_optimizers
 from cgbench.benchmarks.training.trainer import train, train_step
 from cgbench.methods.blocks.model import Model
 from cgbench.results.run_folder import TrialFolder
@@ -27,8 +27,8 @@ def stepped(name, dtype=torch.float64, steps=2, **settings):
                 layer.p = 0.0
     batches = [noise_batch(config, dtype, step) for step in range(2)]
     model.measure(lambda step: dict(batches[step]), batches=2)
-    optimisers = make_optimisers(model, config)
-    losses = [train_step(model, optimisers, dict(batch), step, 2e-4) for step, batch in enumerate(batches[:steps])]
+    optimizers = make_optimizers(model, config)
+    losses = [train_step(model, optimizers, dict(batch), step, 2e-4) for step, batch in enumerate(batches[:steps])]
     weights = {f"{net}.{key}": value for net in model.owned for key, value in model.networks[net].state_dict().items()}
     return losses[-1], weights
 
@@ -62,7 +62,7 @@ def test_gradients_in_bf16_point_where_those_of_float32_do(name):
     for precision in ("bf16", "float32"):
         config = tiny_config(precision=precision, ngf=8, ndf=8)
         model = Model(METHODS.get(name), config, 0)
-        train_step(model, make_optimisers(model, config), noise_batch(config, torch.float32), 0, 2e-4)
+        train_step(model, make_optimizers(model, config), noise_batch(config, torch.float32), 0, 2e-4)
         weights = {f"{net}.{key}": w for net in model.owned for key, w in model.networks[net].named_parameters()}
         gradients.append({key: w.grad for key, w in weights.items() if w.dim() > 1})
     short, exact = gradients
@@ -88,19 +88,19 @@ def test_a_resumed_trial_has_the_bits_of_one_that_was_not_stopped(tmp_path):
     assert whole.keys() == stopped.keys()
     assert all(torch.equal(whole[key], stopped[key]) for key in whole)
     again = Model(METHODS.get("cyclegan"), config, 0)
-    optimisers = make_optimisers(again, config)
-    restore(again, optimisers, read_checkpoint(folder.checkpoint)[0], folder.checkpoint)
-    for optimiser in optimisers.values():
-        for row, state in optimiser.state.items():
+    optimizers = make_optimizers(again, config)
+    restore(again, optimizers, read_checkpoint(folder.checkpoint)[0], folder.checkpoint)
+    for optimizer in optimizers.values():
+        for row, state in optimizer.state.items():
             assert {state[key].shape for key in ("exp_avg", "exp_avg_sq")} == {row.shape}
 
 
 def test_weights_as_they_lie_are_moved_where_they_are():
     """In a file a moment has the shape of its weight, whatever the order in memory."""
     weight = torch.arange(24.0).view(2, 3, 2, 2).contiguous(memory_format=torch.channels_last)
-    row = as_it_lies(weight)
+    row = flat_view(weight)
     assert row.tolist() == weight.permute(0, 2, 3, 1).flatten().tolist() and row.is_contiguous()
     row += 1
-    assert torch.equal(weight, torch.arange(1.0, 25).view(2, 3, 2, 2)) and torch.equal(shaped(row, weight), weight)
+    assert torch.equal(weight, torch.arange(1.0, 25).view(2, 3, 2, 2)) and torch.equal(view_as(row, weight), weight)
     other = torch.randn(2, 3, 2, 2)
-    assert torch.equal(like(weight, other), other) and like(weight, other).stride() == weight.stride()
+    assert torch.equal(match_layout(weight, other), other) and match_layout(weight, other).stride() == weight.stride()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cgbench.api.method import Method
-from cgbench.benchmarks.runtime.peak_memory import forget_peak, peak_memory
+from cgbench.benchmarks.runtime.peak_memory import peak_memory, reset_peak_memory
 from cgbench.benchmarks.training import trainer
 from cgbench.benchmarks.training.checkpoint import read_checkpoint
 from cgbench.benchmarks.training.trainer import train
@@ -63,11 +63,11 @@ def test_ctrl_c_in_the_middle_of_a_step_costs_no_bit(tmp_path, monkeypatch, step
     _, whole = trained(tmp_path / "whole")
     calls, real = [], trainer.backward
 
-    def interrupted(total, optimiser):
+    def interrupted(total, optimizer):
         if len(calls) == 2 * step + player:
             signal.raise_signal(signal.SIGINT)
         calls.append(total)
-        real(total, optimiser)
+        real(total, optimizer)
 
     monkeypatch.setattr(trainer, "backward", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -85,9 +85,9 @@ def test_a_second_ctrl_c_stops_at_once_and_saves_no_half_step(tmp_path, monkeypa
     _, whole = trained(tmp_path / "whole")
     calls, real = [], trainer.backward
 
-    def impatient(total, optimiser):
+    def impatient(total, optimizer):
         calls.append(total)
-        real(total, optimiser)
+        real(total, optimizer)
         if len(calls) == 9:  # the first player of the fifth step has its gradients
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
@@ -184,7 +184,7 @@ def test_the_peak_of_memory_is_that_of_the_training_alone():
     block = torch.ones(60_000_000)  # 240 MB
     with_block = peak_memory(device)
     del block
-    forget_peak(device)
+    reset_peak_memory(device)
     without = peak_memory(device)
     if without == with_block:
         pytest.skip("this system does not let a process reset its peak")

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from cgbench.reports.perceptual_study.page import key_path
-from cgbench.reports.perceptual_study.study import Plan
+from cgbench.reports.perceptual_study.study import StudyOptions
 from helpers.cli import cgbench
 from helpers.study import build_study
 
@@ -96,7 +96,7 @@ def in_real_time(tab, selector):
 
 
 def test_a_whole_session_of_ten_and_forty(tab, tmp_path):
-    study, page = build_study(tmp_path, Plan(participants=2), images=50)
+    study, page = build_study(tmp_path, StudyOptions(participants=2), images=50)
     tab.clock.install()
     start(tab, page, 3)
     wrong = {0, 4, *range(10, 23)}
@@ -119,7 +119,7 @@ def test_a_whole_session_of_ten_and_forty(tab, tmp_path):
 
 
 def test_a_pair_is_seen_for_one_second(tab, tmp_path):
-    study, page = build_study(tmp_path, Plan(participants=1, practice=1, scored=4))
+    study, page = build_study(tmp_path, StudyOptions(participants=1, practice=1, scored=4))
     tab.add_init_script(WATCH)
     start(tab, page, 1)
     with tab.expect_download(timeout=120_000) as download:
@@ -135,7 +135,7 @@ def test_a_pair_is_seen_for_one_second(tab, tmp_path):
 
 
 def test_clicks_work_and_a_second_start_is_recorded(tab, tmp_path):
-    study, page = build_study(tmp_path, Plan(participants=1, practice=0, scored=2))
+    study, page = build_study(tmp_path, StudyOptions(participants=1, practice=0, scored=2))
     tab.clock.install()
     start(tab, page, 2)
     in_no_time(tab, "#pair.asking")
@@ -163,7 +163,7 @@ def test_clicks_work_and_a_second_start_is_recorded(tab, tmp_path):
 
 
 def test_the_policy_stops_a_foreign_script(browser, tmp_path):
-    _, page = build_study(tmp_path, Plan(participants=1, practice=0, scored=2))
+    _, page = build_study(tmp_path, StudyOptions(participants=1, practice=0, scored=2))
     foreign = "<script>document.title = 'taken over'</script></body>"
     page.write_text(page.read_text(encoding="utf-8").replace("</body>", foreign), encoding="utf-8")
     context = browser.new_context(offline=True)

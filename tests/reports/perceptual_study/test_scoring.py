@@ -14,7 +14,7 @@ from cgbench.files import read_json, write_json
 from cgbench.reports.perceptual_study.answers import Rejected, crc32, read_answers
 from cgbench.reports.perceptual_study.page import key_path
 from cgbench.reports.perceptual_study.scoring import bootstrap, judged_real, score
-from cgbench.reports.perceptual_study.study import Plan
+from cgbench.reports.perceptual_study.study import StudyOptions
 from helpers.cli import cgbench
 from helpers.study import answers, build_study, signed, write
 
@@ -210,7 +210,7 @@ def test_of_two_sessions_of_one_participant_neither_counts(study, say, tmp_path)
 
 def test_answers_of_another_study_do_not_count(made, say, tmp_path):
     study, _ = made
-    other, _ = build_study(tmp_path, Plan(seed=9, participants=3, practice=2, scored=5))
+    other, _ = build_study(tmp_path, StudyOptions(seed=9, participants=3, practice=2, scored=5))
     mine = write(tmp_path / "a.json", answers(study, 1))
     foreign = write(tmp_path / "b.json", answers(other, 2))
     said = say(mine, foreign, code=1)

@@ -15,7 +15,7 @@ from PIL import Image
 from cgbench.errors import CgbenchError
 from cgbench.files import read_json, write_json
 from cgbench.reports.perceptual_study.page import html, key_path, write_study
-from cgbench.reports.perceptual_study.study import REAL, Plan, make_study, read_key
+from cgbench.reports.perceptual_study.study import REAL, StudyOptions, make_study, read_key
 from cgbench.results.run import read_run
 from cgbench.results.run_folder import TrialFolder
 from helpers.cli import cgbench
@@ -71,7 +71,7 @@ def test_methods_are_balanced_wherever_one_stops(study):
 
 
 def test_sides_are_balanced_and_orders_differ(tmp_path):
-    study, _ = build_study(tmp_path, Plan(participants=20, practice=2, scored=10), images=12)
+    study, _ = build_study(tmp_path, StudyOptions(participants=20, practice=2, scored=10), images=12)
     for session in study.sessions:
         sides = [study.real_side(pair) for pair in session.pairs]
         assert sides[:2].count("left") == 1 and sides[2:].count("left") == 5
@@ -81,7 +81,7 @@ def test_sides_are_balanced_and_orders_differ(tmp_path):
 
 
 def test_an_odd_number_of_pairs_gives_neither_side_the_advantage(study, tmp_path):
-    study, _ = build_study(tmp_path, Plan(participants=100, practice=0, scored=1), images=2)
+    study, _ = build_study(tmp_path, StudyOptions(participants=100, practice=0, scored=1), images=2)
     left = sum(study.real_side(session.pairs[0]) == "left" for session in study.sessions)
     assert 70 < left < 130  # 200 coins: mean 100, standard deviation 7
 
