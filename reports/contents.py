@@ -9,8 +9,7 @@ import pandas as pd
 
 from cgbench.api.metric import Value
 from cgbench.reports.formats.markdown import escaped
-from cgbench.reports.sections import score_tables
-from cgbench.reports.sections import scores as tables
+from cgbench.reports.sections import score_tables, scores
 from cgbench.reports.sections.caveats import caveats
 from cgbench.reports.sections.checkpoint_selection import (
     SelectionTable,
@@ -67,7 +66,7 @@ def collect_contents(run: Path, values: Mapping[str, Value], reference: str = ""
     declarations of the metrics by name; a number that none of them declares is shown by its name.
     """
     data = read_run(run)
-    table = tables.summary(data.records, values, data.order, data.roles, data.remarks)
+    table = scores.summary(data.records, values, data.order, data.roles, data.remarks)
     chosen = selection(data.history, values, data.trained)
     comparison = compare(data, values, reference)
     return ReportContents(data, values, table, comparison, chosen, costs(data), *read_failures(data))

@@ -29,16 +29,16 @@ def extend(
     The plan of the learning rate is printed first: it has fallen already, and goes back up to where the longer
     schedule has it. Tables mark extended methods. The old records are kept. Stopped, the same command goes on.
     """
-    from cgbench.benchmarks.execution import extension as extending
+    from cgbench.benchmarks.execution import extension
     from cgbench.benchmarks.runtime.determinism import deterministic_kernels
 
     folders, device = trial_folders(run_folder), commands.choose_device(device)
     if dry_run:
-        extending.print_plan(extending.plan_extensions(folders, steps), steps)
+        extension.print_plan(extension.plan_extensions(folders, steps), steps)
         return EXIT_OK
     with deterministic_kernels(deterministic), exclusive_run(run_folder, wait):
-        extensions = extending.plan_extensions(folders, steps)
-        extending.print_plan(extensions, steps)
-        ended = extending.extend(run_folder, extensions, lambda name: open_dataset(name, data_root), device)
+        extensions = extension.plan_extensions(folders, steps)
+        extension.print_plan(extensions, steps)
+        ended = extension.extend(run_folder, extensions, lambda name: open_dataset(name, data_root), device)
         commands.report(run_folder)
     return EXIT_OK if set(ended) == {"done"} else EXIT_TRIAL_FAILED

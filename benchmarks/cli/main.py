@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from cgbench import __version__
-from cgbench.benchmarks.cli import commands
-from cgbench.benchmarks.cli import regression as cli_gate
+from cgbench.benchmarks.cli import commands, regression
 from cgbench.benchmarks.cli.datasets import datasets
 from cgbench.benchmarks.cli.extend import extend
 from cgbench.benchmarks.cli.options import DATA_ROOT, DETERMINISTIC, DEVICE, JOBS, PRESET, SET, WAIT, one_line_errors
@@ -152,6 +151,6 @@ main.add_command(extend)
 main.add_command(speed)
 main.add_command(study)
 main.add_command(translate)
-main.add_command(cli_gate.check)
-main.add_command(cli_gate.baseline)
-main.add_command(cli_gate.diff)
+main.add_command(regression.check)
+main.add_command(regression.baseline)
+main.add_command(regression.diff)

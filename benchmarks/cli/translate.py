@@ -40,12 +40,14 @@ def translate(
     A method that draws random numbers draws for picture k, sorted by file name and counted from 0, those of test image
     k: on a CPU the same command writes the same bytes again.
     """
-    from cgbench.benchmarks.execution import translate_files as translating
+    from cgbench.benchmarks.execution import translate_files
 
-    found = translating.choose_trial(trial_folders(run_folder), {"method": method, "seed": seed, "dataset": dataset})
-    files = translating.input_images(pictures)
-    paths = translating.output_paths(files, to, run_folder)
-    translator = translating.open_translator(found, direction, which, commands.choose_device(device))
-    translating.translate(files, paths, translator)
+    found = translate_files.choose_trial(
+        trial_folders(run_folder), {"method": method, "seed": seed, "dataset": dataset}
+    )
+    files = translate_files.input_images(pictures)
+    paths = translate_files.output_paths(files, to, run_folder)
+    translator = translate_files.open_translator(found, direction, which, commands.choose_device(device))
+    translate_files.translate(files, paths, translator)
     count = f"{len(files)} picture{'' if len(files) == 1 else 's'}"
     click.echo(printable(f"{count} by {translator.title}, from step {translator.step}, in {to}"))

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from cgbench.benchmarks.data import cache_entries as kept
+from cgbench.benchmarks.data import cache_entries
 from cgbench.benchmarks.data.cache_key import cache_key
 from cgbench.benchmarks.data.decode import ImageSetSpec, MemoryWriter, decode
 from cgbench.benchmarks.data.image_set import ImageSet, ProgressCallback
@@ -38,8 +38,8 @@ def load_or_decode(wanted: ImageSetSpec, progress: ProgressCallback | None = Non
     if key is None:
         return _decoded(wanted, MemoryWriter(wanted), progress)
     root = decoded_folder()
-    kept.remove_stale_if_any(root)
-    if (found := kept.lookup(root, key, wanted)) is not None:
+    cache_entries.remove_stale_if_any(root)
+    if (found := cache_entries.lookup(root, key, wanted)) is not None:
         if progress:
             progress(len(wanted.items), len(wanted.items))
         return found
@@ -47,7 +47,7 @@ def load_or_decode(wanted: ImageSetSpec, progress: ProgressCallback | None = Non
         try:
             growing = CacheWriter(_workplace(root, key, wanted, stack), key, wanted)
         except OSError as error:
-            kept.warn_once(root, _reason(error))
+            cache_entries.warn_once(root, _reason(error))
             return _decoded(wanted, MemoryWriter(wanted), progress)
         stack.callback(growing.close)
         try:
@@ -64,8 +64,8 @@ def _decoded(wanted: ImageSetSpec, rows: "MemoryWriter | CacheWriter", progress:
 def _workplace(root: Path, key: str, wanted: ImageSetSpec, stack: ExitStack) -> Path:
     """Return a new folder, which is locked and removed at the end of `stack`; raises `OSError`."""
     with locked(root, wait=True):  # nobody may sweep it before it is locked
-        kept.remove_stale(root)
-        kept.evict(root, wanted.bytes)
+        cache_entries.remove_stale(root)
+        cache_entries.evict(root, wanted.bytes)
         part = Path(tempfile.mkdtemp(dir=root, prefix=f".{key}.", suffix=PART))
         stack.callback(shutil.rmtree, part, ignore_errors=True)
         stack.enter_context(locked(part))
@@ -89,7 +89,7 @@ class CacheWriter:
         self.memory: MemoryWriter | None = None  # what is filled instead, once the disk has failed
         for name, shape in wanted.shapes.items():
             file = self.files[name] = open(self._path(name), "wb", buffering=0)  # noqa: SIM115 (closed by `close`)
-            self._all(file, kept.header(shape))
+            self._all(file, cache_entries.header(shape))
 
     def add(self, rows: dict[str, np.ndarray]) -> None:
         """Take the next item's squares."""
@@ -106,14 +106,14 @@ class CacheWriter:
             return self.memory.whole()
         try:
             self._settle()
-            found = kept.open_set(self.place, self.wanted)
+            found = cache_entries.open_set(self.place, self.wanted)
         except (OSError, ValueError) as error:  # a disk whose files cannot be mapped, or that lost some
             return self._go_on_in_memory(error).whole()
         if cache_key(self.wanted) == self.key:  # no file was changed while it was decoded
             try:
                 return self._put_in_place(found)
             except OSError as error:
-                kept.warn_once(self.root, _reason(error))
+                cache_entries.warn_once(self.root, _reason(error))
         return found  # its files are mapped: they may lose their name
 
     def close(self) -> None:
@@ -150,11 +150,11 @@ class CacheWriter:
 
     def _go_on_in_memory(self, error: Exception) -> MemoryWriter:
         """Take what was written, and what waits, into memory."""
-        kept.warn_once(self.root, _reason(error))
+        cache_entries.warn_once(self.root, _reason(error))
         self.memory = MemoryWriter(self.wanted)
         try:
             for name, array in self.memory.arrays.items():
-                done, begin = array[: self.written], len(kept.header(array.shape))
+                done, begin = array[: self.written], len(cache_entries.header(array.shape))
                 done[:] = np.fromfile(self._path(name), np.uint8, done.size, offset=begin).reshape(done.shape)
         except (OSError, ValueError):
             raise LostData from None
@@ -166,17 +166,17 @@ class CacheWriter:
 
     def _put_in_place(self, made: ImageSet) -> ImageSet:
         """Let the entry have its name; return the set as another process kept it, if one was faster."""
-        facts = kept.entry_record(self.key, self.wanted, self.place, made)
-        write_json(self.place / kept.ENTRY, facts)
+        facts = cache_entries.entry_record(self.key, self.wanted, self.place, made)
+        write_json(self.place / cache_entries.ENTRY, facts)
         with locked(self.root, wait=True):
-            if (other := kept.lookup(self.root, self.key, self.wanted)) is not None:
+            if (other := cache_entries.lookup(self.root, self.key, self.wanted)) is not None:
                 return other
             place, taken = self.root / self.key, self.wanted.bytes
-            kept.evict(self.root, taken, written=taken)  # others may have taken it since
+            cache_entries.evict(self.root, taken, written=taken)  # others may have taken it since
             if os.path.lexists(place):  # not whole, or not ours
-                kept.remove(place)
+                cache_entries.remove(place)
             self.place.rename(place)
-        kept.in_use.add(place)
+        cache_entries.in_use.add(place)
         return made.with_digests(facts["digests"])
 
 

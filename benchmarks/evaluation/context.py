@@ -10,7 +10,7 @@ from cgbench.api.metric import Metric
 from cgbench.api.registry import METRICS
 from cgbench.benchmarks.data.batches import ImageSet
 from cgbench.benchmarks.data.loading import load_images
-from cgbench.benchmarks.evaluation import failure_detection as failing
+from cgbench.benchmarks.evaluation import failure_detection
 from cgbench.benchmarks.evaluation.feature_extractors import (
     FeatureExtractors,
     Features,
@@ -88,7 +88,11 @@ class EvaluationContext:
             self.protocol(METRICS.get(name), direction) for name in METRICS.names() for direction in ("AtoB", "BtoA")
         ]
         return digest(
-            [metrics, failing.detector_versions(), {name: images.digest for name, images in self.ood_images.items()}]
+            [
+                metrics,
+                failure_detection.detector_versions(),
+                {name: images.digest for name, images in self.ood_images.items()},
+            ]
         )
 
 

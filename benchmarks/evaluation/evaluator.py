@@ -8,8 +8,7 @@ import numpy as np
 
 from cgbench.api.metric import Metric, Scores, Translations
 from cgbench.api.registry import METRICS
-from cgbench.benchmarks.evaluation import failure_detection as failing
-from cgbench.benchmarks.evaluation import output_images as pictures
+from cgbench.benchmarks.evaluation import failure_detection, output_images
 from cgbench.benchmarks.evaluation.context import EvaluationContext
 from cgbench.benchmarks.evaluation.feature_extractors import FeatureExtractors
 from cgbench.benchmarks.evaluation.inference import translate_all, translation_rate
@@ -72,8 +71,8 @@ def evaluate(
     shutil.rmtree(fresh.path, ignore_errors=True)
     for number, direction in enumerate(directions):
         translations = translate_all(trial, model, evaluation, direction)
-        pictures.save_images(fresh, translations)
-        failures[direction] = failing.detect_failures(translations)
+        output_images.save_images(fresh, translations)
+        failures[direction] = failure_detection.detect_failures(translations)
         found.add(translations, evaluation, step)
         if model is not None:
             rates[direction] = translation_rate(model, translations.sources, direction)
@@ -83,7 +82,7 @@ def evaluate(
         found.metrics.extend(chosen.metrics)
         found.protocols.update(chosen.protocols)
     unfinish(folder)
-    pictures.replace_images(folder, fresh)
+    output_images.replace_images(folder, fresh)
     write_json(folder.protocols, found.protocols)
     write_json(folder.failures, failures)
     write_jsonl(folder.images, found.images)

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from cgbench.api.graph_analysis import live, one_way
-from cgbench.benchmarks.evaluation import output_images as pictures
+from cgbench.benchmarks.evaluation import output_images
 from cgbench.benchmarks.evaluation.inference import translated
 from cgbench.benchmarks.execution.reevaluation import is_finished, load_trial, take_weights
 from cgbench.benchmarks.runtime.progress import ProgressCallback, progress
@@ -193,7 +193,7 @@ def _write(batches: Iterable[np.ndarray], paths: Sequence[Path], update: Progres
         done = 0
         for images in batches:
             names = paths[done : done + len(images)]
-            pictures.write_images((part / path.name for path in names), map(Image.fromarray, images))
+            output_images.write_images((part / path.name for path in names), map(Image.fromarray, images))
             done += len(images)
             update(done, len(paths))
         _refuse_taken(paths)  # by another process meanwhile

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cgbench import DATASETS, source_digest
-from cgbench import digests as identity
+from cgbench import DATASETS, digests, source_digest
 from cgbench.datasets import streets
 
 
@@ -18,7 +17,7 @@ def package(tmp_path, monkeypatch):
         (tmp_path / "drawings" / name).write_text(f"# {name}\n")
     (tmp_path / "alone.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(identity, "STARTED", 2**40)
+    monkeypatch.setattr(digests, "STARTED", 2**40)
     yield tmp_path / "drawings"
     for name in [name for name in sys.modules if name.partition(".")[0] in ("drawings", "alone")]:
         del sys.modules[name]
@@ -50,7 +49,7 @@ def test_code_without_a_source_has_no_digest(package, name):
 
 
 def test_code_that_changed_since_the_process_began_has_no_digest(package, monkeypatch):
-    monkeypatch.setattr(identity, "STARTED", (package / "lines.py").stat().st_mtime - 5)
+    monkeypatch.setattr(digests, "STARTED", (package / "lines.py").stat().st_mtime - 5)
     assert now("drawings") is None
 
 
@@ -60,4 +59,4 @@ def test_the_datasets_of_the_house_say_what_makes_their_pictures():
         data = DATASETS.factory(name)(None)
         assert data.identity() and "identity" in vars(type(data))
     rendering = Path(streets.__file__).parent / "street_scenes" / "render.py"
-    assert any(path == rendering for path, _ in identity._sources("cgbench.datasets"))
+    assert any(path == rendering for path, _ in digests._sources("cgbench.datasets"))

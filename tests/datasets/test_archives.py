@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from cgbench.datasets.download import archives as unpacking
+from cgbench.datasets.download import archives
 from cgbench.datasets.download.archives import ArchiveRefused, unpack
 from helpers.archives import GOOD, good_members, zipped
 
@@ -64,7 +64,7 @@ def test_links_and_encryption_in_a_zip_are_refused(tmp_path):
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_bombs_are_refused(tmp_path, kind, monkeypatch):
-    monkeypatch.setattr(unpacking, "ALLOWANCE", 100_000)
+    monkeypatch.setattr(archives, "ALLOWANCE", 100_000)
     path, zeros = tmp_path / "bomb", bytes(5_000_000)
     if kind == "zip":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -91,7 +91,7 @@ def test_too_many_members_and_the_same_name_twice_are_refused(tmp_path, monkeypa
     tar(tmp_path / "twice", [("a.png", b"a", {}), ("A.png", b"b", {})])
     with pytest.raises(ArchiveRefused, match="twice"):
         unpack(tmp_path / "twice", tmp_path / "out", print)
-    monkeypatch.setattr(unpacking, "MOST_MEMBERS", 3)
+    monkeypatch.setattr(archives, "MOST_MEMBERS", 3)
     (tmp_path / "many").write_bytes(zipped({f"{k}.png": b"x" for k in range(4)}))
     with pytest.raises(ArchiveRefused, match="more than 3 members"):
         unpack(tmp_path / "many", tmp_path / "out", print)

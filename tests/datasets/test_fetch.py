@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from cgbench.benchmarks.cli.main import main
-from cgbench.datasets.download import http as downloading
+from cgbench.datasets.download import http
 from cgbench.datasets.download.archives import ArchiveRefused
 from cgbench.datasets.download.catalogue import CATALOGUE, PublicSet
 from cgbench.datasets.download.fetch import fetch
@@ -296,7 +296,7 @@ def test_a_silent_server_times_out(serve, tmp_path):
 
 
 def test_a_server_that_drips_is_left(serve, tmp_path, monkeypatch):
-    monkeypatch.setattr(downloading, "STALL_SECONDS", 0.1)
+    monkeypatch.setattr(http, "STALL_SECONDS", 0.1)
 
     def drip(handler, start, turn):
         handler.send_response(200)
@@ -308,7 +308,7 @@ def test_a_server_that_drips_is_left(serve, tmp_path, monkeypatch):
             time.sleep(0.02)
         return True
 
-    monkeypatch.setattr(downloading, "MOST_ATTEMPTS", 2)
+    monkeypatch.setattr(http, "MOST_ATTEMPTS", 2)
     with pytest.raises(DownloadFailed, match="hardly sends"):
         load(serve(behave=drip), tmp_path / "tiny.zip")
 
@@ -335,7 +335,7 @@ def test_too_much_is_refused_announced_or_not(serve, tmp_path):
 
 
 def test_a_disk_without_room_is_seen_before(serve, tmp_path, monkeypatch):
-    monkeypatch.setattr(downloading, "MARGIN", 10**18)
+    monkeypatch.setattr(http, "MARGIN", 10**18)
     with pytest.raises(DownloadFailed, match="make room"):
         load(serve(), tmp_path / "a.zip")
 

@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cgbench import Dataset, Domain, Item, SemanticClass
-from cgbench.benchmarks.data import cache_entries as square_cache
-from cgbench.benchmarks.data import cache_key as square_key
-from cgbench.benchmarks.data import decoded_cache as square_build
+from cgbench.benchmarks.data import cache_entries, cache_key, decoded_cache
 from cgbench.benchmarks.data.loading import load_images
 from cgbench.benchmarks.runtime.cache_dir import decoded_folder
 from helpers.tiny_models import tiny_config
@@ -50,10 +48,10 @@ def eager(monkeypatch, folder: Path, limit: str = "1 MB") -> Path:
     where decoded images lie."""
     monkeypatch.setenv("CGBENCH_CACHE", str(folder))
     monkeypatch.setenv("CGBENCH_CACHE_LIMIT", limit)
-    monkeypatch.setattr(square_build, "MIN_CACHED_IMAGES", 1)
-    monkeypatch.setattr(square_key, "SETTLED", -1e9)
-    monkeypatch.setattr(square_cache, "warned", set())
-    monkeypatch.setattr(square_cache, "in_use", set())
+    monkeypatch.setattr(decoded_cache, "MIN_CACHED_IMAGES", 1)
+    monkeypatch.setattr(cache_key, "SETTLED", -1e9)
+    monkeypatch.setattr(cache_entries, "warned", set())
+    monkeypatch.setattr(cache_entries, "in_use", set())
     return decoded_folder()
 
 

@@ -1,6 +1,6 @@
 """Lives of the command line that end when a test wants them to: a process that has everything imported forks for each.
 
-Run as a script it reads one request per line and answers with one line, both JSON. A life is killed with SIGKILL, its
+Run as a program it reads one request per line and answers with one line, both JSON. A life is killed with SIGKILL, its
 whole process group, after `cpu` seconds of computing or right before change number `change` of a file below `root`,
 or, where `file` is given, before the file of that name is put in its place for the `change`-th time.
 """
@@ -22,9 +22,14 @@ class Lives:
     """The process that forks, seen from the test."""
 
     def __init__(self, cache: Path) -> None:
-        environment = {**os.environ, "CGBENCH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+        path = str(Path(__file__).parents[1])
+        environment = {**os.environ, "CGBENCH_CACHE": str(cache), "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
         self.process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            [sys.executable, "-m", "helpers.crash_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
         )
 
     def live(self, root: Path, *arguments: object, change: int = 0, file: str = "", cpu: float = 0.0) -> dict:
@@ -53,15 +58,14 @@ def serve() -> None:
     import cgbench.benchmarks.execution.runner  # noqa: F401 (once, not in every life)
     from cgbench.benchmarks.cli.main import main
     from cgbench.benchmarks.runtime.environment import git_commit
-    from cgbench.reports import figure_set as drawings
-    from cgbench.reports import report as page
-    from cgbench.reports.figures import losses as figures
+    from cgbench.reports import figure_set, report
+    from cgbench.reports.figures import losses
 
     torch.set_num_threads(1)
     git_commit()  # remembered: the checkout may change while a test runs
     square_build.MIN_CACHED_IMAGES = 3  # small sets as well are kept decoded
     planning.MEASURED_SECONDS = 0.0  # the plan's times are not what is tested, nor is the look of figures
-    page.draw_figures = lambda found: drawings.FigureSet((), (), (), (), (), (), _loss_curves(found.run, figures))
+    report.draw_figures = lambda found: figure_set.FigureSet((), (), (), (), (), (), _loss_curves(found.run, losses))
     for line in sys.stdin:
         request = json.loads(line)
         said = Path(request["root"]).with_suffix(".said")
@@ -81,11 +85,11 @@ def serve() -> None:
         print(json.dumps(answer), flush=True)
 
 
-def _loss_curves(run, figures) -> tuple:
+def _loss_curves(run, losses) -> tuple:
     from cgbench.reports.figures.losses import read_losses
     from cgbench.reports.figures.style import styles
 
-    return tuple(figures.loss_panels(read_losses(run.trials), ["cycle_a"], styles(run.order, run.roles)))
+    return tuple(losses.loss_panels(read_losses(run.trials), ["cycle_a"], styles(run.order, run.roles)))
 
 
 def _live(main, request: dict, said: Path, count: Path) -> None:

@@ -15,7 +15,7 @@ from cgbench.reports.sections.failures import failure_tables, failures_csv, fail
 from cgbench.reports.sections.worst_images import disagreement, sampled, shown_seed, worst, worst_images
 from cgbench.results.run import read_run
 from cgbench.results.run_folder import TrialFolder
-from helpers.html import HOSTILE, Collector, dom, needs_browser
+from helpers.pages import HOSTILE, Collector, dom, needs_browser
 from helpers.run_folder import NAMES, VALUES, add_failures, build_run
 
 GOLDEN = """\

@@ -13,12 +13,11 @@ from cgbench.files import read_json, write_json, write_jsonl
 from cgbench.reports.figures.losses import CURVE_POINTS, loss_panels, read_losses
 from cgbench.reports.figures.style import PALETTE, styles
 from cgbench.reports.report import write_report
-from cgbench.reports.sections import image_grid as gallery
-from cgbench.reports.sections import provenance
+from cgbench.reports.sections import image_grid, provenance
 from cgbench.reports.sections.image_grid import even_keys, galleries
 from cgbench.results.run import read_run
 from cgbench.results.run_folder import TrialFolder
-from helpers.html import HOSTILE, Collector, dom, needs_browser
+from helpers.pages import HOSTILE, Collector, dom, needs_browser
 from helpers.run_folder import VALUES, build_run
 
 TRIALS = {("gan_only", 1): "diverged"}
@@ -181,7 +180,7 @@ def test_lost_and_broken_pictures_have_a_status(tmp_path):
 
 
 def test_many_large_pictures_are_made_small(run, monkeypatch):
-    monkeypatch.setattr(gallery, "BUDGET", 1000)
+    monkeypatch.setattr(image_grid, "BUDGET", 1000)
     assert (shown := galleries(read_run(run))).small
     assert shown.grids[0].cells[0][0][0].uri.startswith("data:image/webp;base64,")
 

@@ -5,8 +5,7 @@ import pytest
 
 from cgbench.api.metric import Value
 from cgbench.errors import CgbenchError
-from cgbench.reports.sections import score_tables
-from cgbench.reports.sections import scores as tables
+from cgbench.reports.sections import score_tables, scores
 from cgbench.results.records import COLUMNS
 from cgbench.results.run import overrides, read_run
 from helpers.run_folder import VALUES, build_run
@@ -56,7 +55,7 @@ def record(method, seed, value, status="done", metric="score", direction="AtoB",
 def summarise(rows, values=SCORE, order=("one", "two"), roles=None, remarks=None):
     records = pd.DataFrame(rows, columns=COLUMNS)
     values = {value.name: value for value in values}
-    return tables.summary(records, values, order, roles or {}, remarks), values
+    return scores.summary(records, values, order, roles or {}, remarks), values
 
 
 def cell(table, values, method, metric="score"):
@@ -75,12 +74,12 @@ def run(tmp_path_factory):
 
 
 def test_the_markdown_is_the_golden_one(run):
-    table = tables.summary(run.records, VALUES, run.order, run.roles)
+    table = scores.summary(run.records, VALUES, run.order, run.roles)
     assert score_tables.markdown(score_tables.layout(table, VALUES, NAMES)) == GOLDEN
 
 
 def test_two_calls_give_the_same_bytes(run):
-    first, second = (tables.summary(run.records, VALUES, run.order, run.roles) for _ in range(2))
+    first, second = (scores.summary(run.records, VALUES, run.order, run.roles) for _ in range(2))
     assert score_tables.markdown(score_tables.layout(first, VALUES, NAMES)) == score_tables.markdown(
         score_tables.layout(second, VALUES, NAMES)
     )
@@ -88,7 +87,7 @@ def test_two_calls_give_the_same_bytes(run):
 
 
 def test_the_csv_has_a_mean_and_a_spread_per_metric_and_says_why_one_is_empty(run):
-    lines = score_tables.csv(tables.summary(run.records, VALUES, run.order, run.roles), NAMES).splitlines()
+    lines = score_tables.csv(scores.summary(run.records, VALUES, run.order, run.roles), NAMES).splitlines()
     assert lines[0].startswith(
         "direction,name,method,role,settings,seeds,images,status,fcn_pixel,fcn_pixel_spread,fcn_pixel_low,fcn_pixel_high"
     )

@@ -8,16 +8,10 @@ from cgbench.api.registry import METHODS
 from cgbench.benchmarks.cli.options import named
 from cgbench.benchmarks.cli.speed import WHAT
 from cgbench.benchmarks.speed import (
-    end_to_end as processes,
-)
-from cgbench.benchmarks.speed import (
-    roofline as peak,
-)
-from cgbench.benchmarks.speed import (
-    session as measuring,
-)
-from cgbench.benchmarks.speed import (
-    training_step as steps,
+    end_to_end,
+    roofline,
+    session,
+    training_step,
 )
 from cgbench.benchmarks.speed.measurements import LeftOut, Measurement, SpeedOptions
 from cgbench.benchmarks.speed.roofline import TYPES
@@ -61,24 +55,24 @@ def test_arms_sizes_and_methods_are_read_once_each():
 
 def test_the_command_of_a_run_has_the_settings_of_its_size_and_arm(tmp_path):
     (method,), (_, arm) = read_methods("cyclegan"), read_variants(["slow:learning_rate=0.1"])
-    words = processes.command(method, "64", arm, "cpu", tmp_path)
+    words = end_to_end.command(method, "64", arm, "cpu", tmp_path)
     assert "--set=crop_size=64" in words and "--set=learning_rate=0.1" in words
-    assert f"--set=steps={processes.RUN_STEPS}" in words and not any("features" in word for word in words)
+    assert f"--set=steps={end_to_end.RUN_STEPS}" in words and not any("features" in word for word in words)
 
 
 def test_training_seconds_are_those_of_the_last_line_of_every_log(tmp_path):
     for name, seconds in (("cyclegan", [1.0, 2.5]), ("cut", [4.0])):
         log = tmp_path / "run" / "streets" / name / "seed-0" / "steps.jsonl"
         write_jsonl(log, [{"step": step, "seconds": value} for step, value in enumerate(seconds)])
-    assert processes.training_seconds(tmp_path) == 6.5
+    assert end_to_end.training_seconds(tmp_path) == 6.5
     with pytest.raises(CgbenchError, match="left no"):
-        processes.training_seconds(tmp_path / "nothing")
+        end_to_end.training_seconds(tmp_path / "nothing")
 
 
 def test_a_method_that_needs_a_larger_batch_is_left_out_and_a_failure_is_told(monkeypatch):
     plan = SpeedOptions(read_methods("distancegan,cyclegan"), ("128",), read_variants([]), Budget(rounds=1), "cpu")
     monkeypatch.setattr(
-        steps,
+        training_step,
         "machine_peaks",
         lambda plan: iter([Measurement("peak", k, k, "", "FLOP/s", summary([1.0])) for k in TYPES]),
     )
@@ -86,17 +80,17 @@ def test_a_method_that_needs_a_larger_batch_is_left_out_and_a_failure_is_told(mo
     def fail(*_):
         raise RuntimeError("not enough memory\nand more")
 
-    monkeypatch.setattr(steps, "prepared", fail)
-    small, broken = (one for one in steps.steps(plan) if isinstance(one, LeftOut))
+    monkeypatch.setattr(training_step, "prepared", fail)
+    small, broken = (one for one in training_step.steps(plan) if isinstance(one, LeftOut))
     assert (small.name, small.failed) == ("distancegan", False) and "batch=2" in small.reason
     assert (broken.name, broken.failed, broken.reason) == ("cyclegan", True, "not enough memory")
 
 
 def test_the_command_prints_tables_and_writes_json(tmp_path, monkeypatch):
     file = tmp_path / "speed.json"
-    monkeypatch.setitem(peak.PRODUCT_SIDE, "cpu", 64)
-    monkeypatch.setitem(peak.IMAGES, "cpu", 1)
-    monkeypatch.setattr(processes, "STARTS", (("--help",),))
+    monkeypatch.setitem(roofline.PRODUCT_SIDE, "cpu", 64)
+    monkeypatch.setitem(roofline.IMAGES, "cpu", 1)
+    monkeypatch.setattr(end_to_end, "STARTS", (("--help",),))
     words = ["--what", "step,table,translation,features,start", "--methods", "cyclegan", "--sizes", "32"]
     output = cgbench("speed", *words, "--seconds", "0.001", "--rounds", "1", "--arm", "late:learning_rate=0.1",
                      "--json", file, "--device", "cpu")  # fmt: skip
@@ -128,7 +122,7 @@ def test_a_stopped_measurement_shows_what_it_has(tmp_path, monkeypatch):
         yield Measurement("start", "one", "cgbench", "", "s", summary([1.0]))
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(measuring.PARTS, "start", stopped)
+    monkeypatch.setitem(session.PARTS, "start", stopped)
     output = cgbench("speed", "--what", "start", "--json", tmp_path / "speed.json", "--device", "cpu", code=130)
     assert "stopped by Ctrl-C" in output and "one" in output
     assert not read_json(tmp_path / "speed.json")["whole"]
@@ -140,4 +134,4 @@ def test_a_mistake_on_the_command_line_is_told_before_anything_is_measured():
 
 
 def test_every_part_of_the_command_is_there():
-    assert list(measuring.PARTS) == list(WHAT)
+    assert list(session.PARTS) == list(WHAT)

@@ -11,9 +11,7 @@ import numpy as np
 import pytest
 
 from cgbench import Domain, SemanticClass
-from cgbench.benchmarks.data import cache_entries as square_cache
-from cgbench.benchmarks.data import cache_key as square_key
-from cgbench.benchmarks.data import decoded_cache as square_build
+from cgbench.benchmarks.data import cache_entries, cache_key, decoded_cache
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.data.loading import load_images
 from cgbench.datasets.folder import Folder
@@ -78,7 +76,7 @@ def test_whatever_decides_the_pixels_has_an_entry_of_its_own(root, fresh, data, 
 
 def test_versions_and_rules_decide_too(root, monkeypatch):
     names = set()
-    for module, name, value in ((square_key.PIL, "__version__", "0"), (square_key, "RULES", ("cgbench.formatting",))):
+    for module, name, value in ((cache_key.PIL, "__version__", "0"), (cache_key, "RULES", ("cgbench.formatting",))):
         load(Drawn())
         with monkeypatch.context() as other:
             other.setattr(module, name, value)
@@ -98,7 +96,7 @@ def test_a_dataset_that_does_not_say_what_it_draws_is_drawn_each_time(root, data
 
 
 def test_small_sets_are_not_worth_an_entry(root, monkeypatch):
-    monkeypatch.setattr(square_build, "MIN_CACHED_IMAGES", 7)
+    monkeypatch.setattr(decoded_cache, "MIN_CACHED_IMAGES", 7)
     load(Drawn(6))
     assert not entries(root)
     load(Drawn(7))
@@ -126,7 +124,7 @@ def test_a_file_that_changed_is_decoded_again_whatever_its_times_say(root, fresh
 
 
 def test_a_file_that_changed_a_moment_ago_is_not_trusted(root, monkeypatch, tmp_path):
-    monkeypatch.setattr(square_key, "SETTLED", 60.0)
+    monkeypatch.setattr(cache_key, "SETTLED", 60.0)
     load(Folder(healthy(tmp_path / "data")))
     assert not entries(root)
 
@@ -176,7 +174,7 @@ def as_if_untouched(change):
     def changed(place):
         change(place)
         facts = read_json(place / "entry.json")
-        facts["files"]["images"] = square_cache.file_state(place / "images.npy")
+        facts["files"]["images"] = cache_entries.file_state(place / "images.npy")
         write_json(place / "entry.json", facts)
 
     return changed
@@ -190,7 +188,7 @@ def of_another(place):
 
 def other_form(place):
     facts = read_json(place / "entry.json")
-    write_json(place / "entry.json", facts | {"schema": square_cache.SCHEMA + 1})
+    write_json(place / "entry.json", facts | {"schema": cache_entries.SCHEMA + 1})
 
 
 def a_file_instead(place):
@@ -241,7 +239,7 @@ def test_an_entry_that_is_not_whole_is_made_anew(root, fresh, damage):
 @pytest.mark.parametrize("room", [0, 100, 900, 2000, 2700])
 def test_a_disk_that_fills_costs_time_only(root, fresh, monkeypatch, capsys, room):
     """The limit of a file's size stands for the disk: like it, it lets a part of a write through before it refuses."""
-    monkeypatch.setattr(square_build, "WRITE_BYTES", 1000)
+    monkeypatch.setattr(decoded_cache, "WRITE_BYTES", 1000)
     expected, before = fresh(Drawn()), resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
@@ -265,12 +263,12 @@ def test_a_disk_that_loses_what_was_written_costs_time_only(root, fresh, monkeyp
         (place / "images.npy").unlink()
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(square_cache, "open_set", lost)
+    monkeypatch.setattr(cache_entries, "open_set", lost)
     assert same(load(Drawn()), fresh(Drawn())) and not entries(root)
 
 
 def test_memory_stays_flat_while_a_set_is_decoded(root, monkeypatch):
-    monkeypatch.setattr(square_build, "WRITE_BYTES", 20_000)
+    monkeypatch.setattr(decoded_cache, "WRITE_BYTES", 20_000)
     monkeypatch.setenv("CGBENCH_CACHE_LIMIT", "1 GB")
     data, side = Drawn(400), 48
     tracemalloc.start()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cgbench import lock
-from cgbench.benchmarks.data import decoded_cache as square_build
+from cgbench.benchmarks.data import decoded_cache
 from cgbench.benchmarks.data.loading import load_images
 from helpers.counting_dataset import SIDE, Drawn, eager, entries, load, same
 from helpers.crash_process import CHANGES
@@ -46,7 +46,7 @@ def life(work, moment: int = 0, root: str = "") -> int:
         file.write(content[len(content) // 2 :])
 
     if moment:
-        square_build.CacheWriter._all = staticmethod(half)
+        decoded_cache.CacheWriter._all = staticmethod(half)
         sys.addaudithook(watch)
     try:
         work()
@@ -57,7 +57,7 @@ def life(work, moment: int = 0, root: str = "") -> int:
 
 @pytest.fixture
 def root(monkeypatch, tmp_path):
-    monkeypatch.setattr(square_build, "WRITE_BYTES", 1000)
+    monkeypatch.setattr(decoded_cache, "WRITE_BYTES", 1000)
     return eager(monkeypatch, tmp_path / "cache")
 
 

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from cgbench import CgbenchError
 from cgbench.benchmarks.cli.main import main
-from cgbench.benchmarks.data import cache_entries as square_cache
+from cgbench.benchmarks.data import cache_entries
 from cgbench.benchmarks.runtime.cache_dir import cache_limit
 from helpers.counting_dataset import SIDE, Drawn, entries, load, same
 
@@ -19,9 +19,9 @@ def test_what_was_not_used_for_longest_makes_room(root, monkeypatch):
         name = max(entries(root), key=lambda name: (root / name).stat().st_mtime_ns)
         os.utime(root / name / "entry.json", (1e9 - age, 1e9 - age))
     old, new = sorted(entries(root), key=lambda name: (root / name / "entry.json").stat().st_mtime)
-    square_cache.in_use.clear()
+    cache_entries.in_use.clear()
     load(Drawn(), "old")  # and so it is the newest
-    square_cache.in_use.clear()
+    cache_entries.in_use.clear()
     monkeypatch.setenv("CGBENCH_CACHE_LIMIT", str(round(2.6 * one)))
     load(Drawn(), "third")
     assert old in entries(root) and new not in entries(root) and len(entries(root)) == 2
@@ -37,14 +37,14 @@ def test_what_is_in_use_is_not_removed(root, monkeypatch, fresh, capsys):
 
 def test_a_set_beyond_the_limit_removes_nothing(root, monkeypatch):
     load(Drawn())
-    square_cache.in_use.clear()
+    cache_entries.in_use.clear()
     monkeypatch.setenv("CGBENCH_CACHE_LIMIT", "5 KB")
     load(Drawn(60), "train")
     assert len(entries(root)) == 1
 
 
 def test_a_set_that_the_disk_cannot_take_is_not_begun(root, monkeypatch, capsys):
-    monkeypatch.setattr(square_cache, "RESERVE", 2**70)
+    monkeypatch.setattr(cache_entries, "RESERVE", 2**70)
     load(Drawn())
     assert not entries(root) and "the disk has no room" in capsys.readouterr().out
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from cgbench import DATASETS, METHODS
 from cgbench.benchmarks.data.conversion import to_bytes
-from cgbench.benchmarks.evaluation import failure_detection as failing
+from cgbench.benchmarks.evaluation import failure_detection
 from cgbench.benchmarks.evaluation.context import open_evaluation_context, with_scorers
 from cgbench.benchmarks.evaluation.evaluator import evaluate
 from cgbench.benchmarks.evaluation.inference import translate_all
@@ -49,7 +49,7 @@ def evaluated(name, small, folder, spoil=lambda model: None):
 
 def test_every_direction_and_failure_is_recorded(small, tmp_path):
     record = evaluated("cyclegan", small, TrialFolder(tmp_path))
-    names = [failure.name for failure in failing.declared_failures()]
+    names = [failure.name for failure in failure_detection.declared_failures()]
     assert list(record) == ["AtoB", "BtoA"] and all(list(found) == names for found in record.values())
     assert record["AtoB"]["hidden"]["images"] == 4
     assert record["AtoB"]["ood"]["reason"] == "needs 50 usual and 50 strange test scenes or more"
@@ -137,6 +137,8 @@ def test_other_detectors_or_strange_scenes_make_a_trial_be_examined_again(small,
     _, evaluation = small
     before = evaluation.digest()
     assert replace(evaluation, ood_images={}).digest() != before
-    changed = [replace(item, threshold=9.0) if item.name == "copy" else item for item in failing.declared_failures()]
-    monkeypatch.setattr(failing, "declared_failures", lambda: changed)
+    changed = [
+        replace(item, threshold=9.0) if item.name == "copy" else item for item in failure_detection.declared_failures()
+    ]
+    monkeypatch.setattr(failure_detection, "declared_failures", lambda: changed)
     assert evaluation.digest() != before

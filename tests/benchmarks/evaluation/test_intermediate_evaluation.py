@@ -2,7 +2,7 @@
 
 import pytest
 
-from cgbench.benchmarks.evaluation import evaluator as evaluation
+from cgbench.benchmarks.evaluation import evaluator
 from cgbench.benchmarks.evaluation.evaluator import evaluate_intermediate
 from cgbench.benchmarks.execution import runner
 from cgbench.files import read_json, read_jsonl
@@ -62,8 +62,8 @@ def test_numbers_of_a_life_before_the_checkpoint_was_lost_are_measured_again(who
         calls.append(arguments[-1])
         return real(*arguments)
 
-    real = evaluation.evaluate_images
-    monkeypatch.setattr(evaluation, "evaluate_images", counted)
+    real = evaluator.evaluate_images
+    monkeypatch.setattr(evaluator, "evaluate_images", counted)
     folder = run_into(tmp_path)
     folder.checkpoint.unlink()
     folder.set_status("interrupted", step=0)

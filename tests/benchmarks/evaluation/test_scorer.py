@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from cgbench import CgbenchError, TrialConfig
-from cgbench.benchmarks.evaluation import scorer as module
-from cgbench.benchmarks.evaluation import scorer_training
+from cgbench.benchmarks.evaluation import scorer, scorer_training
 from cgbench.benchmarks.evaluation.scorer import Scorer, build_network, content_digest
 from cgbench.benchmarks.evaluation.scorer_cache import cached_scorer
 from cgbench.benchmarks.evaluation.scorer_training import class_weights, schedule, train_scorer
@@ -108,7 +107,7 @@ def test_any_multiple_of_eight_will_do(trained, side):
 def test_a_photo_is_judged_alike_alone_and_in_company(trained, monkeypatch):
     photos, _ = scenes(7, seed=3)
     together = trained.predict(photos)
-    monkeypatch.setattr(module, "PIXELS_AT_ONCE", 3 * 256)
+    monkeypatch.setattr(scorer, "PIXELS_AT_ONCE", 3 * 256)
     assert (trained.predict(photos) == together).all()
     photos.flags.writeable = False
     with warnings.catch_warnings():

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from cgbench import files as storage
+from cgbench import files
 from cgbench.benchmarks.cli import commands
-from cgbench.benchmarks.evaluation import evaluator as evaluation
+from cgbench.benchmarks.evaluation import evaluator
 from cgbench.benchmarks.execution import runner
 from cgbench.benchmarks.training import trainer
 from cgbench.benchmarks.training.checkpoint import read_checkpoint
@@ -50,7 +50,7 @@ def full_from(monkeypatch, wanted, number):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(handle)
 
-    monkeypatch.setattr(storage.os, "fsync", fsync)
+    monkeypatch.setattr(files.os, "fsync", fsync)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc which file is written")
@@ -107,7 +107,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage.tempfile, "mkstemp", read_only)
+        patch.setattr(files.tempfile, "mkstemp", read_only)
         said = run(tmp_path, code=1)
     assert "run.json: Read-only file system. Safe:" in said
 
@@ -141,7 +141,7 @@ def test_a_stop_while_measuring_again_leaves_a_trial_that_counts_as_unfinished(t
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "write_jsonl", stopped)
+        patch.setattr(evaluator, "write_jsonl", stopped)
         cgbench("evaluate", tmp_path / "run", code=130)
     states = [TrialFolder(path.parent).status()["state"] for path in tmp_path.glob("run/*/*/*/trial.json")]
     assert sorted(states) == ["done"] * 4 + ["interrupted"]

@@ -3,7 +3,7 @@
 import pytest
 
 from cgbench.benchmarks.cli import commands
-from cgbench.benchmarks.execution import extension as extending
+from cgbench.benchmarks.execution import extension
 from cgbench.benchmarks.execution.extension import rate_plan
 from cgbench.benchmarks.runtime.signals import Stopped
 from cgbench.benchmarks.training import trainer
@@ -63,7 +63,7 @@ def test_extended_and_unextended_trials_do_not_mix(extended):
     assert (run / "results.csv").read_bytes() == before
 
 
-@pytest.mark.parametrize("where", ["_put_aside", "write_json", "readdress", "train_step"])
+@pytest.mark.parametrize("where", ["_put_aside", "write_json", "rewrite_metadata", "train_step"])
 def test_stopped_anywhere_it_goes_on_to_the_same_bits(extended, tmp_path, monkeypatch, where):
     _, whole, _, _ = extended
     monkeypatch.setattr(commands, "report", lambda *_: None)  # it is slow, and tested elsewhere
@@ -73,7 +73,7 @@ def test_stopped_anywhere_it_goes_on_to_the_same_bits(extended, tmp_path, monkey
         raise Stopped
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer if where == "train_step" else extending, where, stopped)
+        patch.setattr(trainer if where == "train_step" else extension, where, stopped)
         cgbench("extend", run, "--steps", "6", "--device", "cpu", code=130)
     cgbench("extend", run, "--steps", "6", "--device", "cpu")
     for name in ("metrics.jsonl", "history.jsonl", "images.jsonl"):

@@ -13,8 +13,7 @@ from cgbench.api.graph_nodes import Apply
 from cgbench.api.method_description import describe
 from cgbench.api.registry import DATASETS, METHODS
 from cgbench.benchmarks.cli import commands
-from cgbench.benchmarks.execution import runner
-from cgbench.benchmarks.execution import translate_files as translating
+from cgbench.benchmarks.execution import runner, translate_files
 from cgbench.benchmarks.execution.translate_files import translating_model
 from cgbench.benchmarks.training.checkpoint import checkpoint_metadata, read_checkpoint, recorded_checkpoint_metadata
 from cgbench.benchmarks.trials.trial import Trial
@@ -211,7 +210,7 @@ def test_pictures_that_cannot_be_used_are_named_before_anything_is_written(train
 @pytest.mark.parametrize("late", [False, True])
 def test_stopped_it_leaves_nothing_and_what_came_meanwhile_stays(trained, tmp_path, monkeypatch, late):
     run, given, _ = trained
-    real = translating.pictures.write
+    real = translate_files.output_images.write_images
 
     def meanwhile(paths, images):
         real(paths, images)
@@ -219,7 +218,7 @@ def test_stopped_it_leaves_nothing_and_what_came_meanwhile_stays(trained, tmp_pa
             raise KeyboardInterrupt
         (tmp_path / "out" / "b.png").write_bytes(b"mine")
 
-    monkeypatch.setattr(translating.pictures, "write", meanwhile)
+    monkeypatch.setattr(translate_files.output_images, "write_images", meanwhile)
     translate(run, given, "--to", tmp_path / "out", code=2 if late else 130)
     assert files(tmp_path / "out") == ({"b.png": b"mine"} if late else {})
     assert len(os.listdir(tmp_path / "out")) == late

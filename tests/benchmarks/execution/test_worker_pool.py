@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from cgbench.benchmarks.cli import commands
-from cgbench.benchmarks.execution import run_plan as planning
-from cgbench.benchmarks.execution import worker_pool as crew
+from cgbench.benchmarks.execution import run_plan, worker_pool
 from cgbench.benchmarks.execution.parallelism import CUDA_BYTES, Machine, choose_parallelism, wall_time
 from cgbench.benchmarks.execution.worker_pool import exit_reason
 from cgbench.benchmarks.runtime import progress as console
@@ -41,7 +40,7 @@ GB = 10**9
 def _quick(monkeypatch):
     """Reports and the plan's times are slow, and tested elsewhere."""
     monkeypatch.setattr(commands, "report", lambda *_: None)
-    monkeypatch.setattr(planning, "MEASURED_SECONDS", 0.0)
+    monkeypatch.setattr(run_plan, "MEASURED_SECONDS", 0.0)
 
 
 def trial(run, method="gan_only"):
@@ -103,14 +102,14 @@ def test_two_at_once_leave_the_same_bits_as_one_after_the_other(tmp_path):
 
 def test_a_worker_that_is_killed_costs_its_trial_alone(tmp_path, monkeypatch):
     """And a loss that is no number is told through a worker as it is without one."""
-    real = crew._send
+    real = worker_pool._send
 
     def killing(one, word):
         real(one, word)
         if word == 4:  # gan_only, after three reference rows and cyclegan
             one.process.kill()
 
-    monkeypatch.setattr(crew, "_send", killing)
+    monkeypatch.setattr(worker_pool, "_send", killing)
     more = ["--runs", tmp_path, "--name", "run", "--jobs", "2", "--set", "cyclegan.learning_rate=1e30"]
     said = cgbench(*RUN, *more, code=1)
     assert "[5/5] gan_only, seed 0: failed: its process was killed by SIGKILL, most often for want of memory" in said
@@ -122,13 +121,13 @@ def test_a_worker_that_is_killed_costs_its_trial_alone(tmp_path, monkeypatch):
 
 
 def test_workers_that_never_get_to_a_trial_end_the_run(tmp_path, monkeypatch):
-    real = crew.WorkerPool.hire
+    real = worker_pool.WorkerPool.spawn
 
     def still_born(self, row):
         real(self, row)
         self.workers[-1].process.kill()
 
-    monkeypatch.setattr(crew.WorkerPool, "hire", still_born)
+    monkeypatch.setattr(worker_pool.WorkerPool, "spawn", still_born)
     said = cgbench(*RUN, "--runs", tmp_path, "--jobs", "2", code=1)
     assert said.count("a worker was killed by SIGKILL") == 2
     assert "5 trials were not begun" in said and "use fewer --jobs" in said

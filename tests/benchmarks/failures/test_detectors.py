@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgbench import FAILURES
-from cgbench.benchmarks.evaluation import failure_detection as failing
+from cgbench.benchmarks.evaluation import failure_detection
 from cgbench.benchmarks.evaluation.failure_detection import (
     EXPLAINED,
     FAILED,
@@ -18,7 +18,7 @@ from cgbench.benchmarks.evaluation.failure_detection import (
     detect_failures,
 )
 from cgbench.benchmarks.evaluation.memoize import Memoized
-from cgbench.benchmarks.failures import ood as rules
+from cgbench.benchmarks.failures import ood
 from cgbench.benchmarks.failures.hidden import blurred, quantised
 from cgbench.benchmarks.metrics.functional.image_distances import (
     correlation,
@@ -49,7 +49,7 @@ WAYS = ("AtoB", "BtoA")
 @pytest.fixture(autouse=True)
 def _small_sets_will_do(monkeypatch, request):
     if "chance" not in request.node.name:
-        monkeypatch.setattr(rules, "LEAST", 20)
+        monkeypatch.setattr(ood, "LEAST", 20)
 
 
 def states(translations):
@@ -206,9 +206,10 @@ def test_a_detector_that_breaks_is_said_and_costs_nothing_else(monkeypatch, caps
         raise ZeroDivisionError("no")
 
     changed = [
-        replace(item, detect=broken) if item.name == "collapse" else item for item in failing.declared_failures()
+        replace(item, detect=broken) if item.name == "collapse" else item
+        for item in failure_detection.declared_failures()
     ]
-    monkeypatch.setattr(failing, "declared_failures", lambda: changed)
+    monkeypatch.setattr(failure_detection, "declared_failures", lambda: changed)
     entries = detect_failures(PLANTED["copy"](world()))
     assert entries["collapse"]["state"] == FAILED and entries["copy"]["state"] == FOUND
     assert "detector 'collapse' failed: ZeroDivisionError" in capsys.readouterr().out
@@ -220,7 +221,7 @@ def test_the_failures_are_listed():
 
 
 def test_every_failure_says_how_it_is_told():
-    for failure in failing.declared_failures():
+    for failure in failure_detection.declared_failures():
         assert failure.name == FAILURES.get(failure.name).name
         assert len(failure.justified) > 40 and failure.summary and failure.measure
         assert 0 < failure.share <= 1
@@ -257,7 +258,7 @@ def test_an_image_shows_a_failure_exactly_beyond_the_threshold(evidence, thresho
 
 
 def test_few_strange_scenes_say_nothing(monkeypatch):
-    monkeypatch.setattr(rules, "LEAST", COUNT + 1)
+    monkeypatch.setattr(ood, "LEAST", COUNT + 1)
     assert states(strange(world()))["ood"] == NOT_APPLICABLE
 
 
@@ -266,7 +267,7 @@ def test_a_fifth_of_strange_scenes_is_not_chance():
     # rank below the 6th usual scene of 100; 12 or more of 60 there: at most 5 usual ones among the lowest 17.
     from scipy.stats import hypergeom
 
-    assert FAILURES.get("ood").share * 60 == 12 and rules.LEAST == 50
+    assert FAILURES.get("ood").share * 60 == 12 and ood.LEAST == 50
     assert 1 / hypergeom.cdf(5, 160, 100, 17) == pytest.approx(267, abs=1)
     assert 1 / hypergeom.cdf(2, 100, 50, 12) == pytest.approx(72, abs=1)
 

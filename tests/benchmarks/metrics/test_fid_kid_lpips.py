@@ -13,7 +13,7 @@ from scipy.linalg import sqrtm
 
 from cgbench import METRICS, Translations
 from cgbench.benchmarks.cli.commands import metric_values
-from cgbench.benchmarks.evaluation import feature_extractors as extractors
+from cgbench.benchmarks.evaluation import feature_extractors
 from cgbench.benchmarks.evaluation.feature_extractors import INCEPTION, open_feature_extractors
 from cgbench.benchmarks.evaluation.memoize import Memoized
 from cgbench.benchmarks.metrics.functional.feature_distances import (
@@ -166,7 +166,7 @@ def test_lpips_takes_its_trunk_from_the_file(tmp_path, monkeypatch):
     path = tmp_path / "alexnet.pth"
     torch.save(trunk, path)
     weights = Weights(path.name, hashlib.sha256(path.read_bytes()).hexdigest()[:8], "nowhere")
-    monkeypatch.setattr(extractors, "ALEXNET", weights)
+    monkeypatch.setattr(feature_extractors, "ALEXNET", weights)
     monkeypatch.setenv("CGBENCH_WEIGHTS", str(tmp_path))
     distance = open_feature_extractors("cpu").lpips
     first, second = np.random.default_rng(0).integers(0, 256, (2, 2, 64, 64, 3), dtype=np.uint8)
@@ -177,7 +177,7 @@ def test_lpips_takes_its_trunk_from_the_file(tmp_path, monkeypatch):
 
 
 def test_a_damaged_file_is_named_and_not_used(tmp_path, monkeypatch):
-    (tmp_path / extractors.ALEXNET.name).write_bytes(b"no weights")
+    (tmp_path / feature_extractors.ALEXNET.name).write_bytes(b"no weights")
     (tmp_path / INCEPTION.name).write_bytes(b"no weights")
     monkeypatch.setenv("CGBENCH_WEIGHTS", str(tmp_path))
     found = open_feature_extractors("cpu")
@@ -185,7 +185,7 @@ def test_a_damaged_file_is_named_and_not_used(tmp_path, monkeypatch):
     assert "damaged" in found.absent["lpips"]
     assert found.absent["inception"]
     with pytest.raises(DataBroken, match="7be5be79"):
-        checked_digest(tmp_path / extractors.ALEXNET.name, extractors.ALEXNET)
+        checked_digest(tmp_path / feature_extractors.ALEXNET.name, feature_extractors.ALEXNET)
 
 
 def test_nothing_is_downloaded(tmp_path, monkeypatch):

@@ -12,8 +12,7 @@ from cgbench.api.registry import METHODS
 from cgbench.benchmarks.data.batches import BatchSampler
 from cgbench.benchmarks.data.conversion import to_bytes, to_signed
 from cgbench.benchmarks.data.loading import load_images
-from cgbench.benchmarks.speed import data_loading as loading
-from cgbench.benchmarks.speed import end_to_end as processes
+from cgbench.benchmarks.speed import data_loading, end_to_end
 from cgbench.benchmarks.speed.inference import one_by_one, pictures
 from cgbench.benchmarks.speed.measurements import SpeedOptions
 from cgbench.benchmarks.speed.reference_cyclegan import WRITTEN, HandWrittenCycleGan
@@ -202,7 +201,7 @@ def test_statistics():
     assert [number(value) for value in (0.0123, 4.561, 999.9, 1.07e9, 3e-6, 0.0)] == [
         "12.3 m", "4.56", "1.00 k", "1.07 G", "3.00 µ", "0",
     ]  # fmt: skip
-    spent = processes.Spent(wall=10, training=8, steps=6)
+    spent = end_to_end.Spent(wall=10, training=8, steps=6)
     assert [value for value, _ in spent.parts.values()] == [10, 2, 0.4, 0.25]
 
 
@@ -241,20 +240,20 @@ def test_a_method_that_draws_its_outputs_has_no_plain_translation():
 
 
 def test_the_plain_loader_gives_batches_like_a_feed(tmp_path):
-    loading.draw_files(tmp_path, count=2, side=40)
+    data_loading.draw_files(tmp_path, count=2, side=40)
     config = configuration("32", None, read_variants([])[0])
-    batch = loading.ReferenceLoader(tmp_path, config, "cpu").batch()
+    batch = data_loading.ReferenceLoader(tmp_path, config, "cpu").batch()
     sets = [load_images(Folder(tmp_path), "train", domain, config.load_size, config) for domain in "AB"]
     fed = BatchSampler(*sets, config, 0).batch(0)
     assert {name: value.shape for name, value in batch.items()} == {name: value.shape for name, value in fed.items()}
     plain, (path, *_) = batch["real_b"], sorted((tmp_path / "trainB").iterdir())
     assert plain.dtype == torch.float32 and -1 <= plain.min() < plain.max() <= 1
-    assert np.array_equal(loading.reference_decode(path, config.load_size), sets[1].images[0])
+    assert np.array_equal(data_loading.reference_decode(path, config.load_size), sets[1].images[0])
 
 
 def test_growing_data_is_opened_and_read_over_again(tmp_path):
     plan = SpeedOptions((), ("32",), read_variants([]), Budget(rounds=1), "cpu")
-    entries = list(loading.growth(tmp_path, (5, 50), plan))
+    entries = list(data_loading.growth(tmp_path, (5, 50), plan))
     assert [entry.name for entry in entries] == [
         f"{what}, {count} images" for count in (5, 50) for what in ("opening", "batch", "first batch of an epoch")
     ]
