@@ -6,7 +6,7 @@ derived and how results are written. It never imports torch, so listings and rep
 
 from cgbench.api.dataset import Dataset, Domain, Item, SemanticClass
 from cgbench.api.failure import Detection, Failure
-from cgbench.api.graph_nodes import Apply, Compute, Draw, History, Measured, Network, Search
+from cgbench.api.graph_nodes import Apply, Compute, ImagePool, LatentSearch, Network, Precomputed, Sample
 from cgbench.api.method import Method, Player, Reference, Term
 from cgbench.api.metric import Metric, Scores, Translations, Value
 from cgbench.api.registry import DATASETS, FAILURES, METHODS, METRICS
@@ -27,18 +27,18 @@ __all__ = [
     "Dataset",
     "Detection",
     "Domain",
-    "Draw",
     "Failure",
-    "History",
+    "ImagePool",
     "Item",
-    "Measured",
+    "LatentSearch",
     "Method",
     "Metric",
     "Network",
     "Player",
+    "Precomputed",
     "Reference",
+    "Sample",
     "Scores",
-    "Search",
     "SemanticClass",
     "Term",
     "Translations",

@@ -13,7 +13,7 @@ from cgbench.errors import CgbenchError, did_you_mean
 
 
 def setting(
-    default: Any, doc: str, *, least: float | None = None, below: float | None = None, choices: tuple = (),
+    default: Any, doc: str, *, minimum: float | None = None, below: float | None = None, choices: tuple = (),
     method: bool = False, private: bool = False, affects: str = "training",
 ) -> Any:  # fmt: skip
     """A field of the configuration: its default, one sentence, its bounds, and whether a method may set it.
@@ -21,7 +21,7 @@ def setting(
     A `private` field concerns only the methods that name it in their `settings`. `affects` is "training", "evaluation"
     or "bookkeeping": only the first makes a trained model another one.
     """
-    metadata = {"doc": doc, "least": least, "below": below, "choices": choices, "private": private}
+    metadata = {"doc": doc, "minimum": minimum, "below": below, "choices": choices, "private": private}
     metadata |= {"method": method or private, "affects": affects}
     return field(default=default, metadata=metadata)
 
@@ -30,68 +30,72 @@ def setting(
 class TrialConfig:
     """Everything that decides a trial, apart from its method, dataset and seed. Defaults are the published recipe."""
 
-    steps: int = setting(0, "Training steps; 0 means that `epochs` decides.", least=0)
-    epochs: int = setting(200, "Passes over the larger domain, used where `steps` is 0.", least=1)
-    batch: int = setting(1, "Images per domain and step.", least=1)
+    steps: int = setting(0, "Training steps; 0 means that `epochs` decides.", minimum=0)
+    epochs: int = setting(200, "Passes over the larger domain, used where `steps` is 0.", minimum=1)
+    batch_size: int = setting(1, "Images per domain and step.", minimum=1)
     decay_fraction: float = setting(
-        0.5, "Last share of the budget in which the learning rate falls linearly.", least=0, below=1.0001
+        0.5, "Last share of the budget in which the learning rate falls linearly.", minimum=0, below=1.0001
     )
 
-    load_size: int = setting(286, "Side in pixels to which a training image is resized.", least=8)
-    crop_size: int = setting(256, "Side in pixels of the random training crop and of the test images.", least=8)
-    fit: str = setting(
+    load_size: int = setting(286, "Side in pixels to which a training image is resized.", minimum=8)
+    crop_size: int = setting(256, "Side in pixels of the random training crop and of the test images.", minimum=8)
+    resize_mode: str = setting(
         "squash",
         "How a rectangle becomes a square: `squash` resizes both sides, `crop` the short side and cuts the middle.",
         choices=("squash", "crop"),
     )
-    flip: bool = setting(True, "Whether half of the training crops are mirrored.")
-    train_limit: int = setting(0, "Training images per domain, the first ones of the split; 0 means all.", least=0)
-    test_limit: int = setting(
+    horizontal_flip: bool = setting(True, "Whether half of the training crops are mirrored.")
+    max_train_images: int = setting(
+        0, "Training images per domain, the first ones of the split; 0 means all.", minimum=0
+    )
+    max_test_images: int = setting(
         0,
         "Test images, and validation images, spread evenly over the split; 0 means all.",
-        least=0,
+        minimum=0,
         affects="evaluation",
     )
 
     generator: str = setting("resnet", "Generator network.", choices=("resnet", "unet"), method=True)
-    blocks: int = setting(9, "Residual blocks of the ResNet generator.", least=0)
-    ngf: int = setting(64, "Channels after the generator's first layer.", least=1)
+    blocks: int = setting(9, "Residual blocks of the ResNet generator.", minimum=0)
+    ngf: int = setting(64, "Channels after the generator's first layer.", minimum=1)
     discriminator: str = setting("patch", "Discriminator network.", choices=("patch", "pixel"), method=True)
-    discriminator_layers: int = setting(3, "Strided layers of the PatchGAN; 3 gives a 70-pixel field.", least=1)
-    ndf: int = setting(64, "Channels after the discriminator's first layer.", least=1)
+    discriminator_layers: int = setting(3, "Strided layers of the PatchGAN; 3 gives a 70-pixel field.", minimum=1)
+    ndf: int = setting(64, "Channels after the discriminator's first layer.", minimum=1)
     norm: str = setting("instance", "Normalisation of both networks.", choices=("instance", "batch"), method=True)
     init_std: float = setting(
-        0.02, "Standard deviation of normal initial weights, gain of Xavier ones.", least=0, method=True
+        0.02, "Standard deviation of normal initial weights, gain of Xavier ones.", minimum=0, method=True
     )
 
-    learning_rate: float = setting(2e-4, "Adam's step size before the decay.", least=0, method=True)
-    beta1: float = setting(0.5, "Adam's decay of the mean gradient.", least=0, below=1, method=True)
-    beta2: float = setting(0.999, "Adam's decay of the squared gradient.", least=0, below=1, method=True)
-    weight_decay: float = setting(0.0, "Adam's L2 penalty on the weights.", least=0, method=True)
-    pool_size: int = setting(50, "Images per domain that the discriminator's image pool holds; 0 means none.", least=0)
+    learning_rate: float = setting(2e-4, "Adam's step size before the decay.", minimum=0, method=True)
+    beta1: float = setting(0.5, "Adam's decay of the mean gradient.", minimum=0, below=1, method=True)
+    beta2: float = setting(0.999, "Adam's decay of the squared gradient.", minimum=0, below=1, method=True)
+    weight_decay: float = setting(0.0, "Adam's L2 penalty on the weights.", minimum=0, method=True)
+    pool_size: int = setting(
+        50, "Images per domain that the discriminator's image pool holds; 0 means none.", minimum=0
+    )
 
     precision: str = setting(
         "float32", "Number format inside the networks: `float32`, or `bf16` beside float32 weights, losses and means.",
         choices=("float32", "bf16"),
     )  # fmt: skip
-    layout: str = setting(
+    memory_format: str = setting(
         "channels_last", "Order of maps in memory; changes last digits only.", choices=("channels_last", "contiguous")
     )
     compile: bool = setting(
         False, "Whether networks are compiled for training (torch.compile); wants a C++ compiler and a minute."
     )
-    graphs: bool = setting(
+    cuda_graphs: bool = setting(
         False, "Whether the GPU records a training step once and replays it (CUDA graphs); the rate is float32 then."
     )
 
     evaluate_every: int = setting(
-        0, "Steps between two measurements on validation and test images; 0 means only at the end.", least=0,
+        0, "Steps between two measurements on validation and test images; 0 means only at the end.", minimum=0,
         affects="bookkeeping",
     )  # fmt: skip
-    validation: int = setting(
+    validation_images: int = setting(
         0,
         "Training images per domain, spread evenly, kept for validation where the dataset has no split for it.",
-        least=0,
+        minimum=0,
         affects="bookkeeping",
     )  # fmt: skip; the images themselves identify a training
 
@@ -99,19 +103,19 @@ class TrialConfig:
         "vgg16", "Network of the feature loss: `vgg16`, pretrained, or the dataset's `scorer`.",
         choices=("vgg16", "scorer"), private=True,
     )  # fmt: skip
-    search_steps: int = setting(200, "Steps of the search for an image's latent code.", least=1, private=True)
-    classes: int = setting(19, "Classes of the dataset's labels; the dataset sets it.", least=1, private=True)
+    search_steps: int = setting(200, "Steps of the search for an image's latent code.", minimum=1, private=True)
+    classes: int = setting(19, "Classes of the dataset's labels; the dataset sets it.", minimum=1, private=True)
 
     scorer_limit: int = setting(
-        0, "Photos that the scorer learns from, spread evenly; 0 means all.", least=0, affects="evaluation"
+        0, "Photos that the scorer learns from, spread evenly; 0 means all.", minimum=0, affects="evaluation"
     )
-    scorer_steps: int = setting(3000, "Training steps of the scorer.", least=1, affects="evaluation")
-    scorer_batch: int = setting(16, "Images per step of the scorer's training.", least=1, affects="evaluation")
-    scorer_width: int = setting(32, "Channels after the scorer's first layer.", least=1, affects="evaluation")
+    scorer_steps: int = setting(3000, "Training steps of the scorer.", minimum=1, affects="evaluation")
+    scorer_batch: int = setting(16, "Images per step of the scorer's training.", minimum=1, affects="evaluation")
+    scorer_width: int = setting(32, "Channels after the scorer's first layer.", minimum=1, affects="evaluation")
 
-    log_every: int = setting(50, "Steps between two lines of the loss log.", least=1, affects="bookkeeping")
-    save_every: int = setting(1000, "Steps between two checkpoints.", least=1, affects="bookkeeping")
-    keep_last: int = setting(1, "Checkpoints kept, the newest among them.", least=1, affects="bookkeeping")
+    log_every: int = setting(50, "Steps between two lines of the loss log.", minimum=1, affects="bookkeeping")
+    save_every: int = setting(1000, "Steps between two checkpoints.", minimum=1, affects="bookkeeping")
+    keep_last: int = setting(1, "Checkpoints kept, the newest among them.", minimum=1, affects="bookkeeping")
     keep_best: str = setting(
         "", "Number by which the best checkpoint on validation images is kept as well; empty means none.",
         affects="bookkeeping",
@@ -127,17 +131,17 @@ class TrialConfig:
 
     def steps_per_epoch(self, count_a: int, count_b: int) -> int:
         """Return the steps in which the larger domain is seen once (rounded up)."""
-        return -(-max(count_a, count_b) // self.batch)
+        return -(-max(count_a, count_b) // self.batch_size)
 
 
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {
-        "steps": 6, "batch": 2, "load_size": 36, "crop_size": 32, "blocks": 1, "ngf": 8, "ndf": 8,
-        "discriminator_layers": 2, "pool_size": 4, "train_limit": 12, "test_limit": 6, "scorer_limit": 24,
+        "steps": 6, "batch_size": 2, "load_size": 36, "crop_size": 32, "blocks": 1, "ngf": 8, "ndf": 8,
+        "discriminator_layers": 2, "pool_size": 4, "max_train_images": 12, "max_test_images": 6, "scorer_limit": 24,
         "scorer_steps": 30, "scorer_batch": 8, "scorer_width": 8, "log_every": 2, "save_every": 3, "search_steps": 5,
     },
     "demo": {
-        "steps": 1500, "batch": 4, "load_size": 72, "crop_size": 64, "blocks": 3, "ngf": 16, "ndf": 16,
+        "steps": 1500, "batch_size": 4, "load_size": 72, "crop_size": 64, "blocks": 3, "ngf": 16, "ndf": 16,
         "scorer_steps": 900, "scorer_batch": 16, "scorer_width": 16, "save_every": 250,
     },
     "paper": {},
@@ -148,6 +152,16 @@ PRESET_SUMMARIES = {
     "paper": "the published recipe: batch 1, 100 + 100 epochs, 256 pixels; wants a GPU",
 }
 FIELDS = {item.name: item for item in dataclasses.fields(TrialConfig)}
+FORMER_NAMES = {
+    "batch": "batch_size",
+    "graphs": "cuda_graphs",
+    "layout": "memory_format",
+    "fit": "resize_mode",
+    "train_limit": "max_train_images",
+    "test_limit": "max_test_images",
+    "flip": "horizontal_flip",
+    "validation": "validation_images",
+}  # fmt: skip; of settings, before version 0.1
 PRIVATE = frozenset(name for name, item in FIELDS.items() if item.metadata["private"])
 
 
@@ -184,7 +198,7 @@ def resolve(layers: Iterable[tuple[str, Mapping[str, Any]]], term_names: Iterabl
             if key in terms:
                 weights[key] = _number(key, value, layer)
             elif key not in FIELDS:
-                raise CgbenchError(f"{layer}: unknown setting '{key}': {did_you_mean(key, [*FIELDS, *terms])}")
+                raise CgbenchError(f"{layer}: unknown setting '{key}': {_setting_hint(key, [*FIELDS, *terms])}")
             elif layer == "method" and not FIELDS[key].metadata["method"]:
                 raise CgbenchError(f"{layer}: '{key}' belongs to the comparison and cannot be set by one method")
             else:
@@ -214,6 +228,11 @@ def split_assignments(assignments: Iterable[str]) -> tuple[dict[str, str], dict[
     return shared, own
 
 
+def _setting_hint(key: str, known: list[str]) -> str:
+    """Return which setting was meant: the present name of one that was renamed, else the nearest."""
+    return f"it is called '{FORMER_NAMES[key]}' now" if key in FORMER_NAMES else did_you_mean(key, known)
+
+
 def _typed(key: str, value: Any, layer: str) -> Any:
     """Return `value` as the type of field `key`, checked against its bounds."""
     kind = type(FIELDS[key].default)
@@ -233,8 +252,8 @@ def _typed(key: str, value: Any, layer: str) -> Any:
         raise CgbenchError(f"{layer}: '{key}' must be {_kind_name(kind)}, not '{value}'") from None
     if meta["choices"] and typed not in meta["choices"]:
         raise CgbenchError(f"{layer}: '{key}' must be one of {', '.join(meta['choices'])}, not '{value}'")
-    if meta["least"] is not None and typed < meta["least"]:
-        raise CgbenchError(f"{layer}: '{key}' must be at least {meta['least']}, not {value}")
+    if meta["minimum"] is not None and typed < meta["minimum"]:
+        raise CgbenchError(f"{layer}: '{key}' must be at least {meta['minimum']}, not {value}")
     if meta["below"] is not None and typed >= meta["below"]:
         raise CgbenchError(f"{layer}: '{key}' must be below {meta['below']:g}, not {value}")
     return typed

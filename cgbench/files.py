@@ -4,7 +4,7 @@ runs/NAME/run.json                           what was asked for
 runs/NAME/DATASET/METHOD/seed-N/trial.json   everything resolved, with versions, device and digest
                                 status.json  running, done, diverged, failed or interrupted
                                 steps.jsonl  losses by step
-                                metrics.jsonl, images.jsonl, protocols.json, failures.json, cost.json
+                                metrics.jsonl, image_scores.jsonl, protocols.json, failures.json, cost.json
                                 history.jsonl  what was measured while it trained, where that was asked for
                                 outputs/DIRECTION/KEY.png, outputs/DIRECTION-ood/KEY.png
                                 reconstructions/DIRECTION/KEY.png, segmentations/DIRECTION/KEY.png

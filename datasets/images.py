@@ -80,17 +80,18 @@ def read_labels(path: Path) -> np.ndarray:
     return np.asarray(_load(path, ids))
 
 
-def square(image: np.ndarray, side: int, fit: str, blend: bool) -> np.ndarray:
+def square(image: np.ndarray, side: int, resize_mode: str, blend: bool) -> np.ndarray:
     """Return `image`, uint8 (H, W, 3) or (H, W), as a square of `side` pixels.
 
-    `fit="squash"` resizes both sides; `"crop"` scales the short side to `side` and takes the centre. `blend` resizes
-    bicubically with antialiasing, for photos; without it each pixel is the nearest one, for label colours and ids.
+    `resize_mode="squash"` resizes both sides; `"crop"` scales the short side to `side` and takes the centre. `blend`
+    resizes bicubically with antialiasing, for photos; without it each pixel is the nearest one, for label colours and
+    ids.
     """
-    if fit not in ("squash", "crop"):
-        raise CgbenchError(f"fit '{fit}' is not known: use squash or crop")
+    if resize_mode not in ("squash", "crop"):
+        raise CgbenchError(f"resize_mode '{resize_mode}' is not known: use squash or crop")
     height, width = image.shape[:2]
     box = (0.0, 0.0, float(width), float(height))
-    if fit == "crop":
+    if resize_mode == "crop":
         edge = min(height, width)
         left, top = (width - edge) / 2, (height - edge) / 2
         box = (left, top, left + edge, top + edge)

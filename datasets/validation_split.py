@@ -39,7 +39,7 @@ def _spread_keys(dataset: Dataset, domain: str, count: int) -> set[str]:
     keys = [item.key for item in dataset.items("train", domain)]
     if count >= len(keys):
         raise CgbenchError(
-            f"validation={count}: dataset '{dataset.label}' has {len(keys)} training images of domain {domain}, "
+            f"validation_images={count}: dataset '{dataset.label}' has {len(keys)} training images of domain {domain}, "
             "and some must be left to train on"
         )
     return {keys[index] for index in np.linspace(0, len(keys) - 1, count).round().astype(int)}

@@ -6,7 +6,7 @@ As the CycleGAN paper compares with it: `G_ab` and `G_ba` are inverse mappings, 
 
 from functools import partial
 
-from cgbench.api.graph_nodes import Apply, Compute, History, Network
+from cgbench.api.graph_nodes import Apply, Compute, ImagePool, Network
 from cgbench.api.method import Method, Player, Term
 from cgbench.api.registry import METHODS
 from cgbench.methods.blocks.builders import discriminator, generator, stack
@@ -33,8 +33,8 @@ def bigan() -> Method:
             "cycle_b": Apply("G_ab", "fake_a"),
             "pair_ab": Compute(stack, "real_a", "fake_b"),
             "pair_ba": Compute(stack, "fake_a", "real_b"),
-            "pool_ab": History("pair_ab"),
-            "pool_ba": History("pair_ba"),
+            "pool_ab": ImagePool("pair_ab"),
+            "pool_ba": ImagePool("pair_ba"),
             "verdict_ab": Apply("D_pair", "pair_ab"),
             "verdict_ba": Apply("D_pair", "pair_ba"),
             "verdict_pool_ab": Apply("D_pair", "pool_ab"),

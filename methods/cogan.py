@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cgbench.api.graph_nodes import Apply, Compute, Draw, Network, Search
+from cgbench.api.graph_nodes import Apply, Compute, LatentSearch, Network, Sample
 from cgbench.api.method import Method, Player, Term
 from cgbench.api.registry import METHODS
 from cgbench.config import TrialConfig
@@ -77,7 +77,7 @@ def cogan() -> Method:
     The digit experiments' further terms (equal features, classification) belong to domain adaptation and are left out.
     """
     sides = ("a", "b")
-    graph = {"code": Draw(partial(normal, size=(CODE,)), "real_a"), "maps": Apply("G_shared", "code")}
+    graph = {"code": Sample(partial(normal, size=(CODE,)), "real_a"), "maps": Apply("G_shared", "code")}
     for side in sides:
         graph |= {
             f"image_{side}": Apply(f"G_{side}", "maps"),
@@ -87,10 +87,10 @@ def cogan() -> Method:
                 f"verdict_{kind}_{side}": Apply("D_shared", f"judged_{kind}_{side}")
                 for kind in ("image", "seen", "real")
             },
-            f"first_{side}": Draw(partial(normal, size=(CODE,)), f"real_{side}"),
+            f"first_{side}": Sample(partial(normal, size=(CODE,)), f"real_{side}"),
             f"tried_maps_{side}": Apply("G_shared", f"first_{side}"),
             f"tried_{side}": Apply(f"G_{side}", f"tried_maps_{side}"),
-            f"found_{side}": Search(start=f"first_{side}", result=f"tried_{side}", target=f"real_{side}"),
+            f"found_{side}": LatentSearch(start=f"first_{side}", result=f"tried_{side}", target=f"real_{side}"),
             f"maps_{side}": Apply("G_shared", f"found_{side}"),
         }
     graph |= {"fake_b": Apply("G_b", "maps_a"), "fake_a": Apply("G_a", "maps_b")}

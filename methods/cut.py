@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cgbench.api.graph_nodes import Apply, Compute, Draw, Network, Node
+from cgbench.api.graph_nodes import Apply, Compute, Network, Node, Sample
 from cgbench.api.method import Method, Player, Term
 from cgbench.api.registry import METHODS
 from cgbench.config import TrialConfig
@@ -87,7 +87,7 @@ def cut() -> Method:
     """Return LSGAN without a pool + the patchwise contrast of inputs with outputs, and of real target images with
     their own translations (identity), ½ each. D moves first.
 
-    F shares the generators' player: Adam treats each weight by itself, so that equals an optimiser of its own.
+    F shares the generators' player: Adam treats each weight by itself, so that equals an optimizer of its own.
     """
     graph: dict[str, Node] = {}
     generators, discriminators = [], []
@@ -128,7 +128,7 @@ def fastcut() -> Method:
     graph: dict[str, Node] = {}
     for side, source, way in SIDES:
         graph |= {
-            f"coin_{source}": Draw(coin, f"real_{source}"),
+            f"coin_{source}": Sample(coin, f"real_{source}"),
             f"turned_{source}": Compute(mirrored_where, f"real_{source}", f"coin_{source}"),
             f"fake_{side}": Apply(f"G_{way}", f"turned_{source}"),
             f"plain_{side}": Apply(f"G_{way}", f"real_{source}"),
@@ -159,7 +159,7 @@ def _translation(side: str, source: str, way: str) -> dict[str, Node]:
         maps, patches, keys = f"maps_{given}_{way}", f"patches{suffix}_{side}", f"keys{suffix}_{side}"
         graph |= {
             maps: Apply(f"G_{way}", given, part="features"),
-            patches: Draw(patch_positions, maps),
+            patches: Sample(patch_positions, maps),
             f"maps_{output}": Apply(f"G_{way}", output, part="features"),
             f"queries{suffix}_{side}": Apply(f"F_{way}", f"maps_{output}", patches),
             f"projected{suffix}_{side}": Apply(f"F_{way}", maps, patches),

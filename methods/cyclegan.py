@@ -4,7 +4,7 @@ A is the paper's X, B its Y: `G_ab` is the paper's G, `G_ba` its F, and `D_b` ju
 has a weight of its own, so that dropping one changes nothing else.
 """
 
-from cgbench.api.graph_nodes import Apply, History, Network
+from cgbench.api.graph_nodes import Apply, ImagePool, Network
 from cgbench.api.method import Method, Player, Term
 from cgbench.api.registry import METHODS
 from cgbench.methods.blocks.builders import discriminator, generator
@@ -35,8 +35,8 @@ def cyclegan() -> Method:
             "same_b": Apply("G_ab", "real_b"),
             "verdict_fake_a": Apply("D_a", "fake_a"),
             "verdict_fake_b": Apply("D_b", "fake_b"),
-            "pool_a": History("fake_a"),
-            "pool_b": History("fake_b"),
+            "pool_a": ImagePool("fake_a"),
+            "pool_b": ImagePool("fake_b"),
             "verdict_real_a": Apply("D_a", "real_a"),
             "verdict_real_b": Apply("D_b", "real_b"),
             "verdict_pool_a": Apply("D_a", "pool_a"),

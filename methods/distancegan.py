@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cgbench.api.graph_nodes import Compute, Measured
+from cgbench.api.graph_nodes import Compute, Precomputed
 from cgbench.api.method import Method, Term
 from cgbench.api.registry import METHODS
 from cgbench.methods.cyclegan import cyclegan
@@ -57,7 +57,9 @@ def distancegan_self() -> Method:
 
 def _with_distance(name: str, summary: str, distances) -> Method:
     images = {"real_a": "a", "real_b": "b", "fake_a": "a", "fake_b": "b"}
-    graph = {f"training_distances_{side}": Measured(distances, f"real_{side}", batches=MOST_BATCHES) for side in "ab"}
+    graph = {
+        f"training_distances_{side}": Precomputed(distances, f"real_{side}", batches=MOST_BATCHES) for side in "ab"
+    }
     for image, side in images.items():
         graph[f"distances_{image}"] = Compute(distances, image)
         graph[f"normal_{image}"] = Compute(normalised, f"distances_{image}", f"training_distances_{side}")
@@ -73,5 +75,5 @@ def _with_distance(name: str, summary: str, distances) -> Method:
         add={"generators": terms},
         graph=graph,
         reconstructs={},
-        least_batch=2 if distances is pair_distances else 1,
+        min_batch_size=2 if distances is pair_distances else 1,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cgbench.api.graph_nodes import Apply, Compute, History, Network, Node
+from cgbench.api.graph_nodes import Apply, Compute, ImagePool, Network, Node
 from cgbench.api.method import Method, Player, Term
 from cgbench.api.registry import METHODS
 from cgbench.methods.blocks.builders import discriminator, generator
@@ -90,7 +90,7 @@ def _turned_side(side: str, source: str, network: str, turn: Callable, back: Cal
         # what one is held to passes no gradient: each output learns from the other as it stands
         f"back_fake_{side}": Compute(back, f"turned_fake_{side}", detached=True),
         f"fake_turned_{side}": Compute(turn, f"fake_{side}", detached=True),
-        f"turned_pool_{side}": History(f"turned_fake_{side}"),
+        f"turned_pool_{side}": ImagePool(f"turned_fake_{side}"),
         f"verdict_turned_fake_{side}": Apply(f"D_turned_{side}", f"turned_fake_{side}"),
         f"verdict_turned_{side}": Apply(f"D_turned_{side}", f"turned_{side}"),
         f"verdict_turned_pool_{side}": Apply(f"D_turned_{side}", f"turned_pool_{side}"),

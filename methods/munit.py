@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cgbench.api.graph_nodes import Apply, Draw, Network, Node
+from cgbench.api.graph_nodes import Apply, Network, Node, Sample
 from cgbench.api.method import Method, Player, Term
 from cgbench.api.registry import METHODS
 from cgbench.config import TrialConfig
@@ -79,7 +79,7 @@ def _way(side: str, other: str) -> dict[str, Node]:
     return {
         f"content_{side}": Apply(f"C_{side}", f"real_{side}"),
         f"style_{side}": Apply(f"S_{side}", f"real_{side}"),
-        f"random_{other}": Draw(partial(normal, size=(STYLE,)), f"real_{side}"),
+        f"random_{other}": Sample(partial(normal, size=(STYLE,)), f"real_{side}"),
         f"same_{side}": Apply(f"H_{side}", f"content_{side}", f"style_{side}"),
         f"fake_{other}": Apply(f"H_{other}", f"content_{side}", f"random_{other}"),
         f"content_fake_{other}": Apply(f"C_{other}", f"fake_{other}"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cgbench.api.graph_nodes import Apply, Compute, Draw, Network, Node
+from cgbench.api.graph_nodes import Apply, Compute, Network, Node, Sample
 from cgbench.api.method import Method, Player, Term
 from cgbench.api.registry import METHODS
 from cgbench.config import TrialConfig
@@ -187,12 +187,12 @@ def _way(side: str, other: str) -> dict[str, Node]:
     """The tensors that come of the images of domain `side`: with noise in training, without it in translation."""
     return {
         f"mean_{side}": Apply(f"E_{side}", f"real_{side}"),
-        f"noise_{side}": Draw(normal_like, f"mean_{side}"),
+        f"noise_{side}": Sample(normal_like, f"mean_{side}"),
         f"code_{side}": Compute(plus, f"mean_{side}", f"noise_{side}"),
         f"same_{side}": Apply(f"H_{side}", f"code_{side}"),
         f"fake_{other}": Apply(f"H_{other}", f"code_{side}"),
         f"mean_fake_{other}": Apply(f"E_{other}", f"fake_{other}"),
-        f"noise_fake_{other}": Draw(normal_like, f"mean_fake_{other}"),
+        f"noise_fake_{other}": Sample(normal_like, f"mean_fake_{other}"),
         f"code_fake_{other}": Compute(plus, f"mean_fake_{other}", f"noise_fake_{other}"),
         f"cycle_{side}": Apply(f"H_{side}", f"code_fake_{other}"),
         f"clean_{other}": Apply(f"H_{other}", f"mean_{side}"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cgbench.api.graph_nodes import Apply, Compute, Draw
+from cgbench.api.graph_nodes import Apply, Compute, Sample
 from cgbench.api.method import Method, Term
 from cgbench.api.registry import METHODS
 from cgbench.methods.cyclegan import cyclegan
@@ -57,7 +57,7 @@ def cyclegan_wgangp() -> Method:
         },
         weights={f"discriminate_{side}": 1.0 for side in sides},
         graph={
-            **{f"share_{side}": Draw(partial(uniform, size=(1, 1, 1)), f"real_{side}") for side in sides},
+            **{f"share_{side}": Sample(partial(uniform, size=(1, 1, 1)), f"real_{side}") for side in sides},
             **{f"mix_{s}": Compute(mix, f"real_{s}", f"pool_{s}", f"share_{s}") for s in sides},
             **{f"verdict_mix_{side}": Apply(f"D_{side}", f"mix_{side}") for side in sides},
         },

@@ -32,9 +32,9 @@ def batch_indices(seed: int, domain: str, step: int, batch: int, count: int) -> 
 def crops(seed: int, domain: str, step: int, config: TrialConfig) -> tuple[np.ndarray, np.ndarray]:
     """Return the crop corners, int (batch, 2) as (row, column), and the mirror flags, bool (batch,), of a step."""
     rng = generator(seed, "data", "augment", domain, step)
-    corners = rng.integers(0, config.load_size - config.crop_size + 1, size=(config.batch, 2))
-    mirrored = rng.random(config.batch) < 0.5
-    return corners, mirrored & config.flip
+    corners = rng.integers(0, config.load_size - config.crop_size + 1, size=(config.batch_size, 2))
+    mirrored = rng.random(config.batch_size) < 0.5
+    return corners, mirrored & config.horizontal_flip
 
 
 class BatchSampler:
@@ -64,7 +64,7 @@ class BatchSampler:
         batch = {}
         for domain, images in self.domains.items():
             stream = "pairs" if self.paired else domain
-            chosen = batch_indices(self.seed, stream, step, self.config.batch, len(images))
+            chosen = batch_indices(self.seed, stream, step, self.config.batch_size, len(images))
             corners, mirrored = crops(self.seed, stream, step, self.config)
             batch[f"real_{domain}"] = to_signed(self._cut(images, chosen, corners, mirrored))
             if self.labels:

@@ -38,7 +38,7 @@ def cache_key(wanted: ImageSetSpec) -> str | None:
         return None
     facts = {
         "dataset": [wanted.dataset.name, own],
-        "set": [wanted.split, wanted.domain, wanted.side, wanted.fit, wanted.labels, wanted.blend],
+        "set": [wanted.split, wanted.domain, wanted.side, wanted.resize_mode, wanted.labels, wanted.blend],
         "palette": [entry.colour for entry in wanted.dataset.palette],
         "rules": rules,
         "versions": [np.__version__, PIL.__version__, *map(features.version, CODECS), platform.python_version()],

@@ -16,14 +16,14 @@ from cgbench.errors import DataBroken
 @dataclass(frozen=True)
 class ImageSetSpec:
     """A set of squares that is asked for: items of a domain and split, the `side` in pixels, and how a rectangle is
-    made to `fit`. Class ids are part of it if `labels` are asked for and every item has them."""
+    made square (`resize_mode`). Class ids are part of it if `labels` are asked for and every item has them."""
 
     dataset: Dataset
     split: str
     domain: str
     items: Sequence[Item]
     side: int
-    fit: str
+    resize_mode: str
     labels: bool = False
 
     @cached_property
@@ -77,10 +77,10 @@ def decode(wanted: ImageSetSpec, rows: RowWriter, progress: ProgressCallback | N
     than their image, and pixels that are not uint8 raise `DataBroken`."""
     for number, item in enumerate(wanted.items, 1):
         image = item.image(wanted.side)
-        found = {"images": square(image, wanted.side, wanted.fit, wanted.blend)}
+        found = {"images": square(image, wanted.side, wanted.resize_mode, wanted.blend)}
         if wanted.labels and item.labels is not None:
             ids = _fitting_labels(wanted.dataset, item, image, wanted.side)
-            found["labels"] = square(ids, wanted.side, wanted.fit, blend=False)
+            found["labels"] = square(ids, wanted.side, wanted.resize_mode, blend=False)
         for name, shape in wanted.shapes.items():
             if found[name].dtype != np.uint8 or found[name].shape != shape[1:]:
                 raise DataBroken(

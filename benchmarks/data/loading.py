@@ -44,4 +44,4 @@ def load_images(
         if limit and limit < len(items):
             chosen = np.linspace(0, len(items) - 1, limit).round().astype(int) if spread else range(limit)
             items = [items[index] for index in chosen]
-        return load_or_decode(ImageSetSpec(dataset, split, domain, items, side, config.fit, labels), progress)
+        return load_or_decode(ImageSetSpec(dataset, split, domain, items, side, config.resize_mode, labels), progress)

@@ -34,7 +34,7 @@ class EvaluationContext:
     labelled photos."""
 
     dataset: Dataset
-    fit: str
+    resize_mode: str
     split: str
     paired: bool  # whether row k of both domains shows one scene
     domains: Mapping[str, ImageSet]  # "A", "B"
@@ -70,7 +70,7 @@ class EvaluationContext:
             "sources": source.digest,
             "targets": target.digest,
             "side": int(source.images.shape[1]),
-            "fit": self.fit,
+            "resize_mode": self.resize_mode,
             "format": "8-bit RGB, rounded, no compression loss",
             "scorer": scorer.digest if metric.uses_scorer and scorer else "",
             **({"weights": self.feature_extractors.digests.get(metric.needs, "")} if metric.needs else {}),
@@ -100,14 +100,16 @@ def open_evaluation_context(dataset: Dataset, config: TrialConfig, split: str = 
     """Decode the images of both domains that are measured on, of the test or the validation split; no scorer yet."""
     with progress(f"reading the {split} images of {dataset.label}") as update:
         images = {
-            domain: load_images(dataset, split, domain, config.crop_size, config, config.test_limit, True, update, True)
+            domain: load_images(
+                dataset, split, domain, config.crop_size, config, config.max_test_images, True, update, True
+            )
             for domain in "AB"
         }
     paired = dataset.paired_test and images["A"].keys == images["B"].keys
     if dataset.paired_test and split == TEST:
         ensure_same_keys(dataset, split, images["A"], images["B"])
     ood_images = load_ood_images(dataset, config) if split == TEST else {}
-    return EvaluationContext(dataset, config.fit, split, paired, images, ood_images)
+    return EvaluationContext(dataset, config.resize_mode, split, paired, images, ood_images)
 
 
 def open_validation_context(evaluation: EvaluationContext, config: TrialConfig) -> EvaluationContext | None:

@@ -35,7 +35,7 @@ class Measurement:
         direction = translations.direction
         for name in METRICS.names():
             metric = METRICS.get(name)
-            if metric.unfit(translations) is not None:
+            if metric.not_applicable(translations) is not None:
                 continue
             scores, reason = _computed(metric, translations, evaluation.feature_extractors)
             details = evaluation.protocol(metric, direction)
@@ -85,7 +85,7 @@ def evaluate(
     output_images.replace_images(folder, fresh)
     write_json(folder.protocols, found.protocols)
     write_json(folder.failures, failures)
-    write_jsonl(folder.images, found.images)
+    write_jsonl(folder.image_scores, found.images)
     write_jsonl(folder.metrics, found.metrics)
     if model is not None and not folder.cost.exists():  # measured once: a second look must not change a table
         write_json(folder.cost, {"images_per_second": rates})

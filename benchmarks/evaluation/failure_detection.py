@@ -46,10 +46,11 @@ def detect_failures(translations: Translations) -> dict[str, dict[str, Any]]:
 
 def _detect(failure: Failure, translations: Translations, broken: np.ndarray) -> tuple[dict, Detection | None]:
     """Return the record of one failure and what its detector saw."""
-    about = {name: getattr(failure, name) for name in ("label", "summary", "measure", "threshold", "above", "share")}
+    fields = ("label", "summary", "evidence_definition", "threshold", "above", "share")
+    about = {name: getattr(failure, name) for name in fields}
     about |= {"version": failure.version}
     try:
-        if reason := failure.unfit(translations):
+        if reason := failure.not_applicable(translations):
             return {"state": NOT_APPLICABLE, "reason": reason, **about}, None
         finding = failure.detect(translations)
         keys = finding.keys or translations.keys

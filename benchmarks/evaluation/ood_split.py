@@ -20,7 +20,9 @@ def load_ood_images(dataset: Dataset, config: TrialConfig) -> dict[str, ImageSet
         return {}
     with progress(f"reading strange scenes of {dataset.label}") as update:
         return {
-            domain: load_images(dataset, OOD, domain, config.crop_size, config, config.test_limit, True, update, True)
+            domain: load_images(
+                dataset, OOD, domain, config.crop_size, config, config.max_test_images, True, update, True
+            )
             for domain in "AB"
         }
 

@@ -21,7 +21,7 @@ from cgbench.files import PART, link_or_copy, read_jsonl, write_json, write_json
 from cgbench.results.records import read_trial
 from cgbench.results.run_folder import TrialFolder
 
-RECORDS = ("trial.json", "status.json", "metrics.jsonl", "history.jsonl", "images.jsonl", "steps.jsonl",
+RECORDS = ("trial.json", "status.json", "metrics.jsonl", "history.jsonl", "image_scores.jsonl", "steps.jsonl",
            "protocols.json", "cost.json", "checkpoint.safetensors")  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def extend(
         raise CgbenchError(f"the run was trained on {', '.join(sorted(labels))}, but here is '{data.label}'")
     trials = [entry.trial for entry in extensions]
     config = trials[0].config
-    context = open_run_context(run, hold_out(data, config.validation), trials, device)
+    context = open_run_context(run, hold_out(data, config.validation_images), trials, device)
     for entry in extensions:
         if read_trial(entry.folder)["data"] != context.data_digests(entry.trial):
             raise CgbenchError(f"{entry.folder.path} was trained on other images than are in '{data.label}' now")

@@ -56,8 +56,8 @@ def reevaluate(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Dat
             [
                 facts["dataset"]["label"],
                 config.crop_size,
-                config.fit,
-                config.validation,
+                config.resize_mode,
+                config.validation_images,
                 config.evaluate_every > 0,
                 config.affecting("evaluation"),
             ]
@@ -67,7 +67,7 @@ def reevaluate(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Dat
     datasets = {key: _same_dataset(open_dataset(name), label) for key, (name, label) in labels.items()}
     for key, members in groups.items():
         config = members[0][1].config
-        data = hold_out(datasets[key], config.validation)
+        data = hold_out(datasets[key], config.validation_images)
         evaluation = with_scorers(open_evaluation_context(data, config), config, device)
         validation = open_validation_context(evaluation, config)
         complete &= all([_reevaluate_one(trial, folder, evaluation, validation, device) for folder, trial in members])

@@ -87,7 +87,7 @@ def open_run_context(run: Path, dataset: Dataset, trials: Sequence[Trial], devic
                     domain,
                     config.load_size,
                     config,
-                    config.train_limit,
+                    config.max_train_images,
                     progress=update,
                     labels=labels and split == "train",
                 )

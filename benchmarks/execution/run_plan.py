@@ -63,8 +63,8 @@ def _measured(trial: Trial, device: str) -> Cost:
     generator = torch.Generator().manual_seed(0)
     batch = {name: _noise(trial.config, generator, device) for name in ("real_a", "real_b")}
     batch |= {f"labels_{domain}": torch.zeros_like(batch["real_a"][:, 0], dtype=torch.long) for domain in "ab"}
-    model.measure(lambda step: dict(batch), batches=1)
-    warm_ups = 1 + WARMUP_STEPS * trial.config.graphs
+    model.precompute(lambda step: dict(batch), batches=1)
+    warm_ups = 1 + WARMUP_STEPS * trial.config.cuda_graphs
     for step in range(warm_ups):
         take_step(batch, step, 0.0)
     _wait(device)
@@ -109,7 +109,7 @@ def print_plan(trials: list[Trial], data: Dataset, run: Path, device: str, asked
     seeds = [str(seed) for seed in sorted({trial.seed for trial in trials})]
     console.print(
         f"{data.label}: {data.direction_name('AtoB')} and {data.direction_name('BtoA')}, "
-        f"{counts[0]} + {counts[1]} training images, {config.crop_size} pixels, batch {config.batch}, "
+        f"{counts[0]} + {counts[1]} training images, {config.crop_size} pixels, batch {config.batch_size}, "
         f"preset {trials[0].preset}, seeds {', '.join(seeds)}, {device}"
     )
     console.print(table)
@@ -146,7 +146,7 @@ def _costs_and_jobs(
 
 def _counts(data: Dataset, config: TrialConfig) -> tuple[int, int]:
     """Return the number of training images of both domains, without decoding one."""
-    limit = config.train_limit
+    limit = config.max_train_images
     a, b = (len(data.items("train", domain)) for domain in "AB")
     return (min(a, limit), min(b, limit)) if limit else (a, b)
 
@@ -154,7 +154,7 @@ def _counts(data: Dataset, config: TrialConfig) -> tuple[int, int]:
 def _test_counts(data: Dataset, config: TrialConfig) -> tuple[int, int]:
     """Return the number of test images of both domains, without decoding one."""
     counts = [len(data.items("test", domain)) for domain in "AB"]
-    return tuple(min(count, config.test_limit) if config.test_limit else count for count in counts)
+    return tuple(min(count, config.max_test_images) if config.max_test_images else count for count in counts)
 
 
 def _is_done(run: Path, data: Dataset, trial: Trial) -> bool:
@@ -162,7 +162,7 @@ def _is_done(run: Path, data: Dataset, trial: Trial) -> bool:
 
 
 def _noise(config: TrialConfig, generator: torch.Generator, device: str) -> torch.Tensor:
-    shape = (config.batch, 3, config.crop_size, config.crop_size)
+    shape = (config.batch_size, 3, config.crop_size, config.crop_size)
     return (torch.rand(shape, generator=generator) * 2 - 1).to(device)
 
 

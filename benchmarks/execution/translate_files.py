@@ -175,10 +175,10 @@ def translate(files: Sequence[Path], paths: Sequence[Path], translator: Translat
 
 def _squares(files: Sequence[Path], translator: Translator, update: ProgressCallback) -> np.ndarray:
     """Return pictures as test images of the trial are, uint8 (N, S, S, 3)."""
-    side, fit = translator.config.crop_size, translator.config.fit
+    side, resize_mode = translator.config.crop_size, translator.config.resize_mode
     images = np.empty((len(files), side, side, 3), np.uint8)
     for number, file in enumerate(files):
-        images[number] = square(read_image(file), side, fit, translator.blend)
+        images[number] = square(read_image(file), side, resize_mode, translator.blend)
         update(number + 1, len(files))
     return images
 

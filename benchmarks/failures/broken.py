@@ -16,9 +16,11 @@ def broken() -> Failure:
         name="broken",
         label="not finite or constant",
         summary="outputs with numbers that are not finite, or of one colour",
-        measure="largest standard deviation of a channel within the image, in levels of 255; 0 where not finite",
+        evidence_definition=(
+            "largest standard deviation of a channel within the image, in levels of 255; 0 where not finite"
+        ),
         detect=_detect,
-        unfit=lambda t: None,
+        not_applicable=lambda t: None,
         threshold=THRESHOLD,
         above=False,
         share=0.01,

@@ -17,10 +17,12 @@ def collapse() -> Failure:
         name="collapse",
         label="mode collapse",
         summary="different inputs give the same output, or one of a few",
-        measure="distance of an output to the nearest other output, over that between nearest real target images; "
-        "inputs that are unusually alike may have outputs as alike",
+        evidence_definition=(
+            "distance of an output to the nearest other output, over that between nearest real target images; "
+            "inputs that are unusually alike may have outputs as alike"
+        ),
         detect=_detect,
-        unfit=_unfit,
+        not_applicable=_why_not_applicable,
         threshold=THRESHOLD,
         above=False,
         share=0.25,
@@ -42,7 +44,7 @@ def _detect(translations: Translations) -> Detection:
     return Detection(evidence)
 
 
-def _unfit(translations: Translations) -> str | None:
+def _why_not_applicable(translations: Translations) -> str | None:
     if translations.targets is None or min(len(translations.targets), len(translations.outputs)) < 3:
         return "needs three images of each domain or more"
     return None

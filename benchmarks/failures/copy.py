@@ -19,10 +19,12 @@ def copy() -> Failure:
         name="copy",
         label="copy of the input",
         summary="the output is the input, or nearly so",
-        measure="change of the input, as a share of its distance to the true target (unpaired: to the nearest real "
-        "target): mean absolute differences",
+        evidence_definition=(
+            "change of the input, as a share of its distance to the true target (unpaired: to the nearest real "
+            "target): mean absolute differences"
+        ),
         detect=_detect,
-        unfit=_unfit,
+        not_applicable=_why_not_applicable,
         threshold=THRESHOLD,
         above=False,
         share=0.5,
@@ -48,5 +50,5 @@ def _percent(evidence: np.ndarray) -> str:
     return f"{100 * np.nanmedian(evidence):.0f} %" if np.isfinite(evidence).any() else "no part"
 
 
-def _unfit(translations: Translations) -> str | None:
+def _why_not_applicable(translations: Translations) -> str | None:
     return "needs real target images" if translations.targets is None else None

@@ -22,10 +22,12 @@ def hidden() -> Failure:
         name="hidden",
         label="hidden signal",
         summary="the reconstruction lives on imperceptible noise: a slight disturbance of the output breaks it",
-        measure="rise of the reconstruction error over the disturbance of the output that caused it (5 bits instead "
-        "of 8, or a blur of 0.7 pixels, whichever hurts more); 0 where the error rises by less than half",
+        evidence_definition=(
+            "rise of the reconstruction error over the disturbance of the output that caused it (5 bits instead "
+            "of 8, or a blur of 0.7 pixels, whichever hurts more); 0 where the error rises by less than half"
+        ),
         detect=_detect,
-        unfit=_unfit,
+        not_applicable=_why_not_applicable,
         threshold=THRESHOLD,
         above=True,
         share=0.5,
@@ -72,5 +74,5 @@ def blurred(images: np.ndarray) -> np.ndarray:
     )
 
 
-def _unfit(translations: Translations) -> str | None:
+def _why_not_applicable(translations: Translations) -> str | None:
     return "needs a method that translates an output back" if translations.way_back is None else None

@@ -18,10 +18,12 @@ def inversion() -> Failure:
         name="inversion",
         label="colour inversion",
         summary="the output is the negative of what it should be",
-        measure="Pearson's r with the true target, of all channels at 8 × 8 pixels (unpaired: with the input, where "
-        "the negative is closer to the colours of the target domain; else 0 at least)",
+        evidence_definition=(
+            "Pearson's r with the true target, of all channels at 8 × 8 pixels (unpaired: with the input, where "
+            "the negative is closer to the colours of the target domain; else 0 at least)"
+        ),
         detect=_detect,
-        unfit=_unfit,
+        not_applicable=_why_not_applicable,
         threshold=THRESHOLD,
         above=False,
         share=0.5,
@@ -49,5 +51,5 @@ def _levels(images: np.ndarray) -> np.ndarray:
     return deciles.transpose(1, 0, 2).reshape(len(images), -1)
 
 
-def _unfit(translations: Translations) -> str | None:
+def _why_not_applicable(translations: Translations) -> str | None:
     return "needs real target images" if translations.targets is None else None

@@ -19,10 +19,12 @@ def ood() -> Failure:
         name="ood",
         label="out-of-distribution input",
         summary="scenes of a kind that training never showed come out worse than test scenes of the usual kind",
-        measure="share of the usual test images whose pixel accuracy is lower than that of the strange one (equal ones "
-        "count half); where test images are paired, less the accuracy of the scorer on the real image",
+        evidence_definition=(
+            "share of the usual test images whose pixel accuracy is lower than that of the strange one (equal "
+            "ones count half); where test images are paired, less the accuracy of the scorer on the real image"
+        ),
         detect=_detect,
-        unfit=_unfit,
+        not_applicable=_why_not_applicable,
         threshold=THRESHOLD,
         above=False,
         share=0.2,
@@ -54,7 +56,7 @@ def accuracy(translations: Translations) -> np.ndarray:
     return found - per_image_pixel_accuracy(confusion_matrices(labels, seen, classes))
 
 
-def _unfit(translations: Translations) -> str | None:
+def _why_not_applicable(translations: Translations) -> str | None:
     if translations.ood is None:
         return "needs a dataset with a split 'ood'"
     if min(len(translations.keys), len(translations.ood.keys)) < LEAST:

@@ -20,10 +20,12 @@ def permutation() -> Failure:
         name="permutation",
         label="label permutation",
         summary="classes have changed places: one is drawn as another, which itself is drawn as something else",
-        measure="share of a class's pixels that become the other class, or of the other's that leave it, in the "
-        "image or in all of them, whichever is least; the scorer's confusions on real images are subtracted",
+        evidence_definition=(
+            "share of a class's pixels that become the other class, or of the other's that leave it, in the image"
+            " or in all of them, whichever is least; the scorer's confusions on real images are subtracted"
+        ),
         detect=_detect,
-        unfit=why_no_classes,
+        not_applicable=why_no_classes,
         threshold=THRESHOLD,
         above=True,
         share=0.25,

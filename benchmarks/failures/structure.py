@@ -26,10 +26,12 @@ def lost() -> Failure:
         name="lost",
         label="structure lost",
         summary="things of the source are not found in the translation",
-        measure="share of the scene that is in things (connected pixels of one class, 1 % or more) of which less than "
-        "a fifth is found; only things that are found in the real image",
+        evidence_definition=(
+            "share of the scene that is in things (connected pixels of one class, 1 % or more) of which less than"
+            " a fifth is found; only things that are found in the real image"
+        ),
         detect=_detect_lost,
-        unfit=why_no_classes,
+        not_applicable=why_no_classes,
         threshold=THRESHOLD,
         above=True,
         share=0.25,
@@ -47,10 +49,12 @@ def invented() -> Failure:
         name="invented",
         label="structure invented",
         summary="things are found in the translation that the source has not there",
-        measure="share of the output that is in things (connected pixels of one class, 1 % or more) of which less than "
-        "a fifth is in the source; only where the real image is not misread alike",
+        evidence_definition=(
+            "share of the output that is in things (connected pixels of one class, 1 % or more) of which less "
+            "than a fifth is in the source; only where the real image is not misread alike"
+        ),
         detect=_detect_invented,
-        unfit=why_no_classes,
+        not_applicable=why_no_classes,
         threshold=THRESHOLD,
         above=True,
         share=0.25,

@@ -16,9 +16,12 @@ def inception_distance() -> Metric:
     return Metric(
         name="inception_distance",
         summary="FID and KID of clean-fid: Inception's features of translated and real photos, mode `clean`",
-        values=(Value("fid", "FID", better="lower", digits=1, least=0), Value("kid", "KID", better="lower", digits=4)),
+        values=(
+            Value("fid", "FID", better="lower", digits=1, minimum=0),
+            Value("kid", "KID", better="lower", digits=4),
+        ),
         compute=lambda t: _distances("fid", "kid", t.inception(t.outputs), t.inception(t.targets)),
-        unfit=_unfit,
+        not_applicable=_why_not_applicable,
         needs="inception",
         rank=30,
         source=f"{SOURCE}; Parmar et al. 2022 (clean-fid)",
@@ -32,13 +35,15 @@ def scorer_distance() -> Metric:
         name="scorer_distance",
         summary="FID and KID over the scorer's features: not comparable with those of Inception",
         values=(
-            Value("scorer_fid", "scorer FID", better="lower", digits=2, least=0),
+            Value("scorer_fid", "scorer FID", better="lower", digits=2, minimum=0),
             Value("scorer_kid", "scorer KID", better="lower", digits=3),
         ),
         compute=lambda t: _distances(
             "scorer_fid", "scorer_kid", t.scorer_features(t.outputs), t.scorer_features(t.targets)
         ),
-        unfit=lambda t: _unfit(t) or (None if t.scorer_features else "needs a scorer, and so labelled photos"),
+        not_applicable=lambda t: (
+            _why_not_applicable(t) or (None if t.scorer_features else "needs a scorer, and so labelled photos")
+        ),
         uses_scorer=True,
         rank=31,
         source=f"{SOURCE}; deepest features of the scorer, averaged over the image",
@@ -53,7 +58,7 @@ def _distances(frechet: str, kernel: str, fake: np.ndarray, real: np.ndarray) ->
     return Scores({frechet: frechet_distance(fake, real), kernel: distance}, details=details)
 
 
-def _unfit(translations: Translations) -> str | None:
+def _why_not_applicable(translations: Translations) -> str | None:
     if translations.target_kind != "photo":
         return "is for translations to photos"
     if translations.targets is None or min(len(translations.targets), len(translations.outputs)) < 2:

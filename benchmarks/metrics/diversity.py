@@ -15,9 +15,9 @@ def output_diversity() -> Metric:
     return Metric(
         name="output_diversity",
         summary="mean absolute difference between outputs for different inputs, scale 0 to 1; the truth: row real",
-        values=(Value("output_diversity", "diversity", better="", least=0, most=1),),
+        values=(Value("output_diversity", "diversity", better="", minimum=0, maximum=1),),
         compute=_between_inputs,
-        unfit=lambda t: "needs two test images or more" if len(t.outputs) < 2 else None,
+        not_applicable=lambda t: "needs two test images or more" if len(t.outputs) < 2 else None,
         rank=58,
         source="mean pairwise L1 of outputs; 0 where all inputs give one output (mode collapse)",
     )
@@ -29,9 +29,9 @@ def style_diversity() -> Metric:
     return Metric(
         name="style_diversity",
         summary="mean absolute difference between two outputs for one input, drawn independently, scale 0 to 1",
-        values=(Value("style_diversity", "style div.", better="", least=0, most=1),),
+        values=(Value("style_diversity", "style div.", better="", minimum=0, maximum=1),),
         compute=_between_draws,
-        unfit=lambda t: "needs a method that draws when it translates" if t.other_outputs is None else None,
+        not_applicable=lambda t: "needs a method that draws when it translates" if t.other_outputs is None else None,
         rank=60,
         source="as Huang et al. 2018 (MUNIT), section 5.2, measure diversity, in L1 instead of LPIPS",
     )

@@ -12,9 +12,9 @@ def lpips() -> Metric:
     return Metric(
         name="lpips",
         summary="LPIPS 0.1 (AlexNet) between translated and true photos of the same scene",
-        values=(Value("lpips", "LPIPS", better="lower", least=0),),
+        values=(Value("lpips", "LPIPS", better="lower", minimum=0),),
         compute=_lpips,
-        unfit=_unfit,
+        not_applicable=_why_not_applicable,
         needs="lpips",
         rank=41,
         source="Zhang et al. 2018; package lpips 0.1.4",
@@ -26,7 +26,7 @@ def _lpips(translations: Translations) -> Scores:
     return Scores({"lpips": float(by_image.mean())}, {"lpips": by_image})
 
 
-def _unfit(translations: Translations) -> str | None:
+def _why_not_applicable(translations: Translations) -> str | None:
     if translations.target_kind != "photo":
         return "is for translations to photos"
     if translations.outputs.shape[1] < LEAST_SIDE:

@@ -13,9 +13,9 @@ def reconstruction() -> Metric:
     return Metric(
         name="reconstruction",
         summary="mean absolute difference between sources and their reconstructions, on the scale 0 to 1",
-        values=(Value("reconstruction_l1", "rec. L1", better="lower", least=0, most=1),),
+        values=(Value("reconstruction_l1", "rec. L1", better="lower", minimum=0, maximum=1),),
         compute=lambda t: _l1("reconstruction_l1", t.sources, t.reconstructions),
-        unfit=lambda t: "needs a method that reconstructs its source" if t.reconstructions is None else None,
+        not_applicable=lambda t: "needs a method that reconstructs its source" if t.reconstructions is None else None,
         source="the cycle-consistency loss of Zhu et al. 2017, equation 2, measured on test images",
     )
 
@@ -26,9 +26,9 @@ def identity() -> Metric:
     return Metric(
         name="identity",
         summary="mean absolute difference between real target images and their own translations, scale 0 to 1",
-        values=(Value("identity_l1", "idt. L1", better="", least=0, most=1),),
+        values=(Value("identity_l1", "idt. L1", better="", minimum=0, maximum=1),),
         compute=lambda t: _l1("identity_l1", t.targets, t.identities),
-        unfit=lambda t: "needs a trained method that translates in one pass" if t.identities is None else None,
+        not_applicable=lambda t: "needs a trained method that translates in one pass" if t.identities is None else None,
         rank=55,
         source="the identity loss of Zhu et al. 2017, section 5.2, measured on test images",
     )
@@ -40,9 +40,9 @@ def paired_l1() -> Metric:
     return Metric(
         name="paired_l1",
         summary="mean absolute difference between translations and the true images of their scenes, scale 0 to 1",
-        values=(Value("paired_l1", "L1 to truth", better="lower", least=0, most=1),),
+        values=(Value("paired_l1", "L1 to truth", better="lower", minimum=0, maximum=1),),
         compute=lambda t: _l1("paired_l1", t.targets, t.outputs),
-        unfit=lambda t: None if t.paired and t.targets is not None else "needs paired test images",
+        not_applicable=lambda t: None if t.paired and t.targets is not None else "needs paired test images",
         source="the L1 term of Isola et al. 2017, equation 3, measured on test images",
     )
 

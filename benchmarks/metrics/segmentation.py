@@ -24,7 +24,7 @@ def fcn_score() -> Metric:
         summary="FCN score: a network trained on real photos looks for the true classes in translated photos",
         values=_values("fcn", "FCN"),
         compute=lambda t: _segmentation_scores("fcn", t.labels, t.scorer(t.outputs), t.palette),
-        unfit=_unfit_for_fcn_score,
+        not_applicable=_why_no_fcn_score,
         uses_scorer=True,
         rank=10,
         source="Isola et al. 2017, section 4.1; Zhu et al. 2017, section 5.1; classes absent from the truth left out",
@@ -39,7 +39,7 @@ def label_accuracy() -> Metric:
         summary="translated label images, each pixel read as the nearest palette colour, against the true classes",
         values=_values("label", "label"),
         compute=lambda t: _segmentation_scores("label", t.labels, nearest_class(t.outputs, t.palette), t.palette),
-        unfit=_unfit_for_label_accuracy,
+        not_applicable=_why_no_label_accuracy,
         rank=10,
         source="Zhu et al. 2017, tables 3 and 5; L2 distance in RGB; classes absent from the truth left out",
     )
@@ -48,7 +48,8 @@ def label_accuracy() -> Metric:
 def _values(prefix: str, label: str) -> tuple[Value, ...]:
     names = (("pixel", "pixel"), ("class", "class"), ("iou", "IoU"))
     return tuple(
-        Value(f"{prefix}_{name}", f"{label} {word}", better="higher", digits=3, least=0, most=1) for name, word in names
+        Value(f"{prefix}_{name}", f"{label} {word}", better="higher", digits=3, minimum=0, maximum=1)
+        for name, word in names
     )
 
 
@@ -67,7 +68,7 @@ def _segmentation_scores(
     return Scores(values, per_image, details)
 
 
-def _unfit_for_fcn_score(translations: Translations) -> str | None:
+def _why_no_fcn_score(translations: Translations) -> str | None:
     if translations.target_kind != "photo":
         return "is for translations to photos"
     if translations.scorer is None:
@@ -75,7 +76,7 @@ def _unfit_for_fcn_score(translations: Translations) -> str | None:
     return _unlabelled(translations)
 
 
-def _unfit_for_label_accuracy(translations: Translations) -> str | None:
+def _why_no_label_accuracy(translations: Translations) -> str | None:
     if translations.target_kind != "labels":
         return "is for translations to label images"
     return _unlabelled(translations)

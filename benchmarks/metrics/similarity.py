@@ -12,11 +12,11 @@ def similarity() -> Metric:
         name="similarity",
         summary="signal-to-noise ratio (dB, 100 at most) and structural similarity of translated and true photos",
         values=(
-            Value("psnr", "PSNR", better="higher", digits=2, least=0, most=100),
-            Value("ssim", "SSIM", better="higher", least=-1, most=1),
+            Value("psnr", "PSNR", better="higher", digits=2, minimum=0, maximum=100),
+            Value("ssim", "SSIM", better="higher", minimum=-1, maximum=1),
         ),
         compute=_similarity,
-        unfit=_unfit,
+        not_applicable=_why_not_applicable,
         rank=40,
         source="PSNR of 8-bit RGB; SSIM of Wang et al. 2004: 11×11 Gaussian window, mirrored borders, mean of channels",
     )
@@ -28,7 +28,7 @@ def _similarity(translations: Translations) -> Scores:
     return Scores({name: float(scores.mean()) for name, scores in by_image.items()}, by_image)
 
 
-def _unfit(translations: Translations) -> str | None:
+def _why_not_applicable(translations: Translations) -> str | None:
     if translations.target_kind != "photo":
         return "is for translations to photos"
     return None if translations.paired and translations.targets is not None else "needs paired test images"

@@ -15,7 +15,7 @@ from cgbench.benchmarks.regression.run_numbers import COUNT, NOT_TRAINED, TRAINE
 from cgbench.errors import CgbenchError
 from cgbench.files import write_text
 
-SCHEMA = 1
+SCHEMA = 2  # 1 had other names for settings
 KIND = "cgbench baseline"
 MOST_BYTES = 8 * 2**20
 MOST_NUMBERS = 20_000

@@ -150,7 +150,9 @@ class ReferenceLoader:
     def batch(self) -> dict[str, Tensor]:
         """Return `real_a` and `real_b` (batch, 3, crop, crop) in [-1, 1], of random files."""
         return {
-            name: torch.stack([self._image(self.rng.choice(paths)) for _ in range(self.config.batch)]).to(self.device)
+            name: torch.stack([self._image(self.rng.choice(paths)) for _ in range(self.config.batch_size)]).to(
+                self.device
+            )
             for name, paths in self.paths.items()
         }
 

@@ -13,7 +13,15 @@ from cgbench.api.method import Method
 from cgbench.benchmarks.speed.measurements import LeftOut, Measurement, Measurements, SpeedOptions, VariantSettings
 from cgbench.benchmarks.speed.timing import LEAST_ROUNDS, Budget, Variant, interleave, summary, times_as_fast
 from cgbench.benchmarks.speed.training_step import cgbench_step
-from cgbench.benchmarks.speed.workload import DEFAULT, SIZES, configuration, noise, ready_model, unfit, waiting
+from cgbench.benchmarks.speed.workload import (
+    DEFAULT,
+    SIZES,
+    configuration,
+    noise,
+    ready_model,
+    waiting,
+    why_not_applicable,
+)
 from cgbench.datasets.streets import Streets
 from cgbench.errors import CgbenchError
 from cgbench.files import read_jsonl
@@ -22,7 +30,7 @@ PROGRAM = (sys.executable, "-m", "cgbench.benchmarks")
 STARTS = (("--help",), ("methods",), ("datasets",), ("metrics",), ("failures",))
 BARE = "bare Python"
 RUN_STEPS = 300
-RUN_DATA = {"train_limit": 100, "test_limit": 20, "scorer_limit": 100}
+RUN_DATA = {"max_train_images": 100, "max_test_images": 20, "scorer_limit": 100}
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ def run(plan: SpeedOptions) -> Measurements:
     """Measure a small run of one method on the built-in dataset: first with nothing in the cache, then with the scorer
     there, each arm in turn."""
     size, method = plan.sizes[0], chosen(plan)
-    if reason := unfit(method, configuration(size, method, plan.arms[0])):
+    if reason := why_not_applicable(method, configuration(size, method, plan.arms[0])):
         yield LeftOut("run", method.name, size, reason)
         return
     found: dict[str, list[Spent]] = {setting.name: [] for setting in plan.arms}

@@ -28,8 +28,8 @@ class HandWrittenCycleGan:
         self.squares, self.distance = nn.MSELoss(), nn.L1Loss()
         like = next(self.g_ab.parameters())
         self.real, self.fake = like.new_tensor(1.0), like.new_tensor(0.0)
-        self.optimiser_g = reference_adam([self.g_ab, self.g_ba], config)
-        self.optimiser_d = reference_adam([self.d_a, self.d_b], config)
+        self.optimizer_g = reference_adam([self.g_ab, self.g_ba], config)
+        self.optimizer_d = reference_adam([self.d_a, self.d_b], config)
 
     def __call__(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Move generators, then discriminators; return the losses under cgbench's names, on the device."""
@@ -40,7 +40,7 @@ class HandWrittenCycleGan:
         cycle_b = self.g_ab(fake_a)
 
         set_requires_grad([self.d_a, self.d_b], False)
-        self.optimiser_g.zero_grad()
+        self.optimizer_g.zero_grad()
         losses = {
             "adversarial_b": self._judged(self.d_b(fake_b), self.real),
             "adversarial_a": self._judged(self.d_a(fake_a), self.real),
@@ -53,13 +53,13 @@ class HandWrittenCycleGan:
             losses["identity_a"] = self.distance(self.g_ba(real_a), real_a)
             total = total + CYCLE * IDENTITY * (losses["identity_a"] + losses["identity_b"])
         total.backward()
-        self.optimiser_g.step()
+        self.optimizer_g.step()
 
         set_requires_grad([self.d_a, self.d_b], True)
-        self.optimiser_d.zero_grad()
+        self.optimizer_d.zero_grad()
         losses["discriminate_b"] = self._discriminate(self.d_b, real_b, self.pool_b.query(fake_b))
         losses["discriminate_a"] = self._discriminate(self.d_a, real_a, self.pool_a.query(fake_a))
-        self.optimiser_d.step()
+        self.optimizer_d.step()
         return {name: value.detach() for name, value in losses.items()}
 
     def _discriminate(self, judge: nn.Module, real: Tensor, fake: Tensor) -> Tensor:

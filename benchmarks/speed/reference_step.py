@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cgbench.api.graph_analysis import networks_of, waves
-from cgbench.api.graph_nodes import Apply, Draw, History, Measured, Search
+from cgbench.api.graph_nodes import Apply, ImagePool, LatentSearch, Precomputed, Sample
 from cgbench.api.method import SOURCES, Player
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
@@ -98,15 +98,15 @@ class ReferenceStep:
 
     def _value(self, tensor: str, values: dict[str, Value], step: int) -> Value:
         node = self.model.method.graph[tensor]
-        if isinstance(node, Measured):
-            return self.model.measured[tensor]
+        if isinstance(node, Precomputed):
+            return self.model.precomputed[tensor]
         inputs = [values[name] for name in node.inputs]
         if isinstance(node, Apply):
             network = self.model.networks[node.network]
             return (getattr(network, node.part) if node.part else network)(*inputs)
-        if isinstance(node, History):
+        if isinstance(node, ImagePool):
             return self.pools[tensor].query(inputs[0].detach())
-        if isinstance(node, Draw):
+        if isinstance(node, Sample):
             return node.function(self.streams(tensor, step), *inputs)
         result = node.function(*inputs)
         return _detached(result) if node.detached else result
@@ -122,7 +122,7 @@ def _turns(model: Model) -> tuple[Turn, ...]:
     for player in model.live.players:
         wanted = [tensor for term in player.terms for tensor in term.reads if tensor not in done]
         tensors = tuple(itertools.chain(*waves(model.method, wanted, done)))
-        if any(isinstance(model.method.graph[name], Search) for name in tensors):
+        if any(isinstance(model.method.graph[name], LatentSearch) for name in tensors):
             raise CgbenchError(f"{model.method.name}: a training that searches has no plain reference")
         trained = frozenset(player.networks).union(*(model.live.gradients.get(name, ()) for name in tensors))
         applied = model.owned.intersection(networks_of(model.method, tensors))

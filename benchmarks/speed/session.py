@@ -40,7 +40,7 @@ class Report:
 def measure(parts: Sequence[str], plan: SpeedOptions, report: Report) -> None:
     """Carry out `parts` into `report`, which keeps what is there when somebody stops it."""
     for arm in plan.arms:
-        ensure_capturable(configuration(plan.sizes[0], None, arm).graphs, plan.device)
+        ensure_capturable(configuration(plan.sizes[0], None, arm).cuda_graphs, plan.device)
     for part in parts:
         for one in PARTS[part](plan):
             (report.entries if isinstance(one, Measurement) else report.left_out).append(one)

@@ -26,8 +26,8 @@ from cgbench.benchmarks.speed.workload import (
     noise,
     ready_model,
     reference_model,
-    unfit,
     waiting,
+    why_not_applicable,
 )
 from cgbench.benchmarks.training.cuda_graphs import WARMUP_STEPS
 from cgbench.benchmarks.training.optimizers import make_optimizers
@@ -56,7 +56,7 @@ def steps(plan: SpeedOptions) -> Measurements:
     peak = machine_peak(found)
     for size, method in itertools.product(plan.sizes, plan.methods):
         plan.say(f"step: {method.name} at {size} pixels")
-        if reason := unfit(method, configuration(size, method, plan.arms[0])):
+        if reason := why_not_applicable(method, configuration(size, method, plan.arms[0])):
             yield LeftOut("step", method.name, size, reason)
             continue
         try:
@@ -179,7 +179,7 @@ def _own(method: Method, size: str, setting: VariantSettings, plain: TrialConfig
     config = configuration(size, method, setting)
     ensure_same_work(setting, config, plain)
     call = cgbench_step(ready_model(method, config, device), config, noise(config, device))
-    for _ in range(WARMUP_STEPS * config.graphs):
+    for _ in range(WARMUP_STEPS * config.cuda_graphs):
         call()
     return call
 

@@ -71,23 +71,27 @@ def configuration(size: str, method: Method | None, arm: VariantSettings) -> Tri
     return resolve(layers).config
 
 
-def unfit(method: Method, config: TrialConfig) -> str:
+def why_not_applicable(method: Method, config: TrialConfig) -> str:
     """Return why a method cannot be trained at a size, "" where it can."""
-    return "" if config.batch >= method.least_batch else f"needs batch={method.least_batch}, has {config.batch}"
+    return (
+        ""
+        if config.batch_size >= method.min_batch_size
+        else f"needs batch_size={method.min_batch_size}, has {config.batch_size}"
+    )
 
 
 def ready_model(method: Method, config: TrialConfig, device: str) -> Model:
     """Return a model that can be trained: with an untrained scorer to look through, and measured on noise."""
     scorer = build_network(config.classes, config.scorer_width).to(device)
     model = Model(method, config, 0, device, scorer)
-    model.measure(lambda step: noise(config, device, step), batches=1)
+    model.precompute(lambda step: noise(config, device, step), batches=1)
     model.train()
     return model
 
 
 def reference_model(method: Method, config: TrialConfig, device: str) -> Model:
     """Return the same as plain code has it: float32, maps and weights in torch's own order, torch's instance norm."""
-    plain = replace(config, layout="contiguous", precision="float32", compile=False, graphs=False)
+    plain = replace(config, memory_format="contiguous", precision="float32", compile=False, cuda_graphs=False)
     model = ready_model(method, plain, device)
     for network in model.networks.values():
         _with_torchs_norm(network)
@@ -120,7 +124,7 @@ def waiting(device: str) -> Callable[[], None]:
 def noise(config: TrialConfig, device: str, step: int = 0) -> dict[str, Tensor]:
     """Return a batch of noise: `real_a` and `real_b` (batch, 3, S, S) in [-1, 1], and class ids (batch, S, S)."""
     stream = torch.Generator().manual_seed(step)
-    shape = (config.batch, 3, config.crop_size, config.crop_size)
+    shape = (config.batch_size, 3, config.crop_size, config.crop_size)
     images = {name: torch.rand(shape, generator=stream) * 2 - 1 for name in ("real_a", "real_b")}
     ids = {
         f"labels_{domain}": torch.randint(config.classes, (shape[0], *shape[2:]), generator=stream) for domain in "ab"

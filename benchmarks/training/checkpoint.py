@@ -18,7 +18,7 @@ from cgbench.errors import CgbenchError
 from cgbench.files import write_bytes
 from cgbench.methods.blocks.model import Model
 
-FORMAT = "cgbench-checkpoint-1"
+FORMAT = "cgbench-checkpoint-2"
 Optimizers = dict[str, torch.optim.Optimizer]
 
 
@@ -85,12 +85,12 @@ def metadata_number(facts: Mapping[str, str], key: str) -> float:
 def save_checkpoint(
     path: Path, model: Model, optimizers: Optimizers, log: dict[str, Tensor], facts: dict[str, str]
 ) -> None:
-    """Write weights, pools, optimiser moments and the running sums of the log; `facts` go into the header as text."""
+    """Write weights, pools, optimizer moments and the running sums of the log; `facts` go into the header as text."""
     tensors = model.state()
     for player, optimizer in optimizers.items():
         for (name, weight), row in _with_flat_views(model, player, optimizer):
             for key, value in optimizer.state.get(row, {}).items():
-                tensors[f"optimiser.{player}.{name}|{key}"] = value if key == "step" else view_as(value, weight)
+                tensors[f"optimizer.{player}.{name}|{key}"] = value if key == "step" else view_as(value, weight)
     tensors.update({f"log.{name}": value for name, value in log.items()})
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_bytes(path, save(tensors, {"format": FORMAT, **facts}))
@@ -122,7 +122,7 @@ def restore(model: Model, optimizers: Optimizers, tensors: dict[str, Tensor], pa
         model.load({name: value.to(model.device) for name, value in tensors.items()})
         for player, optimizer in optimizers.items():
             for (name, weight), row in _with_flat_views(model, player, optimizer):
-                prefix = f"optimiser.{player}.{name}|"
+                prefix = f"optimizer.{player}.{name}|"
                 state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
                 optimizer.state[row] = {
                     key: value.to(row.device)
@@ -141,5 +141,5 @@ def restore(model: Model, optimizers: Optimizers, tensors: dict[str, Tensor], pa
 def _with_flat_views(
     model: Model, player: str, optimizer: torch.optim.Optimizer
 ) -> Iterable[tuple[tuple[str, nn.Parameter], Tensor]]:
-    """Return names and weights of a player, each with the row of numbers that its optimiser moves."""
+    """Return names and weights of a player, each with the row of numbers that its optimizer moves."""
     return zip(model.parameters(player).items(), optimizer.param_groups[0]["params"], strict=True)

@@ -66,4 +66,6 @@ def ensure_selectable(config: TrialConfig, dataset: Dataset) -> None:
     if not config.evaluate_every:
         raise CgbenchError("keep_best needs measurements on the way: --set evaluate_every=STEPS")
     if VALIDATION not in dataset.splits:
-        raise CgbenchError("keep_best is judged on validation images, and there are none: --set validation=COUNT")
+        raise CgbenchError(
+            "keep_best is judged on validation images, and there are none: --set validation_images=COUNT"
+        )

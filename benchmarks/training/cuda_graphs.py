@@ -16,7 +16,7 @@ from cgbench.methods.blocks.model import Model
 from cgbench.methods.blocks.static_inputs import StaticInputs
 
 Losses = dict[str, Tensor]
-WARMUP_STEPS = 3  # steps as usual before the recording, in which libraries choose and optimisers make their moments
+WARMUP_STEPS = 3  # steps as usual before the recording, in which libraries choose and optimizers make their moments
 
 
 class Recorder(Protocol):
@@ -51,7 +51,9 @@ class CudaGraphs:
             with torch.cuda.device(self.device), torch.cuda.graph(graph, stream=self.stream):
                 call()
         except RuntimeError as error:
-            raise CgbenchError(f"graphs=true: a step cannot be recorded ({reason_of(error)}): leave it out") from None
+            raise CgbenchError(
+                f"cuda_graphs=true: a step cannot be recorded ({reason_of(error)}): leave it out"
+            ) from None
         return graph.replay
 
 
@@ -95,4 +97,4 @@ class CapturedStep:
 def ensure_capturable(graphs: bool, device: str) -> None:
     """Raise `CgbenchError` where recorded steps are asked for on a device that records none."""
     if graphs and not device.startswith("cuda"):
-        raise CgbenchError(f"graphs=true needs an NVIDIA GPU, and the device is {device}: leave it out")
+        raise CgbenchError(f"cuda_graphs=true needs an NVIDIA GPU, and the device is {device}: leave it out")

@@ -14,7 +14,7 @@ from cgbench.methods.blocks.model import Model
 
 
 def set_learning_rate(optimizers: Optimizers, rate: float) -> None:
-    """Give all optimisers a learning rate; one that lies on the device is written there."""
+    """Give all optimizers a learning rate; one that lies on the device is written there."""
     for optimizer in optimizers.values():
         for group in optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
@@ -24,7 +24,7 @@ def set_learning_rate(optimizers: Optimizers, rate: float) -> None:
 
 
 def backward(total: Tensor, optimizer: torch.optim.Optimizer) -> None:
-    """Fill the gradients of this optimiser's weights, and of no others."""
+    """Fill the gradients of this optimizer's weights, and of no others."""
     weights, rows = optimizer.param_groups[0]["weights"], optimizer.param_groups[0]["params"]
     for weight, row in zip(weights, rows, strict=True):
         weight.grad = row.grad = None  # makes room for the new ones
@@ -45,11 +45,11 @@ def make_optimizers(model: Model, config: TrialConfig) -> Optimizers:
     return {
         player: torch.optim.Adam(
             [{"params": [flat_view(weight) for weight in trained], "weights": trained}],
-            lr=torch.tensor(rate, device=model.device) if config.graphs else rate,
+            lr=torch.tensor(rate, device=model.device) if config.cuda_graphs else rate,
             betas=(config.beta1, config.beta2),
             weight_decay=config.weight_decay,
             fused=True,
-            capturable=config.graphs,
+            capturable=config.cuda_graphs,
         )
         for player, trained in weights.items()
     }

@@ -59,7 +59,7 @@ def train(
     identity = {"digest": digest, "method": model.method.name, **(about or {})}
     optimizers = make_optimizers(model, config)
     at = _resume(model, optimizers, folder, identity)
-    model.measure(feed.batch, feed.epoch)
+    model.precompute(feed.batch, feed.epoch)
     model.train()
     take_step = make_train_step(model, optimizers, config)
     end = total if until is None else min(until, total)
@@ -92,9 +92,9 @@ def make_train_step(
     model: Model, optimizers: Optimizers, config: TrialConfig
 ) -> Callable[[dict[str, Tensor], int, float], dict[str, Tensor]]:
     """Return what takes a step, of batch, number and rate: `train_step`, or the same recorded on a GPU and replayed."""
-    if not config.graphs:
+    if not config.cuda_graphs:
         return partial(train_step, model, optimizers)
-    ensure_capturable(config.graphs, str(model.device))
+    ensure_capturable(config.cuda_graphs, str(model.device))
     replayed = CapturedStep(model, partial(move_players, model, optimizers), CudaGraphs(model.device))
 
     def step(batch: dict[str, Tensor], metadata_number: int, rate: float) -> dict[str, Tensor]:

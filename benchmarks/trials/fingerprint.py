@@ -6,11 +6,10 @@ from typing import Any
 
 from cgbench.api.method_description import describe, trained_part
 from cgbench.benchmarks.trials.trial import Trial
-from cgbench.benchmarks.trials.trial_record import SCHEMA
 from cgbench.config import FIELDS
 from cgbench.digests import digest
 from cgbench.errors import CgbenchError
-from cgbench.results.records import read_trial
+from cgbench.results.records import SCHEMA, read_trial
 from cgbench.results.run_folder import TrialFolder
 
 

@@ -42,7 +42,7 @@ class RunRequest:
             self.methods, data, self.seeds, self.preset, self.assignments, self.suite,
             left_out if self.whatever_fits else None,
         )  # fmt: skip
-        return trials, hold_out(data, trials[0].config.validation), left_out
+        return trials, hold_out(data, trials[0].config.validation_images), left_out
 
 
 def open_dataset(name: str, data_root: Path | None) -> Dataset:

@@ -113,8 +113,8 @@ def why_not_applicable(method: Method, config: TrialConfig, dataset: Dataset) ->
         return f"needs class labels of the training images, and dataset '{dataset.label}' has none for both domains"
     if method.reads_labels and config.classes != len(dataset.palette):
         return f"classes={config.classes}, but dataset '{dataset.label}' has {len(dataset.palette)}: leave it unset"
-    if config.batch < method.least_batch:
-        return f"compares the images of a batch: needs batch={method.least_batch} or more, for all methods"
+    if config.batch_size < method.min_batch_size:
+        return f"compares the images of a batch: needs batch_size={method.min_batch_size} or more, for all methods"
     if config.features == "scorer" and "features" in method.settings and not dataset.palette:
         return f"features=scorer needs labels, and dataset '{dataset.label}' has none"
     missing = (network.missing(config) for network in method.networks.values() if network.missing)

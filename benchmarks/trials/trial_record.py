@@ -7,8 +7,7 @@ from typing import Any
 from cgbench.api.dataset import Dataset
 from cgbench.api.method_description import describe
 from cgbench.benchmarks.trials.trial import Trial
-
-SCHEMA = 1
+from cgbench.results.records import SCHEMA
 
 
 def trial_record(

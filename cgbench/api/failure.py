@@ -1,11 +1,11 @@
 """What a failure declares: how it is detected in translated images, from where on it counts, and why from there."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 
 import numpy as np
 
-from cgbench.api.metric import Translations
+from cgbench.api.metric import Translations, always_applicable
 
 
 @dataclass(frozen=True)
@@ -26,26 +26,32 @@ class Failure:
     """One way to fail.
 
     An image shows it where its evidence is `threshold` or more (`above`), or `threshold` or less; a trial has it where
-    at least `share` of its judged images show it. `measure` says what the evidence is, `justified` on which planted
-    and healthy cases the threshold was set. `unfit(translations)` returns why the failure cannot be looked for, or
-    None. `explained_by` names failures that bring this one with them: where a trial has one of those, this one is
-    recorded as its consequence. `version` rises whenever the arithmetic changes. Tables show small ranks first.
+    at least `share` of its judged images show it. `evidence_definition` says what the evidence is, `justified` on which
+    planted and healthy cases the threshold was set. `not_applicable(translations)` returns why the failure cannot be
+    looked for, or None (`unfit` is its former name). `explained_by` names failures that bring this one with them: where
+    a trial has one of those, this one is recorded as its consequence. `version` rises whenever the arithmetic changes.
+    Tables show small ranks first.
     """
 
     name: str
     label: str
     summary: str
-    measure: str
+    evidence_definition: str
     detect: Callable[[Translations], Detection]
-    unfit: Callable[[Translations], str | None]
     threshold: float
     above: bool
     share: float
     justified: str
+    not_applicable: Callable[[Translations], str | None] = always_applicable
     explained_by: tuple[str, ...] = ()
     rank: int = 50
     version: int = 1
     source: str = ""
+    unfit: InitVar[Callable[[Translations], str | None] | None] = None
+
+    def __post_init__(self, unfit: Callable[[Translations], str | None] | None) -> None:
+        if unfit is not None:
+            object.__setattr__(self, "not_applicable", unfit)
 
     def shows(self, evidence: np.ndarray) -> np.ndarray:
         """Return bool (N,): which images show the failure; those that cannot be judged do not."""

@@ -63,7 +63,7 @@ class Compute:
 
 
 @dataclass(frozen=True)
-class History:
+class ImagePool:
     """The image pool (Shrivastava et al. 2017; 50 images in CycleGAN §4) fed by one tensor; passes no gradient."""
 
     inputs: tuple[str, ...]
@@ -74,7 +74,7 @@ class History:
 
 
 @dataclass(frozen=True)
-class Draw:
+class Sample:
     """`function(rng, *inputs)`: random numbers, the batch first; passes no gradient. Of the inputs it reads shapes,
     types and devices alone.
 
@@ -92,7 +92,7 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Precomputed:
     """`function(*inputs)` over the first `batches` training batches (one epoch at most), their results one after
     another; computed once before training. For statistics of the data; passes no gradient."""
 
@@ -108,7 +108,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Search:
+class LatentSearch:
     """The value of the drawn tensor `start` from which `result` comes closest to `target` in mean square.
 
     Found by `config.search_steps` steps of Adam from what was drawn, each image by itself; passes no gradient.
@@ -125,4 +125,4 @@ class Search:
         return self.start, self.result, self.target
 
 
-Node = Apply | Compute | History | Draw | Measured | Search
+Node = Apply | Compute | ImagePool | Sample | Precomputed | LatentSearch

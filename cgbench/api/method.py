@@ -3,7 +3,7 @@
     real_a, real_b                 the images of a step; labels_a, labels_b: their class ids
     fake_b = G_ab(real_a)          Apply("G_ab", "real_a")
     cycle_a = G_ba(fake_b)         Apply("G_ba", "fake_b")
-    pool_b = history of fake_b     History("fake_b")
+    pool_b = image pool of fake_b  ImagePool("fake_b")
 
 A term names the tensors it reads, its function and its weight; a tensor that no live term needs is never computed.
 """
@@ -32,7 +32,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Player:
-    """Networks that share one optimiser, and the terms it minimises. Players move in the order they are declared."""
+    """Networks that share one optimizer, and the terms it minimises. Players move in the order they are declared."""
 
     name: str
     networks: tuple[str, ...]
@@ -61,7 +61,7 @@ class Method:
     `ignores` the method-owned ones that its networks have no use for.
     `source` cites where it was published. A
     `supervised` method is trained on pairs: `real_a` and `real_b` of a step show the same scenes, cropped alike.
-    `least_batch` is the smallest batch it can be trained with.
+    `min_batch_size` is the smallest batch it can be trained with.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Method:
     ignores: tuple[str, ...] = ()
     reference: Reference | None = None
     supervised: bool = False
-    least_batch: int = 1
+    min_batch_size: int = 1
     parent: str = ""
     changes: tuple[str, ...] = ()
 
@@ -126,7 +126,7 @@ class Method:
         defaults: Mapping[str, Any] | None = None,
         settings: Sequence[str] = (),
         ignores: Sequence[str] = (),
-        least_batch: int = 1,
+        min_batch_size: int = 1,
     ) -> "Method":
         """Return the variant called `name`: drop terms, change weights or functions, add terms, nodes or networks.
 
@@ -155,7 +155,7 @@ class Method:
             defaults={**self.defaults, **defaults},
             settings=(*self.settings, *settings),
             ignores=(*self.ignores, *ignores),
-            least_batch=max(self.least_batch, least_batch),
+            min_batch_size=max(self.min_batch_size, min_batch_size),
             parent=self.name,
             changes=_changes(self, drop, weights, functions, add, players, graph, networks, defaults),
         )

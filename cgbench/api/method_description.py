@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from cgbench.api.graph_analysis import live
-from cgbench.api.graph_nodes import Apply, Compute, Draw, History, Measured, Network, Node
+from cgbench.api.graph_nodes import Apply, Compute, ImagePool, Network, Node, Precomputed, Sample
 from cgbench.api.method import Method, function_name
 
 
@@ -17,12 +17,12 @@ def node_text(node: Node) -> str:
         return f"{node.network}{node.part and '.' + node.part}({inputs})"
     if isinstance(node, Compute):
         return f"{function_name(node.function)}({inputs}){node.detached * ', no gradient'}"
-    if isinstance(node, Draw):
+    if isinstance(node, Sample):
         return f"random {function_name(node.function)}({inputs})"
-    if isinstance(node, Measured):
+    if isinstance(node, Precomputed):
         return f"{function_name(node.function)}({inputs}) over {node.batches} training batches"
-    if isinstance(node, History):
-        return f"history({inputs})"
+    if isinstance(node, ImagePool):
+        return f"image_pool({inputs})"
     return f"the {node.start} whose {node.result} is nearest to {node.target}"
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 import numpy as np
 
@@ -16,15 +16,15 @@ ASIDES = (COMPAT, REAL, ERROR)  # details that are no classes
 
 @dataclass(frozen=True)
 class Value:
-    """One number that a metric gives. `better` is "higher", "lower" or "" (neither); `digits` after the point; `least`
-    and `most` are the ends of its scale, beyond which no interval is shown."""
+    """One number that a metric gives. `better` is "higher", "lower" or "" (neither); `digits` after the point;
+    `minimum` and `maximum` are the ends of its scale, beyond which no interval is shown."""
 
     name: str
     label: str
     better: str
     digits: int = 3
-    least: float = -math.inf
-    most: float = math.inf
+    minimum: float = -math.inf
+    maximum: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -77,22 +77,33 @@ class Scores:
     details: Mapping[str, float] = field(default_factory=dict)
 
 
+def always_applicable(translations: Translations) -> str | None:
+    """Return None: nothing keeps a metric from being computed."""
+    return None
+
+
 @dataclass(frozen=True)
 class Metric:
     """A family of numbers computed together.
 
-    `unfit(translations)` returns why the metric does not apply, or None. `version` rises whenever the arithmetic
-    changes, and is part of the protocol of every number, as is `uses_scorer`. `needs` names an instrument with weights
-    of its own ("inception", "lpips"): where it is absent, the records say so. Tables show small ranks first.
+    `not_applicable(translations)` returns why the metric does not apply, or None (`unfit` is its former name).
+    `version` rises whenever the arithmetic changes, and is part of the protocol of every number, as is `uses_scorer`.
+    `needs` names a feature extractor with weights of its own ("inception", "lpips"): where it is absent, the records
+    say so. Tables show small ranks first.
     """
 
     name: str
     summary: str
     values: tuple[Value, ...]
     compute: Callable[[Translations], Scores]
-    unfit: Callable[[Translations], str | None]
+    not_applicable: Callable[[Translations], str | None] = always_applicable
     uses_scorer: bool = False
     needs: str = ""
     rank: int = 50
     version: int = 1
     source: str = ""
+    unfit: InitVar[Callable[[Translations], str | None] | None] = None
+
+    def __post_init__(self, unfit: Callable[[Translations], str | None] | None) -> None:
+        if unfit is not None:
+            object.__setattr__(self, "not_applicable", unfit)

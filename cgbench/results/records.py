@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TEST, VALIDATION = "test", "val"
+SCHEMA = 2  # of a run's files; 1 had other names for settings, graph nodes and image_scores.jsonl
 REQUIRED_FIELDS = {
     "method": dict,
     "method.name": str,
@@ -60,6 +61,12 @@ def read_trial(folder: TrialFolder) -> dict[str, Any]:
     """Return a trial's `trial.json`. One that lacks what every reader needs, has it in another kind, or names another
     method or seed than its folder raises `CgbenchError`: it may come from elsewhere."""
     facts = read_json(folder.trial)
+    schema = facts.get("schema") if isinstance(facts, dict) else None
+    if isinstance(schema, int) and schema != SCHEMA:
+        raise CgbenchError(
+            f"{folder.trial} was written by another version of cgbench (schema {schema}, this one reads {SCHEMA}): "
+            "run it anew under another --name, or read it with that version"
+        )
     for path, kind in REQUIRED_FIELDS.items():
         value: Any = facts
         for key in path.split("."):

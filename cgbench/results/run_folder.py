@@ -43,8 +43,8 @@ class TrialFolder:
         return self.path / "cost.json"
 
     @property
-    def images(self) -> Path:
-        return self.path / "images.jsonl"
+    def image_scores(self) -> Path:
+        return self.path / "image_scores.jsonl"
 
     @property
     def protocols(self) -> Path:

@@ -83,11 +83,14 @@ def check_shapes(seen: Sequence[ImageStats]) -> list[Issue]:
         text = f"width : height is {usual[letter]:.2f} in most of domain {letter}"
         entries = [(one.name, f"{one.width} × {one.height}; {text}") for one in odd]
         found += issues_for(
-            "shape", "warning", "use --set fit=crop, or crop them: fit=squash would distort them", entries
+            "shape",
+            "warning",
+            "use --set resize_mode=crop, or crop them: resize_mode=squash would distort them",
+            entries,
         )
     if len(usual) == 2 and not 1 / SHAPE < usual["A"] / usual["B"] < SHAPE:
         text = f"width : height is mostly {usual['A']:.2f} in A and {usual['B']:.2f} in B"
-        remedy = "use --set fit=crop: squashed, the distortion alone would tell the domains apart"
+        remedy = "use --set resize_mode=crop: squashed, the distortion alone would tell the domains apart"
         found.append(Issue("shape", "warning", text, remedy))
     return found
 

@@ -9,7 +9,7 @@ from cgbench import seeds
 from cgbench.errors import CgbenchError
 
 
-class ImagePool:
+class ImageBuffer:
     """Up to `size` earlier images of one domain. Size 0 keeps none.
 
     What happens to the images of step t is drawn from the stream `(seed, "pool", name, t)` alone: a resumed trial needs

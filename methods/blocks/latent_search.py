@@ -12,7 +12,7 @@ def nearest_code(render: Callable[[Tensor], Tensor], code: Tensor, target: Tenso
     """Return the code (N, …) after `steps` steps of Adam from `code` that lower mean((render(code) - target)²).
 
     Each image has its own mean and Adam works on each number by itself, so no image's code depends on another's.
-    The published text names neither optimiser nor budget; these are ours.
+    The published text names neither optimizer nor budget; these are ours.
     """
     code = code.clone().requires_grad_()
     optimizer = torch.optim.Adam([code], lr=RATE)

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from cgbench import seeds
 from cgbench.api.graph_analysis import live, networks_of, upstream, waves
-from cgbench.api.graph_nodes import Apply, Draw, History, Measured, Search
+from cgbench.api.graph_nodes import Apply, ImagePool, LatentSearch, Precomputed, Sample
 from cgbench.api.method import SOURCES, Method
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
-from cgbench.methods.blocks.image_pool import ImagePool
+from cgbench.methods.blocks.image_pool import ImageBuffer
 from cgbench.methods.blocks.init import initialise, per_sample
 from cgbench.methods.blocks.latent_search import nearest_code
 from cgbench.methods.blocks.static_inputs import StaticInputs, Value, each
@@ -22,7 +22,7 @@ class Model:
     """The live networks of `method`, initialised from `seed` by their names, and its image pools.
 
     Images are float tensors (N, 3, S, S) in [-1, 1] on `device`. `scorer` is the dataset's segmentation network, for
-    methods that ask for its features. A method with `Measured` tensors needs `measure` before it is trained.
+    methods that ask for its features. A method with `Precomputed` tensors needs `precompute` before it is trained.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class Model:
         }
         self.training = True
         self.first, self.style = 0, 0  # which test images, and which of their outputs, a translation is about
-        self.measured: dict[str, Tensor] = {}
+        self.precomputed: dict[str, Tensor] = {}
         self.held: StaticInputs | None = None  # where a step that is recorded finds what is drawn
         self.pools = {
-            tensor: ImagePool(config.pool_size, seed, tensor)
+            tensor: ImageBuffer(config.pool_size, seed, tensor)
             for tensor in self.live.gradients
-            if isinstance(method.graph[tensor], History)
+            if isinstance(method.graph[tensor], ImagePool)
         }
 
     def _built(self, name: str, scorer: nn.Module | None) -> nn.Module:
@@ -63,7 +63,7 @@ class Model:
 
     def _laid_out(self, module: nn.Module) -> nn.Module:
         """Order the weights of convolutions in memory as the configuration says; their maps follow them."""
-        last = self.config.layout == "channels_last"
+        last = self.config.memory_format == "channels_last"
         return module.to(memory_format=torch.channels_last if last else torch.contiguous_format)
 
     def _compiled(self) -> dict[str, nn.Module]:
@@ -71,9 +71,9 @@ class Model:
         return {name: torch.compile(network, dynamic=False) for name, network in self.networks.items()}
 
     @torch.no_grad()
-    def measure(self, batch: Callable[[int], dict[str, Tensor]], batches: int) -> None:
+    def precompute(self, batch: Callable[[int], dict[str, Tensor]], batches: int) -> None:
         """Compute the measured tensors over `batch(0)`, `batch(1)`, …: `batches` of them, or as many as they ask."""
-        nodes = {name: node for name in self.live.gradients if isinstance(node := self.method.graph[name], Measured)}
+        nodes = {name: node for name in self.live.gradients if isinstance(node := self.method.graph[name], Precomputed)}
         found: dict[str, list[Tensor]] = {name: [] for name in nodes}
         for step in range(min(batches, max((node.batches for node in nodes.values()), default=0))):
             values = batch(step)
@@ -81,7 +81,7 @@ class Model:
                 if step < node.batches:
                     self.evaluate(values, node.inputs, step)
                     found[name].append(node.function(*(values[tensor] for tensor in node.inputs)))
-        self.measured = {name: torch.cat(results) for name, results in found.items()}
+        self.precomputed = {name: torch.cat(results) for name, results in found.items()}
 
     def parameters(self, player: str) -> dict[str, nn.Parameter]:
         """Return the weights that a player trains, keyed `network.parameter`."""
@@ -124,16 +124,16 @@ class Model:
     def _computed(self, tensor: str, inputs: list[Value], values: dict[str, Value], step: int) -> Value:
         """Return a tensor that no network computes."""
         node = self.method.graph[tensor]
-        if isinstance(node, Draw | History):
+        if isinstance(node, Sample | ImagePool):
             drawn = self.held.value(tensor, inputs, step) if self.held else self.draw(tensor, inputs, step)
-            return self.pools[tensor].exchange(inputs[0], drawn) if isinstance(node, History) else drawn
-        if isinstance(node, Measured):
-            if tensor not in self.measured:
+            return self.pools[tensor].exchange(inputs[0], drawn) if isinstance(node, ImagePool) else drawn
+        if isinstance(node, Precomputed):
+            if tensor not in self.precomputed:
                 raise CgbenchError(
                     f"'{tensor}' of {self.method.name} is measured on training images: call measure first"
                 )
-            return self.measured[tensor]
-        if isinstance(node, Search):
+            return self.precomputed[tensor]
+        if isinstance(node, LatentSearch):
             return self._found(node, values)
         result = node.function(*inputs)
         return each(torch.Tensor.detach, result) if node.detached else result
@@ -149,12 +149,12 @@ class Model:
     def draws(self, direction: str) -> bool:
         """Say whether a translation draws random numbers, so that another `style` is another output."""
         way = upstream(self.method, [self.method.translates[direction]])
-        return any(isinstance(self.method.graph[tensor], Draw) for tensor in way)
+        return any(isinstance(self.method.graph[tensor], Sample) for tensor in way)
 
     def searches(self, direction: str) -> bool:
         """Say whether a translation searches for a code, image by image, which takes many passes."""
         way = upstream(self.method, [self.method.translates[direction]])
-        return any(isinstance(self.method.graph[tensor], Search) for tensor in way)
+        return any(isinstance(self.method.graph[tensor], LatentSearch) for tensor in way)
 
     def reconstruct(self, images: Tensor, direction: str, first: int = 0) -> Tensor | None:
         """Return `images` after the way there and back, or None if the method knows no way back."""
@@ -174,7 +174,7 @@ class Model:
         if back is None or there not in upstream(self.method, [back]):
             return False
         way = upstream(self.method, [back], known={*SOURCES, there})
-        return not any(isinstance(self.method.graph[tensor], Search) for tensor in way)
+        return not any(isinstance(self.method.graph[tensor], LatentSearch) for tensor in way)
 
     def return_from(self, outputs: Tensor, images: Tensor, direction: str) -> Tensor:
         """Return translations of `images`, or what became of these translations, translated back, where `returns`.
@@ -205,11 +205,11 @@ class Model:
         return [values[tensor] for tensor in tensors]
 
     def draw(self, tensor: str, inputs: list[Value], step: int) -> Value:
-        """Return what chance decides for a tensor, drawn on the host: the numbers of a `Draw`, for a training step or
-        for each test image by itself; for a `History` what becomes of a step's images. Of `inputs` only shapes, types
-        and devices matter."""
+        """Return what chance decides for a tensor, drawn on the host: the numbers of a `Sample`, for a training step or
+        for each test image by itself; for an `ImagePool` what becomes of a step's images. Of `inputs` only shapes,
+        types and devices matter."""
         node = self.method.graph[tensor]
-        if isinstance(node, History):
+        if isinstance(node, ImagePool):
             return sent(self.pools[tensor].decide(len(inputs[0]), step), inputs[0].device)
         if self.training:
             return node.function(seeds.generator(self.seed, "noise", tensor, step), *inputs)
@@ -219,7 +219,7 @@ class Model:
             rows.append(node.function(stream, *(_rows(value, row, row + 1) for value in inputs)))
         return _joined(rows)
 
-    def _found(self, node: Search, values: dict[str, Value]) -> Tensor:
+    def _found(self, node: LatentSearch, values: dict[str, Value]) -> Tensor:
         """Search from what was drawn, through the networks as they are."""
 
         def result(code: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def costs(run: Run) -> pd.DataFrame:
             continue
         seconds = trial.status.get("seconds") or math.nan
         rates = read_json(trial.folder.cost)["images_per_second"] if trial.folder.cost.exists() else {}
-        images = trial.status["step"] * trial.spec["config"]["batch"]
+        images = trial.status["step"] * trial.spec["config"]["batch_size"]
         weights = sum((trial.spec.get("parameters") or {}).values()) or math.nan
         row = [trial.method, trial.seed, weights, seconds, images / seconds, trial.status.get("memory") or math.nan]
         rows.append([*row, *(rates.get(direction, math.nan) for direction in DIRECTIONS)])

@@ -116,5 +116,7 @@ def _scores(run: Run, methods: set[str]) -> pd.DataFrame:
     rows = []
     for trial in run.trials:
         if trial.state == "done" and trial.method in methods:
-            rows += [{**row, "method": trial.method, "seed": trial.seed} for row in read_jsonl(trial.folder.images)]
+            rows += [
+                {**row, "method": trial.method, "seed": trial.seed} for row in read_jsonl(trial.folder.image_scores)
+            ]
     return pd.DataFrame(rows, columns=["direction", "key", "metric", "value", "method", "seed"])

@@ -51,7 +51,7 @@ class Rule:
 
     label: str
     summary: str
-    measure: str
+    evidence: str
     image: str
     trial: str
 
@@ -79,7 +79,7 @@ def rules(about: Mapping[str, Mapping[str, Any]]) -> list[Rule]:
         Rule(
             entry["label"],
             entry["summary"],
-            entry["measure"],
+            entry["evidence_definition"],
             f"{entry['threshold']:g} or {'more' if entry['above'] else 'less'}".replace("-", "−"),
             f"{entry['share']:.0%} of the images",
         )
@@ -124,7 +124,7 @@ def failures_markdown(tables: Sequence[FailureTable], how: Sequence[Rule]) -> st
         parts += ["".join(f"- {escaped(text)}\n" for text in table.findings)] if table.findings else []
     if tables:
         lines = [["failure", "an image shows it where this is", "", "a trial has it from"]]
-        lines += [[escaped(rule.label), escaped(rule.measure), rule.image, rule.trial] for rule in how]
+        lines += [[escaped(rule.label), escaped(rule.evidence), rule.image, rule.trial] for rule in how]
         parts.append(f"### How failures are told\n\n{markdown_table(lines)}\n")
     return "\n".join(parts)
 

@@ -119,7 +119,7 @@ def _printed(row, values: Mapping[str, Value], better: Set[tuple[str, str, str]]
     if math.isnan(row.mean):
         return Cell("", "", row.status)
     value = declared(values, row.metric)
-    ends = max(row.low, value.least), min(row.high, value.most)
+    ends = max(row.low, value.minimum), min(row.high, value.maximum)
     interval = "" if math.isnan(row.low) else " to ".join(number(end, value.digits) for end in ends)
     spread = "" if math.isnan(row.spread) else f"± {row.spread:.{value.digits}f}"
     mean = number(row.mean, value.digits)

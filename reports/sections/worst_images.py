@@ -136,7 +136,7 @@ class _DirectionScores:
         trials = {trial.method: trial for trial in _done(run, run.trained) if trial.seed == seed}
         scores: dict[str, dict[str, dict[str, float]]] = {}
         for method, trial in trials.items():
-            for row in read_jsonl(trial.folder.images):
+            for row in read_jsonl(trial.folder.image_scores):
                 if row["direction"] == direction:
                     scores.setdefault(method, {}).setdefault(row["metric"], {})[row["key"]] = row["value"]
         found = {metric for by_metric in scores.values() for metric in by_metric}

@@ -42,7 +42,7 @@ def brightness():
 
 def exploding():
     return Metric("exploding", "breaks", (Value("exploding", "exploding", ""),),
-                  compute=lambda t: 1 / 0, unfit=lambda t: None)
+                  compute=lambda t: 1 / 0, not_applicable=lambda t: None)
 """
 ENTRY_POINTS = """
 [cgbench.methods]

@@ -42,7 +42,7 @@ def test_a_dataset_with_a_split_of_its_own_or_a_count_of_zero_stays_as_it_is():
 
 
 def test_something_must_be_left_to_train_on():
-    with pytest.raises(CgbenchError, match="validation=10: dataset 'halves' has 10 training images of domain A"):
+    with pytest.raises(CgbenchError, match="validation_images=10: dataset 'halves' has 10 training images of domain A"):
         hold_out(Halves(), 10)
 
 

@@ -4,7 +4,7 @@ from click.testing import CliRunner
 
 from cgbench.benchmarks.cli.main import main
 
-VALUES = ["steps=3", "train_limit=4", "test_limit=3", "scorer_steps=4", "scorer_limit=4", "crop_size=16",
+VALUES = ["steps=3", "max_train_images=4", "max_test_images=3", "scorer_steps=4", "scorer_limit=4", "crop_size=16",
           "load_size=20", "ngf=4"]  # fmt: skip
 SMALL = ["--preset", "smoke", "--device", "cpu", *(f"--set={value}" for value in VALUES)]
 

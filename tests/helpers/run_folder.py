@@ -95,7 +95,10 @@ def build_trial(folder: TrialFolder, method: str, seed: int, state: str, scenes:
 
 def trial_json(method: str, seed: int) -> dict:
     """Return what the runner records of a trial before it trains."""
-    layers = [("preset", {"steps": 2000, "batch": 4, "load_size": 72, "crop_size": 64}), ("--set", {"flip": "false"})]
+    layers = [
+        ("preset", {"steps": 2000, "batch_size": 4, "load_size": 72, "crop_size": 64}),
+        ("--set", {"horizontal_flip": "false"}),
+    ]
     if method == "gan_only":
         layers.insert(1, ("method", {"beta1": 0.0}))
     resolved = resolve(layers)
@@ -211,7 +214,7 @@ def add_failures(run: Path, images: int = 12, odd: int = 4) -> Path:
             {"direction": way, "key": key, "metric": name, "value": round(float(rng.random()), 6)}
             for way in NAMES for name in names[way] for key in keys
         ]  # fmt: skip
-        write_jsonl(folder.images, rows)
+        write_jsonl(folder.image_scores, rows)
         for way in NAMES:
             for key in keys:
                 for path in (folder.reconstruction(way, key), folder.segmentation(way, key)):

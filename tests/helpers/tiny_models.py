@@ -22,7 +22,7 @@ def tiny_config(**changes) -> TrialConfig:
         "ngf": 4,
         "ndf": 4,
         "discriminator_layers": 1,
-        "batch": 2,
+        "batch_size": 2,
         "steps": 4,
     }
     return resolve([("preset", preset_values("smoke")), ("test", {**small, **changes})]).config
@@ -47,7 +47,7 @@ def tiny_model(method: Method, config: TrialConfig, seed: int = 0, device: str =
     """A model that is ready to train: with a scorer to take features from, and measured on two batches of noise."""
     model = Model(method, config, seed, device, build_network(config.classes, 2).to(device))
     batches = [noise_batch(config, torch.float32, step) for step in range(2)]
-    model.measure(lambda step: {name: tensor.to(device) for name, tensor in batches[step].items()}, batches=2)
+    model.precompute(lambda step: {name: tensor.to(device) for name, tensor in batches[step].items()}, batches=2)
     return model
 
 
@@ -56,7 +56,7 @@ def double_model(method: Method, config: TrialConfig, seed: int = 0) -> Model:
     model = Model(method, config, seed, scorer=build_network(config.classes, 2))
     for network in model.networks.values():
         network.double()
-    model.measure(lambda step: noise_batch(config, step=step), batches=2)
+    model.precompute(lambda step: noise_batch(config, step=step), batches=2)
     return model
 
 
@@ -64,9 +64,9 @@ def noise_batch(config: TrialConfig, dtype: torch.dtype = torch.float64, step: i
     """`real_a` and `real_b` of noise in [-1, 1], and class ids of noise, some of them 255."""
     generator = torch.Generator().manual_seed(1 + step)
     side = config.crop_size
-    shape = (config.batch, 3, side, side)
+    shape = (config.batch_size, 3, side, side)
     batch = {name: torch.rand(shape, generator=generator, dtype=dtype) * 2 - 1 for name in ("real_a", "real_b")}
     for name in ("labels_a", "labels_b"):
-        ids = torch.randint(config.classes + 1, (config.batch, side, side), generator=generator)
+        ids = torch.randint(config.classes + 1, (config.batch_size, side, side), generator=generator)
         batch[name] = torch.where(ids == config.classes, 255, ids)
     return batch

@@ -41,7 +41,7 @@ def gradients(loss, nets: dict[str, nn.Module]):
 @pytest.mark.parametrize("batch", [1, 2])
 def test_a_step_has_the_losses_and_gradients_of_the_plain_reference(identity, batch):
     """1e-6 relative is asked for; in float64 the two agree far better. The empty pool returns its input."""
-    config = tiny_config(batch=batch)
+    config = tiny_config(batch_size=batch)
     method = cyclegan_identity() if identity else cyclegan()
     model, reference = double_model(method, config), double_model(method, config)
     inputs = noise_batch(config)

@@ -32,7 +32,7 @@ def distance_by_hand(nets, batch, distances):
     a, b = batch["real_a"], batch["real_b"]
     fake_b, fake_a = nets["G_ab"](a), nets["G_ba"](b)
     generators, judges = gan_by_hand(nets, a, b, fake_a, fake_b)
-    config = tiny_config(batch=len(a))
+    config = tiny_config(batch_size=len(a))
     training = [noise_batch(config, step=step) for step in range(2)]  # what double_model measures
     mean, spread = {}, {}
     for side in "ab":
@@ -110,9 +110,9 @@ def test_statistics_come_from_one_epoch_of_training_batches_at_most(tmp_path):
     config = tiny_config()
     feed = tiny_feed(config)
     model = Model(distancegan(), config, seed=0)
-    model.measure(feed.batch, feed.epoch)
+    model.precompute(feed.batch, feed.epoch)
     expected = torch.cat([pair_distances(feed.batch(step)["real_a"]) for step in range(3)])
-    assert torch.equal(model.measured["training_distances_a"], expected)
+    assert torch.equal(model.precomputed["training_distances_a"], expected)
 
 
 def test_training_without_statistics_is_refused():

@@ -146,7 +146,7 @@ def test_dropout_follows_the_seed_and_the_step(tmp_path):
 
 
 def test_pairs_are_drawn_and_cropped_alike():
-    config = tiny_config(batch=3)
+    config = tiny_config(batch_size=3)
     images = noise_set("x", side=config.load_size)
     batches = [BatchSampler(images, images, config, 0, paired=paired).batch(5) for paired in (True, False)]
     assert torch.equal(batches[0]["real_a"], batches[0]["real_b"])

@@ -61,7 +61,7 @@ def test_equal_logits_cost_the_logarithm_of_the_classes():
 
 
 def test_labels_are_cropped_and_mirrored_with_their_image():
-    config = tiny_config(batch=4)
+    config = tiny_config(batch_size=4)
     rng = np.random.default_rng(0)
     ids = rng.integers(0, 256, (6, 20, 20), dtype=np.uint8)
     images = np.repeat(ids[..., None], 3, axis=3)

@@ -43,7 +43,9 @@ def measured(path, seeds=(0, 1, 2), states=None):
                 row = {**common, "step": 2000, "value": LEVELS[method][seed], "n": 4, "protocol": "aaaaaaaaaaaa"}
                 write_jsonl(folder.metrics, [row])
                 scores = zip(KEYS, image_scores(method, seed), strict=True)
-                write_jsonl(folder.images, [{**common, "key": key, "value": float(score)} for key, score in scores])
+                write_jsonl(
+                    folder.image_scores, [{**common, "key": key, "value": float(score)} for key, score in scores]
+                )
     return run
 
 

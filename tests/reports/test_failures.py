@@ -128,7 +128,7 @@ def test_the_worst_of_every_method_and_the_draw_are_there(run):
     shown = {case.key: case for case in made[0].examples}
     data = read_run(run)
     for place, method in enumerate(made[0].methods):
-        rows = [json.loads(line) for line in data.of(method)[0].folder.images.read_text().splitlines()]
+        rows = [json.loads(line) for line in data.of(method)[0].folder.image_scores.read_text().splitlines()]
         scores = {row["key"]: row["value"] for row in rows if row["metric"] == "fcn_pixel"}
         for key in worst(scores, VALUES["fcn_pixel"], made[0].worst):
             shot = shown[key].outputs[place]
@@ -207,7 +207,7 @@ def test_the_browser_sorts_by_score_and_disagreement_and_shows_one_method(page, 
     data = read_run(run)
     scores = {}
     for method in ("cyclegan", "gan_only", "cycle_only"):
-        rows = map(json.loads, data.of(method)[0].folder.images.read_text().splitlines())
+        rows = map(json.loads, data.of(method)[0].folder.image_scores.read_text().splitlines())
         for row in rows:
             scores.setdefault(row["metric"], {}).setdefault(method, {})[row["key"]] = row["value"]
     pixel = list(scores["fcn_pixel"].values())

@@ -32,7 +32,10 @@ def test_missing_cityscapes_says_what_to_get_and_where_to_put_it(arguments, tmp_
         (["--methods", "cyclegan", "--dataset", "streets", "--set", "steps"], "write key=value"),
         (["--methods", "cyclegan", "--dataset", "streets", "--set", "crop_size=30"], "multiple of 4"),
         (["--methods", "cyclegan", "--dataset", "streets", "--set", "crop_size=60"], "multiple of 8"),
-        (["--methods", "cyclegan", "--dataset", "streets", "--set", "cyclegan.batch=2"], "the same for all methods"),
+        (
+            ["--methods", "cyclegan", "--dataset", "streets", "--set", "cyclegan.batch_size=2"],
+            "the same for all methods",
+        ),
         (["--methods", "cyclegan", "--dataset", "streets", "--set", "gan_only.lr=2"], "no such method here"),
         (["--methods", "cyclegan", "--dataset", "streets", "--seeds", "x"], "--seeds x"),
         (["--methods", "cyclegan", "--dataset", "streets", "--set", "beta1=1"], "must be below 1"),

@@ -64,7 +64,7 @@ def test_every_test_image_has_one_output_and_scores(finished):
     folder = TrialFolder.of(runs / "streets-smoke", "streets", "cyclegan", 0)
     for direction in ("AtoB", "BtoA"):
         files = sorted((folder.path / "outputs" / direction).glob("*.png"))
-        keys = {row["key"] for row in read_jsonl(folder.images) if row["direction"] == direction}
+        keys = {row["key"] for row in read_jsonl(folder.image_scores) if row["direction"] == direction}
         assert len(files) == 3 and {file.stem for file in files} == keys
 
 
@@ -76,7 +76,7 @@ def test_the_trial_says_how_it_was_made(finished):
         "parameters", "device", "versions", "git", "hardware", "precision", "deterministic",
     ])  # fmt: skip
     assert facts["method"]["parent"] == "cyclegan" and facts["seed"] == 1 and facts["steps"] == 3
-    assert facts["origins"]["steps"] == "--set" and facts["origins"]["batch"] == "preset"
+    assert facts["origins"]["steps"] == "--set" and facts["origins"]["batch_size"] == "preset"
     assert facts["origins"]["learning_rate"] == "recipe" and facts["versions"]["torch"]
 
 
@@ -182,7 +182,7 @@ def test_one_run_holds_one_comparison(tmp_path):
     """Another budget, resolution or test set under the same name would make an unfair table."""
     common = ["--dataset", "streets", *SMALL, "--runs", tmp_path]
     cgbench("run", "--methods", "cycle_only", *common)
-    for change in ("steps=5", "test_limit=2"):
+    for change in ("steps=5", "max_test_images=2"):
         output = cgbench("run", "--methods", "gan_only", "--seeds", "1", *common, "--set", change, code=2)
         assert "belongs to another comparison" in output and change.split("=")[0] in output
     assert read_json(tmp_path / "streets-smoke" / "run.json")["methods"] == ["cycle_only"]
@@ -191,9 +191,9 @@ def test_one_run_holds_one_comparison(tmp_path):
 def test_other_test_images_are_measured_recorded_and_shown(tmp_path):
     command = ["run", "--methods", "cycle_only", "--dataset", "streets", *SMALL, "--runs", tmp_path]
     cgbench(*command)
-    cgbench(*command, "--set", "test_limit=2")
+    cgbench(*command, "--set", "max_test_images=2")
     folder = TrialFolder.of(tmp_path / "streets-smoke", "streets", "cycle_only", 0)
-    assert read_json(folder.trial)["config"]["test_limit"] == 2
+    assert read_json(folder.trial)["config"]["max_test_images"] == 2
     assert read_json(folder.trial)["dataset"]["counts"]["test A"] == 2
     assert len(list((folder.path / "outputs" / "AtoB").glob("*.png"))) == 2
     cgbench("evaluate", tmp_path / "streets-smoke")
@@ -231,7 +231,7 @@ def test_a_folder_of_mixed_rectangular_pictures_runs(tmp_path):
                 picture = Image.fromarray(rng.integers(0, 255, (31, 47, 3), dtype=np.uint8)).convert(mode)
             picture.save(root / folder / f"{folder}{number}.{ending}")
     command = ["run", "--methods", "cyclegan", "--dataset", "folder", "--data-root", root, *SMALL, "--runs", tmp_path]
-    output = cgbench(*command, "--set", "fit=crop")
+    output = cgbench(*command, "--set", "resize_mode=crop")
     assert "rec. L1" in output and "FCN" not in output and "real (ceiling)" not in output
     table = pd.read_csv(tmp_path / "mixed-smoke" / "results.csv")
     assert set(table["dataset"]) == {"mixed"}

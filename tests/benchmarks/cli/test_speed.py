@@ -32,8 +32,9 @@ from helpers.cli import cgbench
 @pytest.mark.parametrize(
     ("text", "problem"),
     [("bf16", "write NAME:KEY=VALUE"), ("x:", "write NAME:KEY=VALUE"), ("x:sneed=1", "unknown setting 'sneed'"),
-     ("x:norm", "write key=value"), ("reference:flip=false", "is taken"), ("cgbench:flip=false", "is taken"),
-     ("x:cyclegan.flip=false", "holds for all"), ("x:ngf=7", "changes the work itself"),
+     ("x:norm", "write key=value"), ("reference:horizontal_flip=false", "is taken"),
+     ("cgbench:horizontal_flip=false", "is taken"),
+     ("x:cyclegan.horizontal_flip=false", "holds for all"), ("x:ngf=7", "changes the work itself"),
      ("x:learning_rate=fast", "must be a number")],
 )  # fmt: skip
 def test_an_arm_that_cannot_be_measured_is_refused(text, problem):
@@ -43,8 +44,11 @@ def test_an_arm_that_cannot_be_measured_is_refused(text, problem):
 
 def test_arms_sizes_and_methods_are_read_once_each():
     trained = [name for name in METHODS.names() if METHODS.get(name).reference is None]
-    assert [arm.name for arm in read_variants(["slow:learning_rate=0.1,flip=false"])] == ["cgbench", "slow"]
-    assert read_variants(["slow:learning_rate=0.1,flip=false"])[1].values == {"learning_rate": "0.1", "flip": "false"}
+    assert [arm.name for arm in read_variants(["slow:learning_rate=0.1,horizontal_flip=false"])] == ["cgbench", "slow"]
+    assert read_variants(["slow:learning_rate=0.1,horizontal_flip=false"])[1].values == {
+        "learning_rate": "0.1",
+        "horizontal_flip": "false",
+    }
     assert named("--sizes", "64, 128,64", SIZES) == ("64", "128")
     assert [method.name for method in read_methods("all")] == trained
     sizes = partial(named, "--sizes", known=SIZES)
@@ -82,7 +86,7 @@ def test_a_method_that_needs_a_larger_batch_is_left_out_and_a_failure_is_told(mo
 
     monkeypatch.setattr(training_step, "prepared", fail)
     small, broken = (one for one in training_step.steps(plan) if isinstance(one, LeftOut))
-    assert (small.name, small.failed) == ("distancegan", False) and "batch=2" in small.reason
+    assert (small.name, small.failed) == ("distancegan", False) and "batch_size=2" in small.reason
     assert (broken.name, broken.failed, broken.reason) == ("cyclegan", True, "not enough memory")
 
 

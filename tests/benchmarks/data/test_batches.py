@@ -29,7 +29,7 @@ def by_copy(a, b, config, seed, paired, step):
     found = {}
     for domain, images in (("a", a), ("b", b)):
         stream = "pairs" if paired else domain
-        chosen = batch_indices(seed, stream, step, config.batch, len(images))
+        chosen = batch_indices(seed, stream, step, config.batch_size, len(images))
         corners, mirrored = crops(seed, stream, step, config)
         arrays = {"real": torch.from_numpy(np.array(images.images)).permute(0, 3, 1, 2).contiguous()}
         if a.labels is not None and b.labels is not None:
@@ -59,7 +59,7 @@ def mapped(images, folder):
 @pytest.mark.parametrize("labels", [False, True])
 @pytest.mark.parametrize("paired", [False, True])
 def test_batches_have_the_bits_of_the_definition(tmp_path, paired, labels, flip, files):
-    config = tiny_config(batch=3, flip=flip)
+    config = tiny_config(batch_size=3, horizontal_flip=flip)
     sets = [noise_set(name, count=6 if paired else count) for name, count in (("a", 5), ("b", 7))]
     if labels:
         sets = [replace(images, labels=images.images[..., 1].copy()) for images in sets]
@@ -134,7 +134,7 @@ def test_what_looks_at_mapped_images_says_nothing_of_it(tmp_path):
 def test_batches_on_a_gpu_have_the_bits_of_the_host(monkeypatch, room):
     monkeypatch.setattr("cgbench.benchmarks.data.batches.fits_on_device", lambda needed, free: room)
     sets = [replace(noise_set(name), labels=noise_set(name).images[..., 0]) for name in "ab"]
-    config = tiny_config(batch=3)
+    config = tiny_config(batch_size=3)
     there, here = BatchSampler(*sets, config, 1, "cuda"), BatchSampler(*sets, config, 1)
     assert there.resident is room
     for step in range(5):

@@ -30,16 +30,16 @@ def test_the_domains_are_shuffled_apart():
 
 
 def test_crops_stay_inside_and_reach_every_corner():
-    config = tiny_config(batch=8)
+    config = tiny_config(batch_size=8)
     corners = np.concatenate([crops(0, "a", step, config)[0] for step in range(60)])
     assert corners.min() == 0 and corners.max() == config.load_size - config.crop_size
     mirrored = np.concatenate([crops(0, "a", step, config)[1] for step in range(60)])
     assert 0.4 < mirrored.mean() < 0.6
-    assert not crops(0, "a", 0, tiny_config(flip="false"))[1].any()
+    assert not crops(0, "a", 0, tiny_config(horizontal_flip="false"))[1].any()
 
 
 def test_a_batch_is_what_the_streams_say():
-    config = tiny_config(batch=3)
+    config = tiny_config(batch_size=3)
     feed = tiny_feed(config, seed=5)
     batch = feed.batch(2)["real_b"]
     chosen = batch_indices(5, "b", 2, 3, 6)

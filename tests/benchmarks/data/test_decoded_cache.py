@@ -64,7 +64,7 @@ class Photos(Drawn):
 @pytest.mark.parametrize(
     "data, other",
     [(Drawn(), {"side": SIDE + 1}), (Drawn(), {"domain": "A"}), (Drawn(), {"split": "train"}), (Drawn(), {"limit": 3}),
-     (Drawn(), {"labels": False}), (Drawn(), {"fit": "crop"}), (Drawn(says="second"), {}), (Recoloured(), {}),
+     (Drawn(), {"labels": False}), (Drawn(), {"resize_mode": "crop"}), (Drawn(says="second"), {}), (Recoloured(), {}),
      (Photos(), {})],
     ids=lambda value: str(value) if isinstance(value, dict) else type(value).__name__,
 )  # fmt: skip

@@ -21,8 +21,8 @@ from cgbench.results.run_folder import TrialFolder
 from helpers.tiny_models import noise_batch, tiny_config, tiny_model
 from helpers.toy_scenes import PALETTE, world
 
-SMALL = ["steps=3", "train_limit=4", "test_limit=4", "scorer_steps=4", "scorer_limit=4", "crop_size=16", "load_size=20",
-         "ngf=4"]  # fmt: skip
+SMALL = ["steps=3", "max_train_images=4", "max_test_images=4", "scorer_steps=4", "scorer_limit=4", "crop_size=16",
+         "load_size=20", "ngf=4"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from helpers.crash_process import Lives
 from helpers.file_trees import contents
 
 METHODS = "cyclegan,gan_only"
-MORE = ["evaluate_every=1", "validation=2", "keep_last=2", "keep_best=fcn_iou", "pool_size=3", "log_every=2"]
+MORE = ["evaluate_every=1", "validation_images=2", "keep_last=2", "keep_best=fcn_iou", "pool_size=3", "log_every=2"]
 RUN = ["run", "--methods", METHODS, "--dataset", "streets", *SMALL, *(f"--set={text}" for text in MORE)]
 KILLS = 24
 
@@ -63,7 +63,7 @@ def evaluation(tmp_path_factory):
 def test_the_undisturbed_run_holds_all_that_is_compared(evaluation):
     names = {Path(name).name for name in evaluation.expected}
     kept = {"checkpoint.safetensors", "checkpoint-2.safetensors", "best.safetensors"}
-    logs = {"steps.jsonl", "history.jsonl", "metrics.jsonl", "images.jsonl"}
+    logs = {"steps.jsonl", "history.jsonl", "metrics.jsonl", "image_scores.jsonl"}
     assert kept | logs | {"protocols.json", "status.json", "trial.json", "results.csv", "table.md"} <= names
     assert not any(name.endswith(".part") for name in names)
     assert sum("scorer-" in name for name in names) == 1

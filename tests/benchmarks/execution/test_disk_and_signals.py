@@ -169,7 +169,7 @@ def test_divergence_names_its_step_keeps_the_checkpoint_and_costs_no_other_trial
 
 
 def test_kept_checkpoints_are_those_asked_for(tmp_path):
-    more = ["--set=keep_last=2", "--set=evaluate_every=1", "--set=keep_best=psnr", "--set=validation=2"]
+    more = ["--set=keep_last=2", "--set=evaluate_every=1", "--set=keep_best=psnr", "--set=validation_images=2"]
     run(tmp_path, *more)
     folder = trial(tmp_path)
     assert sorted(folder.earlier_checkpoints()) == [2]
@@ -182,7 +182,7 @@ def test_kept_checkpoints_are_those_asked_for(tmp_path):
     assert set(scores) == {1, 2, 3}
     best = max(scores, key=lambda step: (scores[step], -step))
     assert read_checkpoint(folder.best)[1]["step"] == str(best)
-    with pytest.raises(CgbenchError, match="--set validation=COUNT"):
+    with pytest.raises(CgbenchError, match="--set validation_images=COUNT"):
         ensure_selectable(tiny_config(keep_best="psnr", evaluate_every=1), SimpleNamespace(splits=("train", "test")))
     assert "--set evaluate_every=STEPS" in run(tmp_path / "b", more[2], code=2)
     assert "did you mean 'psnr'" in run(tmp_path / "b", "--set=keep_best=pnsr", code=2)
@@ -193,7 +193,7 @@ def test_a_deterministic_run_says_so_and_so_does_one_that_goes_on_elsewhere(tmp_
     facts = read_json(trial(tmp_path).trial)
     assert facts["deterministic"] and facts["precision"] == "float32" and facts["hardware"]["threads"] == 1
     assert "continued" not in facts and facts["versions"]["scipy"]
-    run(tmp_path, "--set=test_limit=2")
+    run(tmp_path, "--set=max_test_images=2")
     assert read_json(trial(tmp_path).trial)["continued"] == [{"step": 3, "deterministic": False}]
 
 

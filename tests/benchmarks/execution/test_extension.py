@@ -76,7 +76,7 @@ def test_stopped_anywhere_it_goes_on_to_the_same_bits(extended, tmp_path, monkey
         patch.setattr(trainer if where == "train_step" else extension, where, stopped)
         cgbench("extend", run, "--steps", "6", "--device", "cpu", code=130)
     cgbench("extend", run, "--steps", "6", "--device", "cpu")
-    for name in ("metrics.jsonl", "history.jsonl", "images.jsonl"):
+    for name in ("metrics.jsonl", "history.jsonl", "image_scores.jsonl"):
         assert (folder.path / name).read_bytes() == (whole.path / name).read_bytes()
     assert read_json(folder.trial) == read_json(whole.trial)
 

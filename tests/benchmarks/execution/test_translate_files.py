@@ -27,7 +27,7 @@ from helpers.cli import SMALL, cgbench
 from helpers.image_folders import scene
 from helpers.tiny_models import tiny_config, tiny_model
 
-SETTINGS = ["learning_rate=0.01", "ndf=4", "fit=crop", "evaluate_every=1", "validation=1", "keep_last=3",
+SETTINGS = ["learning_rate=0.01", "ndf=4", "resize_mode=crop", "evaluate_every=1", "validation_images=1", "keep_last=3",
             "keep_best=reconstruction_l1"]  # fmt: skip
 METHOD = "gan_only"
 

@@ -87,7 +87,7 @@ def test_the_plan_says_what_was_decided_and_how_long_it_takes(tmp_path):
 
 
 def test_two_at_once_leave_the_same_bits_as_one_after_the_other(tmp_path):
-    more = ["--runs", tmp_path, "--set", "evaluate_every=2", "--set", "validation=2", "--set", "keep_best=psnr"]
+    more = ["--runs", tmp_path, "--set", "evaluate_every=2", "--set", "validation_images=2", "--set", "keep_best=psnr"]
     cgbench(*RUN, *more, "--name", "one")
     said = cgbench(*RUN, *more, "--name", "two", "--jobs", "2")
     one, two = (contents(tmp_path / name / "streets") for name in ("one", "two"))

@@ -217,8 +217,8 @@ def test_both_distances_look_through_their_own_network():
     assert inception.values["fid"] == pytest.approx(plain_frechet(spreads(t.outputs), spreads(t.targets)))
     assert inception.details["fid/real_images"] == 5
     assert scorer.details["scorer_kid/standard_error"] > 0
-    assert METRICS.get("scorer_distance").unfit(replace(t, scorer_features=None))
-    assert METRICS.get("scorer_distance").unfit(replace(t, target_kind="labels"))
+    assert METRICS.get("scorer_distance").not_applicable(replace(t, scorer_features=None))
+    assert METRICS.get("scorer_distance").not_applicable(replace(t, target_kind="labels"))
 
 
 def test_diversity_and_identity_by_hand():
@@ -229,7 +229,7 @@ def test_diversity_and_identity_by_hand():
     collapsed = replace(t, outputs=np.repeat(t.outputs[:1], 5, axis=0))
     assert METRICS.get("output_diversity").compute(collapsed).values["output_diversity"] == 0
     identity = METRICS.get("identity")
-    assert identity.unfit(t)
+    assert identity.not_applicable(t)
     found = identity.compute(replace(t, identities=t.outputs)).values["identity_l1"]
     assert found == pytest.approx(np.abs(outputs - t.targets).mean() / 255)
 

@@ -44,7 +44,7 @@ def test_metrics_are_found_and_declare_what_they_return(labels):
     for name in OURS:
         metric = METRICS.get(name)
         given = translations(labels, "labels" if name == "label_accuracy" else "photo", **everything)
-        assert metric.name == name and metric.unfit(given) is None
+        assert metric.name == name and metric.not_applicable(given) is None
         found = metric.compute(given)
         assert list(found.values) == [value.name for value in metric.values]
         assert set(found.per_image) <= set(found.values)
@@ -84,7 +84,7 @@ def test_segmentation_scores_count_wrong_pixels(labels, name, prefix, kind):
     ],
 )
 def test_metrics_say_why_they_do_not_apply(labels, name, kind, changes, reason):
-    assert METRICS.get(name).unfit(translations(labels, kind, **changes)).startswith(reason)
+    assert METRICS.get(name).not_applicable(translations(labels, kind, **changes)).startswith(reason)
 
 
 def test_only_the_fcn_score_depends_on_the_scorer():
@@ -150,7 +150,7 @@ def test_diversity_is_the_distance_between_two_draws(labels):
     metric = METRICS.get("style_diversity")
     given = translations(labels, "photo", outputs=black, other_outputs=grey)
     assert metric.compute(given).values["style_diversity"] == pytest.approx(0.2)
-    assert "draws" in metric.unfit(translations(labels, "photo"))
+    assert "draws" in metric.not_applicable(translations(labels, "photo"))
 
 
 def test_listing_metrics_does_not_import_torch():

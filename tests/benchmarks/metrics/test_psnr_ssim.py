@@ -67,6 +67,6 @@ def test_order_does_not_matter(pair):
 def test_it_is_for_paired_photos(pair):
     given = {"direction": "AtoB", "keys": ("a", "b", "c"), "sources": pair[0], "outputs": pair[1], "targets": pair[0]}
     metric = METRICS.get("similarity")
-    assert metric.unfit(Translations(**given, target_kind="photo", paired=True)) is None
-    assert "paired" in metric.unfit(Translations(**given, target_kind="photo"))
-    assert "photos" in metric.unfit(Translations(**given, target_kind="labels", paired=True))
+    assert metric.not_applicable(Translations(**given, target_kind="photo", paired=True)) is None
+    assert "paired" in metric.not_applicable(Translations(**given, target_kind="photo"))
+    assert "photos" in metric.not_applicable(Translations(**given, target_kind="labels", paired=True))

@@ -131,7 +131,7 @@ def test_the_reference_calls_each_network_once_per_use_and_keeps_discriminators_
         )
     ReferenceStep(model, config)(noise_batch(config))
     judged = [entry for entry in seen if entry[0].startswith("D")]
-    assert {size for _, size, _ in seen} == {config.batch}
+    assert {size for _, size, _ in seen} == {config.batch_size}
     assert [name for name, *_ in seen].count("G_ab") == 2 and len(judged) == 6
     assert [trains for *_, trains in judged] == [False] * 2 + [True] * 4
     assert all(weight.requires_grad for network in model.networks.values() for weight in network.parameters())

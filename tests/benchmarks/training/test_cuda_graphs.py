@@ -127,7 +127,7 @@ def test_a_replayed_training_has_the_bits_of_a_plain_one(name):
     assert_equal(trained(name, TapeRecorder), trained(name))
 
 
-@pytest.mark.parametrize("change", ["precision=bf16", "norm=batch", "layout=contiguous", "pool_size=0"])
+@pytest.mark.parametrize("change", ["precision=bf16", "norm=batch", "memory_format=contiguous", "pool_size=0"])
 def test_so_it_has_with_other_settings(change):
     settings = dict([change.split("=")])
     assert_equal(trained("cyclegan", TapeRecorder, **settings), trained("cyclegan", **settings))
@@ -156,7 +156,7 @@ def test_the_tape_refuses_a_step_that_waits(loss):
         players=(Player("one", ("G",), (Term("waits", loss, ("fake_b",)),)),),
         translates={"AtoB": "fake_b", "BtoA": "fake_a"},
     )
-    config = tiny_config(graphs=True)
+    config = tiny_config(cuda_graphs=True)
     model = tiny_model(method, config)
     optimizers = make_optimizers(model, config)
     step = CapturedStep(model, partial(move_players, model, optimizers), TapeRecorder(model, optimizers))
@@ -166,9 +166,9 @@ def test_the_tape_refuses_a_step_that_waits(loss):
 
 
 def test_a_cpu_records_nothing_and_says_so():
-    config = tiny_config(graphs=True)
+    config = tiny_config(cuda_graphs=True)
     model = tiny_model(METHODS.get("cyclegan"), config)
-    with pytest.raises(CgbenchError, match="graphs=true needs an NVIDIA GPU, and the device is cpu"):
+    with pytest.raises(CgbenchError, match="cuda_graphs=true needs an NVIDIA GPU, and the device is cpu"):
         make_train_step(model, make_optimizers(model, config), config)
 
 

@@ -26,7 +26,7 @@ def stepped(name, dtype=torch.float64, steps=2, **settings):
             if isinstance(layer, torch.nn.Dropout):
                 layer.p = 0.0
     batches = [noise_batch(config, dtype, step) for step in range(2)]
-    model.measure(lambda step: dict(batches[step]), batches=2)
+    model.precompute(lambda step: dict(batches[step]), batches=2)
     optimizers = make_optimizers(model, config)
     losses = [train_step(model, optimizers, dict(batch), step, 2e-4) for step, batch in enumerate(batches[:steps])]
     weights = {f"{net}.{key}": value for net in model.owned for key, value in model.networks[net].state_dict().items()}
@@ -35,8 +35,8 @@ def stepped(name, dtype=torch.float64, steps=2, **settings):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_layout_changes_no_method(name):
-    losses, weights = stepped(name, layout="channels_last")
-    plain_losses, plain_weights = stepped(name, layout="contiguous")
+    losses, weights = stepped(name, memory_format="channels_last")
+    plain_losses, plain_weights = stepped(name, memory_format="contiguous")
     assert any(not value.is_contiguous() for value in weights.values()), "nothing was laid out"
     for key, value in losses.items():
         torch.testing.assert_close(value, plain_losses[key], rtol=1e-9, atol=1e-12)

@@ -5,7 +5,7 @@ import torch
 
 from cgbench import seeds
 from cgbench.errors import CgbenchError
-from cgbench.methods.blocks.image_pool import ImagePool
+from cgbench.methods.blocks.image_pool import ImageBuffer
 from cgbench.methods.functional.tensors import sent
 
 
@@ -20,12 +20,12 @@ def _numbers(images: torch.Tensor) -> list[int]:
     return [int(number) for number in images[:, 0, 0, 0]]
 
 
-def _run(pool: ImagePool, steps: range, batch: int = 1) -> list[int]:
+def _run(pool: ImageBuffer, steps: range, batch: int = 1) -> list[int]:
     """Feed images numbered 0, 1, 2, ... and return the numbers that come out."""
     return [number for step in steps for number in _numbers(query(pool, _images(step * batch, batch), step))]
 
 
-def query(pool: ImagePool, images: torch.Tensor, step: int) -> torch.Tensor:
+def query(pool: ImageBuffer, images: torch.Tensor, step: int) -> torch.Tensor:
     """What the pool answers to the images of a step."""
     return pool.exchange(images, sent(pool.decide(len(images), step), images.device))
 
@@ -54,7 +54,7 @@ class _PlainPool:
 
 @pytest.mark.parametrize(("size", "batch"), [(1, 1), (3, 1), (3, 4), (5, 2), (50, 4)])
 def test_equal_to_the_plain_pool(size, batch):
-    pool, plain = ImagePool(size, 7, "pool_b"), _PlainPool(size, 7, "pool_b")
+    pool, plain = ImageBuffer(size, 7, "pool_b"), _PlainPool(size, 7, "pool_b")
     for step in range(60):
         first = step * batch
         assert _numbers(query(pool, _images(first, batch), step)) == plain.query(range(first, first + batch), step)
@@ -62,26 +62,26 @@ def test_equal_to_the_plain_pool(size, batch):
 
 
 def test_fills_before_it_swaps():
-    assert _run(ImagePool(6, 0, "pool_a"), range(6)) == [0, 1, 2, 3, 4, 5]
-    assert _run(ImagePool(6, 0, "pool_a"), range(3), batch=2) == [0, 1, 2, 3, 4, 5]
+    assert _run(ImageBuffer(6, 0, "pool_a"), range(6)) == [0, 1, 2, 3, 4, 5]
+    assert _run(ImageBuffer(6, 0, "pool_a"), range(3), batch=2) == [0, 1, 2, 3, 4, 5]
 
 
 def test_about_half_are_earlier_images():
-    out = _run(ImagePool(50, 3, "pool_a"), range(500), batch=4)
+    out = _run(ImageBuffer(50, 3, "pool_a"), range(500), batch=4)
     earlier = [place != number for place, number in enumerate(out)][50:]
     assert abs(sum(earlier) / len(earlier) - 0.5) < 0.04  # 3.5 standard deviations of 1950 coins
 
 
 def test_swapped_slots_are_uniform():
     """An image stays for a geometric number of swaps: 2 · size queries on average, 100 here."""
-    out = _run(ImagePool(50, 5, "pool_a"), range(1000), batch=4)
+    out = _run(ImageBuffer(50, 5, "pool_a"), range(1000), batch=4)
     ages = [place - number for place, number in enumerate(out) if place != number]
     assert 85 < sum(ages) / len(ages) < 115
     assert max(ages) > 300
 
 
 def test_every_image_comes_out_once_at_most_as_an_earlier_one():
-    out = _run(ImagePool(4, 1, "pool_a"), range(200))
+    out = _run(ImageBuffer(4, 1, "pool_a"), range(200))
     earlier = [number for place, number in enumerate(out) if place != number]
     assert len(earlier) == len(set(earlier)) and all(
         number < place for place, number in enumerate(out) if place != number
@@ -89,20 +89,22 @@ def test_every_image_comes_out_once_at_most_as_an_earlier_one():
 
 
 def test_size_zero_keeps_nothing():
-    pool = ImagePool(0, 0, "pool_a")
+    pool = ImageBuffer(0, 0, "pool_a")
     assert _run(pool, range(20), batch=3) == list(range(60))
     assert pool.state() == {}
 
 
 def test_same_seed_same_bits_other_seed_or_name_not():
-    out = [_run(ImagePool(5, *key), range(100)) for key in [(0, "pool_a"), (0, "pool_a"), (1, "pool_a"), (0, "pool_b")]]
+    out = [
+        _run(ImageBuffer(5, *key), range(100)) for key in [(0, "pool_a"), (0, "pool_a"), (1, "pool_a"), (0, "pool_b")]
+    ]
     assert out[0] == out[1]
     assert out[0] != out[2] and out[0] != out[3] and out[2] != out[3]
 
 
 def test_decisions_belong_to_the_step():
     """A pool that began later decides alike at the same step, once both are full."""
-    early, late = ImagePool(4, 0, "pool_a"), ImagePool(4, 0, "pool_a")
+    early, late = ImageBuffer(4, 0, "pool_a"), ImageBuffer(4, 0, "pool_a")
     first, second = _run(early, range(60)), _run(late, range(20, 60))
     swapped = [place != number for place, number in enumerate(first)]
     assert swapped[24:] == [place != number for place, number in enumerate(second, 20)][4:]
@@ -110,7 +112,7 @@ def test_decisions_belong_to_the_step():
 
 @pytest.mark.parametrize("stop", [0, 3, 5, 30])
 def test_resumes_where_it_stopped(stop):
-    whole, half, resumed = (ImagePool(5, 2, "pool_a") for _ in range(3))
+    whole, half, resumed = (ImageBuffer(5, 2, "pool_a") for _ in range(3))
     expected = _run(whole, range(80))
     _run(half, range(stop))
     _run(resumed, range(40, 60))  # what it held before is forgotten
@@ -119,26 +121,26 @@ def test_resumes_where_it_stopped(stop):
 
 
 def test_state_is_a_copy():
-    pool = ImagePool(2, 0, "pool_a")
+    pool = ImageBuffer(2, 0, "pool_a")
     _run(pool, range(2))
     state = pool.state()
     _run(pool, range(2, 30))
     assert _numbers(state["images"]) == [0, 1]
-    other = ImagePool(2, 0, "pool_a")
+    other = ImageBuffer(2, 0, "pool_a")
     other.load(state)
     _run(other, range(2, 30))
     assert _numbers(state["images"]) == [0, 1]
 
 
 def test_too_large_a_state_is_refused():
-    pool = ImagePool(4, 0, "pool_a")
+    pool = ImageBuffer(4, 0, "pool_a")
     _run(pool, range(4))
     with pytest.raises(CgbenchError, match=r"'pool_a'.*4 images.*pool_size is 3"):
-        ImagePool(3, 0, "pool_a").load(pool.state())
+        ImageBuffer(3, 0, "pool_a").load(pool.state())
 
 
 def test_passes_no_gradient_and_shares_no_memory():
-    pool = ImagePool(2, 0, "pool_a")
+    pool = ImageBuffer(2, 0, "pool_a")
     images = _images(0, 2).requires_grad_()
     out = query(pool, images, 0)
     assert not out.requires_grad and not pool.state()["images"].requires_grad
@@ -150,14 +152,14 @@ def test_passes_no_gradient_and_shares_no_memory():
 
 def test_waits_for_no_value():
     """Meta tensors have no values: whatever asked for one would raise."""
-    pool = ImagePool(2, 0, "pool_a")
+    pool = ImageBuffer(2, 0, "pool_a")
     for step in range(10):
         assert query(pool, torch.empty(3, 3, 4, 4, device="meta"), step).shape == (3, 3, 4, 4)
 
 
 @pytest.mark.gpu
 def test_does_not_synchronise_with_the_gpu():
-    pool = ImagePool(2, 0, "pool_a")
+    pool = ImageBuffer(2, 0, "pool_a")
     images = _images(0, 4).cuda()
     torch.cuda.set_sync_debug_mode("error")
     try:
