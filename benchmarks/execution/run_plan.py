@@ -9,7 +9,7 @@ from rich.table import Table
 
 from cgbench.api.dataset import Dataset
 from cgbench.benchmarks.evaluation.output_images import max_bytes
-from cgbench.benchmarks.evaluation.scorer import build_network
+from cgbench.benchmarks.evaluation.synthetic_workload import device_barrier, synthetic_batch, timing_model
 from cgbench.benchmarks.execution.parallelism import Parallelism, choose_parallelism, wall_time
 from cgbench.benchmarks.execution.resources import machine, threads
 from cgbench.benchmarks.runtime.determinism import reason_of
@@ -23,7 +23,6 @@ from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
 from cgbench.formatting import duration, size
-from cgbench.methods.blocks.model import Model
 from cgbench.results.run_folder import TrialFolder
 
 MEASURED_SECONDS = 1.5  # per method, after one step of warm-up
@@ -56,22 +55,17 @@ def measure(trial: Trial, device: str) -> Cost:
 
 def _measured(trial: Trial, device: str) -> Cost:
     reset_peak_memory(torch.device(device))
-    # untrained, in the place of the scorer, which is trained after the plan is shown
-    stand_in = build_network(trial.config.classes, trial.config.scorer_width).to(device)
-    model = Model(trial.method, trial.config, 0, device, stand_in)
+    model = timing_model(trial.method, trial.config, device)
+    batch, wait = synthetic_batch(trial.config, device), device_barrier(device)
     take_step = make_train_step(model, make_optimizers(model, trial.config), trial.config)
-    generator = torch.Generator().manual_seed(0)
-    batch = {name: _noise(trial.config, generator, device) for name in ("real_a", "real_b")}
-    batch |= {f"labels_{domain}": torch.zeros_like(batch["real_a"][:, 0], dtype=torch.long) for domain in "ab"}
-    model.precompute(lambda step: dict(batch), batches=1)
     warm_ups = 1 + WARMUP_STEPS * trial.config.cuda_graphs
     for step in range(warm_ups):
         take_step(batch, step, 0.0)
-    _wait(device)
+    wait()
     started, steps = time.perf_counter(), 0
     while steps == 0 or time.perf_counter() - started < MEASURED_SECONDS:
         take_step(batch, warm_ups + steps, 0.0)
-        _wait(device)
+        wait()
         steps += 1
     seconds = (time.perf_counter() - started) / steps
     counts = model.counts()
@@ -159,14 +153,3 @@ def _test_counts(data: Dataset, config: TrialConfig) -> tuple[int, int]:
 
 def _is_done(run: Path, data: Dataset, trial: Trial) -> bool:
     return TrialFolder.of(run, data.label, trial.method.name, trial.seed).status()["state"] == "done"
-
-
-def _noise(config: TrialConfig, generator: torch.Generator, device: str) -> torch.Tensor:
-    shape = (config.batch_size, 3, config.crop_size, config.crop_size)
-    return (torch.rand(shape, generator=generator) * 2 - 1).to(device)
-
-
-def _wait(device: str) -> None:
-    """A GPU works on after the call returns; wait for it, or the clock lies."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from cgbench.benchmarks.data.batches import BatchSampler, ImageSet
 from cgbench.benchmarks.data.loading import load_images
+from cgbench.benchmarks.evaluation.synthetic_workload import device_barrier
 from cgbench.benchmarks.speed.measurements import Measurement, Measurements, SpeedOptions, VariantSettings
 from cgbench.benchmarks.speed.timing import Variant, interleave, rates, summary, times_as_fast
 from cgbench.benchmarks.speed.training_step import REFERENCE, measured_memory
-from cgbench.benchmarks.speed.workload import DEFAULT, configuration, waiting
+from cgbench.benchmarks.speed.workload import DEFAULT, configuration
 from cgbench.config import TrialConfig
 from cgbench.datasets.folder import Folder
 from cgbench.datasets.streets import Streets
@@ -72,7 +73,7 @@ def _batches(root: Path, size: str, plan: SpeedOptions) -> Measurements:
     feed, count = BatchSampler(*sets, config, 0, plan.device), itertools.count()
     plain = ReferenceLoader(root, config, plan.device)
     arms = [Variant(REFERENCE, plain.batch), Variant(DEFAULT, lambda: feed.batch(next(count)))]
-    seconds = interleave(arms, plan.budget, waiting(plan.device))
+    seconds = interleave(arms, plan.budget, device_barrier(plan.device))
     yield from _against_reference("batches of both domains", size, "batches/s", 1, seconds)
 
 
@@ -97,7 +98,7 @@ def growth(root: Path, counts: Sequence[int], plan: SpeedOptions) -> Measurement
 
 def _grown(opened: Callable[[], Callable[[], BatchSampler]], count: int, plan: SpeedOptions) -> Measurements:
     use, memory = measured_memory(opened, torch.device(plan.device))
-    feed, wait = use(), waiting(plan.device)
+    feed, wait = use(), device_barrier(plan.device)
     seconds = {"opening": interleave([Variant("opening", lambda: opened()())], plan.budget, wait)["opening"]}
     batches, epochs = itertools.count(1), itertools.count(1)
     seconds |= interleave(

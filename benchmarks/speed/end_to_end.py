@@ -10,18 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cgbench.api.method import Method
+from cgbench.benchmarks.evaluation.synthetic_workload import device_barrier, synthetic_batch, timing_model
 from cgbench.benchmarks.speed.measurements import LeftOut, Measurement, Measurements, SpeedOptions, VariantSettings
 from cgbench.benchmarks.speed.timing import LEAST_ROUNDS, Budget, Variant, interleave, summary, times_as_fast
 from cgbench.benchmarks.speed.training_step import cgbench_step
-from cgbench.benchmarks.speed.workload import (
-    DEFAULT,
-    SIZES,
-    configuration,
-    noise,
-    ready_model,
-    waiting,
-    why_not_applicable,
-)
+from cgbench.benchmarks.speed.workload import DEFAULT, SIZES, configuration, why_not_applicable
 from cgbench.datasets.streets import Streets
 from cgbench.errors import CgbenchError
 from cgbench.files import read_jsonl
@@ -105,7 +98,7 @@ def one_run(runs: Path, cache: Path, plan: SpeedOptions, setting: VariantSetting
     """Run the command line once, in a folder of its own, and measure steps alone right before and after it."""
     method, size = chosen(plan), plan.sizes[0]
     config = configuration(size, method, setting)
-    alone = cgbench_step(ready_model(method, config, plan.device), config, noise(config, plan.device))
+    alone = cgbench_step(timing_model(method, config, plan.device), config, synthetic_batch(config, plan.device))
     before = _seconds_of_a_step(alone, plan.device)
     started = time.perf_counter()
     _output(command(method, size, setting, plan.device, runs), {"CGBENCH_CACHE": str(cache)})
@@ -133,7 +126,7 @@ def training_seconds(runs: Path) -> float:
 
 def _seconds_of_a_step(call: Callable[[], object], device: str) -> float:
     """Return the median seconds of a step within two seconds."""
-    return summary(interleave([Variant("step", call)], Budget(seconds=2.0), waiting(device))["step"]).median
+    return summary(interleave([Variant("step", call)], Budget(seconds=2.0), device_barrier(device))["step"]).median
 
 
 def _output(words: Sequence[str], environment: Mapping[str, str] | None = None) -> None:

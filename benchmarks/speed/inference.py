@@ -12,11 +12,12 @@ from cgbench.api.method import SOURCES
 from cgbench.benchmarks.data.conversion import to_bytes, to_signed
 from cgbench.benchmarks.evaluation.feature_extractors import scorer_features
 from cgbench.benchmarks.evaluation.scorer import Scorer, build_network
+from cgbench.benchmarks.evaluation.synthetic_workload import timing_model
 from cgbench.benchmarks.runtime.determinism import reason_of
 from cgbench.benchmarks.speed.measurements import LeftOut, Measurement, Measurements, SpeedOptions
 from cgbench.benchmarks.speed.timing import Variant, interleave, rates, summary, times_as_fast
 from cgbench.benchmarks.speed.training_step import REFERENCE
-from cgbench.benchmarks.speed.workload import DEFAULT, configuration, read_variants, ready_model, reference_model
+from cgbench.benchmarks.speed.workload import DEFAULT, configuration, read_variants, reference_model
 from cgbench.methods.blocks.model import Model
 
 IMAGES = 16  # translated at once, as cost.json has it
@@ -30,7 +31,7 @@ def translation(plan: SpeedOptions) -> Measurements:
         images, direction, arms = pictures(size, IMAGES), method.directions[0], []
         try:
             for setting in plan.arms:
-                model = ready_model(method, configuration(size, method, setting), plan.device)
+                model = timing_model(method, configuration(size, method, setting), plan.device)
                 if not arms:
                     reference = reference_model(method, configuration(size, method, setting), plan.device)
                     if plain := one_by_one(reference, images, direction):

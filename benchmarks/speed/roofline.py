@@ -7,9 +7,9 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from cgbench.benchmarks.evaluation.synthetic_workload import device_barrier
 from cgbench.benchmarks.speed.measurements import Measurement, Measurements, SpeedOptions
 from cgbench.benchmarks.speed.timing import Variant, interleave, rates, summary
-from cgbench.benchmarks.speed.workload import waiting
 
 TYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 PRODUCT_SIDE = {"cpu": 2048, "cuda": 8192}  # of square matrices
@@ -31,7 +31,7 @@ def machine_peaks(plan: SpeedOptions) -> Measurements:
         arms.append(Variant(f"matrix product {name}", _product(side, dtype, plan.device)))
         arms.append(Variant(f"convolution {name}", _convolution(images, dtype, plan.device)))
     with torch.no_grad():
-        seconds = interleave(arms, plan.budget, waiting(plan.device))
+        seconds = interleave(arms, plan.budget, device_barrier(plan.device))
     for name, values in seconds.items():
         flop = work[name.rpartition(" ")[0]]
         yield Measurement("peak", name, name.rpartition(" ")[2], "", "FLOP/s", summary(rates(values, flop)))

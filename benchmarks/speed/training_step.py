@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cgbench.api.method import Method
 from cgbench.api.registry import METHODS
+from cgbench.benchmarks.evaluation.synthetic_workload import device_barrier, synthetic_batch, timing_model
 from cgbench.benchmarks.runtime.determinism import reason_of
 from cgbench.benchmarks.runtime.peak_memory import peak_memory, reset_peak_memory
 from cgbench.benchmarks.speed.measurements import LeftOut, Measurement, Measurements, SpeedOptions, VariantSettings
@@ -20,15 +21,7 @@ from cgbench.benchmarks.speed.reference_cyclegan import WRITTEN, HandWrittenCycl
 from cgbench.benchmarks.speed.reference_step import ReferenceStep
 from cgbench.benchmarks.speed.roofline import flop_of, lower_bounds, machine_peak, machine_peaks
 from cgbench.benchmarks.speed.timing import Summary, Variant, added, interleave, summary, times_as_fast
-from cgbench.benchmarks.speed.workload import (
-    configuration,
-    ensure_same_work,
-    noise,
-    ready_model,
-    reference_model,
-    waiting,
-    why_not_applicable,
-)
+from cgbench.benchmarks.speed.workload import configuration, ensure_same_work, reference_model, why_not_applicable
 from cgbench.benchmarks.training.cuda_graphs import WARMUP_STEPS
 from cgbench.benchmarks.training.optimizers import make_optimizers
 from cgbench.benchmarks.training.trainer import make_train_step
@@ -69,7 +62,7 @@ def steps(plan: SpeedOptions) -> Measurements:
 def _measured(method: Method, size: str, plan: SpeedOptions, peak: dict[str, float]) -> list[Measurement | LeftOut]:
     """Return what was measured of a method at a size; its models are gone by then."""
     contest = prepared(method, size, plan.arms, plan.device)
-    seconds = interleave(contest.arms, plan.budget, waiting(plan.device), warm_ups=1)
+    seconds = interleave(contest.arms, plan.budget, device_barrier(plan.device), warm_ups=1)
     return list(_entries(method.name, size, contest, seconds, peak))
 
 
@@ -102,7 +95,7 @@ def table(plan: SpeedOptions) -> Measurements:
             for name in ABLATIONS:
                 makers = builders(METHODS.get(name), size, plan.arms, plan.device)
                 arms += [Variant(f"{arm}/{name}", build()) for arm, build in makers.items() if arm != BY_HAND]
-            seconds = interleave(arms, plan.budget, waiting(plan.device))
+            seconds = interleave(arms, plan.budget, device_barrier(plan.device))
         except RuntimeError as error:
             yield LeftOut("table", "five ablations", size, reason_of(error), failed=True)
             continue
@@ -131,7 +124,7 @@ def builders(
     """Return what makes the step of each arm: the reference, for CycleGAN the one by hand, then cgbench's own with each
     of the `settings`."""
     config = configuration(size, method, settings[0])
-    batch = noise(config, device)
+    batch = synthetic_batch(config, device)
     found = {REFERENCE: lambda: _plain(ReferenceStep(reference_model(method, config, device), config), batch, config)}
     if method.name in WRITTEN:
         found[BY_HAND] = lambda: _by_hand(method, config, batch, device)
@@ -178,7 +171,7 @@ def cgbench_step(model: Model, config: TrialConfig, batch: dict[str, Tensor]) ->
 def _own(method: Method, size: str, setting: VariantSettings, plain: TrialConfig, device: str) -> Callable[[], None]:
     config = configuration(size, method, setting)
     ensure_same_work(setting, config, plain)
-    call = cgbench_step(ready_model(method, config, device), config, noise(config, device))
+    call = cgbench_step(timing_model(method, config, device), config, synthetic_batch(config, device))
     for _ in range(WARMUP_STEPS * config.cuda_graphs):
         call()
     return call

@@ -1,16 +1,14 @@
 """What is measured at which size: configurations, arms from the command line, models and batches of noise."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from cgbench.api.method import Method
 from cgbench.api.registry import METHODS
-from cgbench.benchmarks.evaluation.scorer import build_network
+from cgbench.benchmarks.evaluation.synthetic_workload import timing_model
 from cgbench.benchmarks.speed.measurements import VariantSettings
 from cgbench.config import TrialConfig, preset_values, resolve, split_assignments
 from cgbench.errors import CgbenchError
@@ -24,7 +22,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "256": preset_values("paper"),
 }
 CLASSES = 8  # of the labels that methods with labels, and the scorer, are measured with
-WORK = ("batch", "crop_size", "generator", "blocks", "ngf", "discriminator", "discriminator_layers", "ndf", "norm",
+WORK = ("batch_size", "crop_size", "generator", "blocks", "ngf", "discriminator", "discriminator_layers", "ndf", "norm",
         "pool_size", "features", "classes")  # fmt: skip
 DEFAULT = "cgbench"  # the arm without settings of its own
 
@@ -80,19 +78,10 @@ def why_not_applicable(method: Method, config: TrialConfig) -> str:
     )
 
 
-def ready_model(method: Method, config: TrialConfig, device: str) -> Model:
-    """Return a model that can be trained: with an untrained scorer to look through, and measured on noise."""
-    scorer = build_network(config.classes, config.scorer_width).to(device)
-    model = Model(method, config, 0, device, scorer)
-    model.precompute(lambda step: noise(config, device, step), batches=1)
-    model.train()
-    return model
-
-
 def reference_model(method: Method, config: TrialConfig, device: str) -> Model:
     """Return the same as plain code has it: float32, maps and weights in torch's own order, torch's instance norm."""
     plain = replace(config, memory_format="contiguous", precision="float32", compile=False, cuda_graphs=False)
-    model = ready_model(method, plain, device)
+    model = timing_model(method, plain, device)
     for network in model.networks.values():
         _with_torchs_norm(network)
     return model
@@ -114,19 +103,3 @@ def ensure_same_work(arm: VariantSettings, config: TrialConfig, plain: TrialConf
                 f"--arm {arm.name}: '{name}' changes the work itself, so that times say nothing about speed: "
                 "leave it out"
             )
-
-
-def waiting(device: str) -> Callable[[], None]:
-    """Return what waits until the device has done its work; on a CPU calls return when they are done."""
-    return partial(torch.cuda.synchronize, device) if device.startswith("cuda") else lambda: None
-
-
-def noise(config: TrialConfig, device: str, step: int = 0) -> dict[str, Tensor]:
-    """Return a batch of noise: `real_a` and `real_b` (batch, 3, S, S) in [-1, 1], and class ids (batch, S, S)."""
-    stream = torch.Generator().manual_seed(step)
-    shape = (config.batch_size, 3, config.crop_size, config.crop_size)
-    images = {name: torch.rand(shape, generator=stream) * 2 - 1 for name in ("real_a", "real_b")}
-    ids = {
-        f"labels_{domain}": torch.randint(config.classes, (shape[0], *shape[2:]), generator=stream) for domain in "ab"
-    }
-    return {name: value.to(device) for name, value in (images | ids).items()}

@@ -145,7 +145,7 @@ def test_everything_from_data_is_escaped(tmp_path):
 def test_settings_name_their_layer_and_the_methods_that_differ(run):
     rows = {(row.name, row.methods): (row.value, row.layer) for row in provenance.settings(read_run(run))}
     assert rows["crop_size", ""] == ("64", "preset")
-    assert rows["flip", ""] == ("false", "--set")
+    assert rows["horizontal_flip", ""] == ("false", "--set")
     assert rows["beta1", "gan_only"] == ("0", "method")
     assert rows["beta1", "cyclegan, cycle_only"] == ("0.5", "recipe")
 

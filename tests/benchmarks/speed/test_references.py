@@ -12,6 +12,7 @@ from cgbench.api.registry import METHODS
 from cgbench.benchmarks.data.batches import BatchSampler
 from cgbench.benchmarks.data.conversion import to_bytes, to_signed
 from cgbench.benchmarks.data.loading import load_images
+from cgbench.benchmarks.evaluation.synthetic_workload import synthetic_batch, timing_model
 from cgbench.benchmarks.speed import data_loading, end_to_end
 from cgbench.benchmarks.speed.inference import one_by_one, pictures
 from cgbench.benchmarks.speed.measurements import SpeedOptions
@@ -29,14 +30,7 @@ from cgbench.benchmarks.speed.timing import (
     summary,
     times_as_fast,
 )
-from cgbench.benchmarks.speed.workload import (
-    configuration,
-    noise,
-    read_methods,
-    read_variants,
-    ready_model,
-    reference_model,
-)
+from cgbench.benchmarks.speed.workload import configuration, read_methods, read_variants, reference_model
 from cgbench.benchmarks.training.optimizers import make_optimizers
 from cgbench.benchmarks.training.trainer import train_step
 from cgbench.datasets.folder import Folder
@@ -103,12 +97,12 @@ def test_the_step_by_hand_trains_as_training_and_reference_do(name):
 
 def test_the_reference_has_torchs_norm_and_order_and_translates_alike():
     config = configuration("32", cyclegan(), read_variants([])[0])
-    fast, plain = ready_model(cyclegan(), config, "cpu"), reference_model(cyclegan(), config, "cpu")
+    fast, plain = timing_model(cyclegan(), config, "cpu"), reference_model(cyclegan(), config, "cpu")
     layers = {type(layer) for network in plain.networks.values() for layer in network.modules()}
     assert torch.nn.InstanceNorm2d in layers and InstanceNorm2d not in layers
     assert all(weight.is_contiguous() for network in plain.networks.values() for weight in network.parameters())
     assert not all(weight.is_contiguous() for weight in fast.networks["G_ab"].parameters())
-    images = noise(config, "cpu")["real_a"]
+    images = synthetic_batch(config, "cpu")["real_a"]
     translated, expected = (model.translate(images, "AtoB") for model in (fast, plain))
     torch.testing.assert_close(translated, expected, rtol=1e-4, atol=1e-5)
 
@@ -208,7 +202,7 @@ def test_statistics():
 def test_operations_are_counted_as_torch_counts_them():
     (method,), (arm,) = read_methods("cyclegan"), read_variants([])
     config = configuration("32", method, arm)
-    step, batch = ReferenceStep(ready_model(method, config, "cpu"), config), noise(config, "cpu")
+    step, batch = ReferenceStep(timing_model(method, config, "cpu"), config), synthetic_batch(config, "cpu")
     with FlopCounterMode(display=False) as theirs:
         step(batch)
     assert flop_of(lambda: step(batch)) == theirs.get_total_flops() > 0
@@ -227,7 +221,7 @@ def test_a_gradients_gradient_is_counted_too():
 @pytest.mark.parametrize("name", ["cyclegan", "unit"])
 def test_images_one_by_one_are_translated_alike(name):
     (method,), (arm,) = read_methods(name), read_variants([])
-    model, images = ready_model(method, configuration("32", method, arm), "cpu"), pictures("32", 3)
+    model, images = timing_model(method, configuration("32", method, arm), "cpu"), pictures("32", 3)
     alone = np.concatenate(one_by_one(model, images, "AtoB")())
     together = to_bytes(model.translate(to_signed(torch.from_numpy(images).permute(0, 3, 1, 2)), "AtoB"))
     assert np.abs(alone.astype(int) - together).max() <= 1
@@ -235,7 +229,7 @@ def test_images_one_by_one_are_translated_alike(name):
 
 def test_a_method_that_draws_its_outputs_has_no_plain_translation():
     (method,), (arm,) = read_methods("munit"), read_variants([])
-    model = ready_model(method, configuration("32", method, arm), "cpu")
+    model = timing_model(method, configuration("32", method, arm), "cpu")
     assert one_by_one(model, pictures("32", 1), "AtoB") is None
 
 

@@ -101,7 +101,7 @@ class TapeRecorder:
 
 def trained(name, recorder=None, device="cpu", **settings):
     """The losses of every step, and the state in the end, of a training with a rate that falls."""
-    config = tiny_config(**{"graphs": True, "pool_size": 3, **settings})
+    config = tiny_config(**{"cuda_graphs": True, "pool_size": 3, **settings})
     model = tiny_model(METHODS.get(name), config, device=device)
     model.train()
     feed, optimizers = tiny_feed(config, labels=True, device=device), make_optimizers(model, config)

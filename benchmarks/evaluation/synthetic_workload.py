@@ -1,0 +1,37 @@
+"""A model and batches of noise to time with, and the wait for a device: for the plan of a run and the speed test."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from cgbench.api.method import Method
+from cgbench.benchmarks.evaluation.scorer import build_network
+from cgbench.config import TrialConfig
+from cgbench.methods.blocks.model import Model
+
+
+def timing_model(method: Method, config: TrialConfig, device: str) -> Model:
+    """Return a model that can be trained: with an untrained scorer to look through, and measured on noise."""
+    scorer = build_network(config.classes, config.scorer_width).to(device)
+    model = Model(method, config, 0, device, scorer)
+    model.precompute(lambda step: synthetic_batch(config, device, step), batches=1)
+    model.train()
+    return model
+
+
+def device_barrier(device: str) -> Callable[[], None]:
+    """Return what waits until the device has done its work; on a CPU calls return when they are done."""
+    return partial(torch.cuda.synchronize, device) if device.startswith("cuda") else lambda: None
+
+
+def synthetic_batch(config: TrialConfig, device: str, step: int = 0) -> dict[str, Tensor]:
+    """Return a batch of noise: `real_a` and `real_b` (batch, 3, S, S) in [-1, 1], and class ids (batch, S, S)."""
+    stream = torch.Generator().manual_seed(step)
+    shape = (config.batch_size, 3, config.crop_size, config.crop_size)
+    images = {name: torch.rand(shape, generator=stream) * 2 - 1 for name in ("real_a", "real_b")}
+    ids = {
+        f"labels_{domain}": torch.randint(config.classes, (shape[0], *shape[2:]), generator=stream) for domain in "ab"
+    }
+    return {name: value.to(device) for name, value in (images | ids).items()}
