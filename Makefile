@@ -1,20 +1,33 @@
 # make demo: install, compare two methods on the built-in dataset, show the table and where the page lies.
-# make test: install with the test tools, check the style, run the tests.
+# make test: install with the test tools, check style, spelling and types, run the tests.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint typecheck clean
 
 demo: .venv/installed
 	$(BIN)/cgbench run --methods cyclegan,gan_only --dataset streets --preset demo --name demo
 
-test: .venv/installed-test lint
+test: .venv/installed-test lint typecheck
 	$(BIN)/pytest
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+
+# The five folders are sub-packages of cgbench by the package-dir of pyproject.toml, which mypy does not read: it sees
+# them through links under their installed names, and its messages get the names of the sources again.
+MYPY := $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache
+
+typecheck: .venv/installed-test
+	rm -rf build/typed
+	mkdir -p build/typed/cgbench
+	ln -s $(CURDIR)/cgbench/* $(CURDIR)/benchmarks $(CURDIR)/datasets $(CURDIR)/methods $(CURDIR)/reports build/typed/cgbench/
+	cd build/typed && $(MYPY) -p cgbench > messages; status=$$?; \
+		sed -E 's#^cgbench/(benchmarks|datasets|methods|reports)/#\1/#' messages; exit $$status
+	cd examples/plugin && MYPYPATH=$(CURDIR)/build/typed $(MYPY) --follow-imports silent --no-warn-unused-configs .
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cgbench needs Python 3.11 or newer")'
@@ -29,4 +42,4 @@ lint: .venv/installed-test
 	touch $@ .venv/installed
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build .mypy_cache *.egg-info

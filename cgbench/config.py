@@ -13,13 +13,23 @@ from cgbench.errors import CgbenchError, did_you_mean
 
 
 def setting(
-    default: Any, doc: str, *, minimum: float | None = None, below: float | None = None, choices: tuple = (),
+    default: Any, doc: str, *, minimum: float | None = None, below: float | None = None, choices: tuple[str, ...] = (),
     method: bool = False, private: bool = False, affects: str = "training",
 ) -> Any:  # fmt: skip
-    """A field of the configuration: its default, one sentence, its bounds, and whether a method may set it.
+    """Declare a field of the configuration.
 
-    A `private` field concerns only the methods that name it in their `settings`. `affects` is "training", "evaluation"
-    or "bookkeeping": only the first makes a trained model another one.
+    Args:
+        default: Its default, which also is its type.
+        doc: What it means, in one sentence, with units.
+        minimum: The smallest value.
+        below: An upper bound that is not reached.
+        choices: The allowed texts.
+        method: Whether a method may set it for itself.
+        private: Whether it concerns only the methods that name it in their `settings`.
+        affects: "training", "evaluation" or "bookkeeping": only the first makes a trained model another one.
+
+    Returns:
+        A dataclass field with all that as its metadata.
     """
     metadata = {"doc": doc, "minimum": minimum, "below": below, "choices": choices, "private": private}
     metadata |= {"method": method or private, "affects": affects}
@@ -235,8 +245,9 @@ def _setting_hint(key: str, known: list[str]) -> str:
 
 def _typed(key: str, value: Any, layer: str) -> Any:
     """Return `value` as the type of field `key`, checked against its bounds."""
-    kind = type(FIELDS[key].default)
+    kind: type[Any] = type(FIELDS[key].default)
     meta = FIELDS[key].metadata
+    typed: Any
     try:
         if kind is bool:
             typed = {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
@@ -270,5 +281,5 @@ def _number(key: str, value: Any, layer: str) -> float:
     return number
 
 
-def _kind_name(kind: type) -> str:
+def _kind_name(kind: type[Any]) -> str:
     return {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[kind]

@@ -1,4 +1,4 @@
-"""What decides the pictures that a dataset's code makes: the text of that code."""
+"""Digests: of JSON values, and of the source code that makes a dataset's images."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-STARTED = time.time()  # this module is imported before any dataset's: code that changed since may not be what runs
+STARTED = time.time()  # imported before any dataset: code that changed since may not be the code that runs
 
 
 @cache
 def source_digest(*modules: str) -> str | None:
-    """Return 12 hex digits that identify the source of `modules`, of a package with all that lies in it.
+    """Return 12 hex digits that identify the source of `modules`; of a package, of all modules in it.
 
     None where that cannot be known: a module that is not there, one without a source file, and a file that was changed
     since this process began, which runs what stood there before.
@@ -37,7 +37,7 @@ def source_digest(*modules: str) -> str | None:
 def _sources(name: str) -> list[tuple[Path, str]]:
     """Return the source files of a module or package, each with its name in it; raises where there is none."""
     spec = find_spec(name)
-    if spec is None or not spec.has_location or not spec.origin.endswith(".py"):
+    if spec is None or not spec.has_location or spec.origin is None or not spec.origin.endswith(".py"):
         raise ImportError(name)
     path = Path(spec.origin)
     if spec.submodule_search_locations is None:

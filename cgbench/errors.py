@@ -1,5 +1,6 @@
-"""Errors a user can act on: one line that says what is wrong, where, and what to do."""
+"""Errors that a user can act on, in one line (what is wrong, where, what to do), and the exit codes."""
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 
 from cgbench.formatting import printable
@@ -12,25 +13,25 @@ EXIT_SIGNAL = 128  # plus the number of the signal: 130 for Ctrl-C, 143 for SIGT
 
 
 class CgbenchError(Exception):
-    """A problem the user can mend; the command line prints it without a traceback and exits with `exit_code`."""
+    """An error that the user can correct; the command line prints it without a traceback and exits with `exit_code`."""
 
     exit_code = EXIT_USAGE
 
     def __str__(self) -> str:
-        """Return the message; what a file's name could do to a terminal is escaped."""
+        """Return the message; control characters, as from a file name, are escaped."""
         return printable(super().__str__(), keep="\n")
 
 
 class DataMissing(CgbenchError):
-    """The data set is not where it was looked for; the message says how to get it."""
+    """The dataset was not found; the message says how to get it."""
 
 
 class DataBroken(CgbenchError):
-    """A file of the data set cannot be used; the message names the file."""
+    """A file of the dataset cannot be used; the message names the file."""
 
 
 class Diverged(CgbenchError):
-    """A loss or a weight became infinite or not a number, which was found at `step`."""
+    """A loss or a weight became infinite or not a number, as detected at `step`."""
 
     exit_code = EXIT_TRIAL_FAILED
 
@@ -39,7 +40,7 @@ class Diverged(CgbenchError):
         self.step = step
 
 
-def did_you_mean(word: str, known: list[str]) -> str:
+def did_you_mean(word: str, known: Sequence[str]) -> str:
     """Return a hint for a mistyped `word`: the nearest known name, else all of them."""
     near = [name for name in known if name.lower() == word.lower()]
     near = near or get_close_matches(word, known, n=1, cutoff=0.6)

@@ -1,17 +1,4 @@
-"""Files of a run: where things lie, and how they are written so that a crash never leaves half a file.
-
-runs/NAME/run.json                           what was asked for
-runs/NAME/DATASET/METHOD/seed-N/trial.json   everything resolved, with versions, device and digest
-                                status.json  running, done, diverged, failed or interrupted
-                                steps.jsonl  losses by step
-                                metrics.jsonl, image_scores.jsonl, protocols.json, failures.json, cost.json
-                                history.jsonl  what was measured while it trained, where that was asked for
-                                outputs/DIRECTION/KEY.png, outputs/DIRECTION-ood/KEY.png
-                                reconstructions/DIRECTION/KEY.png, segmentations/DIRECTION/KEY.png
-                                checkpoint.safetensors, checkpoint-STEP.safetensors, best.safetensors
-runs/NAME/.lock                              who works on the run
-runs/NAME/results.csv, runs/NAME/report/
-"""
+"""Files: atomic writes, bounded JSON and JSON-lines readers, and safe file names."""
 
 import hashlib
 import json
@@ -26,13 +13,13 @@ from typing import Any
 
 from cgbench.errors import CgbenchError
 
-PART = ".part"  # how the names of unfinished files and folders end
-MAX_BYTES = 2**28  # of a JSON file: nothing that this program writes comes near
+PART = ".part"  # suffix of unfinished files and folders
+MAX_BYTES = 2**28  # of a JSON file; this program writes nothing of that size
 
 
 @contextmanager
 def attach_path(path: Path) -> Iterator[None]:
-    """Give an error of the system the path it is about: a full disk is reported without one."""
+    """Attach the path to an OSError raised inside: a full disk is reported without one."""
     try:
         yield
     except OSError as error:
@@ -40,7 +27,7 @@ def attach_path(path: Path) -> Iterator[None]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name, then rename it: readers see the old file or the new one, never a part."""
+    """Write a file under a temporary name, then rename it: a reader sees the old file or the new one, never a part."""
     with attach_path(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
@@ -57,8 +44,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def link_or_copy(path: Path, name: Path) -> None:
-    """Let the file `path` have a second name, atomically, which stays when `path` is written anew; no bytes are copied
-    where the file system has hard links."""
+    """Link the file `path` as `name`, atomically, else copy it; `name` stays when `path` is replaced."""
     with attach_path(name):
         name.parent.mkdir(parents=True, exist_ok=True)
         temporary = name.with_name(f".{name.name}.{os.getpid()}{PART}")
@@ -68,12 +54,12 @@ def link_or_copy(path: Path, name: Path) -> None:
         except OSError:
             shutil.copyfile(path, temporary)
         os.replace(temporary, name)
-        temporary.unlink(missing_ok=True)  # two names of one file already: then the system renames nothing
+        temporary.unlink(missing_ok=True)  # os.replace does nothing for two links of one file
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove what killed processes left unfinished below `folder`; only for who holds its lock."""
-    for path in list(folder.rglob(f".*{PART}")):  # no name of ours begins with a dot
+    """Remove unfinished files of killed processes below `folder`. The caller must hold its lock."""
+    for path in list(folder.rglob(f".*{PART}")):  # finished files never begin with a dot
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
@@ -81,7 +67,7 @@ def remove_partial_files(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text as UTF-8, atomically; a surrogate, as in a file name of other bytes, becomes an escape JSON knows."""
+    """Write text as UTF-8, atomically; a surrogate, as in a file name that is not UTF-8, becomes a JSON escape."""
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
@@ -91,44 +77,44 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; a missing, broken or monstrous file raises `CgbenchError` that names it."""
+    """Read JSON; a missing, broken or oversized file raises `CgbenchError` that names it."""
     try:
         return json.loads(_bounded_text(path))
     except FileNotFoundError:
         raise CgbenchError(f"{path} is not there") from None
     except RecursionError:
         raise CgbenchError(f"{path} is not readable JSON: nested too deeply") from None
-    except ValueError as error:  # of JSON, of UTF-8, of a number with too many digits
+    except ValueError as error:  # malformed JSON or UTF-8, a number with too many digits
         raise CgbenchError(f"{path} is not readable JSON: {str(error).splitlines()[0]}") from None
 
 
 def _bounded_text(path: Path) -> str:
-    """Return a file's text; a file from elsewhere must not fill the memory."""
+    """Return a file's text; its size is bounded, because it may be untrusted."""
     if (bytes_ := path.stat().st_size) > MAX_BYTES:
         raise CgbenchError(f"{path} is too large to be a record: {bytes_:,} bytes, at most {MAX_BYTES:,}")
     return path.read_text(encoding="utf-8")
 
 
-def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write one JSON object per line, atomically."""
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def append_jsonl(path: Path, row: dict) -> None:
-    """Add one line; a crash can only cut the last line short, which `read_jsonl` leaves out."""
+def append_jsonl(path: Path, row: dict[str, Any]) -> None:
+    """Append one line; a crash can only truncate the last line, which `read_jsonl` skips."""
     with attach_path(path), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(json.dumps(row, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
 
 
-def read_jsonl(path: Path) -> Iterator[dict]:
-    """Yield the objects of a JSON-lines file; none if it is not there. A last line cut short is left out; anything else
-    that is no object raises `CgbenchError`."""
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON-lines file; none if it does not exist. A truncated last line is skipped; any other
+    line that is not an object raises `CgbenchError`."""
     if not path.exists():
         return
     try:
-        *lines, last = _bounded_text(path).split("\n")  # not splitlines: a name may hold another kind of line end
+        *lines, last = _bounded_text(path).split("\n")  # not splitlines: a name may contain other line separators
     except UnicodeDecodeError as error:
         raise CgbenchError(f"{path} is not readable JSON: {error}") from None
     for number, line in enumerate([*lines, last] if last else lines, 1):

@@ -1,4 +1,4 @@
-"""Quantities as people say them, and names that can be printed."""
+"""Durations, sizes and counts as text, and names made printable."""
 
 import re
 
@@ -6,15 +6,22 @@ CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069
 
 
 def printable(text: str, keep: str = "") -> str:
-    """Return `text` with what could not be written or would steer a terminal as escapes, apart from `keep`.
+    """Return `text` with unencodable and control characters escaped, apart from those in `keep`.
 
-    A file name on Linux is any bytes: those that are no UTF-8 become `\\xe9`, control characters `\\x1b`.
+    A file name on Linux is any bytes: those that are not UTF-8 become `\\xe9`, control characters `\\x1b`.
     """
     try:
         text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # a surrogate that stands for no byte
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return CONTROLS.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
+
+
+def plural(count: int, word: str) -> str:
+    """Return a count with its noun: `1 seed`, `3 seeds`, `2 processes`."""
+    if count == 1:
+        return f"1 {word}"
+    return f"{count} {word}{'es' if word.endswith(('s', 'x', 'ch')) else 's'}"
 
 
 def duration(seconds: float) -> str:

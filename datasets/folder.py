@@ -1,10 +1,10 @@
-"""`folder`: your own images, in one of the two layouts that everybody uses.
+"""`folder`: your own images, in one of the two common layouts.
 
 - two folders per split: trainA, trainB, testA, testB. The test images are paired where both folders hold the same
-  stems, a trailing `_A` or `_B` left out. valA and valB, where they are there, are validation images;
+  stems, ignoring a trailing `_A` or `_B`. valA and valB, where they exist, are validation images;
 - side by side: train/ and test/ (or val/), each file two images of equal width, A left and B right. The test images
   are paired; A trains on the first half of the sorted files and B on the second, so that training stays unpaired.
-  Where both test/ and val/ are there, val/ holds the validation images.
+  Where both test/ and val/ exist, val/ holds the validation images.
 """
 
 from collections.abc import Sequence
@@ -14,48 +14,51 @@ from pathlib import Path
 import numpy as np
 
 from cgbench.api.dataset import Dataset, Domain, Item, Listing
+from cgbench.api.names import Split
 from cgbench.api.registry import DATASETS
 from cgbench.datasets.images import image_files, whole_image
-from cgbench.datasets.layouts import FOLDERS, corresponding, halves, keyed, pair_key, side_by_side_test, stem
+from cgbench.datasets.layouts import FOLDERS, are_pairs, by_key, halves, pair_key, side_by_side_test, stem
 from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError, DataMissing
 from cgbench.formatting import printable
 
-EXPECTED = """folder: {found}.
+IMAGE_MODULES = ("cgbench.datasets.folder", "cgbench.datasets.images", "cgbench.datasets.layouts")  # decide the pixels
+
+EXPECTED = """folder: {problem}.
   Expected either trainA, trainB, testA and testB with images in each,
   or train and test (or val) whose images show A and B side by side, at least two of them in train.
   Say where: --data-root DIR, DIR being the directory that holds these folders."""
 
 
-def half(place: int, path: Path, side: int = 0) -> np.ndarray:
+def half(index: int, path: Path, side: int = 0) -> np.ndarray:
     """Return the left (0) or right (1) half of an image file, uint8 (H, W / 2, 3)."""
-    return halves(path)[place]
+    return halves(path)[index]
 
 
 @DATASETS.register
 class Folder(Dataset):
-    """Two domains of photos in a directory of the user's; its name is the dataset's label."""
+    """Two domains of photos in a directory of the user, whose name is the dataset's label."""
 
     name = "folder"
     summary = "your own images: trainA, trainB, testA, testB, or pairs side by side in train and test"
     licence = "that of your images"
     domains = (Domain("A"), Domain("B"))
-    splits = ("train", "test")
+    splits: tuple[str, ...] = (Split.TRAIN, Split.TEST)
 
     def __init__(self, root: Path | None = None) -> None:
         super().__init__(root)
         self.side_by_side = root is not None and not self._two_folders() and side_by_side_test(root) is not None
         if self.side_by_side:
             self.paired_test = True
-            validation = ("val",) if all(image_files(root / name) for name in ("test", "val")) else ()
-            self.splits = ("train", *validation, "test", "pairs")
+            validation = (Split.VAL,) if all(image_files(root / name) for name in ("test", "val")) else ()
+            self.splits = (Split.TRAIN, *validation, Split.TEST, Split.PAIRS)
             self.split_rule = "the first half of the sorted files gives A, the second half B"
         else:
             self.split_rule = "A and B as the folders trainA and trainB divide them"
             if root is not None:
-                self.paired_test = corresponding(image_files(root / "testA"), image_files(root / "testB"))
+                self.paired_test = are_pairs(image_files(root / "testA"), image_files(root / "testB"))
                 if all(image_files(root / name) for name in ("valA", "valB")):
-                    self.splits = ("train", "val", "test")
+                    self.splits = (Split.TRAIN, Split.VAL, Split.TEST)
 
     @property
     def label(self) -> str:
@@ -63,18 +66,18 @@ class Folder(Dataset):
         return printable(self.root.resolve().name) if self.root else self.name
 
     def missing(self) -> str | None:
-        """Return None if a layout is complete, else what was expected and what was found."""
+        """Return None if a layout is complete, else a description of the expected layouts and of what is there."""
         if self.root is None:
-            return EXPECTED.format(found="no directory was given")
+            return EXPECTED.format(problem="no directory was given")
         if not self.root.is_dir():
-            return EXPECTED.format(found=f"{self.root} is not a directory")
+            return EXPECTED.format(problem=f"{self.root} is not a directory")
         if self.side_by_side and len(image_files(self.root / "train")) >= 2:
             return None
         counts = {name: len(image_files(self.root / name)) for name in (*FOLDERS, "train", "test", "val")}
         if all(counts[name] for name in FOLDERS):
             return None
-        found = [f"{name} ({count} images)" for name, count in counts.items() if (self.root / name).is_dir()]
-        return EXPECTED.format(found=f"{self.root} holds {', '.join(found) or 'none of the expected folders'}")
+        folders = [f"{name} ({count} images)" for name, count in counts.items() if (self.root / name).is_dir()]
+        return EXPECTED.format(problem=f"{self.root} holds {', '.join(folders) or 'none of the expected folders'}")
 
     def items(self, split: str, domain: str) -> Sequence[Item]:
         """Return the images of a domain, sorted by file name; no labels."""
@@ -85,36 +88,36 @@ class Folder(Dataset):
         return self.listing(split, domain).sound()
 
     def listing(self, split: str, domain: str) -> Listing:
-        """Return the images of a domain, and the files whose names are taken."""
+        """Return the images of a domain, and the files with duplicate names."""
         if self.side_by_side:
             return self._side_by_side(split, domain)
         paths = image_files(self.root / f"{split}{domain}")
-        shared = split == "test" and self.paired_test
-        files, problems = keyed(paths, pair_key if shared else stem)
+        shared = split == Split.TEST and self.paired_test
+        files, problems = by_key(paths, pair_key if shared else stem)
         keys = sorted(files) if shared else files
         return Listing([Item(key, partial(whole_image, files[key]), file=files[key]) for key in keys], problems)
 
     def identity(self) -> str | None:
-        """Return the digest of the code that reads the files."""
-        return source_digest("cgbench.datasets")
+        """Return the digest of the modules that read the files."""
+        return source_digest(*IMAGE_MODULES)
 
     def folders(self) -> Sequence[Path]:
-        """Return trainA, trainB, testA and testB, or train and its test folder, with those of the validation images."""
+        """Return trainA, trainB, testA and testB, or train and its test folder, and those of the validation images."""
         if self.root is None:
             return ()
-        validation = "val" in self.splits
+        validation = Split.VAL in self.splits
         if self.side_by_side:
             return (self.root / "train", side_by_side_test(self.root), *([self.root / "val"] if validation else []))
         return tuple(self.root / name for name in (*FOLDERS, *(("valA", "valB") if validation else ())))
 
     def _side_by_side(self, split: str, domain: str) -> Listing:
         side = 0 if domain == "A" else 1
-        place = {"test": side_by_side_test(self.root), "val": self.root / "val"}.get(split, self.root / "train")
-        paths = image_files(place)
-        if split == "train":
+        folders: dict[str, Path] = {Split.TEST: side_by_side_test(self.root), Split.VAL: self.root / "val"}
+        paths = image_files(folders.get(split, self.root / "train"))
+        if split == Split.TRAIN:
             middle = len(paths) // 2
             paths = paths[middle:] if side else paths[:middle]
-        files, problems = keyed(paths, stem)
+        files, problems = by_key(paths, stem)
         return Listing([Item(key, partial(half, side, path), file=path) for key, path in files.items()], problems)
 
     def _two_folders(self) -> bool:

@@ -1,4 +1,4 @@
-"""Reading image files by stated rules, and making squares of them."""
+"""Image files: decoding by fixed rules, and resizing to square images."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from cgbench.api.dataset import SemanticClass
 from cgbench.errors import CgbenchError, DataBroken
@@ -19,16 +19,16 @@ from cgbench.errors import CgbenchError, DataBroken
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 FORMATS = {"JPEG": (".jpg", ".jpeg"), "MPO": (".jpg", ".jpeg"), "PNG": (".png",), "WEBP": (".webp",),
            "TIFF": (".tif", ".tiff"), "BMP": (".bmp",)}  # fmt: skip
-PIXEL_LIMIT = 80_000_000  # width × height above which a file is refused unread
+PIXEL_LIMIT = 80_000_000  # width × height above which a file is rejected before it is decoded
 FIXED_POINT_MODES = ("I", "I;16", "I;16B", "I;16L")
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright
-_opening = threading.Lock()  # the warning filters are the process's, not the thread's
+_warning_filters = threading.Lock()  # they belong to the process, not to the thread
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself before a pixel is decoded: its format by content, Pillow's mode, its size in pixels
-    as stored, its EXIF orientation (1 is upright) and its number of frames."""
+    """The header of an image file, read without decoding a pixel: the format by content, Pillow's mode, the size in
+    pixels as stored, the EXIF orientation (1 is upright) and the number of frames."""
 
     format: str
     mode: str
@@ -39,37 +39,37 @@ class Header:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Return a picture as uint8 (H, W, 3), turned as its EXIF orientation says; of several frames the first.
+    """Return an image as uint8 (H, W, 3), rotated by its EXIF orientation; the first of several frames.
 
-    The format is that of the content, whatever the file is called. Grey becomes three equal channels, a palette its
-    colours, CMYK becomes RGB; colour profiles are ignored. Transparency is laid over white. 16-bit grey is divided by
-    257, so that 0 to 65535 becomes 0 to 255 whatever the picture's own range; of 16-bit colours Pillow keeps the upper
-    byte. Refused with `DataBroken`, which names the file and what to do: what is no regular file, truncated, empty, of
-    another format than `FORMATS`, above `PIXEL_LIMIT` pixels (known from its header, nothing is decoded), a single
-    pixel, of floating-point numbers, and integers outside 0 to 65535.
+    The format is that of the content, regardless of the file name. Grey becomes three equal channels, a palette its
+    colours, CMYK becomes RGB; colour profiles are ignored. Transparency is composited over white. 16-bit grey is
+    divided by 257, so that 0 to 65535 becomes 0 to 255 whatever the image's own range; of 16-bit colours Pillow keeps
+    the upper byte. Raises `DataBroken`, which names the file and the fix, for files that are not regular, truncated,
+    empty, of another format than `FORMATS`, above `PIXEL_LIMIT` pixels (known from the header, nothing is decoded), a
+    single pixel, of floating-point numbers, or of integers outside 0 to 65535.
     """
     return np.asarray(_load(path, _as_rgb))
 
 
 def header(path: Path) -> Header:
-    """Return what a file says of itself; a file that is refused unread raises `DataBroken`."""
+    """Return the header of an image file; raises `DataBroken` for a file that is rejected before it is decoded."""
     with _open(path) as image:
         try:
-            turned = image.getexif().get(ORIENTATION, 1)
-        except (OSError, SyntaxError, ValueError, struct.error):  # a broken tag turns nothing when decoding either
-            turned = 1
-        return Header(image.format, image.mode, image.width, image.height, turned, getattr(image, "n_frames", 1))
+            orientation = image.getexif().get(ORIENTATION, 1)
+        except (OSError, SyntaxError, ValueError, struct.error):  # a broken tag does not rotate when decoding either
+            orientation = 1
+        return Header(image.format, image.mode, image.width, image.height, orientation, getattr(image, "n_frames", 1))
 
 
 def whole_image(path: Path, side: int = 0) -> np.ndarray:
-    """Return a file as an item's image, at its own size, uint8 (H, W, 3); `side` is not needed."""
+    """Return an image file at its own size, uint8 (H, W, 3), as `Item.image` does; `side` is ignored."""
     return read_image(path)
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """Return an 8-bit map of class ids as uint8 (H, W): the stored numbers of a grey or palette file, not its colours.
+    """Return an 8-bit map of class ids as uint8 (H, W): the stored values of a grey or palette file, not its colours.
 
-    It is turned by its own EXIF orientation, as a photo is by its own. Any other kind of file raises `DataBroken`.
+    It is rotated by its own EXIF orientation, as a photo is by its own. Any other kind of file raises `DataBroken`.
     """
 
     def ids(image: Image.Image) -> Image.Image:
@@ -81,11 +81,11 @@ def read_labels(path: Path) -> np.ndarray:
 
 
 def square(image: np.ndarray, side: int, resize_mode: str, blend: bool) -> np.ndarray:
-    """Return `image`, uint8 (H, W, 3) or (H, W), as a square of `side` pixels.
+    """Return `image`, uint8 (H, W, 3) or (H, W), resized to `side` × `side` pixels.
 
     `resize_mode="squash"` resizes both sides; `"crop"` scales the short side to `side` and takes the centre. `blend`
-    resizes bicubically with antialiasing, for photos; without it each pixel is the nearest one, for label colours and
-    ids.
+    selects bicubic resampling with antialiasing, for photos; without it the nearest pixel is taken, for label colours
+    and ids.
     """
     if resize_mode not in ("squash", "crop"):
         raise CgbenchError(f"resize_mode '{resize_mode}' is not known: use squash or crop")
@@ -97,19 +97,19 @@ def square(image: np.ndarray, side: int, resize_mode: str, blend: bool) -> np.nd
         box = (left, top, left + edge, top + edge)
     if (height, width) == (side, side):
         return image
-    how = Image.Resampling.BICUBIC if blend else Image.Resampling.NEAREST
-    return np.asarray(Image.fromarray(image).resize((side, side), how, box=box))
+    resampling = Image.Resampling.BICUBIC if blend else Image.Resampling.NEAREST
+    return np.asarray(Image.fromarray(image).resize((side, side), resampling, box=box))
 
 
 def same_shape(height: int, width: int, other_height: int, other_width: int) -> bool:
-    """Return whether two sizes are the same picture at different scales, within a pixel of rounding."""
+    """Return whether two sizes have the same aspect ratio, within a pixel of rounding."""
     scale = max(other_height / height, other_width / width)
     slack = max(1.0, scale)
     return abs(height * scale - other_height) <= slack and abs(width * scale - other_width) <= slack
 
 
 def coloured(labels: np.ndarray, palette: Sequence[SemanticClass]) -> np.ndarray:
-    """Return class ids, uint8 (H, W), in the colours of `palette`, uint8 (H, W, 3); ids beyond it become black."""
+    """Return class ids, uint8 (H, W), in the colours of `palette`, uint8 (H, W, 3); ids beyond it are black."""
     colours = np.zeros((256, 3), dtype=np.uint8)
     colours[: len(palette)] = [entry.colour for entry in palette]
     return colours[labels]
@@ -118,40 +118,40 @@ def coloured(labels: np.ndarray, palette: Sequence[SemanticClass]) -> np.ndarray
 def image_files(folder: Path) -> list[Path]:
     """Return the image files in `folder`, sorted by name; hidden files, folders and other kinds are left out.
 
-    A link that leads nowhere counts: it stands for an image that should be there, and is refused when it is read.
+    A dangling link is included: it stands for an image that should be there, and reading it raises.
     """
     try:
-        found = [path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and path.name[0] != "."]
+        paths = [path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and path.name[0] != "."]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise DataBroken(f"{folder}: cannot be listed ({error.strerror}): {_remedy(error)}") from None
-    return sorted((path for path in found if not path.is_dir()), key=lambda path: path.name)
+        raise DataBroken(f"{folder}: cannot be listed ({error.strerror}): {_fix(error)}") from None
+    return sorted((path for path in paths if not path.is_dir()), key=lambda path: path.name)
 
 
 def _open(path: Path) -> Image.Image:
-    """Return a file's image with its header read and its size within bounds; anything else raises `DataBroken`.
+    """Return the open image of a file, with its header read and its size within bounds; otherwise raises `DataBroken`.
 
-    The open image may be closed by the caller's `with`.
+    The caller closes it, for example by `with`.
     """
     try:
-        found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for without end
-            raise DataBroken(f"{path}: is no file but a {_kind(found.st_mode)}: remove it")
-        if not found.st_size:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would block for ever
+            raise DataBroken(f"{path}: is no file but a {_kind(status.st_mode)}: remove it")
+        if not status.st_size:
             raise DataBroken(f"{path}: is empty (0 bytes): replace it")
-        with _opening, warnings.catch_warnings():
+        with _warning_filters, warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(path, formats=[name for name in FORMATS if name != "MPO"])  # "JPEG" opens it
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataBroken(f"{path}: more than {PIXEL_LIMIT:,} pixels: shrink it") from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise DataBroken(
             f"{path}: is no JPEG, PNG, WebP, TIFF or BMP image, or its beginning is damaged: replace it"
         ) from None
     except OSError as error:
         if error.errno is not None:
-            raise DataBroken(f"{path}: cannot be opened ({error.strerror}): {_remedy(error, path)}") from None
+            raise DataBroken(f"{path}: cannot be opened ({error.strerror}): {_fix(error, path)}") from None
         raise _unreadable(path, error) from None
     except BROKEN as error:
         raise _unreadable(path, error) from None
@@ -162,8 +162,8 @@ def _open(path: Path) -> Image.Image:
 
 
 def _load(path: Path, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Return `convert(image)` of a fully decoded file; anything that goes wrong raises `DataBroken` naming it."""
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # another package may have switched it on: half an image would be grey
+    """Return `convert(image)` of a fully decoded file; any error raises `DataBroken`, which names the file."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # another package may have set it: half of a truncated image would be grey
     with _open(path) as image:
         try:
             image.load()
@@ -174,7 +174,7 @@ def _load(path: Path, convert: Callable[[Image.Image], Image.Image]) -> Image.Im
             raise _unreadable(path, error) from None
 
 
-# what Pillow raises for bad files
+# exceptions that Pillow raises for bad files
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, struct.error)
 
 
@@ -182,8 +182,8 @@ def _unreadable(path: Path, error: BaseException) -> DataBroken:
     return DataBroken(f"{path}: cannot be read as an image ({error or type(error).__name__}): replace it")
 
 
-def _remedy(error: OSError, path: Path | None = None) -> str:
-    """Return what to do about a file that the system does not open."""
+def _fix(error: OSError, path: Path | None = None) -> str:
+    """Return the fix for a file that the system does not open."""
     if error.errno in (errno.EACCES, errno.EPERM):
         return "allow yourself to read it (chmod u+r)"
     if error.errno == errno.ELOOP:
@@ -206,7 +206,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers, whose range is not stated: store 8 or 16 bits")
     if image.mode in FIXED_POINT_MODES:
-        return _from_16_bit(image).convert("RGB")
+        return _grey_from_16_bit(image).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
@@ -214,8 +214,8 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _from_16_bit(image: Image.Image) -> Image.Image:
-    """Return grey of 0 to 65535 as grey of 0 to 255; wider numbers raise `ValueError`, for cutting them hides them."""
+def _grey_from_16_bit(image: Image.Image) -> Image.Image:
+    """Return grey of 0 to 65535 as grey of 0 to 255; values beyond raise `ValueError`, for clipping would hide them."""
     grey = np.asarray(image).astype(np.int64)
     if grey.min() < 0 or grey.max() > 65535:
         raise ValueError(f"its numbers go from {grey.min()} to {grey.max()}, beyond 16 bits: store 8 or 16 bits")

@@ -1,4 +1,4 @@
-"""Folders of images as other projects lay them out: two folders per split, or pairs side by side in one file."""
+"""Common folder layouts: two folders per split, or pairs side by side in one file."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,38 +15,39 @@ TEST_NAMES = ("test", "val")
 
 
 def stem(path: Path) -> str:
-    """Return the file's name without its extension; bytes that are no UTF-8 and control characters as escapes."""
+    """Return the file's name without its extension; bytes that are not UTF-8 and control characters are escaped."""
     return printable(path.stem)
 
 
 def pair_key(path: Path) -> str:
-    """Return the file's stem without a trailing `_A` or `_B`, which the two images of a pair share."""
+    """Return the file's stem without a trailing `_A` or `_B`: the key that the two images of a pair share."""
     name = stem(path)
     return name[:-2] if name.endswith(("_A", "_B")) and len(name) > 2 else name
 
 
-def keyed(paths: Sequence[Path], key: Callable[[Path], str]) -> tuple[dict[str, Path], list[FileProblem]]:
-    """Return the files by their keys, in the given order, and a problem for each file whose key is taken already."""
-    found: dict[str, Path] = {}
+def by_key(paths: Sequence[Path], key: Callable[[Path], str]) -> tuple[dict[str, Path], list[FileProblem]]:
+    """Return the files by their keys, in the given order, and a problem for each file whose key is a duplicate."""
+    files: dict[str, Path] = {}
     problems = []
     for path in paths:
         name = key(path)
-        if name in found:
-            problems.append(FileProblem(path, f"has the same name as {found[name].name}: rename or remove one of them"))
+        if name in files:
+            problems.append(FileProblem(path, f"has the same name as {files[name].name}: rename or remove one of them"))
         else:
-            found[name] = path
-    return found, problems
+            files[name] = path
+    return files, problems
 
 
-def lonely(first: dict[str, Path], second: dict[str, Path], names: tuple[str, str], remedy: str) -> list[FileProblem]:
-    """Return a problem for each file without a partner of its key; `names` say what first and second hold."""
-    problems = [FileProblem(first[key], f"has no {names[1]}: {remedy}") for key in first.keys() - second.keys()]
-    problems += [FileProblem(second[key], f"has no {names[0]}: {remedy}") for key in second.keys() - first.keys()]
+def unmatched(first: dict[str, Path], second: dict[str, Path], names: tuple[str, str], fix: str) -> list[FileProblem]:
+    """Return a problem for each file without a counterpart of the same key; `names` are the kinds of the files in
+    `first` and `second`."""
+    problems = [FileProblem(first[key], f"has no {names[1]}: {fix}") for key in first.keys() - second.keys()]
+    problems += [FileProblem(second[key], f"has no {names[0]}: {fix}") for key in second.keys() - first.keys()]
     return sorted(problems, key=lambda problem: problem.file.name)
 
 
-def corresponding(first: Sequence[Path], second: Sequence[Path]) -> bool:
-    """Return whether two sorted folders hold the same stems, after removing a trailing `_A` or `_B`."""
+def are_pairs(first: Sequence[Path], second: Sequence[Path]) -> bool:
+    """Return whether two lists of files have the same stems, each once, after removing a trailing `_A` or `_B`."""
     keys = [sorted(pair_key(path) for path in paths) for paths in (first, second)]
     return bool(first) and keys[0] == keys[1] and len(set(keys[0])) == len(first)
 

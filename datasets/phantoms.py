@@ -1,9 +1,9 @@
-"""`phantoms`: drawn MR-like and CT-like slices with exact tissue labels, for translation between modalities.
+"""`phantoms`: procedural MR-like and CT-like slices with exact tissue labels, for translation between modalities.
 
 Anatomy k of a split is drawn from the stream (SEED, "phantoms", split, k) alone, in coordinates from -1 to 1, so that
 it is the same at any resolution. The two domains show different people: those with a CT are larger, with more fat,
-larger organs and more lesions. A translator that is not held to the source is tempted to change its anatomy, and the
-labels show it: that is what shape consistency (Zhang et al. 2018) is about.
+larger organs and more lesions. A translator without a constraint on the source tends to change its anatomy, which the
+labels reveal: the subject of shape consistency (Zhang et al. 2018).
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,16 @@ from functools import partial
 import numpy as np
 
 from cgbench.api.dataset import Dataset, Domain, Item, SemanticClass
+from cgbench.api.names import Split
 from cgbench.api.registry import DATASETS
 from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError
 from cgbench.seeds import generator
 
 SEED = 1  # of the dataset; a new one would make another dataset
+IMAGE_MODULES = ("cgbench.datasets.phantoms", "cgbench.seeds")  # decide the pixels
 TRAIN, TEST, VAL = 400, 50, 50  # anatomies of each population
-FINER = 3  # samples per pixel and direction that a grey value is the mean of
+SUPERSAMPLING = 3  # samples per pixel and axis; a grey value is their mean
 
 PALETTE = (
     SemanticClass("air", (0, 0, 0)),
@@ -32,15 +34,16 @@ PALETTE = (
     SemanticClass("lesion", (80, 200, 90)),
 )
 AIR, FAT, MUSCLE, BONE, ORGAN, FLUID, LESION = range(len(PALETTE))
-# mean grey of each tissue, 0 to 1: no rising or falling curve leads from one modality to the other
+# mean grey of each tissue, 0 to 1: no monotonic curve maps one modality to the other
 GREYS = {"mr": (0.03, 0.80, 0.30, 0.10, 0.46, 0.95, 0.66), "ct": (0.02, 0.28, 0.52, 0.97, 0.62, 0.42, 0.74)}
-TEXTURE = 0.035  # spread of the smooth variation within tissue
-NOISE = 0.03  # spread of the noise of a pixel
+TEXTURE = 0.035  # standard deviation of the smooth variation within tissue
+NOISE = 0.03  # standard deviation of the noise of a pixel
 
 
 @dataclass(frozen=True)
 class Population:
-    """The ranges that a population's anatomies are drawn from: half widths of the body, shares of it, frequencies."""
+    """Ranges of a population's anatomies: half width and height of the body, thickness of the fat, size of the organs,
+    and the share of people with a lesion."""
 
     width: tuple[float, float]
     height: tuple[float, float]
@@ -68,11 +71,11 @@ class Ellipse:
 
 
 def anatomy(split: str, index: int) -> tuple[Ellipse, ...]:
-    """Return anatomy `index` of "train-mr", "train-ct", "test-mr" or "test-ct": ellipses, later ones on top."""
+    """Return anatomy `index` of "train-mr", "train-ct", "test-mr" or "test-ct": ellipses in drawing order."""
     rng = generator(SEED, "phantoms", split, index)
     people = POPULATIONS[split.rpartition("-")[2]]
     width, height, fat = rng.uniform(*people.width), rng.uniform(*people.height), rng.uniform(*people.fat)
-    w, h = width - fat, height - fat  # of what is inside the fat
+    w, h = width - fat, height - fat  # of the body within the fat
     tilt = rng.uniform(-0.08, 0.08)
     parts = [Ellipse(FAT, 0, 0, width, height, tilt), Ellipse(MUSCLE, 0, 0, w, h, tilt)]
     parts.append(Ellipse(FAT, 0, -0.1 * h, 0.86 * w, 0.72 * h, tilt))  # between the organs
@@ -113,15 +116,15 @@ def _skeleton(rng: np.random.Generator, w: float, h: float, tilt: float) -> list
 def tissues(parts: Sequence[Ellipse], side: int) -> np.ndarray:
     """Return the tissue at the centre of each pixel, uint8 (side, side)."""
     centres = _centres(side)
-    found = np.full((side, side), AIR, np.uint8)
+    ids = np.full((side, side), AIR, np.uint8)
     for part in parts:
-        reach = 1.001 * max(part.a, part.b)  # the ellipse lies within this square
+        reach = 1.001 * max(part.a, part.b)  # half the side of a square around the ellipse
         rows, columns = (slice(*np.searchsorted(centres, (at - reach, at + reach))) for at in (part.y, part.x))
         u, v = centres[columns] - part.x, centres[rows, None] - part.y
         c, s = np.cos(part.angle), np.sin(part.angle)
         inside = ((u * c + v * s) / part.a) ** 2 + ((v * c - u * s) / part.b) ** 2 <= 1
-        found[rows, columns][inside] = part.tissue
-    return found
+        ids[rows, columns][inside] = part.tissue
+    return ids
 
 
 def labels(split: str, index: int, side: int) -> np.ndarray:
@@ -131,17 +134,18 @@ def labels(split: str, index: int, side: int) -> np.ndarray:
 
 def slice_image(modality: str, split: str, index: int, side: int) -> np.ndarray:
     """Return the slice of an anatomy in "mr" or "ct", uint8 (side, side, 3), grey."""
-    fine = tissues(anatomy(split, index), side * FINER)
-    grey = np.asarray(GREYS[modality])[fine].reshape(side, FINER, side, FINER).mean(axis=(1, 3))
-    inside = (fine != AIR).reshape(side, FINER, side, FINER).mean(axis=(1, 3))
+    fine = tissues(anatomy(split, index), side * SUPERSAMPLING)
+    blocks = (side, SUPERSAMPLING, side, SUPERSAMPLING)
+    grey = np.asarray(GREYS[modality])[fine].reshape(blocks).mean(axis=(1, 3))
+    inside = (fine != AIR).reshape(blocks).mean(axis=(1, 3))
     rng = generator(SEED, "phantoms", split, index, modality)
     x, y = _grid(side)
     grey += TEXTURE * inside * _waves(rng, x, y, waves=12, fastest=9 if modality == "mr" else 4)
     pixels = generator(SEED, "phantoms", split, index, modality, "sensor", side)
     if modality == "mr":
-        grey *= 1 + 0.18 * _waves(rng, x, y, waves=3, fastest=0.6)  # the coil's field is not even
+        grey *= 1 + 0.18 * _waves(rng, x, y, waves=3, fastest=0.6)  # the coil's field is uneven
         real, imaginary = grey + pixels.normal(0, NOISE, grey.shape), pixels.normal(0, NOISE, grey.shape)
-        grey = np.hypot(real, imaginary)  # Rician: a magnitude is measured
+        grey = np.hypot(real, imaginary)  # Rician noise: a magnitude is measured
     else:
         grey += inside * _streaks(rng, x, y) + pixels.normal(0, NOISE, grey.shape)
     levels = np.round(255 * grey.clip(0, 1)).astype(np.uint8)
@@ -168,7 +172,7 @@ def _waves(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, waves: int, f
 
 
 def _streaks(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return faint straight streaks through the spine, as hard bone leaves them in CT."""
+    """Return faint straight streaks through the spine, the beam-hardening artefacts of bone in CT."""
     total = np.zeros_like(x)
     for turn, amount in zip(rng.uniform(0, np.pi, 6), rng.normal(0, 0.03, 6), strict=True):
         distance = (x * np.sin(turn)) - (y - 0.35) * np.cos(turn)
@@ -178,9 +182,9 @@ def _streaks(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarr
 
 @DATASETS.register
 class Phantoms(Dataset):
-    """MR-like (A) and CT-like (B) slices of drawn trunks. The two training sets show different people, from different
-    populations; half of the test anatomies come from each population, and all are shown in both modalities, so that
-    the truth is known."""
+    """MR-like (A) and CT-like (B) slices of procedural trunks. The two training sets show different people, from
+    different populations; half of the test anatomies come from each population, and all are rendered in both
+    modalities, so that the ground truth is known."""
 
     name = "phantoms"
     summary = "drawn MR and CT slices with exact labels, anatomies differ between the domains; built in"
@@ -189,23 +193,24 @@ class Phantoms(Dataset):
     domains = (Domain("MR"), Domain("CT"))
     palette = PALETTE
     paired_test = True
-    splits = ("train", "val", "test", "pairs")
-    settings = {"demo": {"scorer_steps": 600}}  # drawn tissue is learnt sooner than real scenes
+    splits = (Split.TRAIN, Split.VAL, Split.TEST, Split.PAIRS)
+    settings = {"demo": {"scorer_steps": 600}}  # procedural tissue is learnt sooner than real scenes
     split_rule = f"{TRAIN} anatomies of one population in MR, {TRAIN} of another, with larger bodies and organs, in CT"
 
     def identity(self) -> str | None:
-        """Return the digest of the code that makes the pictures."""
-        return source_digest("cgbench.datasets", "cgbench.palette", "cgbench.seeds")
+        """Return the digest of the modules that render the images."""
+        return source_digest(*IMAGE_MODULES)
 
     def items(self, split: str, domain: str) -> Sequence[Item]:
         """Return the slices of a domain with their labels; training hands these only to methods that declare them."""
         if split not in self.splits:
             raise CgbenchError(f"phantoms: unknown split '{split}': use {', '.join(self.splits)}")
         modality = "mr" if domain == "A" else "ct"
-        people = [modality] if split == "train" else ["mr", "ct"]
-        drawn, count = {"test": ("test", TEST), "val": ("val", VAL)}.get(split, ("train", TRAIN))
+        people = [modality] if split == Split.TRAIN else ["mr", "ct"]
+        sizes: dict[str, tuple[str, int]] = {Split.TEST: ("test", TEST), Split.VAL: ("val", VAL)}
+        prefix, count = sizes.get(split, ("train", TRAIN))
         return [
             Item(f"{name}-{index:03d}", partial(slice_image, modality, name, index), partial(labels, name, index))
-            for name in (f"{drawn}-{kind}" for kind in people)
+            for name in (f"{prefix}-{kind}" for kind in people)
             for index in range(count)
         ]

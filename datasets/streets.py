@@ -1,4 +1,4 @@
-"""`streets`: drawn street scenes with exact labels, made on the spot, so that everything runs without a download.
+"""`streets`: procedural street scenes with exact labels, rendered on demand, so that nothing has to be downloaded.
 
 Scene k of a split is drawn from the random stream (SEED, "streets", split, k) alone, in metres and image widths, so
 that it shows the same street at any resolution. The photo has what the labels lack: façades, road markings, leaves,
@@ -11,6 +11,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from cgbench.api.dataset import Dataset, Domain, Item, SemanticClass
+from cgbench.api.names import Split
 from cgbench.api.registry import DATASETS
 from cgbench.datasets.images import coloured
 from cgbench.datasets.street_scenes.layout import build_scene
@@ -22,9 +23,12 @@ from cgbench.seeds import generator
 
 SEED = 1  # of the dataset; a new one would make another dataset
 HALF = 400  # training scenes per domain
-SCENES = {"test": 100, "val": 100, "ood": 60}
+IMAGE_MODULES = (  # the modules that decide the pixels
+    "cgbench.datasets.streets", "cgbench.datasets.street_scenes", "cgbench.datasets.images", "cgbench.seeds",
+)  # fmt: skip
+SCENES: dict[str, int] = {Split.TEST: 100, Split.VAL: 100, Split.OOD: 60}
 
-PALETTE = (  # ids in the order of street_scenes/model.py; names and colours of Cityscapes
+PALETTE = (  # ids in the order of street_scenes/geometry.py; names and colours of Cityscapes
     SemanticClass("road", (128, 64, 128)),
     SemanticClass("sidewalk", (244, 35, 232)),
     SemanticClass("building", (70, 70, 70)),
@@ -36,10 +40,10 @@ PALETTE = (  # ids in the order of street_scenes/model.py; names and colours of 
 )
 
 
-@lru_cache(maxsize=1)  # an item is asked for its image and then for its labels
+@lru_cache(maxsize=1)  # an item's image and labels are rendered one after the other
 def scene(split: str, index: int) -> Scene:
     """Return street `index` of "train" (0 to 799), "val", "test" or "ood"."""
-    return build_scene(generator(SEED, "streets", split, index), strange=split == "ood")
+    return build_scene(generator(SEED, "streets", split, index), ood=split == Split.OOD)
 
 
 def photo(split: str, index: int, side: int) -> np.ndarray:
@@ -48,21 +52,21 @@ def photo(split: str, index: int, side: int) -> np.ndarray:
 
 
 def labels(split: str, index: int, side: int) -> np.ndarray:
-    """Return the class ids of a street, uint8 (side, side), 255 for what belongs to no class."""
+    """Return the class ids of a street, uint8 (side, side), 255 for pixels of no class."""
     return render_labels(scene(split, index), side)
 
 
 def label_image(split: str, index: int, side: int) -> np.ndarray:
-    """Return the label map in the palette's colours, uint8 (side, side, 3); what belongs to no class is black."""
+    """Return the label map in the palette's colours, uint8 (side, side, 3); pixels of no class are black."""
     return coloured(labels(split, index, side), PALETTE)
 
 
 @DATASETS.register
 class Streets(Dataset):
-    """Label maps (A) and photos (B) of drawn streets. `pole` includes signs and traffic lights.
+    """Label maps (A) and photos (B) of procedural streets. `pole` includes signs and traffic lights.
 
-    The scenes of `ood` show what training never does (a balloon, a lorry, a fallen tree or a large animal): those
-    pixels are 255 in the labels and black in the label image.
+    The scenes of `ood` are out-of-distribution: each shows a balloon, a lorry, a fallen tree or a large animal, which
+    no training scene does. Those pixels are 255 in the labels and black in the label image.
     """
 
     name = "streets"
@@ -72,29 +76,29 @@ class Streets(Dataset):
     domains = (Domain("labels", "labels"), Domain("photo"))
     palette = PALETTE
     paired_test = True
-    splits = ("train", "val", "test", "pairs", "ood")
-    settings = {"demo": {"scorer_steps": 600}}  # drawn scenes are learnt sooner than real ones
+    splits = (Split.TRAIN, Split.VAL, Split.TEST, Split.PAIRS, Split.OOD)
+    settings = {"demo": {"scorer_steps": 600}}  # procedural scenes are learnt sooner than real ones
     split_rule = f"scenes 0 to {HALF - 1} give the label maps, scenes {HALF} to {2 * HALF - 1} the photos"
 
     def missing(self) -> str | None:
-        """Return None: the scenes are made when asked for."""
+        """Return None: the scenes are rendered on demand."""
         return None
 
     def identity(self) -> str | None:
-        """Return the digest of the code that makes the pictures."""
-        return source_digest("cgbench.datasets", "cgbench.palette", "cgbench.seeds")
+        """Return the digest of the modules that render the images."""
+        return source_digest(*IMAGE_MODULES)
 
     def items(self, split: str, domain: str) -> Sequence[Item]:
         """Return the images of a domain with their labels; training hands these only to methods that declare them."""
         if split not in self.splits:
             raise CgbenchError(f"streets: unknown split '{split}': use {', '.join(self.splits)}")
         draw = label_image if domain == "A" else photo
-        if split == "train":
+        if split == Split.TRAIN:
             first = 0 if domain == "A" else HALF
             scenes = range(first, first + HALF)
         else:
             scenes = range(SCENES.get(split, 2 * HALF))
-        kind = "train" if split == "pairs" else split
+        kind = Split.TRAIN if split == Split.PAIRS else split
         return [Item(_key(kind, i), partial(draw, kind, i), partial(labels, kind, i)) for i in scenes]
 
 

@@ -1,45 +1,100 @@
-"""Validation images out of the training set, for datasets that have none of their own."""
+"""Validation images held out of the training set, for datasets that have none of their own."""
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
+from pathlib import Path
 
-import numpy as np
-
-from cgbench.api.dataset import Dataset, Item
+from cgbench.api.dataset import Dataset, Domain, Item, Listing
+from cgbench.api.names import Split
 from cgbench.errors import CgbenchError
+from cgbench.selection import evenly_spaced
 
 
 def hold_out(dataset: Dataset, count: int) -> Dataset:
-    """Return the dataset with a split `val`: `count` training images of each domain, which it then does not train on.
+    """Return the dataset with a split `val`: `count` training images of each domain, which are not trained on.
 
-    The images are spread evenly over the training set of their domain. `pairs` loses the scenes that either domain
-    keeps back, so that neither the scorer nor a supervised method has seen them. The dataset itself is returned where
-    it has a split `val` or the count is 0; one that would have no image left to train on raises `CgbenchError`.
+    The images are spread evenly over the training set of their domain. `pairs` loses the scenes that are held out of
+    either domain, so that neither the scorer nor a supervised method has seen them. The dataset itself is returned
+    where it has a split `val` or the count is 0; one that would have no image left to train on raises `CgbenchError`.
     """
-    if not count or "val" in dataset.splits:
+    if not count or Split.VAL in dataset.splits:
         return dataset
-    held = {domain: _spread_keys(dataset, domain, count) for domain in "AB"}
-
-    def items(split: str, domain: str) -> Sequence[Item]:
-        if split == "val":
-            return [item for item in dataset.items("train", domain) if item.key in held[domain]]
-        if split == "train":
-            return [item for item in dataset.items("train", domain) if item.key not in held[domain]]
-        if split == "pairs":
-            return [item for item in dataset.items("pairs", domain) if item.key not in held["A"] | held["B"]]
-        return dataset.items(split, domain)
-
-    view = copy.copy(dataset)
-    view.splits = (*dataset.splits, "val")
-    view.items = items
-    return view
+    return ValidationSplit(dataset, {domain: _spread_keys(dataset, domain, count) for domain in "AB"})
 
 
 def _spread_keys(dataset: Dataset, domain: str, count: int) -> set[str]:
-    keys = [item.key for item in dataset.items("train", domain)]
+    keys = [item.key for item in dataset.items(Split.TRAIN, domain)]
     if count >= len(keys):
         raise CgbenchError(
             f"validation_images={count}: dataset '{dataset.label}' has {len(keys)} training images of domain {domain}, "
             "and some must be left to train on"
         )
-    return {keys[index] for index in np.linspace(0, len(keys) - 1, count).round().astype(int)}
+    return {keys[index] for index in evenly_spaced(len(keys), count)}
+
+
+class ValidationSplit(Dataset):
+    """A view of `dataset` with a split `val`: the training images of each domain whose keys are in `held_out`."""
+
+    def __init__(self, dataset: Dataset, held_out: Mapping[str, Set[str]]) -> None:
+        super().__init__(dataset.root)
+        self.dataset, self.held_out = dataset, held_out
+        self.name, self.summary = dataset.name, dataset.summary
+        self.licence, self.source = dataset.licence, dataset.source
+        self.domains, self.palette = dataset.domains, dataset.palette
+        self.paired_test, self.shares_scenes = dataset.paired_test, dataset.shares_scenes
+        self.split_rule, self.settings = dataset.split_rule, dataset.settings
+        self.splits = (*dataset.splits, Split.VAL)
+
+    @property
+    def label(self) -> str:
+        """The label of the wrapped dataset."""
+        return self.dataset.label
+
+    @property
+    def label_source(self) -> str:  # type: ignore[override]
+        """The label source of the wrapped dataset, which may depend on its files."""
+        return self.dataset.label_source
+
+    def missing(self) -> str | None:
+        """Return None if the data is there, else what is missing and how to get it."""
+        return self.dataset.missing()
+
+    def items(self, split: str, domain: str) -> Sequence[Item]:
+        """Return the images of a domain, in the order of the wrapped dataset."""
+        return self._select(split, domain, self.dataset.items(_wrapped(split), domain))
+
+    def listing(self, split: str, domain: str) -> Listing:
+        """Return the images of a domain, and the problems of the wrapped dataset's list."""
+        listing = self.dataset.listing(_wrapped(split), domain)
+        return Listing(self._select(split, domain, listing.items), listing.problems)
+
+    def identity(self) -> str | None:
+        """Return the identity of the wrapped dataset; None where its class does not declare one of its own."""
+        # the decoded-image cache asks `vars` too: an inherited identity does not speak for a subclass
+        return self.dataset.identity() if "identity" in vars(type(self.dataset)) else None
+
+    def folders(self) -> Sequence[Path]:
+        """Return the folders whose files are read as images."""
+        return self.dataset.folders()
+
+    def direction_name(self, direction: str) -> str:
+        """Return the name of a direction, such as "labels→photo"."""
+        return self.dataset.direction_name(direction)
+
+    def target(self, direction: str) -> Domain:
+        """Return the domain that `direction` translates to."""
+        return self.dataset.target(direction)
+
+    def _select(self, split: str, domain: str, items: Sequence[Item]) -> Sequence[Item]:
+        """Return those of the wrapped dataset's items that belong to a split."""
+        if split == Split.VAL:
+            return [item for item in items if item.key in self.held_out[domain]]
+        if split == Split.TRAIN:
+            return [item for item in items if item.key not in self.held_out[domain]]
+        if split == Split.PAIRS:
+            return [item for item in items if item.key not in self.held_out["A"] | self.held_out["B"]]
+        return items
+
+
+def _wrapped(split: str) -> str:
+    """Return the split of the wrapped dataset that holds the images of a split."""
+    return Split.TRAIN if split == Split.VAL else split

@@ -1,1 +1,1 @@
-"""Methods: one file per family. A method is a declaration; see `cgbench.api.method`."""
+"""Translation methods, one file per family, as declarations (see `cgbench.api.method`)."""

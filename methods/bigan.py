@@ -1,7 +1,7 @@
 """BiGAN / ALI (Donahue et al. 2017, arXiv 1605.09782; Dumoulin et al. 2017, arXiv 1606.00704) on two image domains.
 
-As the CycleGAN paper compares with it: `G_ab` and `G_ba` are inverse mappings, and one discriminator tells pairs
-(a, G_ab(a)) from pairs (G_ba(b), b). No cycle: at the optimum the two invert each other.
+In the form of the CycleGAN paper's comparison: one discriminator tells pairs (a, G_ab(a)) from pairs (G_ba(b), b).
+There is no cycle term: at the optimum the two mappings are inverses of each other.
 """
 
 from functools import partial
@@ -15,8 +15,8 @@ from cgbench.methods.functional.losses import lsgan_discriminator, lsgan_generat
 
 @METHODS.register
 def bigan() -> Method:
-    """Return LSGAN on pairs: the discriminator's target is 1 for (a, G_ab(a)) and 0 for (G_ba(b), b); each mapping
-    wants the other's target. A pool of its own for each kind of pair. Order: discriminator, G_ab, G_ba."""
+    """Return LSGAN on pairs: the discriminator's target is 1 for (a, G_ab(a)) and 0 for (G_ba(b), b); each mapping is
+    trained towards the other's target. Each kind of pair has its own pool. Order: discriminator, G_ab, G_ba."""
     return Method(
         name="bigan",
         summary="BiGAN/ALI: one discriminator on pairs, two inverse mappings, no cycle",

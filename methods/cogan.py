@@ -1,7 +1,7 @@
-"""CoGAN (Liu and Tuzel 2016, arXiv 1606.07536): two GANs of one latent code, their deep layers shared.
+"""CoGAN (Liu and Tuzel 2016, arXiv 1606.07536): two GANs of one latent code with shared deep layers.
 
-It has no translator. As in Zhu et al. 2017, §5.1, an image is translated by searching the code that renders it, and
-rendering that code in the other domain. Published for 28 pixels; here the same kind of layers reach any image size.
+It has no translation network. As in Zhu et al. 2017, §5.1, an image is translated by a search for the code that renders
+it, and by rendering that code in the other domain. Published for 28 pixels; the same kinds of layers serve any size.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cgbench.api.graph_nodes import Apply, Compute, LatentSearch, Network, Sample
+from cgbench.api.graph_nodes import Apply, Compute, LatentSearch, Network, Node, Sample
 from cgbench.api.method import Method, Player, Term
 from cgbench.api.registry import METHODS
 from cgbench.config import TrialConfig
@@ -20,42 +20,42 @@ from cgbench.methods.functional.tensors import unchanged
 if TYPE_CHECKING:
     from torch import nn
 
-CODE = 100  # numbers of the latent code
-SMALLEST = 4  # side of the first maps that are rendered, and of the last that are judged
+CODE_SIZE = 100  # dimensions of the latent code
+MIN_SIDE = 4  # side of the first maps of the generators and of the last maps of the discriminators
 
 
 def renderer(config: TrialConfig) -> nn.Module:
-    """Return the shared layers: codes (N, 100) to maps of half the image's side."""
-    from cgbench.methods.blocks.weight_sharing import SharedRenderer
+    """Return the shared layers of the generators: codes (N, 100) to maps of half the image's side."""
+    from cgbench.methods.blocks.weight_sharing import SharedGenerator
 
-    return SharedRenderer(rendered_widths(config), smallest_side(config)[0], CODE)
+    return SharedGenerator(generator_widths(config), smallest_side(config)[0], CODE_SIZE)
 
 
 def last_layer(config: TrialConfig) -> nn.Module:
     """Return a domain's own last layer: shared maps to images (N, 3, S, S) in [-1, 1]."""
-    from cgbench.methods.blocks.weight_sharing import rendering_layer
+    from cgbench.methods.blocks.weight_sharing import generator_layer
 
-    return rendering_layer(rendered_widths(config)[-1], 3)
+    return generator_layer(generator_widths(config)[-1], 3)
 
 
 def first_layer(config: TrialConfig) -> nn.Module:
     """Return a domain's own first layer: images (N, 3, S, S) to maps of half their side."""
-    from cgbench.methods.blocks.weight_sharing import judging_layer
+    from cgbench.methods.blocks.weight_sharing import discriminator_layer
 
-    return judging_layer(3, config.ndf)
+    return discriminator_layer(3, config.ndf)
 
 
 def judge(config: TrialConfig) -> nn.Module:
     """Return the shared layers of the discriminators: maps to one logit per image, (N, 1)."""
-    from cgbench.methods.blocks.weight_sharing import SharedJudge
+    from cgbench.methods.blocks.weight_sharing import SharedDiscriminator
 
-    smallest, halvings = smallest_side(config)
-    widths = [config.ndf * min(2**depth, 8) for depth in range(halvings)]
-    return SharedJudge(widths, 8 * config.ndf, smallest)
+    side, downsamplings = smallest_side(config)
+    widths = [config.ndf * min(2**depth, 8) for depth in range(downsamplings)]
+    return SharedDiscriminator(widths, 8 * config.ndf, side)
 
 
-def rendered_widths(config: TrialConfig) -> list[int]:
-    """Return the channels after each shared layer: 16 ngf, halved with every doubling, but never fewer than ngf.
+def generator_widths(config: TrialConfig) -> list[int]:
+    """Return the channels after each shared layer: 16 ngf, halved at every upsampling down to ngf.
 
     1024, 512, 256, 128 for 64 pixels and ngf 64, as published for digits.
     """
@@ -63,43 +63,47 @@ def rendered_widths(config: TrialConfig) -> list[int]:
 
 
 def smallest_side(config: TrialConfig) -> tuple[int, int]:
-    """Return the side of the smallest maps, 4 or a little more, and the doublings from there to `crop_size`."""
-    side, doublings = config.crop_size, 0
-    while side % 2 == 0 and side // 2 >= SMALLEST:
-        side, doublings = side // 2, doublings + 1
-    return side, doublings
+    """Return the side of the smallest maps, 4 or a little more, and the number of upsamplings to `crop_size`."""
+    side, upsamplings = config.crop_size, 0
+    while side % 2 == 0 and side // 2 >= MIN_SIDE:
+        side, upsamplings = side // 2, upsamplings + 1
+    return side, upsamplings
 
 
 @METHODS.register
 def cogan() -> Method:
-    """Return two GANs with the cross-entropy loss, fed by one code; both discriminators move first.
+    """Return two GANs with the cross-entropy loss and one latent code; the discriminators move first.
 
-    The digit experiments' further terms (equal features, classification) belong to domain adaptation and are left out.
+    The additional terms of the digit experiments (equal features, classification) serve domain adaptation: left out.
     """
-    sides = ("a", "b")
-    graph = {"code": Sample(partial(normal, size=(CODE,)), "real_a"), "maps": Apply("G_shared", "code")}
-    for side in sides:
+    domains = ("a", "b")
+    code = Sample(partial(normal, size=(CODE_SIZE,)), "real_a")
+    graph: dict[str, Node] = {"code": code, "maps": Apply("G_shared", "code")}
+    for domain in domains:
         graph |= {
-            f"image_{side}": Apply(f"G_{side}", "maps"),
-            f"seen_{side}": Compute(unchanged, f"image_{side}", detached=True),
-            **{f"judged_{kind}_{side}": Apply(f"D_{side}", f"{kind}_{side}") for kind in ("image", "seen", "real")},
+            f"image_{domain}": Apply(f"G_{domain}", "maps"),
+            f"seen_{domain}": Compute(unchanged, f"image_{domain}", detached=True),
             **{
-                f"verdict_{kind}_{side}": Apply("D_shared", f"judged_{kind}_{side}")
+                f"judged_{kind}_{domain}": Apply(f"D_{domain}", f"{kind}_{domain}")
                 for kind in ("image", "seen", "real")
             },
-            f"first_{side}": Sample(partial(normal, size=(CODE,)), f"real_{side}"),
-            f"tried_maps_{side}": Apply("G_shared", f"first_{side}"),
-            f"tried_{side}": Apply(f"G_{side}", f"tried_maps_{side}"),
-            f"found_{side}": LatentSearch(start=f"first_{side}", result=f"tried_{side}", target=f"real_{side}"),
-            f"maps_{side}": Apply("G_shared", f"found_{side}"),
+            **{
+                f"verdict_{kind}_{domain}": Apply("D_shared", f"judged_{kind}_{domain}")
+                for kind in ("image", "seen", "real")
+            },
+            f"first_{domain}": Sample(partial(normal, size=(CODE_SIZE,)), f"real_{domain}"),
+            f"tried_maps_{domain}": Apply("G_shared", f"first_{domain}"),
+            f"tried_{domain}": Apply(f"G_{domain}", f"tried_maps_{domain}"),
+            f"found_{domain}": LatentSearch(start=f"first_{domain}", result=f"tried_{domain}", target=f"real_{domain}"),
+            f"maps_{domain}": Apply("G_shared", f"found_{domain}"),
         }
     graph |= {"fake_b": Apply("G_b", "maps_a"), "fake_a": Apply("G_a", "maps_b")}
     graph |= {"cycle_a": Apply("G_a", "maps_a"), "cycle_b": Apply("G_b", "maps_b")}
-    seen = [
-        Term(f"discriminate_{side}", bce_discriminator, (f"verdict_real_{side}", f"verdict_seen_{side}"))
-        for side in sides
+    discriminator_terms = [
+        Term(f"discriminate_{domain}", bce_discriminator, (f"verdict_real_{domain}", f"verdict_seen_{domain}"))
+        for domain in domains
     ]
-    fooled = [Term(f"adversarial_{side}", bce_generator, (f"verdict_image_{side}",)) for side in sides]
+    generator_terms = [Term(f"adversarial_{domain}", bce_generator, (f"verdict_image_{domain}",)) for domain in domains]
     builds = {"G_shared": renderer, "D_shared": judge} | dict.fromkeys(["G_a", "G_b"], last_layer)
     builds |= dict.fromkeys(["D_a", "D_b"], first_layer)
     return Method(
@@ -109,8 +113,8 @@ def cogan() -> Method:
         networks={name: Network(build, init="xavier") for name, build in builds.items()},
         graph=graph,
         players=(
-            Player("discriminators", ("D_a", "D_b", "D_shared"), tuple(seen)),
-            Player("generators", ("G_a", "G_b", "G_shared"), tuple(fooled)),
+            Player("discriminators", ("D_a", "D_b", "D_shared"), tuple(discriminator_terms)),
+            Player("generators", ("G_a", "G_b", "G_shared"), tuple(generator_terms)),
         ),
         translates={"AtoB": "fake_b", "BtoA": "fake_a"},
         reconstructs={"AtoB": "cycle_a", "BtoA": "cycle_b"},

@@ -1,13 +1,14 @@
-"""CUT and FastCUT (Park, Efros, Zhang, Zhu 2020, arXiv 2007.15651): each patch of the output stays near its own input.
+"""CUT and FastCUT (Park, Efros, Zhang, Zhu 2020, arXiv 2007.15651): contrastive patchwise translation, one-sided.
 
-One-sided: each direction is a model of its own; both are trained side by side in one trial and share nothing. The
-published budgets (200 + 200 epochs, FastCUT 150 + 50) belong to the suite here, as every method's does.
+Each direction is a separate model; both are trained in one trial and share nothing. The published budgets (200 + 200
+epochs, FastCUT 150 + 50) are a matter of the suite here, as for every method.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from cgbench.api.registry import METHODS
 from cgbench.config import TrialConfig
 from cgbench.methods.blocks.builders import discriminator, generator
 from cgbench.methods.functional.losses import lsgan_discriminator, lsgan_generator
-from cgbench.methods.functional.tensors import sent, unchanged
+from cgbench.methods.functional.tensors import to_device, unchanged
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 PAPER = "Park et al. 2020, arXiv 2007.15651"
 PATCHES = 256  # per map and image
 TEMPERATURE = 0.07
-SIDES = (("b", "a", "ab"), ("a", "b", "ba"))  # target, source, suffix of the networks
+DIRECTIONS = (("b", "a", "ab"), ("a", "b", "ba"))  # target domain, source domain, suffix of the networks
 
 
 def projection(config: TrialConfig) -> nn.Module:
-    """Return the projection networks for the maps of the configured generator: 4 ngf channels, 256 at the most."""
+    """Return the projection network for the maps of the configured generator: 4 ngf channels, at most 256."""
     from cgbench.methods.blocks.patch_projection import PatchProjection
     from cgbench.methods.blocks.resnet import tap_widths
 
@@ -37,22 +38,22 @@ def projection(config: TrialConfig) -> nn.Module:
 
 
 def patch_positions(rng: np.random.Generator, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Return 256 positions without replacement, or all there are, for each map (N, C, H, W): int64 (N, P) each."""
+    """Return P = min(256, H W) positions without replacement for each map (N, C, H, W): int64 (N, P) each."""
     import torch
 
-    drawn = []
+    positions = []
     for features in maps:
         size = features.shape[2] * features.shape[3]
         rows = [rng.choice(size, min(PATCHES, size), replace=False, shuffle=False) for _ in range(len(features))]
-        drawn.append(sent(torch.from_numpy(np.stack(rows)), features.device))
-    return tuple(drawn)
+        positions.append(to_device(torch.from_numpy(np.stack(rows)), features.device))
+    return tuple(positions)
 
 
 def patch_nce(queries: tuple[Tensor, ...], keys: tuple[Tensor, ...]) -> Tensor:
-    """Return the mean over maps, images and patches of the cross-entropy that finds each query's own key (PatchNCE).
+    """Return PatchNCE: the mean over maps, images and patches of the cross-entropy of each query's positive key.
 
-    Unit vectors (N, P, C) per map; the other keys of the same image are the negatives. Logits are the products over
-    the temperature 0.07.
+    Unit vectors (N, P, C) per map; the other keys of the same image are the negatives. Logits are the scalar products
+    divided by the temperature 0.07.
     """
     import torch
     from torch.nn import functional
@@ -60,56 +61,59 @@ def patch_nce(queries: tuple[Tensor, ...], keys: tuple[Tensor, ...]) -> Tensor:
     losses = []
     for query, key in zip(queries, keys, strict=True):
         logits = query @ key.transpose(1, 2) / TEMPERATURE  # (N, P, P)
-        own = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
-        losses.append(functional.cross_entropy(logits.flatten(0, 1), own.flatten()))
-    return sum(losses) / len(losses)
+        positive = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
+        losses.append(functional.cross_entropy(logits.flatten(0, 1), positive.flatten()))
+    total: Any = sum(losses)
+    return total / len(losses)
 
 
 def coin(rng: np.random.Generator, like: Tensor) -> Tensor:
-    """Return 1 or 0, one throw for the whole batch: (N, 1, 1, 1)."""
+    """Return 1 or 0 with equal probability, one value for the whole batch: (N, 1, 1, 1)."""
     import torch
 
     return torch.full((len(like), 1, 1, 1), float(rng.random() < 0.5), dtype=like.dtype, device=like.device)
 
 
-def mirrored_where(images: Tensor, heads: Tensor) -> Tensor:
-    """Return images (N, C, H, W), mirrored left to right where `heads` (N, 1, 1, 1) is 1."""
-    return heads * images.flip(3) + (1 - heads) * images
+def mirrored_where(images: Tensor, flip: Tensor) -> Tensor:
+    """Return images (N, C, H, W), flipped horizontally where `flip` (N, 1, 1, 1) is 1."""
+    return flip * images.flip(3) + (1 - flip) * images
 
 
-def maps_mirrored_where(maps: tuple[Tensor, ...], heads: Tensor) -> tuple[Tensor, ...]:
-    """Return every map (N, C, H, W), mirrored where `heads` is 1."""
-    return tuple(mirrored_where(features, heads) for features in maps)
+def maps_mirrored_where(maps: tuple[Tensor, ...], flip: Tensor) -> tuple[Tensor, ...]:
+    """Return every map (N, C, H, W), flipped horizontally where `flip` is 1."""
+    return tuple(mirrored_where(features, flip) for features in maps)
 
 
 @METHODS.register
 def cut() -> Method:
-    """Return LSGAN without a pool + the patchwise contrast of inputs with outputs, and of real target images with
-    their own translations (identity), ½ each. D moves first.
+    """Return LSGAN without an image pool + PatchNCE between inputs and outputs, and between real target images and
+    their own translations (identity), weight ½ each. The discriminators move first.
 
-    F shares the generators' player: Adam treats each weight by itself, so that equals an optimizer of its own.
+    F belongs to the generators' player: Adam is elementwise, so that this equals an optimizer of its own.
     """
     graph: dict[str, Node] = {}
     generators, discriminators = [], []
-    for side, source, way in SIDES:
-        graph |= _translation(side, source, way)
+    for target, source, direction in DIRECTIONS:
+        graph |= _translation(target, source, direction)
         generators += [
-            Term(f"adversarial_{side}", lsgan_generator, (f"verdict_fake_{side}",)),
-            Term(f"nce_{side}", patch_nce, (f"queries_{side}", f"keys_{side}"), weight=0.5),
-            Term(f"nce_identity_{side}", patch_nce, (f"queries_same_{side}", f"keys_same_{side}"), weight=0.5),
+            Term(f"adversarial_{target}", lsgan_generator, (f"verdict_fake_{target}",)),
+            Term(f"nce_{target}", patch_nce, (f"queries_{target}", f"keys_{target}"), weight=0.5),
+            Term(f"nce_identity_{target}", patch_nce, (f"queries_same_{target}", f"keys_same_{target}"), weight=0.5),
         ]
-        judged = (f"verdict_real_{side}", f"verdict_seen_{side}")
-        discriminators.append(Term(f"discriminate_{side}", lsgan_discriminator, judged, weight=0.5))
-    builds = {"G": partial(generator, antialias=True), "F": projection}
+        verdicts = (f"verdict_real_{target}", f"verdict_seen_{target}")
+        discriminators.append(Term(f"discriminate_{target}", lsgan_discriminator, verdicts, weight=0.5))
+    builds: dict[str, Callable[..., Any]] = {"G": partial(generator, antialias=True), "F": projection}
     networks = {
-        f"{kind}_{way}": Network(build, init="xavier") for kind, build in builds.items() for way in ("ab", "ba")
+        f"{kind}_{direction}": Network(build, init="xavier")
+        for kind, build in builds.items()
+        for direction in ("ab", "ba")
     }
-    judge = Network(partial(discriminator, antialias=True), init="xavier")
+    patch_discriminator = Network(partial(discriminator, antialias=True), init="xavier")
     return Method(
         name="cut",
         summary="patchwise contrast between input and output, one model per direction",
         source=f"{PAPER}, §3",
-        networks={**networks, "D_a": judge, "D_b": judge},
+        networks={**networks, "D_a": patch_discriminator, "D_b": patch_discriminator},
         graph=graph,
         players=(
             Player("discriminators", ("D_a", "D_b"), tuple(discriminators)),
@@ -121,19 +125,19 @@ def cut() -> Method:
 
 @METHODS.register
 def fastcut() -> Method:
-    """Return CUT without the identity contrast, with ten times the weight, and with mirrored inputs.
+    """Return CUT without identity PatchNCE, with ten times the weight, and with flipped inputs.
 
-    With probability ½ a step's input of G is mirrored; the output's features are mirrored back before the comparison.
+    With probability ½ the input of G is flipped in a step; the features of the output are flipped back for PatchNCE.
     """
     graph: dict[str, Node] = {}
-    for side, source, way in SIDES:
+    for target, source, direction in DIRECTIONS:
         graph |= {
             f"coin_{source}": Sample(coin, f"real_{source}"),
             f"turned_{source}": Compute(mirrored_where, f"real_{source}", f"coin_{source}"),
-            f"fake_{side}": Apply(f"G_{way}", f"turned_{source}"),
-            f"plain_{side}": Apply(f"G_{way}", f"real_{source}"),
-            f"turned_maps_{side}": Apply(f"G_{way}", f"fake_{side}", part="features"),
-            f"maps_fake_{side}": Compute(maps_mirrored_where, f"turned_maps_{side}", f"coin_{source}"),
+            f"fake_{target}": Apply(f"G_{direction}", f"turned_{source}"),
+            f"plain_{target}": Apply(f"G_{direction}", f"real_{source}"),
+            f"turned_maps_{target}": Apply(f"G_{direction}", f"fake_{target}", part="features"),
+            f"maps_fake_{target}": Compute(maps_mirrored_where, f"turned_maps_{target}", f"coin_{source}"),
         }
     return cut().but(
         "fastcut",
@@ -146,23 +150,26 @@ def fastcut() -> Method:
     )
 
 
-def _translation(side: str, source: str, way: str) -> dict[str, Node]:
-    """The tensors of one direction. Keys pass no gradient, neither to F nor to the encoder."""
+def _translation(target: str, source: str, direction: str) -> dict[str, Node]:
+    """Return the nodes of one direction. Keys pass no gradient, neither to F nor to the encoder."""
     graph: dict[str, Node] = {
-        f"fake_{side}": Apply(f"G_{way}", f"real_{source}"),
-        f"same_{side}": Apply(f"G_{way}", f"real_{side}"),
-        f"seen_{side}": Compute(unchanged, f"fake_{side}", detached=True),
+        f"fake_{target}": Apply(f"G_{direction}", f"real_{source}"),
+        f"same_{target}": Apply(f"G_{direction}", f"real_{target}"),
+        f"seen_{target}": Compute(unchanged, f"fake_{target}", detached=True),
     }
-    for image in (f"fake_{side}", f"seen_{side}", f"real_{side}"):
-        graph[f"verdict_{image}"] = Apply(f"D_{side}", image)
-    for suffix, output, given in (("", f"fake_{side}", f"real_{source}"), ("_same", f"same_{side}", f"real_{side}")):
-        maps, patches, keys = f"maps_{given}_{way}", f"patches{suffix}_{side}", f"keys{suffix}_{side}"
+    for image in (f"fake_{target}", f"seen_{target}", f"real_{target}"):
+        graph[f"verdict_{image}"] = Apply(f"D_{target}", image)
+    for suffix, output, source_image in (
+        ("", f"fake_{target}", f"real_{source}"),
+        ("_same", f"same_{target}", f"real_{target}"),
+    ):
+        maps, patches, keys = f"maps_{source_image}_{direction}", f"patches{suffix}_{target}", f"keys{suffix}_{target}"
         graph |= {
-            maps: Apply(f"G_{way}", given, part="features"),
+            maps: Apply(f"G_{direction}", source_image, part="features"),
             patches: Sample(patch_positions, maps),
-            f"maps_{output}": Apply(f"G_{way}", output, part="features"),
-            f"queries{suffix}_{side}": Apply(f"F_{way}", f"maps_{output}", patches),
-            f"projected{suffix}_{side}": Apply(f"F_{way}", maps, patches),
-            keys: Compute(unchanged, f"projected{suffix}_{side}", detached=True),
+            f"maps_{output}": Apply(f"G_{direction}", output, part="features"),
+            f"queries{suffix}_{target}": Apply(f"F_{direction}", f"maps_{output}", patches),
+            f"projected{suffix}_{target}": Apply(f"F_{direction}", maps, patches),
+            keys: Compute(unchanged, f"projected{suffix}_{target}", detached=True),
         }
     return graph

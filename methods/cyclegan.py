@@ -1,7 +1,7 @@
 """CycleGAN (Zhu, Park, Isola, Efros 2017, arXiv 1703.10593) and the ablations of its Tables 4 and 5.
 
-A is the paper's X, B its Y: `G_ab` is the paper's G, `G_ba` its F, and `D_b` judges images of domain B. Every term
-has a weight of its own, so that dropping one changes nothing else.
+A is the paper's X, B its Y: `G_ab` is the paper's G, `G_ba` its F, and `D_b` discriminates images of domain B. Every
+term has its own weight, so that dropping one changes nothing else.
 """
 
 from cgbench.api.graph_nodes import Apply, ImagePool, Network
@@ -96,13 +96,13 @@ def cycle_only() -> Method:
 
 @METHODS.register
 def gan_forward_cycle() -> Method:
-    """Return the ablation "GAN + forward cycle" of Tables 4 and 5: A → B → A is held, B → A → B is free."""
+    """Return the ablation "GAN + forward cycle" of Tables 4 and 5: only A → B → A is constrained."""
     return cyclegan().but("gan_forward_cycle", "GAN with the cycle A→B→A alone", drop=["cycle_b"])
 
 
 @METHODS.register
 def gan_backward_cycle() -> Method:
-    """Return the ablation "GAN + backward cycle" of Tables 4 and 5: B → A → B is held, A → B → A is free."""
+    """Return the ablation "GAN + backward cycle" of Tables 4 and 5: only B → A → B is constrained."""
     return cyclegan().but("gan_backward_cycle", "GAN with the cycle B→A→B alone", drop=["cycle_a"])
 
 

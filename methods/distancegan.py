@@ -1,13 +1,14 @@
-"""DistanceGAN (Benaim and Wolf 2017, arXiv 1706.00826): far pairs of images stay far, near pairs stay near.
+"""DistanceGAN (Benaim and Wolf 2017, arXiv 1706.00826): translation that preserves distances between images.
 
-One-sided: each direction is a model of its own; both are trained side by side in one trial and share nothing.
+One-sided: each direction is a separate model; both are trained in one trial and share nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cgbench.api.graph_nodes import Compute, Precomputed
+from cgbench.api.graph_nodes import Compute, Node, Precomputed
 from cgbench.api.method import Method, Term
 from cgbench.api.registry import METHODS
 from cgbench.methods.cyclegan import cyclegan
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PAPER = "Benaim and Wolf 2017, arXiv 1706.00826"
-MOST_BATCHES = 900  # training batches, at most, that the mean and spread of a domain's distances are taken from
+MAX_BATCHES = 900  # training batches for the mean and deviation of a domain's distances
 
 
 def pair_distances(images: Tensor) -> Tensor:
@@ -35,7 +36,7 @@ def half_distances(images: Tensor) -> Tensor:
 
 
 def normalised(distances: Tensor, training: Tensor) -> Tensor:
-    """Return (d - μ) / σ, μ and σ being mean and spread of the distances between `training` images of the domain."""
+    """Return (d - μ) / σ, μ and σ being mean and standard deviation of the distances `training` of the domain."""
     return (distances - training.mean()) / training.std(correction=0).clamp(min=1e-6)
 
 
@@ -49,20 +50,21 @@ def distancegan() -> Method:
 
 @METHODS.register
 def distancegan_self() -> Method:
-    """Return the form for one image at a time: the distance is that of its two halves."""
+    """Return the variant for single images: the distance between the two halves of an image."""
     return _with_distance(
         "distancegan_self", "DistanceGAN with the distance between an image's own halves", half_distances
     )
 
 
-def _with_distance(name: str, summary: str, distances) -> Method:
-    images = {"real_a": "a", "real_b": "b", "fake_a": "a", "fake_b": "b"}
-    graph = {
-        f"training_distances_{side}": Precomputed(distances, f"real_{side}", batches=MOST_BATCHES) for side in "ab"
+def _with_distance(name: str, summary: str, distances: Callable[[Tensor], Tensor]) -> Method:
+    """Return CycleGAN's adversarial terms and the distance terms with the function `distances` of a batch."""
+    domain_of = {"real_a": "a", "real_b": "b", "fake_a": "a", "fake_b": "b"}
+    graph: dict[str, Node] = {
+        f"training_distances_{domain}": Precomputed(distances, f"real_{domain}", batches=MAX_BATCHES) for domain in "ab"
     }
-    for image, side in images.items():
+    for image, domain in domain_of.items():
         graph[f"distances_{image}"] = Compute(distances, image)
-        graph[f"normal_{image}"] = Compute(normalised, f"distances_{image}", f"training_distances_{side}")
+        graph[f"normal_{image}"] = Compute(normalised, f"distances_{image}", f"training_distances_{domain}")
     terms = [
         Term("distance_a", l1, ("normal_fake_a", "normal_real_b")),
         Term("distance_b", l1, ("normal_fake_b", "normal_real_a")),

@@ -1,7 +1,7 @@
-"""Feature loss + GAN: SimGAN whose self-regularisation compares features instead of pixels (Zhu et al. 2017, §5.1).
+"""Feature loss + GAN: SimGAN with a perceptual instead of a pixel loss to the input (Zhu et al. 2017, §5.1).
 
-One-sided, both directions side by side as in `simgan`. The features are those of VGG-16's relu4_2, with weights that
-must be on this machine; `--set features=scorer` takes the dataset's own scorer instead, and every table says so.
+One-sided, with both directions in one trial as in `simgan`. The features are VGG-16's relu4_2, whose weights must be
+present on this machine; `--set features=scorer` selects the dataset's own scorer instead, and every table states it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def feature_network(config: TrialConfig, scorer: nn.Module | None) -> nn.Module:
-    """Return the frozen network that `config.features` names."""
+    """Return the frozen network that `config.features` selects."""
     from cgbench.methods.blocks import features
 
     return features.feature_network(config, scorer)
 
 
 def missing_features(config: TrialConfig) -> str | None:
-    """Return why there is no feature network, and the two ways out; None where there is one."""
+    """Return the reason why the feature network is missing and both remedies; None where it is present."""
     problem = absent(VGG16) if config.features == "vgg16" else None
     return problem and f"{problem}, or compare features of the dataset's own scorer: --set features=scorer"
 

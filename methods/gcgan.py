@@ -1,7 +1,7 @@
-"""GcGAN (Fu et al. 2019, arXiv 1809.05852): translating a turned image is turning the translated image.
+"""GcGAN (Fu et al. 2019, arXiv 1809.05852): geometry consistency, one-sided.
 
-One-sided: each direction is a model of its own; both are trained side by side in one trial and share nothing. One
-generator translates images and turned images; each kind of output has a discriminator of its own.
+Translation must commute with a geometric transformation. Each direction is a separate model; both are trained in one
+trial and share nothing. One generator translates plain and transformed images; each has its own discriminator.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ PAPER = "Fu et al. 2019, arXiv 1809.05852"
 
 
 def quarter_turn(images: Tensor) -> Tensor:
-    """Return images (N, 3, S, S) turned by 90° clockwise."""
+    """Return images (N, 3, S, S) rotated by 90° clockwise."""
     return images.rot90(-1, (2, 3))
 
 
 def quarter_back(images: Tensor) -> Tensor:
-    """Return images (N, 3, S, S) turned by 90° anticlockwise."""
+    """Return images (N, 3, S, S) rotated by 90° anticlockwise."""
     return images.rot90(1, (2, 3))
 
 
@@ -39,35 +39,38 @@ def upside_down(images: Tensor) -> Tensor:
 
 @METHODS.register
 def gcgan() -> Method:
-    """Return both adversarial terms of each direction, geometry consistency under a quarter turn with weight 20, and
-    identity terms of weight 5, on plain and on turned images (λ = 10; its multiples 2 and ½ are the published ones)."""
-    return _consistent("gcgan", "geometry consistency under a quarter turn, one model per direction", quarter_turn,
-                       quarter_back)  # fmt: skip
+    """Return both adversarial terms of each direction, geometry consistency under a rotation by 90° with weight 20, and
+    identity terms of weight 5, on plain and rotated images (λ = 10; the factors 2 and ½ are the published ones)."""
+    summary = "geometry consistency under a quarter turn, one model per direction"
+    return _geometry_consistent("gcgan", summary, quarter_turn, quarter_back)
 
 
 @METHODS.register
 def gcgan_vflip() -> Method:
-    """Return GcGAN whose transformation is the vertical flip, the other one published."""
-    return _consistent("gcgan_vflip", "GcGAN with the vertical flip in place of the turn", upside_down, upside_down)
+    """Return GcGAN with the vertical flip, the second published transformation."""
+    return _geometry_consistent(
+        "gcgan_vflip", "GcGAN with the vertical flip in place of the turn", upside_down, upside_down
+    )
 
 
-def _consistent(name: str, summary: str, turn: Callable, back: Callable) -> Method:
+def _geometry_consistent(name: str, summary: str, transform: Callable, inverse: Callable) -> Method:
+    """Return CycleGAN without cycles, with geometry consistency under `transform`."""
     graph: dict[str, Node] = {}
     generators, discriminators = [], []
-    for side, source, network in (("b", "a", "G_ab"), ("a", "b", "G_ba")):
-        graph |= _turned_side(side, source, network, turn, back)
+    for target, source, network in (("b", "a", "G_ab"), ("a", "b", "G_ba")):
+        graph |= _transformed_nodes(target, source, network, transform, inverse)
         generators += [
-            Term(f"adversarial_turned_{side}", lsgan_generator, (f"verdict_turned_fake_{side}",)),
-            Term(f"geometry_{side}", l1, (f"fake_{side}", f"back_fake_{side}"), weight=20.0),
-            Term(f"geometry_turned_{side}", l1, (f"turned_fake_{side}", f"fake_turned_{side}"), weight=20.0),
-            Term(f"identity_{side}", l1, (f"same_{side}", f"real_{side}"), weight=5.0),
-            Term(f"identity_turned_{side}", l1, (f"turned_same_{side}", f"turned_{side}"), weight=5.0),
+            Term(f"adversarial_turned_{target}", lsgan_generator, (f"verdict_turned_fake_{target}",)),
+            Term(f"geometry_{target}", l1, (f"fake_{target}", f"back_fake_{target}"), weight=20.0),
+            Term(f"geometry_turned_{target}", l1, (f"turned_fake_{target}", f"fake_turned_{target}"), weight=20.0),
+            Term(f"identity_{target}", l1, (f"same_{target}", f"real_{target}"), weight=5.0),
+            Term(f"identity_turned_{target}", l1, (f"turned_same_{target}", f"turned_{target}"), weight=5.0),
         ]
-        seen = (f"verdict_turned_{side}", f"verdict_turned_pool_{side}")
-        discriminators.append(Term(f"discriminate_turned_{side}", lsgan_discriminator, seen, weight=0.5))
-    judge = Network(discriminator, init="xavier")
+        verdicts = (f"verdict_turned_{target}", f"verdict_turned_pool_{target}")
+        discriminators.append(Term(f"discriminate_turned_{target}", lsgan_discriminator, verdicts, weight=0.5))
+    discriminator_network = Network(discriminator, init="xavier")
     networks = dict.fromkeys(["G_ab", "G_ba"], Network(generator, init="xavier"))
-    networks |= dict.fromkeys(["D_a", "D_b", "D_turned_a", "D_turned_b"], judge)
+    networks |= dict.fromkeys(["D_a", "D_b", "D_turned_a", "D_turned_b"], discriminator_network)
     return cyclegan().but(
         name,
         summary,
@@ -81,17 +84,19 @@ def _consistent(name: str, summary: str, turn: Callable, back: Callable) -> Meth
     )
 
 
-def _turned_side(side: str, source: str, network: str, turn: Callable, back: Callable) -> dict[str, Node]:
-    """The tensors that the turned image adds to the translation from `source` to `side`."""
+def _transformed_nodes(
+    target: str, source: str, network: str, transform: Callable, inverse: Callable
+) -> dict[str, Node]:
+    """Return the nodes of transformed images for the translation from domain `source` to `target`."""
     return {
-        f"turned_{side}": Compute(turn, f"real_{side}"),
-        f"turned_fake_{side}": Apply(network, f"turned_{source}"),
-        f"turned_same_{side}": Apply(network, f"turned_{side}"),
-        # what one is held to passes no gradient: each output learns from the other as it stands
-        f"back_fake_{side}": Compute(back, f"turned_fake_{side}", detached=True),
-        f"fake_turned_{side}": Compute(turn, f"fake_{side}", detached=True),
-        f"turned_pool_{side}": ImagePool(f"turned_fake_{side}"),
-        f"verdict_turned_fake_{side}": Apply(f"D_turned_{side}", f"turned_fake_{side}"),
-        f"verdict_turned_{side}": Apply(f"D_turned_{side}", f"turned_{side}"),
-        f"verdict_turned_pool_{side}": Apply(f"D_turned_{side}", f"turned_pool_{side}"),
+        f"turned_{target}": Compute(transform, f"real_{target}"),
+        f"turned_fake_{target}": Apply(network, f"turned_{source}"),
+        f"turned_same_{target}": Apply(network, f"turned_{target}"),
+        # the targets pass no gradient: each output is compared with the other as a constant
+        f"back_fake_{target}": Compute(inverse, f"turned_fake_{target}", detached=True),
+        f"fake_turned_{target}": Compute(transform, f"fake_{target}", detached=True),
+        f"turned_pool_{target}": ImagePool(f"turned_fake_{target}"),
+        f"verdict_turned_fake_{target}": Apply(f"D_turned_{target}", f"turned_fake_{target}"),
+        f"verdict_turned_{target}": Apply(f"D_turned_{target}", f"turned_{target}"),
+        f"verdict_turned_pool_{target}": Apply(f"D_turned_{target}", f"turned_pool_{target}"),
     }

@@ -1,7 +1,7 @@
 """pix2pix (Isola, Zhu, Zhou, Efros 2017, arXiv 1611.07004): trained on pairs, the upper bound of unpaired methods.
 
-A conditional discriminator judges images stacked on their source. Each direction is a model of its own; both are
-trained side by side in one trial. No image pool; the discriminators move first.
+The discriminator is conditional on the source image. Each direction is a separate model; both are trained in one trial.
+There is no image pool; the discriminators move first.
 """
 
 from functools import partial
@@ -17,7 +17,7 @@ PAPER = "Isola et al. 2017, arXiv 1611.07004"
 
 @METHODS.register
 def pix2pix() -> Method:
-    """Return the form of the CycleGAN paper's tables: CycleGAN's networks, LSGAN, and 100 times the L1 to the truth."""
+    """Return the form of the CycleGAN paper's tables: CycleGAN's networks, LSGAN, L1 to the truth with weight 100."""
     pair_discriminator = Network(partial(discriminator, channels=6))
     return Method(
         name="pix2pix",
@@ -72,16 +72,16 @@ def pix2pix() -> Method:
 
 @METHODS.register
 def pix2pix_unet() -> Method:
-    """Return the form of the pix2pix paper: U-Net with dropout, batch norm, cross-entropy, 100 times the L1 (§3, 6.1).
+    """Return the form of the pix2pix paper: U-Net, dropout, batch norm, cross-entropy, L1 with weight 100 (§3, 6.1).
 
-    Translation runs in evaluation mode: no dropout, and the statistics that batch norm kept while it was trained.
+    Translation runs in evaluation mode: no dropout, running statistics of batch norm.
     """
-    dropping = Network(partial(generator, dropout=True))
+    dropout_generator = Network(partial(generator, dropout=True))
     return pix2pix().but(
         "pix2pix_unet",
         "pix2pix as published: U-Net with dropout, batch norm, cross-entropy",
         source=f"{PAPER}, §3 and appendix 6.1",
-        networks={"G_ab": dropping, "G_ba": dropping},
+        networks={"G_ab": dropout_generator, "G_ba": dropout_generator},
         functions={
             **dict.fromkeys(["adversarial_a", "adversarial_b"], bce_generator),
             **dict.fromkeys(["discriminate_a", "discriminate_b"], bce_discriminator),

@@ -1,4 +1,4 @@
-"""CycleGAN with shape consistency (Zhang, Yang and Zheng 2018): segmentors find the source's labels in translations.
+"""CycleGAN with shape consistency (Zhang, Yang and Zheng 2018): segmentors predict the source's labels in translations.
 
 The published networks are three-dimensional; these are their two-dimensional form. Training images need class labels
 in both domains, so that tables mark the method as supervised.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cgbench.api.dataset import IGNORE
-from cgbench.api.graph_nodes import Apply, Compute, Network
+from cgbench.api.graph_nodes import Apply, Compute, Network, Node
 from cgbench.api.method import Method, Player, Term
+from cgbench.api.names import IGNORE
 from cgbench.api.registry import METHODS
 from cgbench.config import TrialConfig
 from cgbench.methods.cyclegan import cyclegan
@@ -30,7 +30,7 @@ def segmentor(config: TrialConfig) -> nn.Module:
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the mean cross-entropy of labelled pixels: logits (N, C, S, S), class ids (N, S, S) with 255 ignored.
 
-    The shape-consistency loss of Zhang et al. 2018, and their segmentors' own. 0 where no pixel is labelled.
+    The shape-consistency loss of Zhang et al. 2018 and the segmentors' own loss. 0 where no pixel is labelled.
     """
     from torch.nn import functional
 
@@ -42,20 +42,21 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 def cyclegan_shape() -> Method:
     """Return CycleGAN (λ = 10) + γ times the cross-entropy of the source's labels in its translation, γ = 1.
 
-    The segmentor of a domain learns from its real images and from translations into it, after the other players.
+    The segmentor of a domain is trained on its real images and on translations into it, after the other players.
     """
-    generators, segmentors, graph = [], [], {}
-    for side, source in (("a", "b"), ("b", "a")):
+    generators, segmentors = [], []
+    graph: dict[str, Node] = {}
+    for target, source in (("a", "b"), ("b", "a")):
         graph |= {
-            f"classes_fake_{side}": Apply(f"S_{side}", f"fake_{side}"),
-            f"seen_{side}": Compute(unchanged, f"fake_{side}", detached=True),
-            f"classes_seen_{side}": Apply(f"S_{side}", f"seen_{side}"),
-            f"classes_real_{side}": Apply(f"S_{side}", f"real_{side}"),
+            f"classes_fake_{target}": Apply(f"S_{target}", f"fake_{target}"),
+            f"seen_{target}": Compute(unchanged, f"fake_{target}", detached=True),
+            f"classes_seen_{target}": Apply(f"S_{target}", f"seen_{target}"),
+            f"classes_real_{target}": Apply(f"S_{target}", f"real_{target}"),
         }
-        generators.append(Term(f"shape_{side}", cross_entropy, (f"classes_fake_{side}", f"labels_{source}")))
+        generators.append(Term(f"shape_{target}", cross_entropy, (f"classes_fake_{target}", f"labels_{source}")))
         segmentors += [
-            Term(f"segment_{side}", cross_entropy, (f"classes_real_{side}", f"labels_{side}")),
-            Term(f"segment_fake_{side}", cross_entropy, (f"classes_seen_{side}", f"labels_{source}")),
+            Term(f"segment_{target}", cross_entropy, (f"classes_real_{target}", f"labels_{target}")),
+            Term(f"segment_fake_{target}", cross_entropy, (f"classes_seen_{target}", f"labels_{source}")),
         ]
     return cyclegan().but(
         "cyclegan_shape",

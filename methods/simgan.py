@@ -1,7 +1,7 @@
-"""SimGAN (Shrivastava et al. 2017, arXiv 1612.07828) in the form in which the CycleGAN paper compares with it.
+"""SimGAN (Shrivastava et al. 2017, arXiv 1612.07828) in the form of the CycleGAN paper's comparison.
 
-One-sided: each direction is a model of its own, held to its input by a self-regularisation term instead of a cycle.
-Both directions are trained side by side in one trial; they share nothing.
+One-sided: each direction is a separate model with a self-regularisation term instead of a cycle. Both directions are
+trained in one trial and share nothing.
 """
 
 from cgbench.api.method import Method, Term

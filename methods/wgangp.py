@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def wasserstein_generator(fake: Tensor) -> Tensor:
-    """-mean(D(fake)): the generator raises the critic's verdict (Gulrajani et al. 2017, §2.2)."""
+    """-mean(D(fake)): the generator maximises the critic's output (Gulrajani et al. 2017, §2.2)."""
     return -fake.mean()
 
 
@@ -26,45 +26,48 @@ def wasserstein_critic(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def mix(real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
-    """Return ε · real + (1 - ε) · fake, ε = `share` (N, 1, 1, 1) in [0, 1), as a leaf that gradients are taken of."""
+    """Return ε · real + (1 - ε) · fake, ε = `share` (N, 1, 1, 1) in [0, 1), as a leaf that requires gradients."""
     return (share * real + (1 - share) * fake.detach()).detach().requires_grad_()
 
 
 def gradient_penalty(verdict: Tensor, mixed: Tensor) -> Tensor:
     """mean((‖∇ Σ D(x)‖₂ - 1)²) over images x = `mixed`, the last part of equation 3 without λ.
 
-    A patch discriminator has many verdicts per image; their sum is differentiated, as public code does.
+    A PatchGAN has many verdicts per image; their sum is differentiated, as in public code.
     """
     import torch
 
-    (slope,) = torch.autograd.grad(verdict.sum(), mixed, create_graph=True)
-    # The small constant keeps the root's own gradient finite where the slope is zero.
-    norms = (slope.flatten(1).square().sum(dim=1) + 1e-16).sqrt()
+    (gradient,) = torch.autograd.grad(verdict.sum(), mixed, create_graph=True)
+    # the constant keeps the gradient of the root finite where the norm is zero
+    norms = (gradient.flatten(1).square().sum(dim=1) + 1e-16).sqrt()
     return (norms - 1).square().mean()
 
 
 @METHODS.register
 def cyclegan_wgangp() -> Method:
     """Return CycleGAN whose discriminators are critics: one critic step per generator step, penalty λ = 10."""
-    sides = ("a", "b")
+    domains = ("a", "b")
     return cyclegan().but(
         "cyclegan_wgangp",
         "CycleGAN with Wasserstein critics and gradient penalty",
         source="Gulrajani et al. 2017, arXiv 1704.00028, equation 3",
         functions={
-            **{f"adversarial_{side}": wasserstein_generator for side in sides},
-            **{f"discriminate_{side}": wasserstein_critic for side in sides},
+            **{f"adversarial_{domain}": wasserstein_generator for domain in domains},
+            **{f"discriminate_{domain}": wasserstein_critic for domain in domains},
         },
-        weights={f"discriminate_{side}": 1.0 for side in sides},
+        weights={f"discriminate_{domain}": 1.0 for domain in domains},
         graph={
-            **{f"share_{side}": Sample(partial(uniform, size=(1, 1, 1)), f"real_{side}") for side in sides},
-            **{f"mix_{s}": Compute(mix, f"real_{s}", f"pool_{s}", f"share_{s}") for s in sides},
-            **{f"verdict_mix_{side}": Apply(f"D_{side}", f"mix_{side}") for side in sides},
+            **{f"share_{domain}": Sample(partial(uniform, size=(1, 1, 1)), f"real_{domain}") for domain in domains},
+            **{
+                f"mix_{domain}": Compute(mix, f"real_{domain}", f"pool_{domain}", f"share_{domain}")
+                for domain in domains
+            },
+            **{f"verdict_mix_{domain}": Apply(f"D_{domain}", f"mix_{domain}") for domain in domains},
         },
         add={
             "discriminators": [
-                Term(f"penalty_{side}", gradient_penalty, (f"verdict_mix_{side}", f"mix_{side}"), weight=10.0)
-                for side in sides
+                Term(f"penalty_{domain}", gradient_penalty, (f"verdict_mix_{domain}", f"mix_{domain}"), weight=10.0)
+                for domain in domains
             ]
         },
     )

@@ -1,1 +1,1 @@
-"""Reports: records in, tables, figures, picture grids and one HTML page out. Never imports torch."""
+"""Reports: tables, figures, image grids and one HTML page made of a run's records. Never imports torch."""

@@ -1,22 +1,22 @@
-"""All figures of a report, drawn once: for the page, and as files."""
+"""The figures of a report, drawn once for the page and for files."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 
-from cgbench.api.method import DIRECTIONS
+from cgbench.api.names import DIRECTIONS
 from cgbench.reports.contents import ReportContents
 from cgbench.reports.figures import curves
 from cgbench.reports.figures.differences import forest_panels
 from cgbench.reports.figures.heatmaps import class_panels, failure_panel
 from cgbench.reports.figures.losses import loss_panels, read_losses
 from cgbench.reports.figures.seed_scores import dot_panels
-from cgbench.reports.figures.style import Panel, styles
+from cgbench.reports.figures.style import Panel, assign_styles
 from cgbench.reports.sections import provenance
 
 
 @dataclass(frozen=True)
 class DirectionPanels:
-    """The panels of one direction, and what the direction is called."""
+    """The panels of one direction; `name` is the direction's display name."""
 
     direction: str
     name: str
@@ -25,7 +25,7 @@ class DirectionPanels:
 
 @dataclass(frozen=True)
 class FigureSet:
-    """The figures by what they show; a direction without panels is not there. `losses` belong to no direction."""
+    """The figures by kind and direction, directions without panels left out. `losses` belong to no direction."""
 
     forests: tuple[DirectionPanels, ...]
     classes: tuple[DirectionPanels, ...]
@@ -41,34 +41,34 @@ class FigureSet:
             for entry in getattr(self, item.name):
                 yield from entry.panels if isinstance(entry, DirectionPanels) else (entry,)
 
-    def of(self, kind: str, direction: str) -> tuple[Panel, ...]:
+    def panels_of(self, kind: str, direction: str) -> tuple[Panel, ...]:
         """Return the panels of a kind, such as "forests", in one direction."""
-        return next((way.panels for way in getattr(self, kind) if way.direction == direction), ())
+        return next((group.panels for group in getattr(self, kind) if group.direction == direction), ())
 
 
-def draw_figures(found: ReportContents) -> FigureSet:
-    """Draw everything that a run has numbers for."""
-    run, values, table = found.run, found.values, found.table
-    looks = styles(run.order, run.roles)
-    trained = {name: looks[name] for name in run.trained}
+def draw_figures(contents: ReportContents) -> FigureSet:
+    """Draw all figures that a run has numbers for."""
+    run, values, table, comparison = contents.run, contents.values, contents.table, contents.comparison
+    styles = assign_styles(run.order, run.roles)
+    trained = {name: styles[name] for name in run.trained}
 
-    def ways(draw: Callable[[str], Iterable[Panel]]) -> tuple[DirectionPanels, ...]:
-        drawn = [DirectionPanels(way, found.names.get(way, way), tuple(draw(way))) for way in DIRECTIONS]
-        return tuple(way for way in drawn if way.panels)
+    def draw(panels: Callable[[str], Iterable[Panel]]) -> tuple[DirectionPanels, ...]:
+        groups = [DirectionPanels(name, contents.names.get(name, name), tuple(panels(name))) for name in DIRECTIONS]
+        return tuple(group for group in groups if group.panels)
 
     return FigureSet(
-        forests=ways(lambda way: forest_panels(found.comparison.rows, way, values, looks)) if found.comparison else (),
-        classes=ways(lambda way: class_panels(run.records, way, run.order, values)),
-        failures=ways(lambda way: _failure_panels(found, way)),
-        steps=ways(lambda way: curves.step_panels(run.history, way, values, trained)),
-        quality=ways(lambda way: curves.cost_panels(found.spent, table, way, values, looks)),
-        dots=ways(lambda way: dot_panels(run.records, table, way, values, looks)),
-        losses=tuple(loss_panels(read_losses(run.trials), provenance.term_names(run), looks)),
+        forests=draw(lambda direction: forest_panels(comparison.rows, direction, values, styles)) if comparison else (),
+        classes=draw(lambda direction: class_panels(run.records, direction, run.order, values)),
+        failures=draw(lambda direction: _failure_panels(contents, direction)),
+        steps=draw(lambda direction: curves.step_panels(run.history, direction, values, trained)),
+        quality=draw(lambda direction: curves.cost_panels(contents.costs, table, direction, values, styles)),
+        dots=draw(lambda direction: dot_panels(run.records, table, direction, values, styles)),
+        losses=tuple(loss_panels(read_losses(run.trials), provenance.term_names(run), styles)),
     )
 
 
-def _failure_panels(found: ReportContents, direction: str) -> list[Panel]:
-    here = found.failures[found.failures["direction"] == direction]
-    labels = {name: entry["label"] for name, entry in found.about.items()}
-    panel = failure_panel(here, labels, direction, found.run.order) if len(here) else None
+def _failure_panels(contents: ReportContents, direction: str) -> list[Panel]:
+    rows = contents.failures[contents.failures["direction"] == direction]
+    labels = {name: definition["label"] for name, definition in contents.failure_definitions.items()}
+    panel = failure_panel(rows, labels, direction, contents.run.order) if len(rows) else None
     return [panel] if panel else []

@@ -1,4 +1,4 @@
-"""The report of a run: tables, the grid as a picture, and one HTML page that needs nothing but itself."""
+"""The report of a run: tables, the image grid as PNG, figures, and one self-contained HTML page."""
 
 import shutil
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from cgbench.api.metric import Value
 from cgbench.files import file_name, write_bytes, write_text
 from cgbench.reports.contents import ReportContents, collect_contents, markdown, title, unfinished, warnings
 from cgbench.reports.figure_set import FigureSet, draw_figures
-from cgbench.reports.figures.style import Style, styles
+from cgbench.reports.figures.style import Style, assign_styles
 from cgbench.reports.formats.csv import csv_text
 from cgbench.reports.formats.html import render
 from cgbench.reports.sections import provenance, score_tables
@@ -19,89 +19,87 @@ from cgbench.reports.sections.costs import cost_table
 from cgbench.reports.sections.difference_tables import difference_tables
 from cgbench.reports.sections.failures import CAPTION as FAILURE_CAPTION
 from cgbench.reports.sections.failures import failures_csv, rules
-from cgbench.reports.sections.image_grid import Galleries, galleries
+from cgbench.reports.sections.image_grid import ImageGrids, image_grids
 from cgbench.reports.sections.image_grid_png import image_grid_png
 from cgbench.reports.sections.score_tables import tables_latex
 from cgbench.reports.sections.worst_images import worst_images
-from cgbench.results.records import collect
 
 
 def write_report(run: Path, values: Mapping[str, Value], reference: str = "", files: bool = True) -> Path:
     """Write the report of a run folder: tables as `table.md`, `.csv` and `.tex`, `differences.csv`, `failures.csv`,
-    `selection.csv`, `costs.csv`, `grid-DIRECTION.png`, every figure as SVG and PNG in `figures/` if `files` are asked
-    for, and `index.html`; return the last.
+    `selection.csv`, `costs.csv`, `grid-DIRECTION.png`, with `files` every figure as SVG and PNG in `figures/`, and
+    `index.html`; return the path of the last.
 
-    The records of all trials go into one long table, `results.csv` in the run folder. The arguments are those of
-    `collect_contents`.
+    The records of all trials are written to one long table, `results.csv` in the run folder. The other arguments are
+    those of `collect_contents`.
     """
-    found = collect_contents(run, values, reference)
-    write_text(run / "results.csv", collect(run).to_csv(index=False))
+    contents = collect_contents(run, values, reference)
+    write_text(run / "results.csv", contents.run.all_records.to_csv(index=False))
     folder = run / "report"
-    differences = found.comparison.rows if found.comparison else []
-    for name, rows in (("differences", differences), ("selection", found.chosen), ("costs", found.spent)):
+    differences = contents.comparison.rows if contents.comparison else []
+    for name, rows in (("differences", differences), ("selection", contents.selected), ("costs", contents.costs)):
         if len(rows):
             write_text(folder / f"{name}.csv", csv_text(rows))
-    if len(found.failures):
-        write_text(folder / "failures.csv", failures_csv(found.failures))
-    write_text(folder / "table.md", markdown(found))
-    write_text(folder / "table.csv", score_tables.csv(found.table, found.names))
-    write_text(folder / "table.tex", tables_latex(found.layout(), title(found.run)))
-    pictures = galleries(found.run)
-    for grid in pictures.grids:
+    if len(contents.failures):
+        write_text(folder / "failures.csv", failures_csv(contents.failures))
+    write_text(folder / "table.md", markdown(contents))
+    write_text(folder / "table.csv", score_tables.csv(contents.table, contents.names))
+    write_text(folder / "table.tex", tables_latex(contents.layout(), title(contents.run)))
+    grids = image_grids(contents.run)
+    for grid in grids.grids:
         write_bytes(folder / f"grid-{grid.direction}.png", image_grid_png(grid))
-    drawn = draw_figures(found)
-    shutil.rmtree(folder / "figures", ignore_errors=True)  # of numbers that are no more
-    for panel in drawn.panels() if files else ():
+    figures = draw_figures(contents)
+    shutil.rmtree(folder / "figures", ignore_errors=True)  # some may be of metrics that are not in the run any more
+    for panel in figures.panels() if files else ():
         write_text(folder / "figures" / f"{file_name(panel.name)}.svg", panel.svg + "\n")
         write_bytes(folder / "figures" / f"{file_name(panel.name)}.png", panel.png())
     page = folder / "index.html"
-    write_text(page, html(found, pictures, drawn))
+    write_text(page, html(contents, grids, figures))
     return page
 
 
-def printed(run: Path, values: Mapping[str, Value], reference: str, form: str) -> str:
+def report_text(run: Path, values: Mapping[str, Value], reference: str, form: str) -> str:
     """Return the report of a run folder as one text, `form` being md, csv, latex or html; nothing is written."""
-    found = collect_contents(run, values, reference)
+    contents = collect_contents(run, values, reference)
     if form == "csv":
-        return score_tables.csv(found.table, found.names)
+        return score_tables.csv(contents.table, contents.names)
     if form == "latex":
-        return tables_latex(found.layout(), title(found.run))
+        return tables_latex(contents.layout(), title(contents.run))
     if form == "html":
-        drawn = draw_figures(found)
-        return html(found, galleries(found.run), drawn)
-    return markdown(found)
+        return html(contents, image_grids(contents.run), draw_figures(contents))
+    return markdown(contents)
 
 
-def html(found: ReportContents, pictures: Galleries, drawn: FigureSet) -> str:
-    """Return the page. Everything that comes from data is escaped; only its own script may run, and nothing loads."""
-    return render("page", also=("cases",), **context(found, pictures, drawn))
+def html(contents: ReportContents, grids: ImageGrids, figures: FigureSet) -> str:
+    """Return the page. All data is escaped; only the page's own script may run, and it loads nothing."""
+    return render("page", parts=("cases",), **context(contents, grids, figures))
 
 
-def context(found: ReportContents, pictures: Galleries, drawn: FigureSet) -> dict[str, Any]:
-    """Return all that the template shows, as plain data."""
-    run, values, comparison = found.run, found.values, found.comparison
-    looks = styles(run.order, run.roles)
+def context(contents: ReportContents, grids: ImageGrids, figures: FigureSet) -> dict[str, Any]:
+    """Return the variables of the template, as plain data."""
+    run, values, comparison = contents.run, contents.values, contents.comparison
+    styles = assign_styles(run.order, run.roles)
     settings = provenance.settings(run)
     return {
         "run": run,
-        "headline": title(run),
-        "cautions": warnings(run),
-        "tables": found.layout(),
-        "notes": caveats(run.records, values),
+        "title": title(run),
+        "warnings": warnings(run),
+        "tables": contents.layout(),
+        "caveats": caveats(run.records, values),
         "reference": comparison.reference if comparison else "",
-        "differences": difference_tables(comparison, values, found.names) if comparison else [],
-        "drawn": drawn,
-        "selection": found.selection(),
+        "differences": difference_tables(comparison, values, contents.names) if comparison else [],
+        "figures": figures,
+        "selection": contents.selection(),
         "selection_caption": CAPTION,
-        "costs": cost_table(found.spent, run),
+        "costs": cost_table(contents.costs, run),
         "unfinished": unfinished(run),
-        "galleries": pictures,
-        "failures": found.failure_tables() if len(found.failures) else [],
-        "failure_rules": rules(found.about),
+        "image_grids": grids,
+        "failures": contents.failure_tables() if len(contents.failures) else [],
+        "failure_rules": rules(contents.failure_definitions),
         "failure_caption": FAILURE_CAPTION,
-        "cases": worst_images(run, values),
-        "legend": [(name, looks[name], _dash(looks[name])) for name in run.trained],
-        "methods": [(name, run.of(name)[0].spec) for name in run.order if run.of(name)],
+        "worst_images": worst_images(run, values),
+        "legend": [(name, styles[name], _dash(styles[name])) for name in run.trained],
+        "methods": [(name, run.trials_of(name)[0].spec) for name in run.order if run.trials_of(name)],
         "terms": provenance.term_rows(run),
         "changed_settings": [row for row in settings if row.layer != "recipe"],
         "recipe_settings": [row for row in settings if row.layer == "recipe"],
@@ -112,5 +110,5 @@ def context(found: ReportContents, pictures: Galleries, drawn: FigureSet) -> dic
 
 
 def _dash(style: Style) -> str:
-    """Return a style's dashes for an SVG line of width 3."""
+    """Return a style's dashes as the attribute of an SVG line of width 3."""
     return " ".join(f"{3 * length:g}" for length in style.dash)

@@ -1,4 +1,4 @@
-"""`cgbench datasets`: list them, check one, fetch a public one. Starts without torch."""
+"""`cgbench datasets`: the datasets listed, one checked, a public one fetched. Starts without torch."""
 
 import json
 import shutil
@@ -7,40 +7,83 @@ from pathlib import Path
 import click
 
 from cgbench.api.registry import DATASETS
-from cgbench.benchmarks.cli import commands
-from cgbench.benchmarks.cli.options import DATA_ROOT, one_line_errors
+from cgbench.benchmarks.cli.listings import print_broken_plugins
+from cgbench.benchmarks.cli.options import (
+    DATA_ROOT,
+    DATASET_NAMES,
+    QUIET_OPTION,
+    Group,
+    comma_separated,
+    one_line_errors,
+)
 from cgbench.benchmarks.runtime.progress import progress
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError, DataMissing
+from cgbench.formatting import plural
 
 SHOWN = 10  # files of a warning or note that the text names; of errors all are named
 
 
-@click.group(invoke_without_command=True)
+@click.group(short_help="List, check and fetch datasets.", 
+    cls=Group, invoke_without_command=True,
+    examples=(
+        "cgbench datasets --data-root DIR",
+        "cgbench datasets check cityscapes --data-root DIR --split train,test",
+        "cgbench datasets fetch horse2zebra --data-root DIR",
+    ),
+)  # fmt: skip
 @DATA_ROOT
 @click.pass_context
 def datasets(context: click.Context, data_root: Path | None) -> None:
-    """List the datasets, and whether each is ready; check one; fetch a public one.
+    """List the datasets and whether each is ready; check one; fetch a public one.
 
-    Decoded images are kept in `decoded` in the folder CGBENCH_CACHE (else ~/.cache/cgbench), up to CGBENCH_CACHE_LIMIT
-    (else 20 GB; 0: none), those used longest ago making room. Delete that folder whenever you like.
+    Decoded images are cached in the directory 'decoded' of CGBENCH_CACHE (default ~/.cache/cgbench), up to
+    CGBENCH_CACHE_LIMIT (default 20 GB; 0 disables the cache); the least recently used entries are evicted. The
+    directory can be deleted at any time.
     """
     context.obj = data_root
     if context.invoked_subcommand is None:
-        one_line_errors(commands.list_datasets)(data_root)
+        one_line_errors(list_datasets)(data_root)
 
 
-@datasets.command()
-@click.argument("name")
+def list_datasets(data_root: Path | None) -> None:
+    """Print one line per dataset: its name, whether it is ready, what it is."""
+    names = DATASETS.names()
+    width = max(map(len, names))
+    for name in names:
+        data = DATASETS.factory(name)(data_root)
+        try:
+            state = "ready" if data.missing() is None else "not there"
+        except CgbenchError:  # a folder that may not be listed must not hide the others
+            state = "unreadable"
+        click.echo(f"{name:{width}}  {state:10}  {data.summary}")
+    click.echo(
+        "\nData is looked for under --data-root or CGBENCH_DATA. 'cgbench run' says how to get what is not there,\n"
+        "'cgbench datasets fetch' gets public sets, 'cgbench datasets check NAME' examines one."
+    )
+    print_broken_plugins(DATASETS)
+
+
+@datasets.command(
+    examples=(
+        "cgbench datasets check streets --limit 20",
+        "cgbench datasets check folder --data-root DIR --format json",
+    )
+)
+@click.argument("name", shell_complete=DATASET_NAMES)
 @DATA_ROOT
-@click.option("--split", "splits", multiple=True, help="Check this split only. Repeatable.  [default: all]")
-@click.option("--limit", type=click.IntRange(min=0), default=0, help="Images per split and domain; 0 means all.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--split", "splits", multiple=True, metavar="SPLITS",
+              help="Comma-separated splits to check.  [default: all]")  # fmt: skip
+@click.option("--limit", type=click.IntRange(min=0), default=0, metavar="N",
+              help="Number of images to check per split and domain; 0 means all.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="Output format.")  # fmt: skip
+@QUIET_OPTION
 @click.pass_obj
 @one_line_errors
 def check(
     inherited: Path | None, name: str, data_root: Path | None, splits: tuple[str, ...], limit: int, form: str
 ) -> int:
-    """Examine dataset NAME and report all that is wrong, with file names and what to do.
+    """Examine dataset NAME and report everything that is wrong, with file names and what to do.
 
     \b
     error    training would fail, or a number would be wrong
@@ -49,16 +92,17 @@ def check(
 
     Exit code 0: no error (warnings are allowed), 1: errors were found, 2: the data is not there.
     """
-    from cgbench.datasets.checks.checker import check as examine
+    from cgbench.datasets.checks.checker import check as check_dataset
     from cgbench.datasets.checks.report import Report
 
     data = DATASETS.factory(name)(data_root or inherited)
+    chosen = tuple(split for text in splits for split in comma_separated(text))
     if form == "json":
-        report: Report = examine(data, splits, limit)
+        report: Report = check_dataset(data, chosen, limit)
         click.echo(json.dumps(report.as_json(), indent=2))
     else:
         with progress(f"looking at {data.label}") as update:
-            report = examine(data, splits, limit, update)
+            report = check_dataset(data, chosen, limit, update)
         _print(report, name)
     return EXIT_TRIAL_FAILED if report.count("error") else EXIT_OK
 
@@ -68,7 +112,7 @@ def _print(report, name: str) -> None:
     from cgbench.datasets.checks.report import CHECKS
 
     click.echo(f"{report.dataset}" + (f" in {report.root}" if report.root else ""))
-    for entry in report.counted:
+    for entry in report.summaries:
         click.echo(f"  {entry.split:5}  {entry.domain}  {entry.name:8}  {entry.images:6} images  {entry.size}".rstrip())
     for severity, check_name, remedy, findings in report.groups():
         click.echo()
@@ -83,7 +127,7 @@ def _print(report, name: str) -> None:
     for remark in report.remarks:
         _wrapped(remark, "")
     counts = ", ".join(
-        f"{count} {word}{'' if count == 1 else 's'}" for word in ("error", "warning", "note")
+        plural(count, word) for word in ("error", "warning", "note")
         if (count := report.count(word))
     )  # fmt: skip
     click.echo(f"{counts or 'nothing to report'}, in {report.seconds:.1f} s")
@@ -112,25 +156,28 @@ def _wrapped(text: str, indent: str) -> None:
         click.echo(indent + ("    " if number else "") + part)
 
 
-@datasets.command()
+@datasets.command(
+    examples=("cgbench datasets fetch", "cgbench datasets fetch horse2zebra --data-root DIR"),
+)
 @click.argument("name", required=False)
 @DATA_ROOT
-@click.option("--url", help="Take the archive from this address instead: a mirror.")
+@click.option("--url", help="Address of a mirror to download the archive from instead.")
+@QUIET_OPTION
 @click.pass_obj
 @one_line_errors
 def fetch(inherited: Path | None, name: str | None, data_root: Path | None, url: str | None) -> None:
-    """Fetch the public set NAME into the data root; without NAME, list what can be fetched.
+    """Download the public dataset NAME into the data root; without NAME, list what can be downloaded.
 
-    What was loaded is kept when the connection breaks or you press Ctrl-C: the same command goes on from there.
-    The archive is checked before it is unpacked, and the numbers of images are compared with the catalogue.
+    What was downloaded is kept when the connection breaks or on Ctrl-C: the same command resumes. The archive is
+    checked before it is unpacked, and the numbers of images are compared with the catalogue.
     """
     from cgbench.datasets.download.catalogue import CATALOGUE, find
-    from cgbench.datasets.download.fetch import fetch as carry_out
+    from cgbench.datasets.download.fetch import fetch as download
 
     if name is None:
-        wide = max(map(len, CATALOGUE))
+        width = max(map(len, CATALOGUE))
         for entry in CATALOGUE.values():
-            click.echo(f"{entry.name:{wide}}  {entry.counted()}".rstrip())
+            click.echo(f"{entry.name:{width}}  {entry.counts_text()}".rstrip())
         click.echo("\n'cgbench datasets fetch NAME --data-root DIR' fetches one to DIR/NAME and prints its licence.")
         return
     entry = find(name)
@@ -139,5 +186,6 @@ def fetch(inherited: Path | None, name: str | None, data_root: Path | None, url:
         raise DataMissing(f"fetch {name}: say where to put it: --data-root DIR, or CGBENCH_DATA")
     if entry.refused:
         raise CgbenchError(f"{name}: {entry.refused}")
+    assert root is not None
     with progress(f"fetching {name}") as update:
-        carry_out(entry, root, url, click.echo, update)
+        download(entry, root, url, click.echo, update)

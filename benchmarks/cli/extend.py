@@ -1,44 +1,64 @@
-"""`cgbench extend`: more steps for a finished run."""
+"""`cgbench extend`: more training steps for a finished run."""
 
 from pathlib import Path
 
 import click
 
-from cgbench.benchmarks.cli import commands
-from cgbench.benchmarks.cli.options import DATA_ROOT, DETERMINISTIC, DEVICE, WAIT, one_line_errors
+from cgbench.api.names import TrialState
+from cgbench.benchmarks.cli import report
+from cgbench.benchmarks.cli.options import (
+    DATA_ROOT,
+    DETERMINISTIC,
+    DEVICE,
+    RUN_FOLDER,
+    WAIT,
+    Command,
+    one_line_errors,
+    resolve_device,
+    verbosity,
+)
 from cgbench.benchmarks.execution.run_lock import exclusive_run
 from cgbench.benchmarks.trials.request import open_dataset
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED
 from cgbench.results.run_folder import trial_folders
 
 
-@click.command()
-@click.argument("run_folder", type=click.Path(path_type=Path))
-@click.option("--steps", type=click.IntRange(min=1), required=True, help="Training steps in all, more than so far.")
+@click.command(
+    short_help="Train a finished run for more steps.",
+    cls=Command,
+    examples=(
+        "cgbench extend runs/streets-demo --steps 3000 --dry-run",
+        "cgbench extend runs/streets-demo --steps 3000",
+    ),
+)
+@RUN_FOLDER
+@click.option("--steps", type=click.IntRange(min=1), required=True,
+              help="Total number of training steps, more than so far.")  # fmt: skip
 @DATA_ROOT
 @DEVICE
-@click.option("--dry-run", is_flag=True, help="Show the learning-rate plan, and train nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the learning-rate schedule and train nothing.")
 @DETERMINISTIC
 @WAIT
+@verbosity
 @one_line_errors
 def extend(
     run_folder: Path, steps: int, data_root: Path | None, device: str, dry_run: bool, deterministic: bool, wait: bool
 ) -> int:
-    """Train the finished trials of RUN_FOLDER on to more steps, measure them, and write the report.
+    """Train the finished trials of RUN for more steps, evaluate them, and write the report.
 
-    The plan of the learning rate is printed first: it has fallen already, and goes back up to where the longer
+    The schedule of the learning rate is printed first: it has fallen already, and goes back up to where the longer
     schedule has it. Tables mark extended methods. The old records are kept. Stopped, the same command goes on.
     """
     from cgbench.benchmarks.execution import extension
     from cgbench.benchmarks.runtime.determinism import deterministic_kernels
 
-    folders, device = trial_folders(run_folder), commands.choose_device(device)
+    folders, device = trial_folders(run_folder), resolve_device(device)
     if dry_run:
-        extension.print_plan(extension.plan_extensions(folders, steps), steps)
+        extension.print_schedule(extension.plan_extensions(folders, steps), steps)
         return EXIT_OK
     with deterministic_kernels(deterministic), exclusive_run(run_folder, wait):
         extensions = extension.plan_extensions(folders, steps)
-        extension.print_plan(extensions, steps)
+        extension.print_schedule(extensions, steps)
         ended = extension.extend(run_folder, extensions, lambda name: open_dataset(name, data_root), device)
-        commands.report(run_folder)
-    return EXIT_OK if set(ended) == {"done"} else EXIT_TRIAL_FAILED
+        report.write_and_print(run_folder)
+    return EXIT_OK if set(ended) == {TrialState.DONE} else EXIT_TRIAL_FAILED

@@ -1,41 +1,169 @@
-"""What the commands of the command line share: options, and errors in one line."""
+"""Command classes, shared options, name completion, and the conversion of errors to one line and an exit code."""
 
 import errno
 import os
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from cgbench.api.registry import DATASETS, METHODS, Registry
 from cgbench.benchmarks.execution.parallelism import AUTO
-from cgbench.benchmarks.runtime.signals import name_of, number_of, raise_on_stop_signal
+from cgbench.benchmarks.runtime.progress import NORMAL, QUIET, VERBOSE, console
+from cgbench.benchmarks.runtime.signals import raise_on_stop_signal, signal_name, signal_number
 from cgbench.config import PRESET_SUMMARIES, PRESETS
 from cgbench.errors import EXIT_SIGNAL, EXIT_TRIAL_FAILED, CgbenchError, did_you_mean
 
-DATA_ROOT = click.option(
-    "--data-root", type=click.Path(path_type=Path), envvar="CGBENCH_DATA", show_envvar=True,
-    help="Where data sets lie. Not needed for 'streets', which is drawn on the fly.",
+SAFE = "finished trials and the last checkpoint of every other are whole"
+ADVICE = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EROFS: "let it be written again",
+    errno.EACCES: "see its permissions",
+    errno.EPERM: "see its permissions",
+}
+
+
+class Command(click.Command):
+    """A command with an *Examples* block in its help, and former spellings of options that say the present one."""
+
+    def __init__(
+        self, *args: Any, examples: Sequence[str] = (), former: Mapping[str, str] | None = None, **more: Any
+    ) -> None:
+        super().__init__(*args, **more)
+        self.examples, self.former = tuple(examples), dict(former or {})
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Replace former spellings, with a note on standard error."""
+        return super().parse_args(ctx, _present_spelling(args, self.former))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, line by line."""
+        write_examples(self.examples, formatter)
+
+
+class Group(click.Group):
+    """A group of commands, listed under headings where `sections` names them, with an *Examples* block."""
+
+    command_class = Command
+
+    def __init__(
+        self, *args: Any, examples: Sequence[str] = (), sections: Mapping[str, Sequence[str]] | None = None, **more: Any
+    ) -> None:
+        super().__init__(*args, **more)
+        self.examples, self.sections = tuple(examples), dict(sections or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of their sections."""
+        names = [name for section in self.sections.values() for name in section]
+        return names or super().list_commands(ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one list of commands per section."""
+        if not self.sections:
+            return super().format_commands(ctx, formatter)
+        width = max(map(len, self.list_commands(ctx)))
+        for heading, names in self.sections.items():
+            limit = formatter.width - 6 - width
+            rows = [(f"{name:{width}}", self.commands[name].get_short_help_str(limit)) for name in names]
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+        return None
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, line by line."""
+        write_examples(self.examples, formatter)
+
+
+def write_examples(examples: Sequence[str], formatter: click.HelpFormatter) -> None:
+    """Write an *Examples* block; lines are not wrapped."""
+    if examples:
+        formatter.write("\nExamples:\n")
+        formatter.write("".join(f"  {line}\n" for line in examples))
+
+
+def _present_spelling(args: Sequence[str], former: Mapping[str, str]) -> list[str]:
+    """Return the words of a command line with former option names replaced, up to `--`."""
+    words: list[str] = []
+    for place, word in enumerate(args):
+        name, equals, value = word.partition("=")
+        if word == "--":
+            return [*words, *args[place:]]
+        if name in former:
+            click.echo(f"cgbench: {name} is called {former[name]} now", err=True)
+            word = f"{former[name]}{equals}{value}"
+        words.append(word)
+    return words
+
+
+def completes(registry: Registry, comma_separated: bool = False) -> Callable[..., list[CompletionItem]]:
+    """Return the shell completion for the names of a registry."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        before, comma, last = incomplete.rpartition(",") if comma_separated else ("", "", incomplete)
+        return [CompletionItem(f"{before}{comma}{name}") for name in registry.names() if name.startswith(last)]
+
+    return complete
+
+
+def _set_verbosity(ctx: click.Context, param: click.Parameter, chosen: bool) -> None:
+    """Set how much the console prints. Click calls this for `--verbose`, where a command has it, before `--quiet`."""
+    if param.name == "verbose":
+        console.verbosity = VERBOSE if chosen else NORMAL
+    elif chosen:
+        if "verbose" in ctx.meta:
+            raise click.UsageError("-v/--verbose and -q/--quiet exclude each other")
+        console.verbosity = QUIET
+    elif "verbose" not in ctx.meta:
+        console.verbosity = NORMAL
+    if param.name == "verbose" and chosen:
+        ctx.meta["verbose"] = True
+
+
+QUIET_OPTION = click.option(
+    "-q", "--quiet", is_flag=True, expose_value=False, callback=_set_verbosity,
+    help="Print results, warnings and errors only, no progress.",
 )  # fmt: skip
-DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+VERBOSE_OPTION = click.option(
+    "-v", "--verbose", is_flag=True, expose_value=False, callback=_set_verbosity, is_eager=True,
+    help="Also print resolved settings, cache hits and misses, and the tracebacks of failed trials.",
+)  # fmt: skip
+
+
+def verbosity(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `-v/--verbose` and `-q/--quiet`."""
+    return VERBOSE_OPTION(QUIET_OPTION(command))
+
+
+DATA_ROOT = click.option(
+    "--data-root", type=click.Path(path_type=Path), envvar="CGBENCH_DATA", show_envvar=True, metavar="DIR",
+    help="Directory that contains the datasets. Not needed for procedural ones (streets, phantoms).",
+)  # fmt: skip
+DEVICE = click.option(
+    "--device", default="auto", show_default=True, help="Device to compute on: auto, cpu, cuda or cuda:N."
+)
 PRESET = click.option(
-    "--preset", type=click.Choice(list(PRESETS)), help="; ".join(f"{k}: {v}" for k, v in PRESET_SUMMARIES.items()) + "."
-)  # no default here: a suite may name one
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    help="Budget and sizes. " + "; ".join(f"{k}: {v}" for k, v in PRESET_SUMMARIES.items()) + ".",
+)  # fmt: skip; no default here: a suite may name one
 SET = click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE",
-    help="Change one setting, for example steps=500 or cyclegan.cycle_a=5 (one method's term weight). Repeatable.",
+    help="Change one setting, for example steps=500, or one method's own: cyclegan.cycle_a=5. Repeatable.",
 )  # fmt: skip
-
-
-WAIT = click.option(
-    "--wait", is_flag=True, help="Where another process works on the run: wait for it instead of refusing."
-)
+WAIT = click.option("--wait", is_flag=True, help="Wait for the run's lock instead of failing when another process "
+                    "holds it.")  # fmt: skip
 DETERMINISTIC = click.option(
     "--deterministic", is_flag=True,
-    help="Repeat bit for bit on a GPU too, slower, or say which operation cannot. On a CPU runs always do.",
+    help="Use deterministic GPU kernels (slower); fail if an operation has none. CPU runs are always deterministic.",
 )  # fmt: skip
+RUN_FOLDER = click.argument("run_folder", type=click.Path(path_type=Path), metavar="RUN")
+METHOD_NAMES = completes(METHODS, comma_separated=True)
+DATASET_NAMES = completes(DATASETS)
 
 
 class _Jobs(click.ParamType):
@@ -53,29 +181,42 @@ class _Jobs(click.ParamType):
 
 
 JOBS = click.option(
-    "--jobs", type=_Jobs(), metavar="N|auto", default=1, show_default=True,
-    help="Train N trials at once, each in a process with its share of the cores; auto: as many as cores and memory "
-    "allow. Another number of threads gives other last digits.",
+    "-j", "--jobs", type=_Jobs(), metavar="N|auto", default=1, show_default=True,
+    help="Trials to train at the same time, one process each; auto: as many as cores and memory allow. The number of "
+    "threads per process changes the last digits.",
 )  # fmt: skip
-SAFE = "finished trials and the last checkpoint of every other are whole"
-ADVICE = {
-    errno.ENOSPC: "make room",
-    errno.EDQUOT: "make room",
-    errno.EROFS: "let it be written again",
-    errno.EACCES: "see its permissions",
-    errno.EPERM: "see its permissions",
-}
 
 
-def named(option: str, text: str, known: Collection[str]) -> tuple[str, ...]:
-    """Return the names in `a,b`, each once; one that is not `known`, and none at all, raise `CgbenchError`."""
-    names = [part.strip() for part in text.split(",") if part.strip()]
+def comma_separated(text: str) -> tuple[str, ...]:
+    """Return the words of `a, b`, each once, empty ones left out."""
+    return tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+
+
+def known_names(option: str, text: str, known: Collection[str]) -> tuple[str, ...]:
+    """Return the names in `a,b`; one that is not `known`, and none at all, raise `CgbenchError`."""
+    names = comma_separated(text)
     for name in names:
         if name not in known:
             raise CgbenchError(f"{option} {text}: '{name}' is unknown: {did_you_mean(name, list(known))}")
     if not names:
         raise CgbenchError(f"{option}: name at least one of {', '.join(known)}")
-    return tuple(dict.fromkeys(names))
+    return names
+
+
+def resolve_device(device: str) -> str:
+    """Return `cpu` or `cuda[:N]` for `auto`, `cpu`, `cuda` or `cuda:N`; a device that is not there raises."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise CgbenchError(f"--device {device}: use auto, cpu, cuda or cuda:N")
+    if kind == "cuda" and (not torch.cuda.is_available() or int(number or 0) >= torch.cuda.device_count()):
+        raise CgbenchError(
+            f"--device {device}: there is no such GPU here ({torch.cuda.device_count()} found); use --device cpu"
+        )
+    return device
 
 
 def one_line_errors(command: Callable[..., int | None]) -> Callable[..., None]:
@@ -95,11 +236,11 @@ def one_line_errors(command: Callable[..., int | None]) -> Callable[..., None]:
             sys.exit(EXIT_TRIAL_FAILED)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            advice = f"{ADVICE.get(error.errno, 'mend that')}, then the same command goes on"
+            advice = f"{ADVICE.get(error.errno or 0, 'mend that')}, then the same command goes on"
             click.echo(f"cgbench: {where}{error.strerror or error}. Safe: {SAFE}; {advice}.", err=True)
             sys.exit(EXIT_TRIAL_FAILED)
         except KeyboardInterrupt as stop:
-            click.echo(f"\ncgbench: stopped by {name_of(stop)}. Safe: {SAFE}; the same command goes on.", err=True)
-            sys.exit(EXIT_SIGNAL + number_of(stop))
+            click.echo(f"\ncgbench: stopped by {signal_name(stop)}. Safe: {SAFE}; the same command goes on.", err=True)
+            sys.exit(EXIT_SIGNAL + signal_number(stop))
 
     return wrapped

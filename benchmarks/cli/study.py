@@ -1,11 +1,11 @@
-"""The human test of the CycleGAN paper (Table 1): `study RUN` makes it, `study score FILES` scores it."""
+"""`cgbench study make` and `study score`: the perceptual study of the CycleGAN paper (Table 1)."""
 
 from pathlib import Path
 
 import click
 
-from cgbench.api.method import DIRECTIONS
-from cgbench.benchmarks.cli.options import one_line_errors
+from cgbench.api.names import DIRECTIONS
+from cgbench.benchmarks.cli.options import METHOD_NAMES, RUN_FOLDER, Group, comma_separated, one_line_errors
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError
 from cgbench.formatting import size
 from cgbench.results.run_folder import trial_folders
@@ -13,67 +13,81 @@ from cgbench.results.run_folder import trial_folders
 LARGE = 30_000_000  # bytes of a page; beyond it mail and slow machines have trouble
 
 
-class MakeByDefault(click.Group):
-    """A group whose first word is a run folder unless it is one of its commands: `study RUN` means `study make RUN`."""
+class MakeByDefault(Group):
+    """A group in which the former `study RUN` still means `study make RUN`, with a note."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, *ctx.help_option_names):
+            click.echo(f"cgbench: 'study {args[0]}' is called 'study make {args[0]}' now", err=True)
             args = ["make", *args]
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=MakeByDefault)
+@click.group(short_help="Human study: real or generated?", 
+    cls=MakeByDefault,
+    examples=("cgbench study make runs/streets-demo", "cgbench study score --study runs/streets-demo answers/*.json"),
+)  # fmt: skip
 def study() -> None:
-    """The perceptual test of the CycleGAN paper (Table 1): can people tell a method's images from real ones?
+    """Perceptual study of the CycleGAN paper (Table 1): can people tell a method's images from real ones?
 
-    \b
-    cgbench study RUN             makes the test as one HTML page (options: cgbench study make --help)
-    cgbench study score FILES     scores the files that participants hand in
-    A run folder that is called 'score' or 'make' is written ./score or ./make.
-
-    Every participant sees one method: a real and a made image side by side for one second, 10 pairs for practice and 40
-    that count.
+    Every participant sees one method: a real and a generated image side by side for one second, 10 pairs for practice
+    and 40 that count. 'make' writes the study as one HTML page, 'score' scores the files that participants return.
     """
 
 
-@study.command()
-@click.argument("run_folder", type=click.Path(path_type=Path))
-@click.option("--direction", type=click.Choice(DIRECTIONS), help="[default: the one that makes photos, else AtoB]")
-@click.option("--methods", help="Names with commas; 'copy' and 'shuffled' too.  [default: all trained ones]")
+@study.command(
+    former={"--out": "--output"},
+    examples=(
+        "cgbench study make runs/streets-demo",
+        "cgbench study make runs/maps --methods cyclegan,cut --output study.html",
+    ),
+)  # fmt: skip
+@RUN_FOLDER
+@click.option(
+    "--direction",
+    type=click.Choice(DIRECTIONS),
+    help="Direction to show.  [default: the one that makes photos, else AtoB]",
+)
+@click.option("--methods", metavar="NAMES", shell_complete=METHOD_NAMES,
+              help="Comma-separated method names; 'copy' and 'shuffled' too.  [default: all trained ones]")  # fmt: skip
 @click.option(
     "--seed",
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Draws images, orders and who gets which method; recorded.",
+    help="Random seed of images, order and assignment of methods; recorded.",
 )
-@click.option("--trial-seed", type=int, help="Training seed whose images are shown.  [default: the first of the run]")
-@click.option("--participants", type=click.IntRange(1, 1000), default=25, show_default=True, help="Per method.")
-@click.option("--practice", type=click.IntRange(0, 1000), default=10, show_default=True, help="Pairs with feedback.")
-@click.option("--scored", type=click.IntRange(1, 1000), default=40, show_default=True, help="Pairs that count.")
+@click.option("--trial-seed", type=int, help="Training seed to show images of.  [default: the first of the run]")
+@click.option("--participants", type=click.IntRange(1, 1000), default=25, show_default=True,
+              help="Number of participants per method.")  # fmt: skip
+@click.option("--practice", type=click.IntRange(0, 1000), default=10, show_default=True,
+              help="Number of practice pairs, with feedback.")  # fmt: skip
+@click.option("--scored", type=click.IntRange(1, 1000), default=40, show_default=True,
+              help="Number of pairs that count.")  # fmt: skip
 @click.option(
     "--side",
     type=click.IntRange(8, 1024),
     default=256,
     show_default=True,
-    help="Larger images are reduced to this many pixels, real and made ones alike.",
+    help="Maximum side in pixels; larger images are reduced, real and generated ones alike.",
 )
 @click.option(
-    "--out",
+    "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The page; its key goes beside it.  [default: RUN/study/study-DIRECTION.html]",
+    metavar="FILE",
+    help="HTML page to write; its key goes beside it.  [default: RUN/study/study-DIRECTION.html]",
 )
 @one_line_errors
 def make(
     run_folder: Path, direction: str | None, methods: str | None, seed: int, trial_seed: int | None, participants: int,
-    practice: int, scored: int, side: int, out: Path | None,
+    practice: int, scored: int, side: int, output: Path | None,
 ) -> None:  # fmt: skip
-    """Make the test of RUN_FOLDER: one HTML page that works offline, and its key.
+    """Make the study of RUN: one HTML page that works offline, and its key.
 
-    Participants are numbered from 1; the number decides over method, pairs, order and sides, and the methods come in
-    blocks, so that they are balanced whenever you stop. The page names no method and does not hold the answers to
-    scored pairs; the key does, and scoring needs it: keep it, and do not hand it out. Somebody who knows the developer
-    tools of a browser could still compare images there.
+    Participants are numbered from 1; the number determines method, pairs, order and sides. Methods are assigned in
+    blocks, so that they are balanced whenever the study stops. The page names no method and does not hold the answers
+    to scored pairs; the key does, and scoring needs it: keep it private. Images can still be compared with the
+    developer tools of a browser.
 
     Practice and scored pairs show different test images, the same for all methods. With fewer test images than 50, say
     how many pairs to make of them with --practice and --scored.
@@ -83,12 +97,12 @@ def make(
     from cgbench.results.run import read_run
 
     trial_folders(run_folder)
-    names = tuple(dict.fromkeys(filter(None, map(str.strip, (methods or "").split(",")))))
+    names = comma_separated(methods or "")
     plan = StudyOptions(direction or "", names, seed, trial_seed, participants, practice, scored, side)
     made, pictures, left_out = make_study(read_run(run_folder), plan)
-    page = out or run_folder / "study" / f"study-{made.direction}.html"
+    page = output or run_folder / "study" / f"study-{made.direction}.html"
     if page.suffix not in (".html", ".htm"):
-        raise CgbenchError(f"--out {page}: a page's name ends in .html")
+        raise CgbenchError(f"--output {page}: a page's name ends in .html")
     key = write_study(page, made, pictures)
     for name, why in left_out.items():
         click.echo(f"left out: {name}: {why}")
@@ -101,13 +115,19 @@ def make(
         click.echo("The page is large for mail: fewer --methods or a smaller --side make it smaller.")
 
 
-@study.command()
+@study.command(
+    examples=(
+        "cgbench study score answers/*.json",
+        "cgbench study score --study runs/streets-demo answers/*.json --format latex",
+    )
+)
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option(
     "--study",
     "where",
     type=click.Path(path_type=Path, exists=True),
-    help="The study's .key.json, or its run folder.  [default: looked for beside the files and in runs/]",
+    metavar="FILE|RUN",
+    help="The study's .key.json, or its run folder.  [default: searched beside the files and in runs/]",
 )
 @click.option(
     "--format",

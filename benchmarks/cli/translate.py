@@ -1,53 +1,74 @@
-"""`cgbench translate`: pictures of the user's own through a trained method."""
+"""`cgbench translate`: images of the user's own through a trained method."""
 
 from pathlib import Path
 
 import click
 
-from cgbench.api.method import DIRECTIONS
-from cgbench.benchmarks.cli import commands
-from cgbench.benchmarks.cli.options import DEVICE, one_line_errors
-from cgbench.formatting import printable
+from cgbench.api.names import DIRECTIONS
+from cgbench.api.registry import METHODS
+from cgbench.benchmarks.cli.options import (
+    DATASET_NAMES,
+    DEVICE,
+    QUIET_OPTION,
+    RUN_FOLDER,
+    Command,
+    completes,
+    one_line_errors,
+    resolve_device,
+)
+from cgbench.formatting import plural, printable
 from cgbench.results.run_folder import trial_folders
 
 
-@click.command()
-@click.argument("run_folder", type=click.Path(path_type=Path))
-@click.argument("pictures", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option(
-    "--to", type=click.Path(path_type=Path), required=True,
-    help="Folder, made if need be, for one NAME.png per picture. Nothing in it is overwritten.",
+@click.command(short_help="Translate image files with a trained method.", 
+    cls=Command, former={"--to": "--output"},
+    examples=(
+        "cgbench translate runs/streets-demo photo.png --output out --method cyclegan",
+        "cgbench translate runs/streets-demo IMAGES --output out --method cut --seed 0",
+        "cgbench translate runs/maps IMAGES --output out --direction BtoA \\",
+        "    --checkpoint best",
+    ),
 )  # fmt: skip
-@click.option("--method", help="Which trained method translates. Not needed where the run has one.")
-@click.option("--seed", type=int, help="Which of its training seeds. Not needed where the run has one.")
-@click.option("--dataset", help="Trained on which dataset. Not needed where the run has one.")
-@click.option("--direction", type=click.Choice(DIRECTIONS), help="[default: AtoB, where the method has it]")
+@RUN_FOLDER
+@click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option(
+    "--output", type=click.Path(path_type=Path), required=True, metavar="DIR",
+    help="Directory, created if necessary, for one NAME.png per image. Nothing in it is overwritten.",
+)  # fmt: skip
+@click.option("--method", metavar="NAME", shell_complete=completes(METHODS),
+              help="Trained method to use. Not needed where the run has one.")  # fmt: skip
+@click.option("--seed", type=int, help="Training seed to use. Not needed where the run has one.")
+@click.option("--dataset", metavar="NAME", shell_complete=DATASET_NAMES,
+              help="Dataset that the method was trained on. Not needed where the run has one.")  # fmt: skip
+@click.option("--direction", type=click.Choice(DIRECTIONS),
+              help="Direction to translate in.  [default: AtoB, where the method has it]")  # fmt: skip
 @click.option(
     "--checkpoint", "which", type=click.Choice(["last", "best"]), default="last", show_default=True,
-    help="The end of the training, or the step that keep_best chose on validation images.",
+    help="The last training step, or the step that keep_best chose on validation images.",
 )  # fmt: skip
 @DEVICE
+@QUIET_OPTION
 @one_line_errors
 def translate(
-    run_folder: Path, pictures: tuple[Path, ...], to: Path, method: str | None, seed: int | None, dataset: str | None,
+    run_folder: Path, images: tuple[Path, ...], output: Path, method: str | None, seed: int | None, dataset: str | None,
     direction: str | None, which: str, device: str,
 ) -> None:  # fmt: skip
-    """Translate PICTURES, image files or folders of them, with a trained method of RUN_FOLDER.
+    """Translate IMAGES, image files or directories of them, with a trained method of RUN.
 
-    A picture is decoded and made a square as the test images of the run are, and comes out at that size. The dataset
+    An image is decoded and made square as the test images of the run are, and comes out at that size. The dataset
     need not be there, and the run is not changed.
 
-    A method that draws random numbers draws for picture k, sorted by file name and counted from 0, those of test image
+    A method that samples random numbers uses for image k, sorted by file name and counted from 0, those of test image
     k: on a CPU the same command writes the same bytes again.
     """
     from cgbench.benchmarks.execution import translate_files
 
-    found = translate_files.choose_trial(
+    trial = translate_files.choose_trial(
         trial_folders(run_folder), {"method": method, "seed": seed, "dataset": dataset}
     )
-    files = translate_files.input_images(pictures)
-    paths = translate_files.output_paths(files, to, run_folder)
-    translator = translate_files.open_translator(found, direction, which, commands.choose_device(device))
+    files = translate_files.input_images(images)
+    paths = translate_files.output_paths(files, output, run_folder)
+    translator = translate_files.open_translator(trial, direction, which, resolve_device(device))
     translate_files.translate(files, paths, translator)
-    count = f"{len(files)} picture{'' if len(files) == 1 else 's'}"
-    click.echo(printable(f"{count} by {translator.title}, from step {translator.step}, in {to}"))
+    count = plural(len(files), "image")
+    click.echo(printable(f"{count} by {translator.title}, from step {translator.step}, in {output}"))

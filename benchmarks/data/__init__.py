@@ -1,1 +1,1 @@
-"""Decoded images, the cache of them, and batches."""
+"""Data: decoded images, their cache, and batches."""

@@ -1,12 +1,12 @@
-"""Decoded squares on disk, so that a picture is decoded once: .npy files that are mapped into memory, not read.
+"""Entries of the cache of decoded images on disk: .npy files that are mapped into memory, not read.
 
 decoded/KEY/images.npy, labels.npy     uint8 (N, S, S, 3) and (N, S, S), the latter where labels are part of the set
 decoded/KEY/entry.json                 schema, key, shapes, sizes and times of the files, digests of the content
-decoded/.KEY.XXXX.part/                what is being written; its process holds the lock in it
-decoded/.lock                          held for a moment by who adds or removes a folder
+decoded/.KEY.XXXX.part/                an entry being written; its process holds the lock in it
+decoded/.lock                          held briefly by a process that adds or removes a folder
 
-KEY says what decides the pixels (`key.py`). A folder appears under its name when it is whole. Whatever goes wrong
-with the disk costs time, never a run: then images are decoded into memory, and one line says so.
+KEY identifies the content (`cache_key.py`). A folder gets its final name when it is complete. Disk errors cost time
+but never a run: images are then decoded into memory, and one line reports it.
 """
 
 import io
@@ -28,126 +28,126 @@ from cgbench.files import PART, read_json
 from cgbench.formatting import size
 from cgbench.lock import InUse, locked
 
-SCHEMA = 1  # rises whenever the files of an entry change their form
+SCHEMA = 1  # incremented whenever the format of an entry's files changes
 ENTRY = "entry.json"
-RESERVE = 2**28  # bytes of the disk that are left to runs
-in_use: set[Path] = set()  # entries that this process has mapped: they are not removed to make room
-warned: set[Path] = set()  # folders of which was said that nothing is kept there
+RESERVE = 2**28  # bytes of the disk that the cache leaves free for runs
+in_use: set[Path] = set()  # entries that this process has mapped: they are not evicted
+warned: set[Path] = set()  # folders for which `warn_once` has printed its line
 
 
-class NoRoom(OSError):
-    """The cache's limit or the disk leaves no room for a set."""
+class NoSpace(OSError):
+    """The limit of the cache or the disk leaves no space for a set."""
 
 
 def warn_once(root: Path, reason: object) -> None:
-    """Say once that, and why, decoded images are not kept in the folder `root`."""
+    """Print once per process that, and why, decoded images are not cached in the folder `root`."""
     if root not in warned:
         warned.add(root)
         console.print(f"decoded images are not kept in {root} ({reason}): they are decoded again next time")
 
 
-def lookup(root: Path, key: str, wanted: ImageSetSpec) -> ImageSet | None:
-    """Return the set that is kept under `key`; None where there is none, or one that is not whole or not ours."""
-    place = root / key
+def lookup(root: Path, key: str, spec: ImageSetSpec) -> ImageSet | None:
+    """Return the cached set of `key`; None where there is none, or one that is incomplete or invalid."""
+    folder = root / key
     try:
-        facts = read_json(place / ENTRY)
-        files = {name: file_state(place / f"{name}.npy") for name in wanted.shapes}
-        if facts["schema"] != SCHEMA or facts["key"] != key or facts["files"] != files:
+        record = read_json(folder / ENTRY)
+        files = {name: file_state(folder / f"{name}.npy") for name in spec.shapes}
+        if record["schema"] != SCHEMA or record["key"] != key or record["files"] != files:
             return None
-        bare, whole = facts["digests"]
-        found = open_set(place, wanted).with_digests((str(bare), str(whole)))
+        without_labels, with_labels = record["digests"]
+        images = map_image_set(folder, spec).with_digests((str(without_labels), str(with_labels)))
     except (CgbenchError, OSError, ValueError, KeyError, TypeError):
         return None
-    in_use.add(place)
-    with suppress(OSError):  # of somebody else, or on a disk that is only read
-        os.utime(place / ENTRY)  # its time is that of its last use
-    return found
+    in_use.add(folder)
+    with suppress(OSError):  # the entry of another user, or a read-only disk
+        os.utime(folder / ENTRY)  # its time is that of its last use
+    return images
 
 
-def header(shape: tuple[int, ...]) -> bytes:
-    """Return how a .npy file of uint8 in C order begins."""
-    begin = io.BytesIO()
-    np.lib.format.write_array_header_1_0(begin, {"descr": "|u1", "fortran_order": False, "shape": shape})
-    return begin.getvalue()
+def npy_header(shape: tuple[int, ...]) -> bytes:
+    """Return the header of a .npy file of uint8 in C order."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
 
 
-def open_set(place: Path, wanted: ImageSetSpec) -> ImageSet:
-    """Map the arrays of a set into memory, read-only. A file that does not begin and end as its shape wants raises
-    `ValueError`; nothing in it is interpreted, so that a foreign one cannot run code."""
+def map_image_set(folder: Path, spec: ImageSetSpec) -> ImageSet:
+    """Map the arrays of a set into memory, read-only. A file whose header or size does not match its shape raises
+    `ValueError`; nothing in it is interpreted, so that a foreign file cannot run code."""
     arrays = {}
-    for name, shape in wanted.shapes.items():
-        path, begin = place / f"{name}.npy", header(shape)
+    for name, shape in spec.shapes.items():
+        path, header = folder / f"{name}.npy", npy_header(shape)
         with path.open("rb") as file:
-            if file.read(len(begin)) != begin or path.stat().st_size != len(begin) + math.prod(shape):
+            if file.read(len(header)) != header or path.stat().st_size != len(header) + math.prod(shape):
                 raise ValueError(f"{path} is not what was kept there")
-            arrays[name] = np.asarray(np.memmap(file, np.uint8, "r", len(begin), shape))
-    return ImageSet(wanted.keys, **arrays)
+            arrays[name] = np.asarray(np.memmap(file, np.uint8, "r", len(header), shape))
+    return ImageSet(spec.keys, **arrays)
 
 
 def file_state(path: Path) -> list[int]:
-    """Return the size in bytes and the time of change of a file, as they are kept in its entry's record."""
-    found = path.stat()
-    return [found.st_size, found.st_mtime_ns]
+    """Return the size in bytes and the time of change in nanoseconds of a file, as recorded in `entry.json`."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
 
 
-def entry_record(key: str, wanted: ImageSetSpec, place: Path, kept: ImageSet) -> dict[str, Any]:
-    """Return what `entry.json` says of the files in `place`."""
+def entry_record(key: str, spec: ImageSetSpec, folder: Path, images: ImageSet) -> dict[str, Any]:
+    """Return the content of `entry.json` for the files in `folder`."""
     return {
         "schema": SCHEMA,
         "key": key,
-        "set": f"{wanted.dataset.label}, {wanted.split} {wanted.domain}: {len(kept)} squares of {wanted.side} pixels",
-        "digests": kept.digests(),
-        "files": {name: file_state(place / f"{name}.npy") for name in wanted.shapes},
+        "set": f"{spec.dataset.label}, {spec.split} {spec.domain}: {len(images)} images of {spec.side} pixels",
+        "digests": images.digests(),
+        "files": {name: file_state(folder / f"{name}.npy") for name in spec.shapes},
     }
 
 
 def remove_stale(root: Path) -> None:
-    """Remove what killed processes left; only for who holds the lock of `root`."""
-    for part in root.glob(f".*{PART}"):
+    """Remove what killed processes left behind. The caller must hold the lock of `root`."""
+    for partial_folder in root.glob(f".*{PART}"):
         try:
-            with locked(part):
-                shutil.rmtree(part, ignore_errors=True)
+            with locked(partial_folder):
+                shutil.rmtree(partial_folder, ignore_errors=True)
         except (InUse, OSError):
-            continue  # somebody works on it, or it is not ours to remove
+            continue  # in use by another process, or not permitted
 
 
 def remove_stale_if_any(root: Path) -> None:
-    """Remove what killed processes left, if anything."""
-    with suppress(OSError):  # a folder that is only read
+    """Remove what killed processes left behind, if anything; takes the lock of `root` only then."""
+    with suppress(OSError):  # a read-only folder
         if any(root.glob(f".*{PART}")):
             with locked(root, wait=True):
                 remove_stale(root)
 
 
 def evict(root: Path, needed: int, written: int = 0) -> None:
-    """Remove the entries whose last use is longest ago until `needed` bytes more fit, below the limit and on the disk,
-    where `written` of them lie already.
+    """Evict the least recently used entries until `needed` more bytes fit, below the limit and on the disk, where
+    `written` of them exist already.
 
-    Only for who holds the lock of `root`. Entries in use by this process stay; other processes that have one mapped
-    keep its content until they let go. Raises `NoRoom`, and removes nothing, where it cannot be done.
+    The caller must hold the lock of `root`. Entries in use by this process stay; other processes that have one mapped
+    keep its content until they unmap it. Raises `NoSpace`, and removes nothing, where it cannot be done.
     """
     limit, entries = cache_limit(), sorted(_entries(root))
-    above = needed + sum(taken for _, taken, _ in entries) - limit
-    missing = needed - written + RESERVE - shutil.disk_usage(root).free
-    idle = [(taken, path) for _, taken, path in entries if path not in in_use]
-    most = sum(taken for taken, _ in idle)
-    if above > most:
-        raise NoRoom(f"a set of {size(needed)} does not fit below its limit of {size(limit)}: CGBENCH_CACHE_LIMIT")
-    if missing > most:
-        raise NoRoom(f"the disk has no room for a set of {size(needed)}")
-    must_go = max(above, missing)
-    for taken, path in idle:
-        if must_go <= 0:
+    over_limit = needed + sum(bytes_used for _, bytes_used, _ in entries) - limit
+    lacking = needed - written + RESERVE - shutil.disk_usage(root).free
+    unused = [(bytes_used, path) for _, bytes_used, path in entries if path not in in_use]
+    evictable = sum(bytes_used for bytes_used, _ in unused)
+    if over_limit > evictable:
+        raise NoSpace(f"a set of {size(needed)} does not fit below its limit of {size(limit)}: CGBENCH_CACHE_LIMIT")
+    if lacking > evictable:
+        raise NoSpace(f"the disk has no room for a set of {size(needed)}")
+    remaining = max(over_limit, lacking)
+    for bytes_used, path in unused:
+        if remaining <= 0:
             break
         remove(path)
-        must_go -= taken
+        remaining -= bytes_used
 
 
-def remove(place: Path) -> None:
-    """Remove an entry or what has its name, so that no reader finds half of it."""
-    aside = place.with_name(f".{place.name}.old{PART}")
+def remove(folder: Path) -> None:
+    """Remove an entry, or anything that has its name, atomically for readers."""
+    aside = folder.with_name(f".{folder.name}.old{PART}")
     shutil.rmtree(aside, ignore_errors=True)
-    place.rename(aside)
+    folder.rename(aside)
     if aside.is_dir() and not aside.is_symlink():
         shutil.rmtree(aside, ignore_errors=True)
     else:
@@ -155,11 +155,11 @@ def remove(place: Path) -> None:
 
 
 def _entries(root: Path) -> list[tuple[float, int, Path]]:
-    """Return (time of last use, bytes, folder) of each entry; other things in the folder are none of ours."""
-    found = []
-    for place in root.iterdir():
-        if len(place.name) == 32 and not set(place.name) - set("0123456789abcdef") and place.is_dir():
-            files = {path.name: path.stat() for path in place.iterdir()}
-            used = files[ENTRY].st_mtime if ENTRY in files else 0.0
-            found.append((used, sum(file.st_size for file in files.values()), place))
-    return found
+    """Return (time of last use, bytes, folder) of each entry; other things in the folder are ignored."""
+    entries = []
+    for folder in root.iterdir():
+        if len(folder.name) == 32 and not set(folder.name) - set("0123456789abcdef") and folder.is_dir():
+            files = {path.name: path.stat() for path in folder.iterdir()}
+            last_use = files[ENTRY].st_mtime if ENTRY in files else 0.0
+            entries.append((last_use, sum(file.st_size for file in files.values()), folder))
+    return entries

@@ -1,10 +1,10 @@
-"""What decides the pixels of decoded squares: the name under which they are kept on disk.
+"""The key of a set of decoded images in the cache: a digest of everything that determines its pixels.
 
-What is trusted: that a file whose absolute path, size, inode and times of change (mtime and ctime, in nanoseconds) are
-those of before holds the same bytes. Copying another file over it with the times of the old one changes ctime, which no
-program can set back. Files that changed in the last seconds are not trusted, for two changes may have one time.
-A drawn picture is decided by its dataset's own word (`Dataset.identity`); another processor may draw its last digit
-otherwise, and then the picture that is kept is that of whoever drew it first.
+The key relies on this: a file whose absolute path, size, inode and times of change (mtime and ctime, in nanoseconds)
+are unchanged holds the same bytes. Copying another file over it with the old times changes ctime, which no program can
+set back. Files that changed in the last seconds are not trusted, for two changes may have one time. A procedural image
+is identified by its dataset (`Dataset.identity`); another processor may render its last digit differently, and then the
+cached image is that of the processor that rendered it first.
 """
 
 import hashlib
@@ -22,32 +22,33 @@ from cgbench.api.dataset import Dataset
 from cgbench.benchmarks.data.decode import ImageSetSpec
 from cgbench.digests import source_digest
 
-SETTLED = 2.0  # seconds since a file's last change after which its times tell it apart; FAT counts in steps of two
-RULES = ("cgbench.datasets.images", "cgbench.benchmarks.data.decode")  # modules that turn an item into a square
+SETTLE_SECONDS = 2.0  # after this time a file's times of change identify it; FAT has a resolution of two seconds
+# The modules that turn an item into a square image.
+DECODER_MODULES = ("cgbench.datasets.images", "cgbench.benchmarks.data.decode")
 CODECS = ("jpg", "webp", "libtiff")  # libraries that decode with rounding; several builds of one Pillow exist
 
 
-def cache_key(wanted: ImageSetSpec) -> str | None:
+def cache_key(spec: ImageSetSpec) -> str | None:
     """Return 32 hex digits that identify the content of a set before it is decoded.
 
-    None where nothing does: the dataset gives no identity of its own, its code or files changed just now, or a file
-    cannot be looked at (decoding it will say why).
+    None where there is no such key: the dataset has no identity of its own, its code or files changed just now, or a
+    file cannot be read (decoding reports the reason).
     """
-    own, rules = _identity(wanted.dataset), source_digest(*RULES)
-    if not own or not rules:
+    identity, decoder_digest = _identity(spec.dataset), source_digest(*DECODER_MODULES)
+    if not identity or not decoder_digest:
         return None
-    facts = {
-        "dataset": [wanted.dataset.name, own],
-        "set": [wanted.split, wanted.domain, wanted.side, wanted.resize_mode, wanted.labels, wanted.blend],
-        "palette": [entry.colour for entry in wanted.dataset.palette],
-        "rules": rules,
+    determinants = {
+        "dataset": [spec.dataset.name, identity],
+        "set": [spec.split, spec.domain, spec.side, spec.resize_mode, spec.labels, spec.blend],
+        "palette": [entry.colour for entry in spec.dataset.palette],
+        "rules": decoder_digest,
         "versions": [np.__version__, PIL.__version__, *map(features.version, CODECS), platform.python_version()],
         "machine": platform.machine(),
     }
-    content = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    content = hashlib.sha256(json.dumps(determinants, sort_keys=True).encode())
     try:
-        for item in wanted.items:
-            labels_file = item.labels_file if wanted.labels else None
+        for item in spec.items:
+            labels_file = item.labels_file if spec.labels else None
             content.update(ascii((item.key, _state(item.file), _state(labels_file))).encode())
     except (OSError, _Unsettled):
         return None
@@ -55,19 +56,19 @@ def cache_key(wanted: ImageSetSpec) -> str | None:
 
 
 class _Unsettled(Exception):
-    """A file changed so shortly ago that its next change may have the same time."""
+    """A file changed so recently that its next change may have the same time."""
 
 
 def _identity(dataset: Dataset) -> str | None:
-    """Return the dataset's identity; a subclass that says none of its own has none, for it may draw otherwise."""
+    """Return the dataset's identity; None for a subclass that inherits it, for its images may differ."""
     return dataset.identity() if "identity" in vars(type(dataset)) else None
 
 
 def _state(path: Path | None) -> tuple | None:
-    """Return what changes when a file's content does."""
+    """Return the values that change when a file's content does."""
     if path is None:
         return None
-    found = os.stat(path)
-    if max(found.st_mtime, found.st_ctime) > time.time() - SETTLED:
+    status = os.stat(path)
+    if max(status.st_mtime, status.st_ctime) > time.time() - SETTLE_SECONDS:
         raise _Unsettled
-    return os.path.abspath(path), found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
+    return os.path.abspath(path), status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns

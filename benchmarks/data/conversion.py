@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def as_tensor(array: np.ndarray) -> Tensor:
-    """Return an array as a tensor without a copy. It must not be written to: it may be a file that is only read."""
+    """Return an array as a tensor without a copy. It must not be written to: it may be a read-only file."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return torch.from_numpy(array)

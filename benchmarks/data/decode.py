@@ -7,16 +7,18 @@ from typing import Protocol
 
 import numpy as np
 
-from cgbench.api.dataset import IGNORE, Dataset, Item
-from cgbench.benchmarks.data.image_set import ImageSet, ProgressCallback
+from cgbench.api.dataset import Dataset, Item
+from cgbench.api.names import IGNORE
+from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.datasets.images import same_shape, square
 from cgbench.errors import DataBroken
+from cgbench.progress import ProgressCallback
 
 
 @dataclass(frozen=True)
 class ImageSetSpec:
-    """A set of squares that is asked for: items of a domain and split, the `side` in pixels, and how a rectangle is
-    made square (`resize_mode`). Class ids are part of it if `labels` are asked for and every item has them."""
+    """Specification of a set of decoded images: items of a domain and split, the `side` in pixels, and how a rectangle
+    is made square (`resize_mode`). Class ids are included if `labels` is set and every item has them."""
 
     dataset: Dataset
     split: str
@@ -37,10 +39,15 @@ class ImageSetSpec:
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of the arrays, uint8, by name: `images`, and `labels` where they are part of it."""
+        """The shapes of the arrays, uint8, by name: `images`, and `labels` where they are included."""
         maps = (len(self.items), self.side, self.side)
         labelled = self.labels and all(item.labels is not None for item in self.items)
         return {"images": (*maps, 3), **({"labels": maps} if labelled else {})}
+
+    @property
+    def title(self) -> str:
+        """The set in words: "streets, train A: 960 images of 72 pixels"."""
+        return f"{self.dataset.label}, {self.split} {self.domain}: {len(self.items)} images of {self.side} pixels"
 
     @property
     def bytes(self) -> int:
@@ -48,57 +55,59 @@ class ImageSetSpec:
 
 
 class RowWriter(Protocol):
-    """Where decoded squares go, one after another."""
+    """Destination of decoded images, one item after another."""
 
     def add(self, rows: dict[str, np.ndarray]) -> None:
-        """Take the next item's square of each array."""
+        """Add the decoded arrays of the next item."""
 
 
 class MemoryWriter:
-    """The arrays of a set, filled row by row."""
+    """The arrays of a set in memory, filled row by row."""
 
-    def __init__(self, wanted: ImageSetSpec) -> None:
-        self.keys, self.count = wanted.keys, 0
-        self.arrays = {name: np.empty(shape, np.uint8) for name, shape in wanted.shapes.items()}
+    def __init__(self, spec: ImageSetSpec) -> None:
+        self.keys, self.count = spec.keys, 0
+        self.arrays = {name: np.empty(shape, np.uint8) for name, shape in spec.shapes.items()}
 
     def add(self, rows: dict[str, np.ndarray]) -> None:
-        """Take the next item's squares."""
+        """Add the decoded arrays of the next item."""
         for name, array in self.arrays.items():
             array[self.count] = rows[name]
         self.count += 1
 
-    def whole(self) -> ImageSet:
-        """Return the set, all of whose rows were added."""
+    def finish(self) -> ImageSet:
+        """Return the set; all rows must have been added."""
         return ImageSet(self.keys, **self.arrays)
 
 
-def decode(wanted: ImageSetSpec, rows: RowWriter, progress: ProgressCallback | None = None) -> None:
-    """Hand every item's squares to `rows`. A file that cannot be used, ids beyond the palette, labels of another shape
-    than their image, and pixels that are not uint8 raise `DataBroken`."""
-    for number, item in enumerate(wanted.items, 1):
-        image = item.image(wanted.side)
-        found = {"images": square(image, wanted.side, wanted.resize_mode, wanted.blend)}
-        if wanted.labels and item.labels is not None:
-            ids = _fitting_labels(wanted.dataset, item, image, wanted.side)
-            found["labels"] = square(ids, wanted.side, wanted.resize_mode, blend=False)
-        for name, shape in wanted.shapes.items():
-            if found[name].dtype != np.uint8 or found[name].shape != shape[1:]:
+def decode(spec: ImageSetSpec, rows: RowWriter, progress: ProgressCallback | None = None) -> None:
+    """Decode every item and add it to `rows`. A file that cannot be used, ids beyond the palette, labels of another
+    shape than their image, and pixels that are not uint8 raise `DataBroken`."""
+    for number, item in enumerate(spec.items, 1):
+        image = item.image(spec.side)
+        arrays = {"images": square(image, spec.side, spec.resize_mode, spec.blend)}
+        if spec.labels and item.labels is not None:
+            ids = _checked_labels(spec.dataset, item, image, spec.side)
+            arrays["labels"] = square(ids, spec.side, spec.resize_mode, blend=False)
+        for name, shape in spec.shapes.items():
+            if arrays[name].dtype != np.uint8 or arrays[name].shape != shape[1:]:
                 raise DataBroken(
-                    f"{_name(wanted.dataset, item)}: its {name} must be uint8 {shape[1:]}, not {found[name].dtype} "
-                    f"{found[name].shape}: mend the dataset"
+                    f"{_item_name(spec.dataset, item)}: its {name} must be uint8 {shape[1:]}, not {arrays[name].dtype} "
+                    f"{arrays[name].shape}: mend the dataset"
                 )
-        rows.add(found)
+        rows.add(arrays)
         if progress:
-            progress(number, len(wanted.items))
+            progress(number, len(spec.items))
 
 
-def _name(dataset: Dataset, item: Item) -> str:
+def _item_name(dataset: Dataset, item: Item) -> str:
     return f"dataset '{dataset.label}', image '{item.key}'"
 
 
-def _fitting_labels(dataset: Dataset, item: Item, image: np.ndarray, side: int) -> np.ndarray:
-    """Return an item's class ids, uint8 (H, W); ids beyond the palette and another shape than the image's raise."""
-    ids, name = item.labels(side), item.labels_file or _name(dataset, item)
+def _checked_labels(dataset: Dataset, item: Item, image: np.ndarray, side: int) -> np.ndarray:
+    """Return an item's class ids, uint8 (H, W). Ids beyond the palette and another shape than the image's raise
+    `DataBroken`."""
+    assert item.labels is not None
+    ids, name = item.labels(side), item.labels_file or _item_name(dataset, item)
     if dataset.palette and (beyond := ids[(ids >= len(dataset.palette)) & (ids != IGNORE)]).size:
         raise DataBroken(f"{name}: class id {beyond.max()}, but the palette has {len(dataset.palette)} classes")
     if not same_shape(*image.shape[:2], *ids.shape):

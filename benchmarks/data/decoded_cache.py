@@ -1,4 +1,5 @@
-"""A set of squares being decoded to disk in pieces: memory stays flat, and a killed process leaves nothing whole."""
+"""The cache of decoded images: a set is written in pieces while it is decoded, so that memory stays flat, and a killed
+process leaves no complete entry."""
 
 import os
 import shutil
@@ -12,60 +13,62 @@ import numpy as np
 from cgbench.benchmarks.data import cache_entries
 from cgbench.benchmarks.data.cache_key import cache_key
 from cgbench.benchmarks.data.decode import ImageSetSpec, MemoryWriter, decode
-from cgbench.benchmarks.data.image_set import ImageSet, ProgressCallback
+from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.runtime.cache_dir import cache_limit, decoded_folder
+from cgbench.benchmarks.runtime.progress import console
 from cgbench.files import PART, write_json
 from cgbench.lock import locked
+from cgbench.progress import ProgressCallback
 
-MIN_CACHED_IMAGES = (
-    32  # images: an entry costs 10 ms to make and 1 ms to open, an image 0.2 (small JPEG) to 10 ms (drawn)
-)
-WRITE_BYTES = 2**23  # bytes that are gathered before they are written
+# An entry costs 10 ms to make and 1 ms to open, an image 0.2 (small JPEG) to 10 ms (procedural).
+MIN_CACHED_IMAGES = 32
+WRITE_BYTES = 2**23  # bytes that are buffered before they are written
 
 
 class LostData(Exception):
-    """The disk does not give back what was written to it a moment ago."""
+    """Data written to disk a moment ago cannot be read back."""
 
 
-def load_or_decode(wanted: ImageSetSpec, progress: ProgressCallback | None = None) -> ImageSet:
-    """Return a set from the cache, else decode it, and keep it there if it can be told apart from others.
+def load_or_decode(spec: ImageSetSpec, progress: ProgressCallback | None = None) -> ImageSet:
+    """Return a set from the cache, else decode it, and cache it if it has a key.
 
-    `progress(done, total)` is called after each image. Raises what `decode` raises; a disk that does not do its part
-    is no error.
+    `progress(done, total)` is called after each image. Raises what `decode` raises; a failing disk is no error.
     """
-    keep = len(wanted.items) >= MIN_CACHED_IMAGES and cache_limit() > 0
-    key = cache_key(wanted) if keep else None
+    cacheable = len(spec.items) >= MIN_CACHED_IMAGES and cache_limit() > 0
+    key = cache_key(spec) if cacheable else None
     if key is None:
-        return _decoded(wanted, MemoryWriter(wanted), progress)
+        return _decoded(spec, MemoryWriter(spec), progress)
     root = decoded_folder()
     cache_entries.remove_stale_if_any(root)
-    if (found := cache_entries.lookup(root, key, wanted)) is not None:
+    if (cached := cache_entries.lookup(root, key, spec)) is not None:
+        console.debug(f"{spec.title}: from the cache {root / key}")
         if progress:
-            progress(len(wanted.items), len(wanted.items))
-        return found
+            progress(len(spec.items), len(spec.items))
+        return cached
     with ExitStack() as stack:
         try:
-            growing = CacheWriter(_workplace(root, key, wanted, stack), key, wanted)
+            writer = CacheWriter(_partial_folder(root, key, spec, stack), key, spec)
         except OSError as error:
             cache_entries.warn_once(root, _reason(error))
-            return _decoded(wanted, MemoryWriter(wanted), progress)
-        stack.callback(growing.close)
+            return _decoded(spec, MemoryWriter(spec), progress)
+        stack.callback(writer.close)
         try:
-            return _decoded(wanted, growing, progress)
+            return _decoded(spec, writer, progress)
         except LostData:
-            return _decoded(wanted, MemoryWriter(wanted), progress)
+            return _decoded(spec, MemoryWriter(spec), progress)
 
 
-def _decoded(wanted: ImageSetSpec, rows: "MemoryWriter | CacheWriter", progress: ProgressCallback | None) -> ImageSet:
-    decode(wanted, rows, progress)
-    return rows.whole()
+def _decoded(spec: ImageSetSpec, writer: "MemoryWriter | CacheWriter", progress: ProgressCallback | None) -> ImageSet:
+    console.debug(f"{spec.title}: decoded")
+    decode(spec, writer, progress)
+    return writer.finish()
 
 
-def _workplace(root: Path, key: str, wanted: ImageSetSpec, stack: ExitStack) -> Path:
-    """Return a new folder, which is locked and removed at the end of `stack`; raises `OSError`."""
-    with locked(root, wait=True):  # nobody may sweep it before it is locked
+def _partial_folder(root: Path, key: str, spec: ImageSetSpec, stack: ExitStack) -> Path:
+    """Return a new folder, locked, and removed at the end of `stack`; raises `OSError`."""
+    with locked(root, wait=True):  # no other process may remove it before it is locked
         cache_entries.remove_stale(root)
-        cache_entries.evict(root, wanted.bytes)
+        cache_entries.evict(root, spec.bytes)
         part = Path(tempfile.mkdtemp(dir=root, prefix=f".{key}.", suffix=PART))
         stack.callback(shutil.rmtree, part, ignore_errors=True)
         stack.enter_context(locked(part))
@@ -73,48 +76,48 @@ def _workplace(root: Path, key: str, wanted: ImageSetSpec, stack: ExitStack) -> 
 
 
 class CacheWriter:
-    """A set whose rows are written as they come, and which is put in its place when it is whole.
+    """Writes the rows of a set to disk as they are added, and renames the entry to its key when it is complete.
 
-    Where the disk fails, all that was decoded is taken into memory, and the rest goes there.
+    Where the disk fails, everything decoded so far is loaded into memory, and the remaining rows are added there.
     """
 
-    def __init__(self, part: Path, key: str, wanted: ImageSetSpec) -> None:
-        self.root, self.key, self.wanted = part.parent, key, wanted
-        self.place = part / "entry"
-        self.place.mkdir()
+    def __init__(self, part: Path, key: str, spec: ImageSetSpec) -> None:
+        self.root, self.key, self.spec = part.parent, key, spec
+        self.entry_folder = part / "entry"
+        self.entry_folder.mkdir()
         self.files: dict[str, BinaryIO] = {}
-        self.waiting: list[dict[str, np.ndarray]] = []  # rows that are not written yet
+        self.pending: list[dict[str, np.ndarray]] = []  # rows that are not written yet
         self.written = 0  # rows
-        self.piece = max(1, WRITE_BYTES * len(wanted.items) // wanted.bytes)  # rows
-        self.memory: MemoryWriter | None = None  # what is filled instead, once the disk has failed
-        for name, shape in wanted.shapes.items():
+        self.rows_per_write = max(1, WRITE_BYTES * len(spec.items) // spec.bytes)  # rows
+        self.memory: MemoryWriter | None = None  # filled instead, once the disk has failed
+        for name, shape in spec.shapes.items():
             file = self.files[name] = open(self._path(name), "wb", buffering=0)  # noqa: SIM115 (closed by `close`)
-            self._all(file, cache_entries.header(shape))
+            self._write_all(file, cache_entries.npy_header(shape))
 
     def add(self, rows: dict[str, np.ndarray]) -> None:
-        """Take the next item's squares."""
+        """Add the decoded arrays of the next item."""
         if self.memory is not None:
             return self.memory.add(rows)
-        self.waiting.append(rows)
-        if len(self.waiting) >= self.piece:
+        self.pending.append(rows)
+        if len(self.pending) >= self.rows_per_write:
             self._write()
 
-    def whole(self) -> ImageSet:
-        """Return the set, all of whose rows were added, and put its entry in place."""
+    def finish(self) -> ImageSet:
+        """Return the set, and publish its entry; all rows must have been added."""
         self._write()
         if self.memory is not None:
-            return self.memory.whole()
+            return self.memory.finish()
         try:
-            self._settle()
-            found = cache_entries.open_set(self.place, self.wanted)
-        except (OSError, ValueError) as error:  # a disk whose files cannot be mapped, or that lost some
-            return self._go_on_in_memory(error).whole()
-        if cache_key(self.wanted) == self.key:  # no file was changed while it was decoded
+            self._sync()
+            images = cache_entries.map_image_set(self.entry_folder, self.spec)
+        except (OSError, ValueError) as error:  # files that cannot be mapped, or were lost
+            return self._continue_in_memory(error).finish()
+        if cache_key(self.spec) == self.key:  # no file changed while it was decoded
             try:
-                return self._put_in_place(found)
+                return self._publish(images)
             except OSError as error:
                 cache_entries.warn_once(self.root, _reason(error))
-        return found  # its files are mapped: they may lose their name
+        return images  # its files are mapped: they may be unlinked
 
     def close(self) -> None:
         """Close the files."""
@@ -122,62 +125,63 @@ class CacheWriter:
             file.close()
 
     def _path(self, name: str) -> Path:
-        return self.place / f"{name}.npy"
+        return self.entry_folder / f"{name}.npy"
 
     def _write(self) -> None:
-        """Write the rows that wait; where that fails, go on in memory."""
+        """Write the pending rows; where that fails, continue in memory."""
         try:
             for name, file in self.files.items():
-                self._all(file, b"".join(np.ascontiguousarray(rows[name]) for rows in self.waiting))
+                self._write_all(file, b"".join(np.ascontiguousarray(rows[name]).data for rows in self.pending))
         except OSError as error:
-            self._go_on_in_memory(error)
+            self._continue_in_memory(error)
         else:
-            self.written += len(self.waiting)
-            self.waiting = []
+            self.written += len(self.pending)
+            self.pending = []
 
     @staticmethod
-    def _all(file: BinaryIO, content: bytes) -> None:
-        """Write all of `content`: a full disk may take a part of it first."""
-        rest = memoryview(content)
-        while rest:
-            rest = rest[file.write(rest) :]
+    def _write_all(file: BinaryIO, content: bytes) -> None:
+        """Write all of `content`: a full disk may accept a part of it first."""
+        remaining = memoryview(content)
+        while remaining:
+            remaining = remaining[file.write(remaining) :]
 
-    def _settle(self) -> None:
-        """See to it that the files lie on the disk before their entry says so."""
+    def _sync(self) -> None:
+        """Flush the files to disk before their entry is recorded."""
         for file in self.files.values():
             os.fsync(file.fileno())
         self.close()
 
-    def _go_on_in_memory(self, error: Exception) -> MemoryWriter:
-        """Take what was written, and what waits, into memory."""
+    def _continue_in_memory(self, error: Exception) -> MemoryWriter:
+        """Load the written rows, and move the pending ones, into memory."""
         cache_entries.warn_once(self.root, _reason(error))
-        self.memory = MemoryWriter(self.wanted)
+        self.memory = MemoryWriter(self.spec)
         try:
             for name, array in self.memory.arrays.items():
-                done, begin = array[: self.written], len(cache_entries.header(array.shape))
-                done[:] = np.fromfile(self._path(name), np.uint8, done.size, offset=begin).reshape(done.shape)
+                rows, offset = array[: self.written], len(cache_entries.npy_header(array.shape))
+                rows[:] = np.fromfile(self._path(name), np.uint8, rows.size, offset=offset).reshape(rows.shape)
         except (OSError, ValueError):
             raise LostData from None
         self.memory.count = self.written
-        for rows in self.waiting:
-            self.memory.add(rows)
-        self.waiting = []
+        for pending in self.pending:
+            self.memory.add(pending)
+        self.pending = []
         return self.memory
 
-    def _put_in_place(self, made: ImageSet) -> ImageSet:
-        """Let the entry have its name; return the set as another process kept it, if one was faster."""
-        facts = cache_entries.entry_record(self.key, self.wanted, self.place, made)
-        write_json(self.place / cache_entries.ENTRY, facts)
+    def _publish(self, images: ImageSet) -> ImageSet:
+        """Rename the entry to its key; return the set of another process that published the entry first, if any."""
+        record = cache_entries.entry_record(self.key, self.spec, self.entry_folder, images)
+        write_json(self.entry_folder / cache_entries.ENTRY, record)
         with locked(self.root, wait=True):
-            if (other := cache_entries.lookup(self.root, self.key, self.wanted)) is not None:
-                return other
-            place, taken = self.root / self.key, self.wanted.bytes
-            cache_entries.evict(self.root, taken, written=taken)  # others may have taken it since
-            if os.path.lexists(place):  # not whole, or not ours
-                cache_entries.remove(place)
-            self.place.rename(place)
-        cache_entries.in_use.add(place)
-        return made.with_digests(facts["digests"])
+            if (published := cache_entries.lookup(self.root, self.key, self.spec)) is not None:
+                return published
+            folder, bytes_used = self.root / self.key, self.spec.bytes
+            # another process may have used the space since
+            cache_entries.evict(self.root, bytes_used, written=bytes_used)
+            if os.path.lexists(folder):  # incomplete or invalid
+                cache_entries.remove(folder)
+            self.entry_folder.rename(folder)
+        cache_entries.in_use.add(folder)
+        return images.with_digests(record["digests"])
 
 
 def _reason(error: Exception) -> str:

@@ -1,21 +1,21 @@
-"""Images of a dataset's split and domain, decoded or from the cache."""
+"""Loading of the images of a dataset's split and domain, decoded or from the cache."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-
 from cgbench.api.dataset import Dataset
 from cgbench.benchmarks.data.decode import ImageSetSpec
 from cgbench.benchmarks.data.decoded_cache import load_or_decode
-from cgbench.benchmarks.data.image_set import ImageSet, ProgressCallback
+from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.config import TrialConfig
 from cgbench.errors import DataBroken
+from cgbench.progress import ProgressCallback
+from cgbench.selection import evenly_spaced
 
 
 @contextmanager
 def suggest_dataset_check(dataset: Dataset) -> Iterator[None]:
-    """Add to a `DataBroken` raised inside which command lists everything that is wrong with the dataset."""
+    """Add the command that lists all issues of the dataset to a `DataBroken` raised inside."""
     try:
         yield
     except DataBroken as error:
@@ -26,11 +26,24 @@ def load_images(
     dataset: Dataset, split: str, domain: str, side: int, config: TrialConfig, limit: int = 0,
     spread: bool = False, progress: ProgressCallback | None = None, labels: bool = False,
 ) -> ImageSet:  # fmt: skip
-    """Return a domain of a split as squares of `side` pixels: from the cache of decoded images, else decoded. `limit`
-    takes the first images, or evenly `spread` ones.
+    """Return a domain of a split as square images: from the cache of decoded images, else decoded.
 
-    The class ids are decoded too if `labels` are asked for and every image has them. Raises `DataBroken`, before a
-    picture is decoded where it can, if the domain is empty, keys are not unique, or a file cannot be used.
+    Args:
+        dataset: The dataset.
+        split: The name of the split.
+        domain: "A" or "B".
+        side: The side of the images in pixels.
+        config: The configuration, whose `resize_mode` is used.
+        limit: The number of images to load; 0 for all.
+        spread: Whether a `limit` selects evenly spaced images instead of the first ones.
+        progress: Called after each image with (done, total).
+        labels: Whether class ids are decoded too, where every image has them.
+
+    Returns:
+        The decoded images.
+
+    Raises:
+        DataBroken: The domain is empty or keys are not unique (before an image is decoded), or a file cannot be used.
     """
     with suggest_dataset_check(dataset):
         items = list(dataset.items(split, domain))
@@ -42,6 +55,6 @@ def load_images(
         if len({item.key for item in items}) < len(items):
             raise DataBroken(f"dataset '{dataset.label}': two images of split '{split}', domain {domain}, have one key")
         if limit and limit < len(items):
-            chosen = np.linspace(0, len(items) - 1, limit).round().astype(int) if spread else range(limit)
+            chosen = evenly_spaced(len(items), limit) if spread else range(limit)
             items = [items[index] for index in chosen]
         return load_or_decode(ImageSetSpec(dataset, split, domain, items, side, config.resize_mode, labels), progress)

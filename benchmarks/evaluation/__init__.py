@@ -1,1 +1,1 @@
-"""From test images to outputs to numbers: inference, scorer, feature extractors."""
+"""Evaluation: test images to outputs to numbers, with inference, scorer and feature extractors."""

@@ -1,4 +1,4 @@
-"""What all methods of a run are measured with: test or validation images, scorers, and other instruments."""
+"""Evaluation context: the images, scorers and feature extractors that all methods of a run are evaluated with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,8 +7,9 @@ from torch import nn
 
 from cgbench.api.dataset import Dataset
 from cgbench.api.metric import Metric
+from cgbench.api.names import DIRECTIONS, Split
 from cgbench.api.registry import METRICS
-from cgbench.benchmarks.data.batches import ImageSet
+from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.data.loading import load_images
 from cgbench.benchmarks.evaluation import failure_detection
 from cgbench.benchmarks.evaluation.feature_extractors import (
@@ -30,8 +31,8 @@ from cgbench.results.records import TEST, VALIDATION
 
 @dataclass(frozen=True)
 class EvaluationContext:
-    """What all methods of a run are measured with: the test images of both domains, and a scorer for each domain of
-    labelled photos."""
+    """The images of both domains of one split, a scorer for each domain of labelled photos, and the feature extractors,
+    shared by all methods of a run."""
 
     dataset: Dataset
     resize_mode: str
@@ -45,20 +46,20 @@ class EvaluationContext:
 
     @property
     def feature_network(self) -> nn.Module | None:
-        """The network of the scorer whose features a method may ask for: that of B where there is one, else of A."""
+        """The network of the scorer whose features a method may use: that of B where there is one, else of A."""
         scorer = self.scorers.get("B") or self.scorers.get("A")
-        return scorer and scorer.network
+        return scorer.network if scorer else None
 
     def source(self, direction: str) -> ImageSet:
-        """Return the images that `direction` starts from."""
+        """Return the images that `direction` translates."""
         return self.domains[direction[0]]
 
     def target(self, direction: str) -> ImageSet:
-        """Return the real images that `direction` should arrive at."""
+        """Return the real images of the domain that `direction` translates to."""
         return self.domains[direction[-1]]
 
     def protocol(self, metric: Metric, direction: str) -> dict:
-        """Return what a number of this metric is measured with; its digest is the number's protocol."""
+        """Return the conditions that a number of this metric depends on; its digest is the number's protocol."""
         source, target, scorer = self.source(direction), self.target(direction), self.scorers.get(direction[-1])
         return {
             "metric": metric.name,
@@ -77,19 +78,19 @@ class EvaluationContext:
         }
 
     def recipe(self, metric: Metric, direction: str) -> dict:
-        """Return what is recorded beside a protocol: what its scorer was trained from, whose weights differ in the last
-        digits from machine to machine."""
+        """Return the record beside a protocol: the recipe of the scorer, whose weights differ in the last digits from
+        machine to machine."""
         scorer = self.scorers.get(direction[-1])
         return {"scorer_recipe": scorer.info.get("recipe", "")} if metric.uses_scorer and scorer else {}
 
     def digest(self) -> str:
-        """Identify all protocols together."""
-        metrics = [
-            self.protocol(METRICS.get(name), direction) for name in METRICS.names() for direction in ("AtoB", "BtoA")
+        """Return the digest of all protocols together."""
+        protocols = [
+            self.protocol(METRICS.get(name), direction) for name in METRICS.names() for direction in DIRECTIONS
         ]
         return digest(
             [
-                metrics,
+                protocols,
                 failure_detection.detector_versions(),
                 {name: images.digest for name, images in self.ood_images.items()},
             ]
@@ -97,7 +98,7 @@ class EvaluationContext:
 
 
 def open_evaluation_context(dataset: Dataset, config: TrialConfig, split: str = TEST) -> EvaluationContext:
-    """Decode the images of both domains that are measured on, of the test or the validation split; no scorer yet."""
+    """Load the images of both domains of the test or the validation split; scorers are not included yet."""
     with progress(f"reading the {split} images of {dataset.label}") as update:
         images = {
             domain: load_images(
@@ -113,8 +114,8 @@ def open_evaluation_context(dataset: Dataset, config: TrialConfig, split: str = 
 
 
 def open_validation_context(evaluation: EvaluationContext, config: TrialConfig) -> EvaluationContext | None:
-    """Return a bench of the validation images with the instruments of the test bench; None where there are no such
-    images, or no measurements but the last are asked for."""
+    """Return a context of the validation images with the feature extractors and scorers of the test context; None where
+    there are no such images, or no intermediate evaluations are configured."""
     if not config.evaluate_every or VALIDATION not in evaluation.dataset.splits:
         return None
     images = open_evaluation_context(evaluation.dataset, config, VALIDATION)
@@ -127,7 +128,7 @@ def open_validation_context(evaluation: EvaluationContext, config: TrialConfig) 
 
 
 def combined_digest(evaluation: EvaluationContext, validation: EvaluationContext | None) -> str:
-    """Identify all protocols that a trial is measured by."""
+    """Return the digest of all protocols that a trial is evaluated by."""
     return evaluation.digest() if validation is None else digest([evaluation.digest(), validation.digest()])
 
 
@@ -141,26 +142,27 @@ def ensure_same_keys(dataset: Dataset, split: str, a: ImageSet, b: ImageSet) -> 
 
 
 def with_scorers(evaluation: EvaluationContext, config: TrialConfig, device: str) -> EvaluationContext:
-    """Return the bench with what metrics look through: the instruments whose weights are here, and a scorer for each
-    domain of photos, trained or from the cache; none without labels."""
+    """Return the context with the feature extractors whose weights are on this machine, and a scorer for each domain of
+    photos, trained or from the cache; without labels there is no scorer."""
     dataset, evaluation = evaluation.dataset, replace(evaluation, feature_extractors=open_feature_extractors(device))
-    if not dataset.palette or "pairs" not in dataset.splits:
+    if not dataset.palette or Split.PAIRS not in dataset.splits:
         return evaluation
-    photos = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
-    real = {domain: _scorer_images(dataset, domain, config) for domain in photos}  # all, before the first one trains
-    scorers = {domain: _scorer(dataset, domain, real[domain], config, device) for domain in photos}
+    photo_domains = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
+    # all images are loaded before the first scorer trains
+    real = {domain: _scorer_images(dataset, domain, config) for domain in photo_domains}
+    scorers = {domain: _scorer(dataset, domain, real[domain], config, device) for domain in photo_domains}
     return replace(evaluation, scorers=scorers, scorer_features={key: scorer_features(s) for key, s in scorers.items()})
 
 
 def _scorer_images(dataset: Dataset, domain: str, config: TrialConfig) -> ImageSet:
     """Return the photos of a domain in `pairs` with their class ids."""
-    which = dataset.domains[domain == "B"].name
-    with progress(f"reading {which} images for the scorer") as update:
+    domain_name = dataset.domains[domain == "B"].name
+    with progress(f"reading {domain_name} images for the scorer") as update:
         limit = config.scorer_limit
-        real = load_images(dataset, "pairs", domain, config.crop_size, config, limit, True, update, labels=True)
+        real = load_images(dataset, Split.PAIRS, domain, config.crop_size, config, limit, True, update, labels=True)
     if real.labels is None:
         raise DataBroken(
-            f"dataset '{dataset.label}' has a palette, but the {which} of its split 'pairs' have no labels"
+            f"dataset '{dataset.label}' has a palette, but the {domain_name} of its split 'pairs' have no labels"
         )
     return real
 

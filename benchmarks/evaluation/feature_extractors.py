@@ -1,9 +1,10 @@
-"""Networks that metrics look through: the scorer's features, Inception's, and LPIPS. Weights are never downloaded."""
+"""Feature extractors that metrics use: the scorer's features, Inception, and LPIPS. Weights are never downloaded."""
 
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from cgbench.pretrained_weights import Weights, absent, checked_digest, find_wei
 
 INCEPTION = Weights(
     "inception-2015-12-05.pt",
-    "",  # no digest of this file is published; the one found is part of every number's protocol
+    "",  # no digest of this file is published; the computed one is part of every number's protocol
     "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt",
 )
 ALEXNET = Weights(
@@ -30,8 +31,8 @@ Features = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class FeatureExtractors:
-    """What metrics look through. `inception` maps photos, uint8 (N, S, S, 3), to float32 (N, 2048); `lpips` two such
-    arrays to distances (N,). What is not there is None, and `absent` says why; `digests` identify the weights."""
+    """Feature extractors. `inception` maps photos, uint8 (N, S, S, 3), to float32 (N, 2048); `lpips` two such arrays to
+    distances (N,). An unavailable one is None, and `absent` holds the reason; `digests` identify the weights."""
 
     inception: Features | None = None
     lpips: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
@@ -40,8 +41,9 @@ class FeatureExtractors:
 
 
 def open_feature_extractors(device: str) -> FeatureExtractors:
-    """Return the instruments whose packages and weights are on this machine; nothing is downloaded."""
-    found, missing, digests = {}, {}, {}
+    """Return the extractors whose packages and weights are on this machine; nothing is downloaded."""
+    extractors: dict[str, Any] = {}
+    missing, digests = {}, {}
     for name, weights, build in (("inception", INCEPTION, _inception), ("lpips", ALEXNET, _lpips)):
         try:
             reason = absent(weights)
@@ -50,16 +52,17 @@ def open_feature_extractors(device: str) -> FeatureExtractors:
                 continue
             path = find_weights(weights)
             digests[name] = checked_digest(path, weights)
-            found[name] = build(path, device)
+            extractors[name] = build(path, device)
         except ImportError as error:
             missing[name] = f"needs the packages clean-fid, lpips and torchvision ({error})"
         except (RuntimeError, OSError, CgbenchError) as error:
             missing[name] = str(error).strip().splitlines()[0]
-    return FeatureExtractors(**found, absent=missing, digests={name: digests[name] for name in found})
+    return FeatureExtractors(**extractors, absent=missing, digests={name: digests[name] for name in extractors})
 
 
 def scorer_features(scorer: Scorer) -> Features:
-    """Return photos, uint8 (N, S, S, 3), to the scorer's deepest maps averaged over the image, float32 (N, 8 width)."""
+    """Return a function from photos, uint8 (N, S, S, 3), to the scorer's deepest maps averaged over the image, float32
+    (N, 8 width)."""
 
     @torch.inference_mode()
     def features(photos: np.ndarray) -> np.ndarray:
@@ -72,12 +75,13 @@ def scorer_features(scorer: Scorer) -> Features:
 
 
 def _inception(path: Path, device: str) -> Features:
-    """Return clean-fid's `clean` features: each channel resized to 299 pixels, bicubic and antialiased, not rounded."""
+    """Return a function that computes clean-fid's `clean` features: each channel resized to 299 pixels, bicubic and
+    antialiased, not rounded."""
     from cleanfid.inception_torchscript import InceptionV3W
     from cleanfid.resize import build_resizer
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the file is TorchScript, which torch calls old
+        warnings.simplefilter("ignore")  # the file is TorchScript, which torch deprecates
         network = InceptionV3W(str(path.parent), download=False).to(device).eval()
     resize = build_resizer("clean")
 
@@ -93,11 +97,11 @@ def _inception(path: Path, device: str) -> Features:
 
 
 def _lpips(path: Path, device: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Return LPIPS 0.1 with AlexNet: the package's linear layers, the trunk's weights from `path`."""
+    """Return LPIPS 0.1 with AlexNet as a function: the package's linear layers, the trunk's weights from `path`."""
     import lpips
 
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):  # its random weights are replaced below
-        warnings.simplefilter("ignore")  # lpips calls torchvision by names that it calls old
+        warnings.simplefilter("ignore")  # lpips uses deprecated names of torchvision
         network = lpips.LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
     load_trunk(network.net, torch.load(path, map_location="cpu", weights_only=True))
     network.to(device).eval()
@@ -111,9 +115,9 @@ def _lpips(path: Path, device: str) -> Callable[[np.ndarray, np.ndarray], np.nda
 
 
 def load_trunk(trunk: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
-    """Put torchvision's `features.N.…` weights into the slices of LPIPS's trunk, which keep the numbers N."""
-    wanted = trunk.state_dict()
-    trunk.load_state_dict({name: weights[f"features.{name.partition('.')[2]}"] for name in wanted})
+    """Load torchvision's `features.N.…` weights into the slices of LPIPS's trunk, which keep the numbers N."""
+    parameters = trunk.state_dict()
+    trunk.load_state_dict({name: weights[f"features.{name.partition('.')[2]}"] for name in parameters})
 
 
 def _batches(photos: np.ndarray, device: str) -> list[torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Translate every image of a bench exactly once, into all that metrics may look at."""
+"""Inference: translates every image of an evaluation context exactly once, into all that metrics may use."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,18 +21,21 @@ RATE_IMAGES = 16  # images of the batch that translation is timed with
 
 
 def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationContext, direction: str) -> Translations:
-    """Return every test image of a direction, translated once, with all that metrics may need."""
+    """Return every test image of a direction, translated once, with all that metrics may need.
+
+    Raises `RuntimeError` where the outputs have another shape than the inputs.
+    """
     source, target, scorer = (
         evaluation.source(direction),
         evaluation.target(direction),
         evaluation.scorers.get(direction[-1]),
     )
     if model is None:
-        outputs = _reference(trial, source.images, target.images, direction)
-        finite = reconstructions = others = identities = None
+        outputs = _untrained_outputs(trial, source.images, target.images, direction)
+        finite = reconstructions = other_outputs = identities = None
     else:
-        outputs, finite, reconstructions, others = _through(model, source.images, direction)
-        identities = None if model.searches(direction) else _plainly(model, target.images, direction)
+        outputs, finite, reconstructions, other_outputs = _translate_and_reconstruct(model, source.images, direction)
+        identities = None if model.needs_latent_search(direction) else _translate(model, target.images, direction)
     if outputs.shape != source.images.shape:
         raise RuntimeError(f"{trial.method.name}: {source.images.shape} went in, {outputs.shape} came out")
     translations = Translations(
@@ -44,12 +47,12 @@ def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationConte
         targets=target.images,
         paired=evaluation.paired,
         reconstructions=reconstructions,
-        other_outputs=others,
+        other_outputs=other_outputs,
         identities=identities,
         labels=source.labels if source.labels is not None else target.labels if evaluation.paired else None,
         target_labels=target.labels,
         finite=finite,
-        way_back=_way_back(model, source.images, direction) if model is not None else None,
+        way_back=_backward_translation(model, source.images, direction) if model is not None else None,
         palette=evaluation.dataset.palette,
         scorer=scorer.predict_once if scorer else None,
         scorer_features=evaluation.scorer_features.get(direction[-1]),
@@ -58,37 +61,46 @@ def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationConte
     )
 
     def translate(sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return _plainly(model, sources, direction) if model else _reference(trial, sources, targets, direction)
+        return (
+            _translate(model, sources, direction) if model else _untrained_outputs(trial, sources, targets, direction)
+        )
 
-    slow = model is not None and model.searches(direction)
-    return replace(translations, ood=ood_translations({} if slow else evaluation.ood_images, translations, translate))
+    is_slow = model is not None and model.needs_latent_search(direction)
+    return replace(
+        translations, ood=ood_translations({} if is_slow else evaluation.ood_images, translations, translate)
+    )
 
 
-def _reference(trial: Trial, sources: np.ndarray, targets: np.ndarray, direction: str) -> np.ndarray:
-    """Return the outputs of an untrained reference row."""
+def _untrained_outputs(trial: Trial, sources: np.ndarray, targets: np.ndarray, direction: str) -> np.ndarray:
+    """Return the outputs of an untrained row."""
     rng = generator(trial.seed, "reference", trial.method.name, direction)
     return trial.method.reference.function(sources, targets, rng)
 
 
-def _way_back(model: Model, sources: np.ndarray, direction: str) -> Callable[[np.ndarray, np.ndarray], Images] | None:
-    """Return what translates outputs of the `sources` back: of image numbers and outputs; None without a way back."""
-    if not model.returns(direction):
+def _backward_translation(
+    model: Model, sources: np.ndarray, direction: str
+) -> Callable[[np.ndarray, np.ndarray], Images] | None:
+    """Return a function of (image numbers, outputs) that translates outputs of the `sources` back; None where the model
+    has no backward translation."""
+    if not model.can_translate_back(direction):
         return None
 
-    def back(numbers: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    def translate_back(numbers: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         parts = []
         for first, part in _batches(outputs):
-            given = sources[numbers[first : first + len(part)]]
-            parts.append(to_bytes(model.return_from(_tensor(part, model), _tensor(given, model), direction)))
+            batch_sources = sources[numbers[first : first + len(part)]]
+            parts.append(to_bytes(model.translate_back(_tensor(part, model), _tensor(batch_sources, model), direction)))
         return np.concatenate(parts)
 
-    return back
+    return translate_back
 
 
-def _through(model: Model, images: np.ndarray, direction: str) -> tuple[np.ndarray, np.ndarray, Images, Images]:
+def _translate_and_reconstruct(
+    model: Model, images: np.ndarray, direction: str
+) -> tuple[np.ndarray, np.ndarray, Images, Images]:
     """Return outputs, whether each is finite, reconstructions and outputs of a second draw, of all `images`, uint8
     (N, S, S, 3)."""
-    outputs, finite, reconstructions, others = [], [], [], []
+    outputs, finite, reconstructions, other_outputs = [], [], [], []
     for first, part in _batches(images):
         tensor = _tensor(part, model)
         output, reconstruction = model.translate_and_reconstruct(tensor, direction, first)
@@ -96,41 +108,43 @@ def _through(model: Model, images: np.ndarray, direction: str) -> tuple[np.ndarr
         finite.append(output.isfinite().flatten(1).all(1).cpu().numpy())
         if reconstruction is not None:
             reconstructions.append(to_bytes(reconstruction))
-        if model.draws(direction):
-            others.append(to_bytes(model.translate(tensor, direction, first, style=1)))
-    return np.concatenate(outputs), np.concatenate(finite), _whole(reconstructions), _whole(others)
+        if model.is_stochastic(direction):
+            other_outputs.append(to_bytes(model.translate(tensor, direction, first, style_index=1)))
+    return np.concatenate(outputs), np.concatenate(finite), _concatenate(reconstructions), _concatenate(other_outputs)
 
 
-def translated(model: Model, images: np.ndarray, direction: str) -> Iterator[np.ndarray]:
-    """Yield the outputs of `images`, uint8 (N, S, S, 3), batch by batch; image k draws as test image k."""
+def translate_batches(model: Model, images: np.ndarray, direction: str) -> Iterator[np.ndarray]:
+    """Yield the outputs of `images`, uint8 (N, S, S, 3), batch by batch; image k has the random draws of test image
+    k."""
     for first, part in _batches(images):
         yield to_bytes(model.translate(_tensor(part, model), direction, first))
 
 
-def _plainly(model: Model, images: np.ndarray, direction: str) -> np.ndarray:
-    """Return the outputs alone."""
-    return np.concatenate(list(translated(model, images, direction)))
+def _translate(model: Model, images: np.ndarray, direction: str) -> np.ndarray:
+    """Return the outputs only, uint8 (N, S, S, 3)."""
+    return np.concatenate(list(translate_batches(model, images, direction)))
 
 
 def _tensor(images: np.ndarray, model: Model) -> torch.Tensor:
-    """Return uint8 (N, S, S, 3) as the model takes it: (N, 3, S, S) in [-1, 1] on its device."""
+    """Return uint8 (N, S, S, 3) in the model's format: (N, 3, S, S) in [-1, 1] on its device."""
     return to_signed(as_tensor(images).to(model.device).permute(0, 3, 1, 2).contiguous())
 
 
-def _whole(parts: list[np.ndarray]) -> Images:
+def _concatenate(parts: list[np.ndarray]) -> Images:
     return np.concatenate(parts) if parts else None
 
 
 def _batches(images: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the number of a batch's first image, and the batch."""
+    """Yield (number of the first image, batch)."""
     size = max(1, BATCH_PIXELS // (images.shape[1] * images.shape[2]))
     for start in range(0, len(images), size):
         yield start, images[start : start + size]
 
 
 def translation_rate(model: Model, images: np.ndarray, direction: str) -> float:
-    """Return how many images a second the model translates, in batches of `RATE_IMAGES`; it has done so before."""
+    """Return the images per second that the model translates, in batches of `RATE_IMAGES`; the model must be warmed
+    up."""
     tensor = _tensor(images[:RATE_IMAGES], model)
     started = time.perf_counter()
-    to_bytes(model.translate(tensor, direction))  # waits for a GPU: the bytes come to the CPU
+    to_bytes(model.translate(tensor, direction))  # waits for a GPU: the bytes are copied to the CPU
     return round(len(tensor) / (time.perf_counter() - started), 2)

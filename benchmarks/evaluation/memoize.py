@@ -1,4 +1,4 @@
-"""A function of images that computes each set of images once."""
+"""Memoization of a function of images by their content."""
 
 import hashlib
 from collections.abc import Callable
@@ -9,18 +9,18 @@ import numpy as np
 
 @dataclass
 class Memoized:
-    """`function` of an array of images, whose last `count` results are kept by the content of the images."""
+    """A function of an array of images with an LRU cache of `count` results, by the content of the images."""
 
     function: Callable[[np.ndarray], np.ndarray]
     count: int = 16
-    found: dict[str, np.ndarray] = field(default_factory=dict)
+    results: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return `function(images)`."""
         content = hashlib.sha256(repr(images.shape).encode())
-        content.update(np.ascontiguousarray(images))
+        content.update(np.ascontiguousarray(images).data)
         key = content.hexdigest()
-        self.found[key] = self.found.pop(key) if key in self.found else self.function(images)
-        while len(self.found) > self.count:
-            del self.found[next(iter(self.found))]  # the one that was not asked for the longest
-        return self.found[key]
+        self.results[key] = self.results.pop(key) if key in self.results else self.function(images)
+        while len(self.results) > self.count:
+            del self.results[next(iter(self.results))]  # the least recently used
+        return self.results[key]

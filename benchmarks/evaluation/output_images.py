@@ -1,4 +1,4 @@
-"""What is kept of a trial's translations to look at: outputs as they were measured, and aids beside them, smaller."""
+"""The images that are saved of a trial's translations: outputs as they were evaluated, and smaller aids beside them."""
 
 import io
 import shutil
@@ -10,52 +10,54 @@ from PIL import Image
 
 from cgbench.api.dataset import SemanticClass
 from cgbench.api.metric import Translations
-from cgbench.benchmarks.evaluation.ood_split import OOD
+from cgbench.api.names import Split
 from cgbench.benchmarks.metrics.functional.class_maps import predicted_classes, why_no_classes
 from cgbench.files import attach_path
 from cgbench.results.run_folder import TrialFolder
 
 KINDS = ("outputs", "reconstructions", "segmentations")
-AID_SIDE = 128  # reconstructions are kept to look at only, at this side at most
+AID_SIDE = 128  # pixels; reconstructions are saved for viewing only, at this side at most
 
 
-def replace_images(folder: TrialFolder, fresh: TrialFolder) -> None:
-    """Put the pictures of `fresh`, which is used up, in the place of all that a trial has: none of another test setting
-    may stay."""
+def replace_images(folder: TrialFolder, new_folder: TrialFolder) -> None:
+    """Replace all images of a trial with those of `new_folder`, which is removed: none of another test setting may
+    stay."""
     for kind in KINDS:
-        old, new = folder.path / kind, fresh.path / kind
+        old, new = folder.path / kind, new_folder.path / kind
         with attach_path(old):
             if old.exists():
                 shutil.rmtree(old)
             if new.exists():
                 new.rename(old)
-    shutil.rmtree(fresh.path, ignore_errors=True)
+    shutil.rmtree(new_folder.path, ignore_errors=True)
 
 
 def save_images(folder: TrialFolder, translations: Translations) -> None:
-    """Write the outputs losslessly, also those of strange scenes: what was measured is what can be looked at.
+    """Write the outputs losslessly, those of out-of-distribution scenes too: the saved images are the evaluated ones.
 
-    Beside them the reconstructions, reduced to 128 pixels, and the classes that an output shows, in palette colours.
+    Beside them the reconstructions, reduced to 128 pixels, and the predicted classes of an output, in palette colours.
     """
     direction, keys = translations.direction, translations.keys
     write_images((folder.output(direction, key) for key in keys), map(Image.fromarray, translations.outputs))
     if translations.reconstructions is not None:
         paths = (folder.reconstruction(direction, key) for key in keys)
-        write_images(paths, map(_reduced, translations.reconstructions))
+        write_images(paths, map(_thumbnail, translations.reconstructions))
     if why_no_classes(translations) is None:
         paths = (folder.segmentation(direction, key) for key in keys)
-        write_images(paths, (_coloured(ids, translations.palette) for ids in predicted_classes(translations)))
-    if (odd := translations.ood) is not None:
-        write_images((folder.output(f"{direction}-{OOD}", key) for key in odd.keys), map(Image.fromarray, odd.outputs))
+        write_images(paths, (_palette_image(ids, translations.palette) for ids in predicted_classes(translations)))
+    if (ood := translations.ood) is not None:
+        write_images(
+            (folder.output(f"{direction}-{Split.OOD}", key) for key in ood.keys), map(Image.fromarray, ood.outputs)
+        )
 
 
 def max_bytes(side: int) -> int:
-    """Return an upper bound of the bytes that one test image's pictures take: PNG saves little on photos."""
+    """Return an upper bound of the bytes of one test image's saved images: PNG saves little on photos."""
     return 3 * side**2 + 3 * min(side, AID_SIDE) ** 2 + side**2
 
 
 def write_images(paths: Iterable[Path], images: Iterable[Image.Image]) -> None:
-    """Write each image as PNG, into folders that are made where they are not there."""
+    """Write each image as PNG; missing folders are created."""
     for path, image in zip(paths, images, strict=True):
         encoded = io.BytesIO()
         image.save(encoded, format="PNG", compress_level=1)
@@ -64,14 +66,14 @@ def write_images(paths: Iterable[Path], images: Iterable[Image.Image]) -> None:
             path.write_bytes(encoded.getvalue())
 
 
-def _reduced(image: np.ndarray) -> Image.Image:
-    picture = Image.fromarray(image)
-    picture.thumbnail((AID_SIDE, AID_SIDE), Image.Resampling.BICUBIC)
-    return picture
+def _thumbnail(image: np.ndarray) -> Image.Image:
+    thumbnail = Image.fromarray(image)
+    thumbnail.thumbnail((AID_SIDE, AID_SIDE), Image.Resampling.BICUBIC)
+    return thumbnail
 
 
-def _coloured(ids: np.ndarray, palette: tuple[SemanticClass, ...]) -> Image.Image:
-    """Return class ids as a picture whose pixels are the ids, shown in the palette's colours."""
-    picture = Image.fromarray(ids, "L").convert("P")
-    picture.putpalette([level for entry in palette for level in entry.colour])
-    return picture
+def _palette_image(ids: np.ndarray, palette: tuple[SemanticClass, ...]) -> Image.Image:
+    """Return class ids as an image whose pixels are the ids, shown in the palette's colours."""
+    palette_image = Image.fromarray(ids, "L").convert("P")
+    palette_image.putpalette([level for entry in palette for level in entry.colour])
+    return palette_image

@@ -1,7 +1,7 @@
 """The scorer: a small segmentation network, trained on real photos, that judges translated ones (the FCN score).
 
 Isola et al. 2017 (pix2pix, section 4.1) judge a photo made from labels by how well a network trained on real photos
-finds these labels in it. Theirs is FCN-8s (Long et al. 2015); ours is a small U-Net, trained at the resolution
+recovers these labels from it. Theirs is FCN-8s (Long et al. 2015); ours is a small U-Net, trained at the resolution
 of the translations, the same for every method of a comparison.
 """
 
@@ -24,14 +24,15 @@ from cgbench.files import write_bytes
 from cgbench.methods.blocks.segmentation import SegmentationNet
 from cgbench.seeds import derive
 
-VERSION = 1  # rises whenever training changes: it is part of the name of the cache file
+VERSION = 1  # incremented whenever training changes: it is part of the name of the cache file
 SEED = 0  # one fixed scorer for all seeds of all methods
 MULTIPLE = 8  # three halvings
 PIXELS_AT_ONCE = 2**18  # of a batch in prediction, which bounds the memory
 
 
 def build_network(classes: int, width: int) -> SegmentationNet:
-    """Return the network with He-normal weights from the scorer's own streams; no global generator is touched."""
+    """Return the network with He-normal weights from the scorer's own random streams; global generators are not
+    used."""
     with torch.device("meta"):
         network = SegmentationNet(classes, width)
     network.to_empty(device="cpu")
@@ -50,21 +51,21 @@ class Scorer:
     """A trained network with `info`: classes, width, side, settings of its training and accuracy on its photos."""
 
     def __init__(self, network: SegmentationNet, info: dict[str, Any], device: str = "cpu") -> None:
-        self.network = network.to(device, memory_format=torch.channels_last).eval()
+        self.network = network.to(device).to(memory_format=torch.channels_last).eval()
         self.info = info
         self.device = device
-        self.predict_once = Memoized(self.predict)  # metrics, detectors and pictures ask for the same images
+        self.predict_once = Memoized(self.predict)  # metrics, detectors and saved images need the same predictions
 
     @torch.inference_mode()
     def predict(self, photos: np.ndarray) -> np.ndarray:
         """Return the class ids, uint8 (N, S, S), of photos, uint8 (N, S, S, 3); S must be a multiple of 8."""
         check_photos(photos)
         count = max(1, PIXELS_AT_ONCE // photos.shape[1] ** 2)
-        found = np.empty(photos.shape[:3], np.uint8)
+        class_ids = np.empty(photos.shape[:3], np.uint8)
         for start in range(0, len(photos), count):
             logits = self.network(to_float(torch.from_numpy(photos[start : start + count].copy()).to(self.device)))
-            found[start : start + count] = logits.argmax(1).to(torch.uint8).cpu().numpy()
-        return found
+            class_ids[start : start + count] = logits.argmax(1).to(torch.uint8).cpu().numpy()
+        return class_ids
 
     @property
     def digest(self) -> str:
@@ -81,7 +82,7 @@ class Scorer:
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> "Scorer":
-        """Read what `save` wrote; a file that is no whole scorer raises `DataBroken`."""
+        """Read a file that `save` wrote; raises `DataBroken` for a file that is not a complete scorer."""
         try:
             with safetensors.safe_open(path, framework="pt") as file:
                 metadata = file.metadata()
@@ -100,23 +101,25 @@ class Scorer:
 
 def content_digest(*arrays: np.ndarray) -> str:
     """Return 12 hex digits that identify the shapes, types and values of arrays."""
-    text = hashlib.sha256(" ".join(f"{array.shape} {array.dtype}" for array in arrays).encode())
+    content = hashlib.sha256(" ".join(f"{array.shape} {array.dtype}" for array in arrays).encode())
     for array in arrays:
-        text.update(np.ascontiguousarray(array))
-    return text.hexdigest()[:12]
+        content.update(np.ascontiguousarray(array).data)
+    return content.hexdigest()[:12]
 
 
 def scorer_settings(classes: int, config: TrialConfig) -> dict[str, int]:
+    """Return the settings that identify a scorer's architecture and training."""
     training = {"steps": config.scorer_steps, "batch": config.scorer_batch, "width": config.scorer_width}
     return training | {"classes": classes, "version": VERSION}
 
 
 def to_float(photos: torch.Tensor) -> torch.Tensor:
-    """uint8 (N, S, S, 3) to float (N, 3, S, S) in [-1, 1]."""
+    """Return uint8 (N, S, S, 3) as float (N, 3, S, S) in [-1, 1]."""
     return to_signed(photos.permute(0, 3, 1, 2))
 
 
 def check_photos(photos: np.ndarray) -> None:
+    """Raise `CgbenchError` unless `photos` are uint8 (N, S, S, 3) with S a positive multiple of `MULTIPLE`."""
     if photos.ndim != 4 or photos.shape[3] != 3 or photos.shape[1] != photos.shape[2] or photos.dtype != np.uint8:
         raise CgbenchError(f"the scorer takes uint8 photos (N, S, S, 3), not {photos.dtype} {photos.shape}")
     if photos.shape[1] % MULTIPLE or photos.shape[1] == 0:

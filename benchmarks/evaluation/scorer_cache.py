@@ -1,7 +1,6 @@
-"""The cache of trained scorers."""
+"""The cache of trained scorers on disk."""
 
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,11 @@ import numpy as np
 
 from cgbench.benchmarks.evaluation.scorer import Scorer, content_digest, scorer_settings
 from cgbench.benchmarks.evaluation.scorer_training import check_training_data, train_scorer
+from cgbench.benchmarks.runtime.progress import console
 from cgbench.config import TrialConfig
 from cgbench.digests import digest
 from cgbench.errors import DataBroken
+from cgbench.progress import ProgressCallback
 
 
 def cached_scorer(
@@ -21,23 +22,40 @@ def cached_scorer(
     classes: int,
     config: TrialConfig,
     device: str = "cpu",
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Scorer:
-    """Return the scorer of these photos and labels from the folder `cache`; train it, and keep it there, if need be.
+    """Return the scorer of these photos and labels from the cache; train and store it where it is missing.
 
     The file is named after the content of the arrays, the settings and `VERSION`: this name is the scorer's recipe, put
     into `info`, and the same on every machine, while the last digits of the weights are not. A file that cannot be read
-    is trained anew, with a warning; one that cannot be written is a warning as well.
+    is trained again, with a warning; one that cannot be written is a warning as well.
+
+    Args:
+        cache: The folder of the cache.
+        photos: Real photos, uint8 (N, S, S, 3).
+        labels: Their class ids, uint8 (N, S, S), 255 ignored.
+        classes: The number of classes.
+        config: The configuration with the scorer's settings.
+        device: The device of the network.
+        progress: Called after each training step with (done, total).
+
+    Returns:
+        The scorer, on `device`.
+
+    Raises:
+        CgbenchError: The photos or labels cannot be used for training.
+        Diverged: The loss of the training is not finite.
     """
     check_training_data(photos, labels, classes)
     recipe = digest(scorer_settings(classes, config) | {"content": content_digest(photos, labels)})
     path = cache / f"scorer-{recipe}.safetensors"
-    scorer = _kept(path, device) or _trained(path, photos, labels, classes, config, device, progress)
+    console.debug(f"scorer: {'from the cache' if path.exists() else 'trained and stored as'} {path}")
+    scorer = _load(path, device) or _train_and_store(path, photos, labels, classes, config, device, progress)
     scorer.info["recipe"] = recipe
     return scorer
 
 
-def _kept(path: Path, device: str) -> Scorer | None:
+def _load(path: Path, device: str) -> Scorer | None:
     """Return the scorer of a cache file; None where there is none, and with a warning where it cannot be read."""
     if not path.exists():
         return None
@@ -48,8 +66,8 @@ def _kept(path: Path, device: str) -> Scorer | None:
         return None
 
 
-def _trained(path: Path, *training: Any) -> Scorer:
-    """Return a scorer trained with the arguments of `train_scorer`, and keep it as `path`."""
+def _train_and_store(path: Path, *training: Any) -> Scorer:
+    """Return a scorer trained with the arguments of `train_scorer`, and store it as `path`."""
     scorer = train_scorer(*training)
     try:
         scorer.save(path)

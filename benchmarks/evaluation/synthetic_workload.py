@@ -1,4 +1,4 @@
-"""A model and batches of noise to time with, and the wait for a device: for the plan of a run and the speed test."""
+"""Synthetic workload for timing: a model, batches of noise, and the barrier of a device."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +13,7 @@ from cgbench.methods.blocks.model import Model
 
 
 def timing_model(method: Method, config: TrialConfig, device: str) -> Model:
-    """Return a model that can be trained: with an untrained scorer to look through, and measured on noise."""
+    """Return a model that can be trained, with an untrained scorer as feature network and precomputed on noise."""
     scorer = build_network(config.classes, config.scorer_width).to(device)
     model = Model(method, config, 0, device, scorer)
     model.precompute(lambda step: synthetic_batch(config, device, step), batches=1)
@@ -22,7 +22,7 @@ def timing_model(method: Method, config: TrialConfig, device: str) -> Model:
 
 
 def device_barrier(device: str) -> Callable[[], None]:
-    """Return what waits until the device has done its work; on a CPU calls return when they are done."""
+    """Return a function that waits until the device has done its work; on a CPU it does nothing."""
     return partial(torch.cuda.synchronize, device) if device.startswith("cuda") else lambda: None
 
 

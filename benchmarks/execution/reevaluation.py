@@ -1,4 +1,4 @@
-"""`cgbench evaluate`: measure finished trials again from their checkpoints, with the metrics there are now."""
+"""Re-evaluation of finished trials from their checkpoints, with the metrics of the present version."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from cgbench.api.dataset import Dataset
 from cgbench.api.method_description import describe, trained_part
+from cgbench.api.names import TrialState
 from cgbench.api.registry import METHODS
 from cgbench.benchmarks.evaluation.context import (
     EvaluationContext,
@@ -44,9 +45,9 @@ def reevaluate(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Dat
     labels: dict[str, tuple[str, str]] = {}
     complete = True
     for folder in folders:
-        facts = read_trial(folder)
+        record = read_trial(folder)
         try:
-            trial = load_trial(folder, facts)
+            trial = load_trial(folder, record)
         except CgbenchError as error:
             console.print(f"left out: {error}", style="yellow")
             complete = False
@@ -54,7 +55,7 @@ def reevaluate(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Dat
         config = trial.config
         key = digest(
             [
-                facts["dataset"]["label"],
+                record["dataset"]["label"],
                 config.crop_size,
                 config.resize_mode,
                 config.validation_images,
@@ -63,7 +64,7 @@ def reevaluate(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Dat
             ]
         )
         groups.setdefault(key, []).append((folder, trial))
-        labels[key] = facts["dataset"]["name"], facts["dataset"]["label"]
+        labels[key] = record["dataset"]["name"], record["dataset"]["label"]
     datasets = {key: _same_dataset(open_dataset(name), label) for key, (name, label) in labels.items()}
     for key, members in groups.items():
         config = members[0][1].config
@@ -74,20 +75,20 @@ def reevaluate(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Dat
     return complete
 
 
-def load_trial(folder: TrialFolder, facts: dict) -> Trial:
+def load_trial(folder: TrialFolder, record: dict[str, Any]) -> Trial:
     """Return the trial that `trial.json` describes; a method or a setting that has changed since raises."""
-    method = METHODS.get(facts["method"]["name"]).weighted(facts["weights"])
-    if trained_part(describe(method)) != trained_part(facts["method"]):
+    method = METHODS.get(record["method"]["name"]).weighted(record["weights"])
+    if trained_part(describe(method)) != trained_part(record["method"]):
         raise CgbenchError(f"{folder.path}: method '{method.name}' is declared differently now; train it again")
     try:
-        config = TrialConfig(**facts["config"])
+        config = TrialConfig(**record["config"])
     except TypeError:
         raise CgbenchError(
             f"{folder.trial} was written by another version: its settings are not those of now"
         ) from None
-    resolved = Resolved(config, facts["weights"], facts["origins"])
-    extended = tuple(entry["from"] for entry in facts.get("extended", []))
-    return Trial(method, facts["seed"], facts["preset"], resolved, extended)
+    resolved = Resolved(config, record["weights"], record["origins"])
+    extended = tuple(entry["from"] for entry in record.get("extended", []))
+    return Trial(method, record["seed"], record["preset"], resolved, extended)
 
 
 def _same_dataset(dataset: Dataset, label: str) -> Dataset:
@@ -99,7 +100,7 @@ def _same_dataset(dataset: Dataset, label: str) -> Dataset:
 def _reevaluate_one(
     trial: Trial, folder: TrialFolder, evaluation: EvaluationContext, validation: EvaluationContext | None, device: str
 ) -> bool:
-    """Measure one trial; return False for one that is not finished."""
+    """Evaluate one trial; return whether it is finished, and so could be."""
     status, title = folder.status(), f"{trial.method.name}, seed {trial.seed}"
     total = read_trial(folder)["steps"]
     if not is_finished(folder, total):
@@ -110,28 +111,29 @@ def _reevaluate_one(
         model = trained_model(trial, folder, device, evaluation)
     with progress(title) as update:
         evaluate(trial, model, evaluation, validation, folder, total, update)
-    done = {"state": "done", "step": total, "evaluation": combined_digest(evaluation, validation)}
+    done = {"state": TrialState.DONE, "step": total, "evaluation": combined_digest(evaluation, validation)}
     folder.set_status(**{**status, **done})
     return True
 
 
 def is_finished(folder: TrialFolder, total: int) -> bool:
-    """Say whether a trial is trained to its last step, `total`; one that was stopped in its evaluation is."""
+    """Return whether a trial is trained to its last step, `total`; one that was interrupted in its evaluation is."""
     state = folder.status()["state"]
-    return state == "done" or (state == "interrupted" and saved_step(folder.checkpoint) == total)
+    return state == TrialState.DONE or (state == TrialState.INTERRUPTED and saved_step(folder.checkpoint) == total)
 
 
 def trained_model(trial: Trial, folder: TrialFolder, device: str, evaluation: EvaluationContext) -> Model:
     """Return a finished trial's model, with the weights of its checkpoint."""
     model = Model(trial.method, trial.config, trial.seed, device, evaluation.feature_network)
-    take_weights(model, folder.checkpoint, read_trial(folder), checkpoint_metadata(trial.config, evaluation.dataset))
+    load_weights(model, folder.checkpoint, read_trial(folder), checkpoint_metadata(trial.config, evaluation.dataset))
     return model
 
 
-def take_weights(model: Model, path: Path, facts: Mapping[str, Any], about: Mapping[str, str]) -> int:
-    """Give a model the weights of a checkpoint and return its step. One that is not of the trial that `facts`, its
-    `trial.json`, and `about` describe raises `CgbenchError`."""
-    tensors, known = read_checkpoint(path)
-    ensure_same_checkpoint(path, known, {"digest": facts["digest"], "method": facts["method"]["name"], **about})
+def load_weights(model: Model, path: Path, record: Mapping[str, Any], metadata: Mapping[str, str]) -> int:
+    """Load the weights of a checkpoint into a model and return its step. A checkpoint that is not of the trial that
+    `record`, its `trial.json`, and `metadata` describe raises `CgbenchError`."""
+    tensors, stored = read_checkpoint(path)
+    expected = {"digest": record["digest"], "method": record["method"]["name"], **metadata}
+    ensure_same_checkpoint(path, stored, expected)
     restore(model, {}, tensors, path)
-    return int(metadata_number(known, "step"))
+    return int(metadata_number(stored, "step"))

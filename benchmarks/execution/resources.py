@@ -1,4 +1,4 @@
-"""What this machine has for trials that run side by side: cores, threads, and memory that is free."""
+"""The resources of this machine: usable cores, threads and free memory, with the limits of containers."""
 
 import os
 import re
@@ -14,7 +14,7 @@ MEMORY_INFO, CONTROL_GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 def machine(device: str) -> Machine:
-    """Return what there is at this moment."""
+    """Return the present resources: of the GPU for a CUDA device, else of this machine."""
     gpu = device.startswith("cuda")
     memory = torch.cuda.mem_get_info(device)[0] if gpu else free_memory()
     return Machine(usable_cores(), torch.get_num_threads(), memory, gpu)
@@ -42,7 +42,7 @@ def free_memory() -> int:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Let torch compute with `count` threads."""
+    """Set the number of threads of torch inside the context."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -1,11 +1,12 @@
-"""What the trials of one run share: images in memory, evaluators, the device."""
+"""The context that the trials of one run share (images, evaluators, device), and one trial prepared for the runner."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cgbench.api.dataset import Dataset
-from cgbench.benchmarks.data.batches import ImageSet
+from cgbench.api.names import Split
+from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.data.loading import load_images
 from cgbench.benchmarks.evaluation.context import (
     EvaluationContext,
@@ -20,12 +21,30 @@ from cgbench.benchmarks.trials.fingerprint import ensure_comparable, ensure_same
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.files import safe_name
+from cgbench.progress import ProgressCallback
 from cgbench.results.run_folder import TrialFolder
+
+Pair = tuple[ImageSet, ImageSet]  # of domains A and B
+
+
+@dataclass(frozen=True)
+class PreparedTrial:
+    """A trial with all that the runner needs of it: its folder, fingerprint, training images and their digests, the
+    number of training steps, the steps after which the learning rate may change, and its title for messages."""
+
+    trial: Trial
+    folder: TrialFolder
+    fingerprint: str
+    images: Pair
+    data_digests: dict[str, str]
+    total_steps: int
+    steps_per_epoch: int
+    title: str
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """All that the trials of one run share: data in memory, the test images and evaluators, the device.
+    """All that the trials of one run share: images in memory, test images and evaluators, the device.
 
     `labelled` is `train` with the class ids of its images, where a method reads them. `validation` is the context that
     checkpoints are chosen by, where trials are evaluated while they train.
@@ -33,90 +52,91 @@ class RunContext:
 
     run: Path
     dataset: Dataset
-    train: tuple[ImageSet, ImageSet]
-    labelled: tuple[ImageSet, ImageSet] | None
-    pairs: tuple[ImageSet, ImageSet] | None
+    train: Pair
+    labelled: Pair | None
+    pairs: Pair | None
     evaluation: EvaluationContext
     device: str
     validation: EvaluationContext | None = None
 
     @property
     def evaluation_digest(self) -> str:
-        """What identifies all that trials are measured with: one measured under another digest is measured again."""
+        """The digest of all protocols: a trial evaluated under another digest is evaluated again."""
         return combined_digest(self.evaluation, self.validation)
 
-    def folder(self, trial: Trial) -> TrialFolder:
-        """Return the folder of a trial."""
-        return TrialFolder.of(self.run, self.dataset.label, trial.method.name, trial.seed)
+    def prepare(self, trial: Trial, title: str = "") -> PreparedTrial:
+        """Return a trial with its folder, fingerprint, training images and numbers of steps."""
+        folder = TrialFolder.of(self.run, self.dataset.label, trial.method.name, trial.seed)
+        images = self._training_images(trial)
+        digests = {"a": images[0].digest, "b": images[1].digest}
+        total_steps, steps_per_epoch = 0, 1
+        if trial.method.reference is None:
+            counts = len(self.train[0]), len(self.train[1])  # the same budget for all, supervised or not
+            total_steps = trial.config.total_steps(*counts)
+            steps_per_epoch = 1 if trial.config.steps else trial.config.steps_per_epoch(*counts)
+        return PreparedTrial(
+            trial, folder, trial_fingerprint(trial, digests), images, digests, total_steps, steps_per_epoch, title
+        )
 
-    def digest(self, trial: Trial) -> str:
-        """Return what identifies a trial, with the content of the training images."""
-        return trial_fingerprint(trial, self.data_digests(trial))
+    def prepare_all(self, trials: Sequence[Trial]) -> list[PreparedTrial]:
+        """Return all trials prepared, with titles such as "[2/6] cyclegan, seed 0"."""
+        return [
+            self.prepare(trial, f"[{number}/{len(trials)}] {trial.method.name}, seed {trial.seed}")
+            for number, trial in enumerate(trials, 1)
+        ]
 
-    def data_digests(self, trial: Trial) -> dict[str, str]:
-        """Return what identifies the training images of a trial."""
-        a, b = self.images(trial)
-        return {"a": a.digest, "b": b.digest}
-
-    def images(self, trial: Trial) -> tuple[ImageSet, ImageSet]:
-        """Return what a trial is trained on: pairs if it is supervised, else the unpaired sets, with labels if read."""
+    def _training_images(self, trial: Trial) -> Pair:
+        """Return the pairs for a supervised method, else the unpaired sets, with class ids if the method reads them."""
         if trial.method.supervised:
+            assert self.pairs is not None  # loaded where any trial is supervised
             return self.pairs
-        return self.labelled if trial.method.reads_labels else self.train
-
-    def steps(self, trial: Trial) -> tuple[int, int]:
-        """Return the training steps of a trial, and the steps after which its learning rate may change."""
-        if trial.method.reference is not None:
-            return 0, 1
-        counts = tuple(map(len, self.train))  # the same budget for all, supervised or not
-        epoch = 1 if trial.config.steps else trial.config.steps_per_epoch(*counts)
-        return trial.config.total_steps(*counts), epoch
+        if trial.method.reads_labels:
+            assert self.labelled is not None
+            return self.labelled
+        return self.train
 
 
 def open_run_context(run: Path, dataset: Dataset, trials: Sequence[Trial], device: str) -> RunContext:
-    """Decode the images that the trials need. The scorer comes later (`with_evaluators`): it may take a while."""
+    """Decode the images that the trials need. Scorers are added by `with_evaluators`, which may take a while."""
     config = trials[0].config
     supervised = any(trial.method.supervised for trial in trials)
     labels = any(trial.method.reads_labels for trial in trials)
     with progress(f"reading {dataset.label}") as update:
-        splits = {
-            split: tuple(
-                load_images(
-                    dataset,
-                    split,
-                    domain,
-                    config.load_size,
-                    config,
-                    config.max_train_images,
-                    progress=update,
-                    labels=labels and split == "train",
-                )
-                for domain in "AB"
-            )
-            for split in (["train", "pairs"] if supervised else ["train"])
-        }
-    if supervised:
-        ensure_same_keys(dataset, "pairs", *splits["pairs"])
-    train = tuple(images.without_labels() for images in splits["train"])
-    labelled = splits["train"] if labels else None
+        train = _load_split(dataset, Split.TRAIN, config, labels, update)
+        pairs = _load_split(dataset, Split.PAIRS, config, False, update) if supervised else None
+    if pairs is not None:
+        ensure_same_keys(dataset, Split.PAIRS, *pairs)
     return RunContext(
-        run, dataset, train, labelled, splits.get("pairs"), open_evaluation_context(dataset, config), device
+        run, dataset, (train[0].without_labels(), train[1].without_labels()), train if labels else None, pairs,
+        open_evaluation_context(dataset, config), device,
+    )  # fmt: skip
+
+
+def _load_split(dataset: Dataset, split: str, config: TrialConfig, labels: bool, update: ProgressCallback) -> Pair:
+    """Return the training images of both domains of a split, with their class ids if `labels` are read."""
+    a, b = (
+        load_images(
+            dataset, split, domain, config.load_size, config, config.max_train_images, progress=update, labels=labels
+        )
+        for domain in "AB"
     )
+    return a, b
 
 
 def with_evaluators(context: RunContext, config: TrialConfig) -> RunContext:
-    """Return the workshop with all that trials are measured with: scorers, trained or from the cache, other
-    instruments, and the validation images where they are asked for."""
+    """Return the context with all that trials are evaluated with: scorers, trained or from the cache, other feature
+    extractors, and the validation images of intermediate evaluations."""
     evaluation = with_scorers(context.evaluation, config, context.device)
     return replace(context, evaluation=evaluation, validation=open_validation_context(evaluation, config))
 
 
-def ensure_one_comparison(trials: Sequence[Trial], context: RunContext) -> None:
-    """Raise `CgbenchError` where the run holds another trial than one asked for, or one of another comparison."""
-    for trial in trials:
-        ensure_same_trial(trial, context.folder(trial), context.digest(trial))
-    asked = {context.folder(trial).path for trial in trials}
-    others = [path.parent for path in context.run.glob(f"{safe_name(context.dataset.label)}/*/seed-*/trial.json")]
-    compared = [trial for trial in trials if not trial.method.role] or trials
-    for path in sorted(set(others) - asked):
-        ensure_comparable(compared[0], TrialFolder(path), context.data_digests(compared[0]))
+def ensure_one_comparison(trials: Sequence[PreparedTrial], context: RunContext) -> None:
+    """Raise `CgbenchError` where the run holds a different trial in the place of one of these, or one of another
+    comparison."""
+    for prepared in trials:
+        ensure_same_trial(prepared.trial, prepared.folder, prepared.fingerprint)
+    requested = {prepared.folder.path for prepared in trials}
+    stored = {path.parent for path in context.run.glob(f"{safe_name(context.dataset.label)}/*/seed-*/trial.json")}
+    first = next((prepared for prepared in trials if not prepared.trial.method.role), trials[0])
+    for path in sorted(stored - requested):
+        ensure_comparable(first.trial, TrialFolder(path), first.data_digests)

@@ -1,4 +1,4 @@
-"""What every command that writes into a run does first: take it for itself, and clear up after one that was killed."""
+"""The lock of a run folder, and the recovery after a process that was killed while it held it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cgbench.api.names import TrialState
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.files import remove_partial_files
 from cgbench.lock import locked
@@ -14,9 +15,9 @@ from cgbench.results.run_folder import TrialFolder
 
 @contextmanager
 def exclusive_run(run: Path, wait: bool = False) -> Iterator[None]:
-    """Hold the run folder alone; a trial that a dead process left as running counts as interrupted from here on.
+    """Hold the lock of a run folder. Trials that a killed process left as running are marked as interrupted.
 
-    Raises `InUse` where another process works on the run, or waits for it where `wait` is asked for.
+    Raises `InUse` where another process holds the lock; with `wait`, waits for it instead.
     """
     with locked(run, wait, click.echo) as killed:
         if killed:
@@ -24,6 +25,6 @@ def exclusive_run(run: Path, wait: bool = False) -> Iterator[None]:
         remove_partial_files(run)
         for path in run.glob("*/*/seed-*/trial.json"):
             folder = TrialFolder(path.parent)
-            if folder.status()["state"] == "running":
-                folder.set_status("interrupted", step=saved_step(folder.checkpoint))
+            if folder.status()["state"] == TrialState.RUNNING:
+                folder.mark_interrupted(saved_step(folder.checkpoint))
         yield

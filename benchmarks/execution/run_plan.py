@@ -1,6 +1,7 @@
-"""What a run will cost, from a few measured steps, before it begins."""
+"""The plan of a run: what is trained, for how long and in how many processes, from a few measured steps."""
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import torch
 from rich.table import Table
 
 from cgbench.api.dataset import Dataset
+from cgbench.api.names import Split, TrialState
 from cgbench.benchmarks.evaluation.output_images import max_bytes
 from cgbench.benchmarks.evaluation.synthetic_workload import device_barrier, synthetic_batch, timing_model
 from cgbench.benchmarks.execution.parallelism import Parallelism, choose_parallelism, wall_time
 from cgbench.benchmarks.execution.resources import machine, threads
-from cgbench.benchmarks.runtime.determinism import reason_of
+from cgbench.benchmarks.runtime.determinism import describe_error
 from cgbench.benchmarks.runtime.environment import computes_bf16
 from cgbench.benchmarks.runtime.peak_memory import peak_memory, reset_peak_memory
 from cgbench.benchmarks.runtime.progress import console
@@ -26,34 +28,74 @@ from cgbench.formatting import duration, size
 from cgbench.results.run_folder import TrialFolder
 
 MEASURED_SECONDS = 1.5  # per method, after one step of warm-up
-IMAGE_COPIES = 3  # of every decoded image that a process holds: as read, for the device, and in the evaluation's hands
-# what a worker on a CPU holds beside measured steps and images, mostly libraries; at the demo preset 0.1 to 0.35 GB
-LATER_BYTES = 4 * 10**8
+IMAGE_COPIES = 3  # of every decoded image per process: as read, for the device, and in the evaluation
+# of a worker on a CPU beside measured steps and images, mostly libraries; at the demo preset 0.1 to 0.35 GB
+LIBRARY_BYTES = 4 * 10**8
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a trial of one method needs: seconds per step, bytes of its checkpoint, weights per network, and the bytes
-    of memory that steps take: of the GPU, or of this process on a CPU; 0 where that is not known."""
+    """The measured cost of one method: seconds per step, bytes of its checkpoint, and the peak memory of steps in bytes
+    (of the GPU, or of this process on a CPU; 0: not known)."""
 
     seconds_per_step: float
     checkpoint_bytes: int
-    parameters: dict[str, int]
     memory: int
 
 
-def measure(trial: Trial, device: str) -> Cost:
-    """Take a few training steps on noise and return their cost. Nothing is written, no stream of the trial is used."""
+@dataclass(frozen=True)
+class MethodPlan:
+    """One row of a plan: a method, its number of trials, how many of them are left to train, and their cost."""
+
+    method: str
+    trials: int
+    remaining: int
+    steps: int
+    seconds_per_step: float
+    disk_bytes: int
+
+    @property
+    def seconds(self) -> float:
+        """Training time of all remaining trials, one after another."""
+        return self.remaining * self.steps * self.seconds_per_step
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run will do: its trials, where and on what, the cost per method, and how many trials train at once."""
+
+    trials: tuple[Trial, ...]
+    dataset: Dataset
+    folder: Path
+    device: str
+    train_counts: tuple[int, int]  # images of domains A and B
+    methods: tuple[MethodPlan, ...]
+    parallelism: Parallelism
+    seconds: float  # of training, with trials side by side
+
+    @property
+    def config(self) -> TrialConfig:
+        """The configuration that all trials share."""
+        return self.trials[0].config
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes that the remaining trials will write, approximately."""
+        return sum(row.disk_bytes for row in self.methods)
+
+
+def measure_cost(trial: Trial, device: str) -> Cost:
+    """Return the cost of a method, from a few training steps on noise. No random stream of the trial is used."""
     try:
-        return _measured(trial, device)
+        return _measure(trial, device)
     except RuntimeError as error:  # out of memory, most often: then training would fail as well
-        raise CgbenchError(f"{trial.method.name}: a training step fails: {reason_of(error)}") from error
+        raise CgbenchError(f"{trial.method.name}: a training step fails: {describe_error(error)}") from error
     finally:
         if device.startswith("cuda"):
-            torch.cuda.empty_cache()  # this process needs it no more, and workers on the same GPU do
+            torch.cuda.empty_cache()  # workers on the same GPU need the memory
 
 
-def _measured(trial: Trial, device: str) -> Cost:
+def _measure(trial: Trial, device: str) -> Cost:
     reset_peak_memory(torch.device(device))
     model = timing_model(trial.method, trial.config, device)
     batch, wait = synthetic_batch(trial.config, device), device_barrier(device)
@@ -68,88 +110,114 @@ def _measured(trial: Trial, device: str) -> Cost:
         wait()
         steps += 1
     seconds = (time.perf_counter() - started) / steps
-    counts = model.counts()
-    trained = sum(counts[name] for player in model.live.players for name in player.networks)
+    counts = model.parameter_counts()
+    trained = sum(counts[name] for player in model.live_part.players for name in player.networks)
     pools = len(model.pools) * trial.config.pool_size * 3 * trial.config.crop_size**2
     checkpoint = 4 * (sum(counts.values()) + 2 * trained + pools)
-    return Cost(seconds, checkpoint, counts, peak_memory(torch.device(device)))
+    return Cost(seconds, checkpoint, peak_memory(torch.device(device)))
 
 
-def print_plan(trials: list[Trial], data: Dataset, run: Path, device: str, asked: int | str = 1) -> Parallelism:
-    """Print what will be trained, for how long, and where it goes; finished trials are counted as such. Return how many
-    trials train at once, where `asked` is a number of processes or "auto"."""
+def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: str, jobs: int | str = 1) -> RunPlan:
+    """Return the plan of a run; a few steps of every method are measured for it.
+
+    Args:
+        trials: The trials in their order; untrained rows cost nothing.
+        dataset: The dataset; no image is decoded.
+        folder: The run folder; trials that are done there are not planned again.
+        device: `cpu` or `cuda[:N]`.
+        jobs: The number of trials to train at once, or "auto".
+
+    Returns:
+        The plan, with the parallelism that `jobs` amounts to on this machine.
+
+    Raises:
+        CgbenchError: where a training step fails, for example for want of memory.
+    """
     config = trials[0].config
-    counts = _counts(data, config)
-    steps = config.total_steps(*counts)
+    train_counts, test_count = _train_counts(dataset, config), _test_count(dataset, config)
+    steps = config.total_steps(*train_counts)
     trained: dict[str, list[Trial]] = {}
     for trial in trials:
         if trial.method.reference is None:
             trained.setdefault(trial.method.name, []).append(trial)
-    tests = sum(_test_counts(data, config))
-    images = IMAGE_COPIES * 3 * (sum(counts) * config.load_size**2 + tests * config.crop_size**2)
-    jobs, costs = _costs_and_jobs(trained, device, asked, images)
+    image_bytes = IMAGE_COPIES * 3 * (sum(train_counts) * config.load_size**2 + test_count * config.crop_size**2)
+    parallelism, costs = _parallelism_and_costs(trained, device, jobs, image_bytes)
+    output_bytes = test_count * max_bytes(config.crop_size)
+    rows, seconds = [], []
+    for name, group in trained.items():
+        cost, remaining = costs[name], sum(not _is_done(folder, dataset, trial) for trial in group)
+        disk = remaining * (cost.checkpoint_bytes + output_bytes)
+        rows.append(MethodPlan(name, len(group), remaining, steps, cost.seconds_per_step, disk))
+    for trial in trials:
+        if trial.method.reference is None and not _is_done(folder, dataset, trial):
+            seconds.append(steps * costs[trial.method.name].seconds_per_step)
+    return RunPlan(
+        tuple(trials), dataset, folder, device, train_counts, tuple(rows), parallelism,
+        wall_time(seconds, parallelism.workers),
+    )  # fmt: skip
+
+
+def print_plan(plan: RunPlan) -> None:
+    """Print a plan: what is compared on what, one row per method, the total, and why so many processes."""
+    config, dataset = plan.config, plan.dataset
+    seeds = ", ".join(map(str, sorted({trial.seed for trial in plan.trials})))
+    console.print(
+        f"{dataset.label}: {dataset.direction_name('AtoB')} and {dataset.direction_name('BtoA')}, "
+        f"{plan.train_counts[0]} + {plan.train_counts[1]} training images, {config.crop_size} pixels, "
+        f"batch {config.batch_size}, preset {plan.trials[0].preset}, seeds {seeds}, {plan.device}"
+    )
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("method", "trials", "to do", "steps", "s/step", "time", "disk"):
         table.add_column(title, justify="left" if title == "method" else "right")
-    disk, pictures = 0.0, tests * max_bytes(config.crop_size)
-    todo = [trial for trial in trials if trial.method.reference is None and not _is_done(run, data, trial)]
-    for name, group in trained.items():
-        cost, count = costs[name], sum(trial.method.name == name for trial in todo)
-        bytes_left = count * (cost.checkpoint_bytes + pictures)
-        disk += bytes_left
-        time_left = duration(count * steps * cost.seconds_per_step)
-        per_step = f"{cost.seconds_per_step:.3f}"
-        table.add_row(name, str(len(group)), str(count), str(steps), per_step, time_left, size(bytes_left))
-    seeds = [str(seed) for seed in sorted({trial.seed for trial in trials})]
-    console.print(
-        f"{data.label}: {data.direction_name('AtoB')} and {data.direction_name('BtoA')}, "
-        f"{counts[0]} + {counts[1]} training images, {config.crop_size} pixels, batch {config.batch_size}, "
-        f"preset {trials[0].preset}, seeds {', '.join(seeds)}, {device}"
-    )
+    for row in plan.methods:
+        table.add_row(
+            row.method, str(row.trials), str(row.remaining), str(row.steps), f"{row.seconds_per_step:.3f}",
+            duration(row.seconds), size(row.disk_bytes),
+        )  # fmt: skip
     console.print(table)
-    if config.precision == "bf16" and not computes_bf16(device):
+    if config.precision == "bf16" and not computes_bf16(plan.device):
         console.print("precision=bf16: this device has no arithmetic for it; float32 is faster here", style="yellow")
-    seconds = wall_time([steps * costs[trial.method.name].seconds_per_step for trial in todo], jobs.workers)
-    beside = f" with {jobs.workers} at once, if they do not slow each other" if jobs.workers > 1 else ""
+    workers = plan.parallelism.workers
+    beside = f" with {workers} at once, if they do not slow each other" if workers > 1 else ""
     console.print(
-        f"training about {duration(seconds)}{beside} and {size(disk)} on disk in {run}, measured just now; "
-        "reading the data, the scorer and the evaluation come on top"
+        f"training about {duration(plan.seconds)}{beside} and {size(plan.disk_bytes)} on disk in {plan.folder}, "
+        "measured just now; reading the data, the scorer and the evaluation come on top"
     )
-    if jobs.why:
-        console.print(jobs.why)
-    return jobs
+    if plan.parallelism.why:
+        console.print(plan.parallelism.why)
 
 
-def _costs_and_jobs(
-    trained: dict[str, list[Trial]], device: str, asked: int | str, images: int
+def _parallelism_and_costs(
+    trained: Mapping[str, Sequence[Trial]], device: str, jobs: int | str, image_bytes: int
 ) -> tuple[Parallelism, dict[str, Cost]]:
     """Return how many trials train at once, and each method's cost with the threads that a trial then has."""
-    count, here = sum(map(len, trained.values())), machine(device)
+    count, resources = sum(map(len, trained.values())), machine(device)
 
-    def measured(with_threads: int) -> dict[str, Cost]:
-        with threads(with_threads):
-            return {name: measure(group[0], device) for name, group in trained.items()}
+    def measure_all(thread_count: int) -> dict[str, Cost]:
+        with threads(thread_count):
+            return {name: measure_cost(group[0], device) for name, group in trained.items()}
 
-    first = choose_parallelism(asked, count, here)
-    costs = measured(first.threads)
-    needed = max(cost.memory for cost in costs.values())
-    more = images if here.gpu else images + LATER_BYTES
-    jobs = choose_parallelism(asked, count, here, needed and needed + more)
-    return jobs, costs if jobs.threads == first.threads else measured(jobs.threads)
+    first = choose_parallelism(jobs, count, resources)
+    costs = measure_all(first.threads)
+    step_bytes = max(cost.memory for cost in costs.values())
+    other_bytes = image_bytes if resources.gpu else image_bytes + LIBRARY_BYTES
+    parallelism = choose_parallelism(jobs, count, resources, step_bytes and step_bytes + other_bytes)
+    return parallelism, costs if parallelism.threads == first.threads else measure_all(parallelism.threads)
 
 
-def _counts(data: Dataset, config: TrialConfig) -> tuple[int, int]:
+def _train_counts(dataset: Dataset, config: TrialConfig) -> tuple[int, int]:
     """Return the number of training images of both domains, without decoding one."""
     limit = config.max_train_images
-    a, b = (len(data.items("train", domain)) for domain in "AB")
+    a, b = (len(dataset.items(Split.TRAIN, domain)) for domain in "AB")
     return (min(a, limit), min(b, limit)) if limit else (a, b)
 
 
-def _test_counts(data: Dataset, config: TrialConfig) -> tuple[int, int]:
-    """Return the number of test images of both domains, without decoding one."""
-    counts = [len(data.items("test", domain)) for domain in "AB"]
-    return tuple(min(count, config.max_test_images) if config.max_test_images else count for count in counts)
+def _test_count(dataset: Dataset, config: TrialConfig) -> int:
+    """Return the number of test images of both domains together, without decoding one."""
+    counts = [len(dataset.items(Split.TEST, domain)) for domain in "AB"]
+    return sum(min(count, config.max_test_images) if config.max_test_images else count for count in counts)
 
 
-def _is_done(run: Path, data: Dataset, trial: Trial) -> bool:
-    return TrialFolder.of(run, data.label, trial.method.name, trial.seed).status()["state"] == "done"
+def _is_done(run: Path, dataset: Dataset, trial: Trial) -> bool:
+    folder = TrialFolder.of(run, dataset.label, trial.method.name, trial.seed)
+    return folder.status()["state"] == TrialState.DONE

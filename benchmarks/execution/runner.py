@@ -1,173 +1,178 @@
-"""From trials to records: load the data once, train what is missing, evaluate, go on when one trial fails."""
+"""The runner: from prepared trials to records, one trial after another; a failed trial does not stop the others."""
 
 import errno
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from cgbench.api.names import TrialState
 from cgbench.benchmarks.data.batches import BatchSampler
 from cgbench.benchmarks.evaluation.evaluator import evaluate, evaluate_intermediate
-from cgbench.benchmarks.execution.run_context import RunContext
-from cgbench.benchmarks.runtime.determinism import reason_of
-from cgbench.benchmarks.runtime.environment import continued, environment
+from cgbench.benchmarks.execution.run_context import PreparedTrial, RunContext
+from cgbench.benchmarks.runtime.determinism import describe_error
+from cgbench.benchmarks.runtime.environment import environment, environment_changes
 from cgbench.benchmarks.runtime.progress import console, progress
-from cgbench.benchmarks.runtime.signals import name_of
+from cgbench.benchmarks.runtime.signals import signal_name
 from cgbench.benchmarks.training.checkpoint import checkpoint_metadata
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.benchmarks.training.checkpoint_retention import retain_best
 from cgbench.benchmarks.training.trainer import TrainingState, train
-from cgbench.benchmarks.trials.trial import Trial
 from cgbench.benchmarks.trials.trial_record import trial_record
 from cgbench.errors import CgbenchError, Diverged
 from cgbench.files import read_jsonl, write_json, write_jsonl, write_text
 from cgbench.formatting import duration
 from cgbench.methods.blocks.model import Model
+from cgbench.progress import ProgressCallback
 from cgbench.results.records import read_trial
-from cgbench.results.run_folder import TrialFolder
 
-# A full disk, a quota, a disk that went read-only or broke, a reader of our output that left.
-NO_WAY_ON = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EPIPE)
+# A full disk, a quota, a read-only or broken disk, a closed pipe on standard output: no trial can go on.
+FATAL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EPIPE)
 
 
-def run_trials(trials: Sequence[Trial], context: RunContext) -> dict[str, int]:
-    """Bring every trial to an end and return how many ended in which state. A failed trial does not stop the others.
+def run_trials(trials: Sequence[PreparedTrial], context: RunContext) -> dict[str, int]:
+    """Train and evaluate every trial; return the number of trials per final state.
 
-    A signal to stop leaves the trial in hand as `interrupted`, with a checkpoint, and is raised again; so is a folder
-    that cannot be written, where the checkpoint is the one before.
+    A signal to stop leaves the current trial `interrupted`, with a checkpoint, and is raised again. An error of the run
+    folder itself (a full disk) does the same; the checkpoint is then the previous one.
     """
-    ended: dict[str, int] = {}
-    for number, trial in enumerate(trials):
-        state = run_trial(trial, context, title_of(number, trials))
-        ended[state] = ended.get(state, 0) + 1
-    return ended
+    return dict(Counter(run_trial(trial, context) for trial in trials))
 
 
-def title_of(number: int, trials: Sequence[Trial]) -> str:
-    """Return how users are told of trial `number`, from 0."""
-    trial = trials[number]
-    return f"[{number + 1}/{len(trials)}] {trial.method.name}, seed {trial.seed}"
-
-
-def run_trial(trial: Trial, context: RunContext, title: str) -> str:
-    """Train and evaluate one trial, unless that is done, and return the state it ended in."""
-    folder = context.folder(trial)
-    known = folder.status()
-    if is_complete(known, context):
-        console.print(f"{title}: {known['state']} before, kept")
-        return known["state"]
+def run_trial(prepared: PreparedTrial, context: RunContext) -> str:
+    """Train and evaluate one trial, unless that is done, and return its final state."""
+    folder, title = prepared.folder, prepared.title
+    before = folder.status()
+    if is_complete(before, context):
+        console.print(f"{title}: {before['state']} before, kept")
+        return before["state"]
     started = time.perf_counter()
     try:
-        status = _train_and_evaluate(trial, context, folder, title)
+        details = _train_and_evaluate(prepared, context)
     except KeyboardInterrupt as stop:
-        mark_interrupted(folder, title, f"stopped by {name_of(stop)}")
+        leave_interrupted(prepared, f"stopped by {signal_name(stop)}")
         raise
     except Diverged as error:
-        folder.set_status("diverged", step=saved_step(folder.checkpoint), found=error.step, reason=str(error))
-        kept = f"the checkpoint of step {saved_step(folder.checkpoint)} is kept" if folder.checkpoint.exists() else ""
-        console.print(f"{title}: diverged: {error}{kept and '; ' + kept}", style="yellow")
-        return "diverged"
+        return _record_divergence(prepared, error)
     except Exception as error:
-        if isinstance(error, OSError) and _stops_the_run(error, context.run):
-            mark_interrupted(folder, title, "stopped")
+        if isinstance(error, OSError) and _is_fatal(error, context.run):
+            leave_interrupted(prepared, "stopped")
             raise
-        write_text(folder.path / "error.txt", traceback.format_exc())
-        reason = str(error) if isinstance(error, CgbenchError) else f"{type(error).__name__}: {reason_of(error)}"
-        folder.set_status("failed", step=saved_step(folder.checkpoint), reason=reason)
-        console.print(f"{title}: failed: {reason} (see {folder.path / 'error.txt'})", style="red")
-        return "failed"
-    folder.set_status("done", **status)
+        return _record_crash(prepared, error)
+    folder.set_status(TrialState.DONE, **details)
     console.print(f"{title}: done in {duration(time.perf_counter() - started)}")
-    return "done"
+    return TrialState.DONE
 
 
-def mark_interrupted(folder: TrialFolder, title: str, why: str) -> None:
-    """Record that a trial was left before its end, if the disk lets us, and say what of it is safe."""
-    step = saved_step(folder.checkpoint)
+def is_complete(status: dict[str, Any], context: RunContext) -> bool:
+    """Return whether a trial needs no more work: it diverged, or is done and evaluated by the present protocols."""
+    evaluated = status["state"] == TrialState.DONE and status.get("evaluation") == context.evaluation_digest
+    return evaluated or status["state"] == TrialState.DIVERGED
+
+
+def leave_interrupted(prepared: PreparedTrial, reason: str) -> None:
+    """Mark a trial as interrupted, if the disk permits, and print which checkpoint is left."""
+    step = saved_step(prepared.folder.checkpoint)
     with suppress(OSError):
-        folder.set_status("interrupted", step=step)
+        prepared.folder.mark_interrupted(step)
+    left = f"its checkpoint of step {step} is whole" if step else "nothing of it saved"
     with suppress(BrokenPipeError):
-        console.print(f"{title}: {why}; {f'its checkpoint of step {step} is whole' if step else 'nothing of it saved'}")
+        console.print(f"{prepared.title}: {reason}; {left}")
 
 
-def _stops_the_run(error: OSError, run: Path) -> bool:
-    """Say whether an error would meet the next trial as well: the run's own files cannot be read or written."""
+def _record_divergence(prepared: PreparedTrial, error: Diverged) -> str:
+    folder = prepared.folder
+    step = saved_step(folder.checkpoint)
+    folder.set_status(TrialState.DIVERGED, step=step, found=error.step, reason=str(error))
+    kept = f"; the checkpoint of step {step} is kept" if folder.checkpoint.exists() else ""
+    console.print(f"{prepared.title}: diverged: {error}{kept}", style="yellow")
+    return TrialState.DIVERGED
+
+
+def _record_crash(prepared: PreparedTrial, error: Exception) -> str:
+    """Record an error that ends this trial alone; the traceback goes to `error.txt`."""
+    folder = prepared.folder
+    write_text(folder.path / "error.txt", traceback.format_exc())
+    reason = str(error) if isinstance(error, CgbenchError) else f"{type(error).__name__}: {describe_error(error)}"
+    folder.set_status(TrialState.FAILED, step=saved_step(folder.checkpoint), reason=reason)
+    console.print(f"{prepared.title}: failed: {reason} (see {folder.path / 'error.txt'})", style="red")
+    console.debug(traceback.format_exc())
+    return TrialState.FAILED
+
+
+def _is_fatal(error: OSError, run: Path) -> bool:
+    """Return whether an error would hit the next trial as well: the run's own files cannot be read or written."""
     inside = isinstance(error.filename, str) and Path(error.filename).is_relative_to(run)
-    return inside or error.errno in NO_WAY_ON
+    return inside or error.errno in FATAL_ERRORS
 
 
-def is_complete(status: dict, context: RunContext) -> bool:
-    """Say whether there is nothing to do for a trial: it diverged, or is done and measured by the present protocols."""
-    current = status["state"] == "done" and status.get("evaluation") == context.evaluation_digest
-    return current or status["state"] == "diverged"
-
-
-def _train_and_evaluate(trial: Trial, context: RunContext, folder: TrialFolder, title: str) -> dict:
+def _train_and_evaluate(prepared: PreparedTrial, context: RunContext) -> dict[str, Any]:
     """Return the details of a finished trial's status."""
-    identity, (total, _) = context.digest(trial), context.steps(trial)
-    model, spent = None, {"seconds": 0.0}
+    trial, folder = prepared.trial, prepared.folder
+    model, costs = None, {"seconds": 0.0}
     if trial.method.reference is None:
         model = Model(trial.method, trial.config, trial.seed, context.device, context.evaluation.feature_network)
-    _record(trial, context, folder, identity, total, model)
-    folder.set_status("running", step=saved_step(folder.checkpoint))
+    resumed_step = saved_step(folder.checkpoint)
+    _write_record(prepared, context, model, resumed_step)
+    folder.set_status(TrialState.RUNNING, step=resumed_step)
     if model is not None:
-        images = context.images(trial)
-        feed = BatchSampler(*images, trial.config, trial.seed, context.device, paired=trial.method.supervised)
-        with progress(title) as update:
-            at = _train(trial, context, model, feed, folder, update)
-        spent = {"seconds": round(at.seconds, 2), "memory": at.memory}
-    with progress(f"{title}: evaluation") as update:
-        evaluate(trial, model, context.evaluation, context.validation, folder, total, update)
+        with progress(prepared.title) as update:
+            state = _train(prepared, context, model, resumed_step, update)
+        costs = {"seconds": round(state.seconds, 2), "memory": state.memory}
+    with progress(f"{prepared.title}: evaluation") as update:
+        evaluate(trial, model, context.evaluation, context.validation, folder, prepared.total_steps, update)
     if model is not None and trial.config.keep_best:
         retain_best(folder, trial.config.keep_best)
-    return {"step": total, **spent, "evaluation": context.evaluation_digest}
+    return {"step": prepared.total_steps, **costs, "evaluation": context.evaluation_digest}
 
 
 def _train(
-    trial: Trial,
-    context: RunContext,
-    model: Model,
-    feed: BatchSampler,
-    folder: TrialFolder,
-    update: Callable[[int, int], None],
+    prepared: PreparedTrial, context: RunContext, model: Model, resumed_step: int, update: ProgressCallback
 ) -> TrainingState:
-    """Train to the end, and measure on the way where that is asked for: train to there, measure, and go on."""
-    config, identity = trial.config, context.digest(trial)
-    total, epoch = context.steps(trial)
-    points = range(config.evaluate_every, total, config.evaluate_every) if config.evaluate_every else ()
+    """Train to the last step, with an intermediate evaluation every `evaluate_every` steps."""
+    trial, folder, config, total = prepared.trial, prepared.folder, prepared.trial.config, prepared.total_steps
+    sampler = BatchSampler(*prepared.images, config, trial.seed, context.device, paired=trial.method.supervised)
     evaluations = [evaluation for evaluation in (context.validation, context.evaluation) if evaluation is not None]
-    reached = saved_step(folder.checkpoint)
-    if reached < total:
-        folder.cost.unlink(missing_ok=True)  # of a model that is no more
-    write_jsonl(folder.history, [row for row in read_jsonl(folder.history) if row["step"] <= reached])
-    about = checkpoint_metadata(config, context.dataset)
-    for point in points:
-        at = train(model, feed, config, total, epoch, folder, identity, update, until=point, about=about)
-        if at.step == point:
-            evaluate_intermediate(trial, model, evaluations, folder, point)
+    if resumed_step < total:
+        folder.cost.unlink(missing_ok=True)  # of the previous model
+    write_jsonl(folder.history, [row for row in read_jsonl(folder.history) if row["step"] <= resumed_step])
+    metadata = checkpoint_metadata(config, context.dataset)
+
+    def train_until(step: int | None) -> TrainingState:
+        return train(
+            model, sampler, config, total, prepared.steps_per_epoch, folder, prepared.fingerprint, update, until=step,
+            metadata=metadata,
+        )  # fmt: skip
+
+    for step in range(config.evaluate_every, total, config.evaluate_every) if config.evaluate_every else ():
+        if train_until(step).step == step:
+            evaluate_intermediate(trial, model, evaluations, folder, step)
             if config.keep_best:
                 retain_best(folder, config.keep_best)
-    return train(model, feed, config, total, epoch, folder, identity, update, about=about)
+    return train_until(None)
 
 
-def _record(
-    trial: Trial, context: RunContext, folder: TrialFolder, identity: str, total: int, model: Model | None
-) -> None:
-    """Write `trial.json`; one that is there keeps how it was trained and takes over how it is measured now."""
-    a, b = context.images(trial)
+def _write_record(prepared: PreparedTrial, context: RunContext, model: Model | None, resumed_step: int) -> None:
+    """Write `trial.json`; an existing one keeps how it was trained and takes over how it is evaluated now."""
+    trial, folder = prepared.trial, prepared.folder
     tests = context.evaluation.domains
-    counts = {"train A": len(a), "train B": len(b), "test A": len(tests["A"]), "test B": len(tests["B"])}
-    parameters = model.counts() if model else {}
-    now, data = environment(context.device, trial.config.precision), context.data_digests(trial)
-    facts = trial_record(trial, context.dataset, now, identity, counts, total, parameters, data)
+    counts = dict(zip(("train A", "train B"), map(len, prepared.images), strict=True))
+    counts |= {"test A": len(tests["A"]), "test B": len(tests["B"])}
+    present = environment(context.device, trial.config.precision)
+    record = trial_record(
+        trial, context.dataset, present, prepared.fingerprint, counts, prepared.total_steps,
+        model.parameter_counts() if model else {}, prepared.data_digests,
+    )  # fmt: skip
     if folder.trial.exists():
-        known = read_trial(folder)
-        measured = trial.config.affecting("evaluation")
-        known["config"] |= measured
-        known["origins"] |= {name: trial.resolved.origins[name] for name in measured}
-        known["dataset"] = facts["dataset"]
-        if changes := continued(known, now, saved_step(folder.checkpoint)):
-            known["continued"] = changes
-        facts = known
-    write_json(folder.trial, facts)
+        before = read_trial(folder)
+        evaluation = trial.config.affecting("evaluation")
+        before["config"] |= evaluation
+        before["origins"] |= {name: trial.resolved.origins[name] for name in evaluation}
+        before["dataset"] = record["dataset"]
+        if changes := environment_changes(before, present, resumed_step):
+            before["continued"] = changes
+        record = before
+    write_json(folder.trial, record)

@@ -1,7 +1,7 @@
-"""A worker: a process that another one started to train and measure trials, which it is given one after another.
+"""A worker process: trains and evaluates the trials that the worker pool assigns to it, one after another.
 
-It makes the trials again from plain values, for methods hold functions that cannot be sent. It holds no lock: it lives
-and dies with the process that does. What needs torch is imported when that is seen to.
+It resolves the trials again from plain values, because methods hold functions that cannot be pickled. It holds no lock:
+it ends with the process that does. Imports of torch are inside functions.
 """
 
 import _thread
@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 
-from cgbench.benchmarks.runtime.progress import ProgressForwarder, console
+from cgbench.benchmarks.runtime.progress import NORMAL, ProgressForwarder, console
 from cgbench.benchmarks.runtime.signals import raise_on_stop_signal
 from cgbench.benchmarks.trials.request import RunRequest
 from cgbench.errors import CgbenchError
@@ -25,8 +25,8 @@ PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 @dataclass(frozen=True)
 class WorkerSpec:
-    """All that a worker has to know. `evaluation_digest` identifies what trials are evaluated with, `parent` is the
-    process that assigns them."""
+    """What a worker is started with. `evaluation_digest` identifies what trials are evaluated with, `parent` is the
+    process number of the pool."""
 
     request: RunRequest
     run: Path
@@ -35,76 +35,80 @@ class WorkerSpec:
     threads: int
     evaluation_digest: str
     parent: int
+    verbosity: int = NORMAL
 
 
 @dataclass(frozen=True)
 class StopSignal:
-    """What a worker is told where it shall stop as if the signal `number` had come."""
+    """The message that stops a worker as if it had received the signal `number`."""
 
     number: int
 
 
-def work(order: WorkerSpec, pipe: Connection) -> None:
-    """Bring trials to their end, whose numbers come through `pipe`, until None comes.
+def work(spec: WorkerSpec, pipe: Connection) -> None:
+    """Run the trials whose numbers arrive through `pipe`, until None arrives. The entry point of the process.
 
-    Through it go back ("ready",), then ("ended", state) for every trial, ("line", text, style) and ("at", title, done,
-    total) in between; ("left",) after a stop, and ("raised", error) where the run cannot go on.
+    It sends ("ready",) first, ("ended", state) after every trial, and ("line", text, style) and ("at", title, done,
+    total) in between; ("left",) after a stop, ("raised", error) where the run cannot go on.
     """
-    exit_with_parent(order.parent)
-    console.relay = ProgressForwarder(pipe.send)
+    exit_with_parent(spec.parent)
+    console.forwarder = ProgressForwarder(pipe.send)
+    console.verbosity = spec.verbosity
     numbers: SimpleQueue[int | None] = SimpleQueue()
     try:
         with raise_on_stop_signal():
             threading.Thread(target=listen, args=(pipe, numbers), daemon=True).start()
-            _work(order, pipe, numbers)
+            _work(spec, pipe, numbers)
     except KeyboardInterrupt:
         pipe.send(("left",))
     except (CgbenchError, OSError) as error:
         pipe.send(("raised", error))
 
 
-def _work(order: WorkerSpec, pipe: Connection, numbers: "SimpleQueue[int | None]") -> None:
+def _work(spec: WorkerSpec, pipe: Connection, numbers: "SimpleQueue[int | None]") -> None:
     import torch
 
     from cgbench.benchmarks.execution.run_context import open_run_context, with_evaluators
-    from cgbench.benchmarks.execution.runner import run_trial, title_of
+    from cgbench.benchmarks.execution.runner import run_trial
     from cgbench.benchmarks.runtime.cache_dir import cache_folder
     from cgbench.benchmarks.runtime.determinism import deterministic_kernels
 
-    torch.set_num_threads(order.threads)
-    with deterministic_kernels(order.deterministic):
-        trials, data, _ = order.request.resolve()
-        context = with_evaluators(open_run_context(order.run, data, trials, order.device), trials[0].config)
-        if context.evaluation_digest != order.evaluation_digest:
+    torch.set_num_threads(spec.threads)
+    with deterministic_kernels(spec.deterministic):
+        trials, dataset, _ = spec.request.resolve()
+        context = with_evaluators(open_run_context(spec.run, dataset, trials, spec.device), trials[0].config)
+        if context.evaluation_digest != spec.evaluation_digest:
             raise CgbenchError(
                 "a worker would measure with another scorer or other images than the process that started it: see "
                 f"that {cache_folder()} can be written and the data stays as it is, or use --jobs 1"
             )
+        prepared = context.prepare_all(trials)
         pipe.send(("ready",))
         while (number := numbers.get()) is not None:
-            pipe.send(("ended", run_trial(trials[number], context, title_of(number, trials))))
+            pipe.send(("ended", run_trial(prepared[number], context)))
 
 
 def listen(pipe: Connection, numbers: "SimpleQueue[int | None]") -> None:
-    """Hand on what comes through the pipe; where it breaks, the parent is gone, and so is this process at once.
+    """Put the trial numbers that arrive through `pipe` into `numbers`. A broken pipe means that the parent has died:
+    then this process kills itself.
 
-    The signals to stop are blocked here, so what interrupts the main thread is the parent's word alone.
+    Signals to stop are blocked in a worker, so only a `StopSignal` of the parent interrupts the main thread.
     """
     while True:
         try:
-            word = pipe.recv()
+            message = pipe.recv()
         except (EOFError, OSError):
             os.kill(os.getpid(), signal.SIGKILL)
-        if isinstance(word, StopSignal):
-            _thread.interrupt_main(word.number)
-            word = None  # where the main thread waits for a number, it is not interrupted
-        numbers.put(word)
+        if isinstance(message, StopSignal):
+            _thread.interrupt_main(signal.Signals(message.number))
+            message = None  # a main thread that waits for a number is not interrupted
+        numbers.put(message)
 
 
 def exit_with_parent(parent: int) -> None:
-    """Let the system kill this process when its parent ends, in whatever way (Linux); end if it is gone already.
+    """Let the system kill this process when its parent ends (Linux); exit if the parent has ended already.
 
-    Without it a second command could take over the run while we still write. Elsewhere `listen` sees to it.
+    Otherwise a second command could take over the run while this process still writes. Elsewhere `listen` does it.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""Trials side by side: this process gives them to workers, one after another, and is the only one that prints."""
+"""The worker pool: assigns trials to worker processes, one after another, and prints what they report."""
 
 import os
 import signal
@@ -11,18 +11,18 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
-from cgbench.benchmarks.execution.run_context import RunContext
-from cgbench.benchmarks.execution.runner import is_complete, mark_interrupted, run_trial, title_of
+from cgbench.api.names import TrialState
+from cgbench.benchmarks.execution.run_context import PreparedTrial, RunContext
+from cgbench.benchmarks.execution.runner import is_complete, leave_interrupted, run_trial
 from cgbench.benchmarks.execution.worker import StopSignal, WorkerSpec, work
 from cgbench.benchmarks.runtime.progress import ShowProgress, console, progress_rows
-from cgbench.benchmarks.runtime.signals import Stopped, block_stop_signals, defer_stop_signals, name_of
+from cgbench.benchmarks.runtime.signals import Stopped, block_stop_signals, defer_stop_signals, signal_name
 from cgbench.benchmarks.training.checkpoint_header import saved_step
-from cgbench.benchmarks.trials.trial import Trial
 from cgbench.errors import EXIT_TRIAL_FAILED, CgbenchError
 from cgbench.files import remove_partial_files
 
-POLL_SECONDS = 0.2  # between two looks whether a signal came
-THREADS = "OMP_NUM_THREADS"  # what numpy's libraries go by, as torch does
+POLL_SECONDS = 0.2  # between two checks for a stop signal
+THREADS = "OMP_NUM_THREADS"  # read by numpy's libraries and by torch
 
 
 class NoWorkersLeft(CgbenchError):
@@ -33,65 +33,68 @@ class NoWorkersLeft(CgbenchError):
 
 @dataclass
 class Worker:
-    """A process, the pipe to it, the row of its progress, and the number of the trial it has in hand."""
+    """A worker process, the pipe to it, the row of its progress, and its current trial."""
 
     process: SpawnProcess
     pipe: Connection
     row: int
-    trial: int | None = None
+    trial: PreparedTrial | None = None
 
 
-def run_in_pool(order: WorkerSpec, trials: Sequence[Trial], context: RunContext, workers: int) -> dict[str, int]:
-    """Bring every trial to an end in `workers` processes; return how many ended in which state, as `run_trials` does.
+def run_in_pool(
+    spec: WorkerSpec, trials: Sequence[PreparedTrial], context: RunContext, workers: int
+) -> dict[str, int]:  # fmt: skip
+    """Train and evaluate every trial in `workers` processes; return the number of trials per final state.
 
-    A first signal to stop lets every worker end its step and save, and is raised when all have; a second one kills
-    them and is raised at once. Where one cannot write into the run's folder, all are stopped and its error is raised.
+    After a first signal to stop, every worker ends its step and saves, then the signal is raised; a second one kills
+    the workers and is raised at once. Where a worker cannot write into the run folder, all are stopped and its error
+    is raised.
     """
     ended: Counter[str] = Counter()
     waiting: deque[int] = deque()
-    for number, trial in enumerate(trials):
-        if is_complete(context.folder(trial).status(), context):
-            ended[run_trial(trial, context, title_of(number, trials))] += 1
+    for number, prepared in enumerate(trials):
+        if is_complete(prepared.folder.status(), context):
+            ended[run_trial(prepared, context)] += 1
         else:
             waiting.append(number)
-    with defer_stop_signals() as asked, progress_rows() as show:
-        crew = WorkerPool(order, trials, context, waiting, ended, show)
+    with defer_stop_signals() as signals, progress_rows() as show:
+        pool = WorkerPool(spec, trials, context, waiting, ended, show)
         try:
-            crew.work(min(workers, len(waiting)), asked)
+            pool.work(min(workers, len(waiting)), signals)
         except BaseException as error:
             with defer_stop_signals():
-                crew.kill(f"stopped by {name_of(error)}" if isinstance(error, KeyboardInterrupt) else "stopped")
+                pool.kill(f"stopped by {signal_name(error)}" if isinstance(error, KeyboardInterrupt) else "stopped")
             raise
-    if crew.error is not None:
-        raise crew.error
-    if asked:
-        raise Stopped(asked[0])
+    if pool.error is not None:
+        raise pool.error
+    if signals:
+        raise Stopped(signals[0])
     if waiting:
-        raise NoWorkersLeft(f"{len(waiting)} trials were not begun: the last worker {crew.lost}; use fewer --jobs")
+        raise NoWorkersLeft(f"{len(waiting)} trials were not begun: the last worker {pool.last_exit}; use fewer --jobs")
     return dict(ended)
 
 
 class WorkerPool:
-    """The workers of one run and what is left for them to do."""
+    """The workers of one run and the trials that are not assigned yet."""
 
     def __init__(
-        self, order: WorkerSpec, trials: Sequence[Trial], context: RunContext, waiting: deque[int], ended: Counter[str],
-        show: ShowProgress,
+        self, spec: WorkerSpec, trials: Sequence[PreparedTrial], context: RunContext, waiting: deque[int],
+        ended: Counter[str], show: ShowProgress,
     ) -> None:  # fmt: skip
-        self.order, self.trials, self.context = order, trials, context
+        self.spec, self.trials, self.context = spec, trials, context
         self.waiting, self.ended, self.show = waiting, ended, show
         self.workers: list[Worker] = []
         self.stopping = False
         self.error: Exception | None = None  # why the run cannot go on
-        self.lost = ""  # how the last worker ended that ended by itself
+        self.last_exit = ""  # how the last worker that died ended
 
-    def work(self, count: int, asked: list[int]) -> None:
-        """Start `count` workers and listen to them until the last one is gone; `asked` are the signals that came."""
+    def work(self, count: int, signals: list[int]) -> None:
+        """Start `count` workers and handle their messages until all have ended; `signals` are those to stop."""
         for row in range(count):
             self.spawn(row)
         while self.workers:
-            if asked and not self.stopping:
-                self.stop(asked[0])
+            if signals and not self.stopping:
+                self.stop(signals[0])
             ready = wait([worker.pipe for worker in self.workers], POLL_SECONDS)
             for worker in [worker for worker in self.workers if worker.pipe in ready]:
                 try:
@@ -105,33 +108,30 @@ class WorkerPool:
         """Start a worker."""
         context = get_context("spawn")
         ours, theirs = context.Pipe()
-        resource_tracker.ensure_running()  # it comes with the first process, and opens the signals' mask
-        process = context.Process(target=work, args=(self.order, theirs), name=f"worker {row}")
-        with block_stop_signals(), _environment(THREADS, str(self.order.threads)):
+        resource_tracker.ensure_running()  # it starts with the first process, and unblocks signals
+        process = context.Process(target=work, args=(self.spec, theirs), name=f"worker {row}")
+        with block_stop_signals(), _environment(THREADS, str(self.spec.threads)):
             process.start()
-        theirs.close()  # or its end would not be seen here
+        theirs.close()  # or the end of the pipe would not be noticed here
         self.workers.append(Worker(process, ours, row))
 
     def stop(self, number: int) -> None:
-        """Let every worker end its step, save and leave, as if the signal `number` had come to it."""
+        """Let every worker end its step, save and leave, as if it had received the signal `number`."""
         self.stopping = True
         for worker in self.workers:
             _send(worker, StopSignal(number))
 
-    def kill(self, why: str) -> None:
-        """End all workers at once; what they had in hand is left as it is on disk."""
+    def kill(self, reason: str) -> None:
+        """Kill all workers and mark their trials as interrupted."""
         for worker in self.workers:
             worker.process.kill()
         for worker in self.workers:
             worker.process.join()
-            if worker.trial is None:
-                continue
-            folder = self.context.folder(self.trials[worker.trial])
-            if not is_complete(folder.status(), self.context):
-                mark_interrupted(folder, title_of(worker.trial, self.trials), why)
+            if worker.trial is not None and not is_complete(worker.trial.folder.status(), self.context):
+                leave_interrupted(worker.trial, reason)
 
     def _handle(self, worker: Worker, kind: str, *content: Any) -> None:
-        """Do what a worker's message asks for."""
+        """Handle one message of a worker."""
         if kind == "at":
             self.show(worker.row, *content)
         elif kind == "line":
@@ -139,9 +139,10 @@ class WorkerPool:
             console.print(text, style=style)
         elif kind in ("ready", "ended"):
             self.ended.update(content)
-            worker.trial = self.waiting.popleft() if self.waiting and not self.stopping else None
+            number = self.waiting.popleft() if self.waiting and not self.stopping else None
+            worker.trial = None if number is None else self.trials[number]
             self.show(worker.row, "", 0, 0)
-            _send(worker, worker.trial)
+            _send(worker, number)
         else:  # "left" or "raised"
             worker.trial = None
             self.error = self.error or next(iter(content), None)
@@ -149,33 +150,33 @@ class WorkerPool:
                 self.stop(signal.SIGTERM)
 
     def _reap(self, worker: Worker) -> None:
-        """See to what a worker leaves behind: the trial of one that was killed has failed, and another takes over."""
+        """Remove a worker that has ended; the trial of one that died has failed, and a new worker replaces it."""
         worker.process.join()
         self.workers.remove(worker)
         self.show(worker.row, "", 0, 0)
         code = worker.process.exitcode or 0
         if worker.trial is None and not code:
             return
-        self.lost = exit_reason(code)
+        self.last_exit = exit_reason(code)
         if worker.trial is None:
-            console.print(f"a worker {self.lost} before it had a trial in hand", style="yellow")
+            console.print(f"a worker {self.last_exit} before it had a trial in hand", style="yellow")
             return
-        self._fail(worker.trial)
+        self._record_crash(worker.trial)
         if self.waiting and not self.stopping:
             self.spawn(worker.row)
 
-    def _fail(self, number: int) -> None:
-        """Record that the worker of a trial died, unless the trial was over by then."""
-        folder, title = self.context.folder(self.trials[number]), title_of(number, self.trials)
+    def _record_crash(self, prepared: PreparedTrial) -> None:
+        """Record that the worker of a trial died, unless the trial was complete by then."""
+        folder = prepared.folder
         status = folder.status()
         if is_complete(status, self.context):
             self.ended[status["state"]] += 1
             return
-        reason = f"its process {self.lost}"
+        reason = f"its process {self.last_exit}"
         remove_partial_files(folder.path)
-        folder.set_status("failed", step=saved_step(folder.checkpoint), reason=reason)
-        self.ended["failed"] += 1
-        console.print(f"{title}: failed: {reason}", style="red")
+        folder.set_status(TrialState.FAILED, step=saved_step(folder.checkpoint), reason=reason)
+        self.ended[TrialState.FAILED] += 1
+        console.print(f"{prepared.title}: failed: {reason}", style="red")
 
 
 def exit_reason(code: int) -> str:
@@ -186,15 +187,15 @@ def exit_reason(code: int) -> str:
     return f"was killed by {signal.Signals(-code).name}{hint}"
 
 
-def _send(worker: Worker, word: object) -> None:
-    """Tell a worker something; that it is dead is seen where we listen to it."""
+def _send(worker: Worker, message: object) -> None:
+    """Send a message to a worker; that it has died is noticed where its pipe is read."""
     with suppress(OSError):
-        worker.pipe.send(word)
+        worker.pipe.send(message)
 
 
 @contextmanager
 def _environment(name: str, value: str) -> Iterator[None]:
-    """Let children have a variable of their own."""
+    """Set an environment variable for processes that are started here."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:

@@ -1,1 +1,1 @@
-"""Ways to fail, one per file: each is detected in translated images."""
+"""Failure modes, one per file, with their detectors on translated images."""

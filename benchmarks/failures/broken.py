@@ -1,4 +1,4 @@
-"""Outputs that are no pictures: not finite, or of one colour."""
+"""Failure mode `broken`: outputs that are not finite or of one colour."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ THRESHOLD = 1.0
 
 @FAILURES.register
 def broken() -> Failure:
-    """Numbers that are not finite, or the same colour everywhere."""
+    """Return the failure of outputs with non-finite numbers or one colour everywhere."""
     return Failure(
         name="broken",
         label="not finite or constant",
@@ -31,18 +31,18 @@ def broken() -> Failure:
 
 
 def _detect(translations: Translations) -> Detection:
-    """Images whose truth is as flat are not judged."""
+    """Return the largest channel deviation of each output; NaN for images whose truth is as uniform."""
     outputs = translations.outputs
     finite = np.ones(len(outputs), bool) if translations.finite is None else translations.finite
-    evidence = np.where(finite, _spread(outputs), 0.0)
-    model = translations.targets if translations.paired else translations.sources
-    if model is not None:
-        evidence[finite & (_spread(model) <= THRESHOLD)] = np.nan
-    flat = int((finite & (evidence <= THRESHOLD)).sum())
-    parts = [(int((~finite).sum()), "not finite"), (flat, "of one colour")]
-    return Detection(evidence, ", ".join(f"{count} {what}" for count, what in parts if count))
+    evidence = np.where(finite, _largest_deviation(outputs), 0.0)
+    real = translations.targets if translations.paired else translations.sources
+    if real is not None:
+        evidence[finite & (_largest_deviation(real) <= THRESHOLD)] = np.nan
+    uniform = int((finite & (evidence <= THRESHOLD)).sum())
+    counts = [(int((~finite).sum()), "not finite"), (uniform, "of one colour")]
+    return Detection(evidence, ", ".join(f"{count} {kind}" for count, kind in counts if count))
 
 
-def _spread(images: np.ndarray) -> np.ndarray:
-    """Return float64 (N,): the largest standard deviation of a channel, in levels."""
+def _largest_deviation(images: np.ndarray) -> np.ndarray:
+    """Return float64 (N,): the largest standard deviation of a channel, in levels of 255."""
     return np.array([image.reshape(-1, 3).std(axis=0).max() for image in images])

@@ -1,4 +1,4 @@
-"""Mode collapse: different inputs give the same output, or one of a few."""
+"""Failure mode `collapse`: different inputs give the same output, or one of a few."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ THRESHOLD = 0.25
 
 @FAILURES.register
 def collapse() -> Failure:
-    """Outputs are far more alike than real images of their domain."""
+    """Return mode collapse: outputs are far more alike than real images of their domain."""
     return Failure(
         name="collapse",
         label="mode collapse",
@@ -34,13 +34,14 @@ def collapse() -> Failure:
 
 
 def _detect(translations: Translations) -> Detection:
-    real, given = nearest_neighbour_distance(translations.targets), nearest_neighbour_distance(translations.sources)
-    usual = np.median(given)
-    # near-duplicates among the inputs, such as neighbouring frames of a film, excuse outputs as alike
-    alike = np.minimum(1, given / usual) if usual > 0 else np.zeros(len(given))
-    scale = np.median(real) * alike
-    found = nearest_neighbour_distance(translations.outputs)
-    evidence = np.divide(found, scale, out=np.full(len(found), np.nan), where=scale > 0)
+    target_distances = nearest_neighbour_distance(translations.targets)
+    source_distances = nearest_neighbour_distance(translations.sources)
+    typical = np.median(source_distances)
+    # near-duplicate inputs, such as neighbouring frames of a film, may have outputs that are equally close
+    closeness = np.minimum(1, source_distances / typical) if typical > 0 else np.zeros(len(source_distances))
+    scale = np.median(target_distances) * closeness
+    output_distances = nearest_neighbour_distance(translations.outputs)
+    evidence = np.divide(output_distances, scale, out=np.full(len(output_distances), np.nan), where=scale > 0)
     return Detection(evidence)
 
 

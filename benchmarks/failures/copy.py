@@ -1,4 +1,4 @@
-"""The output is the input: the translation goes almost none of the way to the target domain."""
+"""Failure mode `copy`: the output is the input, or nearly so."""
 
 import numpy as np
 
@@ -6,15 +6,16 @@ from cgbench.api.failure import Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
 from cgbench.benchmarks.metrics.functional.image_distances import distances, downsampled, l1_by_image
+from cgbench.selection import evenly_spaced
 
 THRESHOLD = 0.25
-LEAST_WAY = 2 / 255  # a shorter way to the target says nothing: the two images are the same but for rounding
+MIN_DISTANCE = 2 / 255  # below this distance source and target are equal but for rounding
 TARGETS = 128  # real images that an unpaired source is compared with
 
 
 @FAILURES.register
 def copy() -> Failure:
-    """The input comes out as it went in."""
+    """Return the failure of a translation that leaves its input almost unchanged."""
     return Failure(
         name="copy",
         label="copy of the input",
@@ -38,11 +39,11 @@ def _detect(translations: Translations) -> Detection:
     sources, targets = translations.sources, translations.targets
     change = l1_by_image(sources, translations.outputs)
     if translations.paired:
-        way = l1_by_image(sources, targets)
+        distance = l1_by_image(sources, targets)
     else:
-        some = np.linspace(0, len(targets) - 1, min(TARGETS, len(targets))).round().astype(int)
-        way = distances(downsampled(sources), downsampled(targets[some])).min(axis=1)
-    evidence = np.divide(change, way, out=np.full(len(way), np.nan), where=way >= LEAST_WAY)
+        selected = evenly_spaced(len(targets), TARGETS)
+        distance = distances(downsampled(sources), downsampled(targets[selected])).min(axis=1)
+    evidence = np.divide(change, distance, out=np.full(len(distance), np.nan), where=distance >= MIN_DISTANCE)
     return Detection(evidence, f"{_percent(evidence)} of the way to the target in the median image")
 
 

@@ -1,4 +1,4 @@
-"""Hidden signal: the way back reads the source from noise in the translation that nobody sees."""
+"""Failure mode `hidden`: the reconstruction depends on an imperceptible signal in the translation (steganography)."""
 
 import numpy as np
 
@@ -6,18 +6,19 @@ from cgbench.api.failure import Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
 from cgbench.benchmarks.metrics.functional.image_distances import l1_by_image
+from cgbench.selection import evenly_spaced
 
 THRESHOLD = 3.0
-IMAGES = 48  # so many, spread evenly, are judged: each is translated back three times
-STEP = 8  # levels that are merged: 5 bits remain
+IMAGES = 48  # evenly spaced images that are examined: each is translated back three times
+STEP = 8  # quantisation step in levels of 255: 5 bits remain
 SIGMA = 0.7  # of the blur, in pixels
-LEAST_CHANGE = 0.25 / 255  # a disturbance that changes less disturbs nothing
-LEAST_JUMP = 1.5  # times that the error must rise as well: a tiny error may rise steeply and stay tiny
+MIN_CHANGE = 0.25 / 255  # smaller changes do not count as a disturbance
+MIN_ERROR_RATIO = 1.5  # required rise of the error: a tiny error may rise steeply and stay tiny
 
 
 @FAILURES.register
 def hidden() -> Failure:
-    """The reconstruction breaks down where the translation is disturbed a little."""
+    """Return the failure of a reconstruction that breaks down when the translation is slightly disturbed."""
     return Failure(
         name="hidden",
         label="hidden signal",
@@ -39,34 +40,35 @@ def hidden() -> Failure:
 
 
 def _detect(translations: Translations) -> Detection:
-    chosen = np.linspace(0, len(translations.outputs) - 1, min(IMAGES, len(translations.outputs))).round().astype(int)
-    sources, outputs = translations.sources[chosen], translations.outputs[chosen]
+    selected = np.array(evenly_spaced(len(translations.outputs), IMAGES), int)
+    sources, outputs = translations.sources[selected], translations.outputs[selected]
 
-    def error(images: np.ndarray) -> np.ndarray:
-        return l1_by_image(sources, translations.way_back(chosen, images))
+    def reconstruction_error(images: np.ndarray) -> np.ndarray:
+        return l1_by_image(sources, translations.way_back(selected, images))
 
-    plain = error(outputs)
-    rises, jumps = [], []
+    error_before = reconstruction_error(outputs)
+    rises, ratios = [], []
     for disturbed in (quantised(outputs), blurred(outputs)):
-        change, after = l1_by_image(outputs, disturbed), error(disturbed)
+        change, error_after = l1_by_image(outputs, disturbed), reconstruction_error(disturbed)
         rises.append(
-            np.divide(after - plain, change, out=np.full(len(plain), np.nan), where=change >= LEAST_CHANGE)
-            * (after >= LEAST_JUMP * plain)
+            np.divide(error_after - error_before, change, out=np.full(len(change), np.nan), where=change >= MIN_CHANGE)
+            * (error_after >= MIN_ERROR_RATIO * error_before)
         )
-        jumps.append(np.nanmedian(after / np.maximum(plain, 0.5 / 255)))
+        ratios.append(np.nanmedian(error_after / np.maximum(error_before, 0.5 / 255)))
     evidence = np.full(len(translations.outputs), np.nan)
-    evidence[chosen] = np.fmax(*rises)
-    detail = f"the error is {100 * plain.mean():.1f} % of the scale, {jumps[0]:.1f} times that after rounding to 5 bits"
-    return Detection(evidence, f"{detail} and {jumps[1]:.1f} times after the blur (medians)")
+    evidence[selected] = np.fmax(*rises)
+    error_percent = 100 * error_before.mean()
+    detail = f"the error is {error_percent:.1f} % of the scale, {ratios[0]:.1f} times that after rounding to 5 bits"
+    return Detection(evidence, f"{detail} and {ratios[1]:.1f} times after the blur (medians)")
 
 
 def quantised(images: np.ndarray) -> np.ndarray:
-    """Return uint8 images with the lowest three bits replaced by their middle: 5 bits of content remain."""
+    """Return uint8 images quantised to 5 bits: the lowest three bits are replaced by the middle of their range."""
     return (images // STEP * STEP + STEP // 2).astype(np.uint8)
 
 
 def blurred(images: np.ndarray) -> np.ndarray:
-    """Return uint8 (N, S, S, 3) under a Gaussian blur of 0.7 pixels, with mirrored borders."""
+    """Return uint8 (N, S, S, 3) after a Gaussian blur of 0.7 pixels with mirrored borders."""
     from scipy.ndimage import gaussian_filter
 
     return np.stack([np.rint(gaussian_filter(image.astype(np.float32), (SIGMA, SIGMA, 0))) for image in images]).astype(

@@ -1,4 +1,4 @@
-"""Colour inversion: bright where the truth is dark, and the other way round, as in a negative."""
+"""Failure mode `inversion`: the output is a colour negative, bright where the truth is dark and vice versa."""
 
 import numpy as np
 
@@ -8,12 +8,12 @@ from cgbench.api.registry import FAILURES
 from cgbench.benchmarks.metrics.functional.image_distances import correlation, downsampled
 
 THRESHOLD = -0.3
-CLOSER = 0.7  # unpaired: the negative must be closer to the colours of the domain by this factor
+MAX_DISTANCE_RATIO = 0.7  # unpaired: distance of the negative to the domain's colours over that of the output
 
 
 @FAILURES.register
 def inversion() -> Failure:
-    """The output is the negative of what it should be."""
+    """Return the failure of outputs that are negatives of the expected images."""
     return Failure(
         name="inversion",
         label="colour inversion",
@@ -40,13 +40,16 @@ def _detect(translations: Translations) -> Detection:
     if translations.paired:
         return Detection(correlation(outputs, targets))
     evidence = correlation(outputs, downsampled(translations.sources))
-    levels = _levels(targets).mean(axis=0)
-    apart, reversed_apart = (np.abs(_levels(images) - levels).mean(axis=1) for images in (outputs, 255 - outputs))
-    return Detection(np.where(reversed_apart < CLOSER * apart, evidence, np.maximum(evidence, 0)))
+    domain = _deciles(targets).mean(axis=0)
+    distance, negative_distance = (
+        np.abs(_deciles(images) - domain).mean(axis=1) for images in (outputs, 255 - outputs)
+    )
+    closer = negative_distance < MAX_DISTANCE_RATIO * distance
+    return Detection(np.where(closer, evidence, np.maximum(evidence, 0)))
 
 
-def _levels(images: np.ndarray) -> np.ndarray:
-    """Return float64 (N, 3 × 11): the deciles of each channel's levels, least and greatest among them, of (N, D)."""
+def _deciles(images: np.ndarray) -> np.ndarray:
+    """Return float64 (N, 3 × 11): the deciles of each channel of (N, D), with minimum and maximum."""
     deciles = np.quantile(images.reshape(len(images), -1, 3), np.linspace(0, 1, 11), axis=1)
     return deciles.transpose(1, 0, 2).reshape(len(images), -1)
 

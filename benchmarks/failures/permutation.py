@@ -1,4 +1,4 @@
-"""Label permutation: classes have changed places, such as trees for buildings."""
+"""Failure mode `permutation`: classes are exchanged, such as trees for buildings."""
 
 import numpy as np
 
@@ -9,13 +9,13 @@ from cgbench.benchmarks.metrics.functional.class_maps import predicted_classes, 
 from cgbench.benchmarks.metrics.functional.segmentation_scores import confusion_matrices
 
 THRESHOLD = 0.4
-LEAST_AREA = 0.01  # share of the pixels from which on a class counts, in all images together and in a single one
-LEAST_IMAGES = 0.1  # share of the images that must show both classes of a pair
+MIN_AREA = 0.01  # share of the pixels that a class must cover, in all images together and in a single one
+MIN_IMAGES = 0.1  # share of the images that must show both classes of a pair
 
 
 @FAILURES.register
 def permutation() -> Failure:
-    """A class is drawn as another, whose own place is taken by a third or by the first."""
+    """Return the failure of a class rendered as another, which itself is rendered as the first or a third."""
     return Failure(
         name="permutation",
         label="label permutation",
@@ -38,56 +38,57 @@ def permutation() -> Failure:
 
 
 def _detect(translations: Translations) -> Detection:
-    """A class that swallows others and stays itself has not changed places: that is structure lost."""
+    """Return the evidence of exchanged pairs; a class that absorbs others and keeps its own is structure lost."""
     matrices = confusion_matrices(translations.labels, predicted_classes(translations), len(translations.palette))
-    usual = _usual(translations)
-    to, moved = _moves(matrices.sum(axis=0), usual)
+    real_confusion = _real_confusion(translations)
+    replaced_by, replaced_share = _replacements(matrices.sum(axis=0), real_confusion)
     areas = matrices.sum(axis=2) / np.maximum(matrices.sum(axis=(1, 2)), 1)[:, None]
-    shares = _taken(matrices, to, usual)
+    shares = _shares_by_image(matrices, replaced_by, real_confusion)
     pairs = []
-    for first, second in enumerate(to):
-        shown = (areas[:, first] >= LEAST_AREA) & (areas[:, second] >= LEAST_AREA)
-        if shown.mean() >= LEAST_IMAGES:
-            together = min(moved[first], moved[second])
-            alone = np.minimum(shares[:, first], shares[:, second])
-            pairs.append((together, first, np.where(shown, np.minimum(alone, together), np.nan)))
+    for first, second in enumerate(replaced_by):
+        present = (areas[:, first] >= MIN_AREA) & (areas[:, second] >= MIN_AREA)
+        if present.mean() >= MIN_IMAGES:
+            in_split = min(replaced_share[first], replaced_share[second])
+            in_image = np.minimum(shares[:, first], shares[:, second])
+            pairs.append((in_split, first, np.where(present, np.minimum(in_image, in_split), np.nan)))
     if not pairs:
         return Detection(np.full(len(matrices), np.nan), "no two classes share enough images")
-    found = [pair for pair in pairs if pair[0] >= THRESHOLD] or [max(pairs, key=lambda pair: pair[0])]
-    evidence = np.fmax.reduce([both for _, _, both in found])
+    exchanged = [pair for pair in pairs if pair[0] >= THRESHOLD] or [max(pairs, key=lambda pair: pair[0])]
+    evidence = np.fmax.reduce([by_image for _, _, by_image in exchanged])
     names = [entry.name for entry in translations.palette]
     texts = [
-        f"{names[first]} → {names[to[first]]} in {100 * moved[first]:.0f} % of its pixels" for _, first, _ in found
+        f"{names[first]} → {names[replaced_by[first]]} in {100 * replaced_share[first]:.0f} % of its pixels"
+        for _, first, _ in exchanged
     ]
-    return Detection(evidence, ("" if found[0][0] >= THRESHOLD else "nearest to it: ") + ", ".join(texts))
+    return Detection(evidence, ("" if exchanged[0][0] >= THRESHOLD else "nearest to it: ") + ", ".join(texts))
 
 
-def _usual(translations: Translations) -> np.ndarray:
-    """Return float64 (C, C): how often the class in the row is taken for that in the column in real target images."""
+def _real_confusion(translations: Translations) -> np.ndarray:
+    """Return float64 (C, C): the confusion rates on real target images, true classes in rows; 0 without labels."""
     classes = len(translations.palette)
-    labels, seen = predicted_target_classes(translations)
+    labels, predicted = predicted_target_classes(translations)
     if labels is None:
         return np.zeros((classes, classes))
-    return _rates(confusion_matrices(labels, seen, classes).sum(axis=0))
+    return _rates(confusion_matrices(labels, predicted, classes).sum(axis=0))
 
 
-def _moves(matrix: np.ndarray, usual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return, of each class, the other one that most of it becomes, and how large a share more than usually."""
-    rates = _rates(matrix) - usual
+def _replacements(matrix: np.ndarray, real_confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the most frequent replacement of each class, int (C,), and its share beyond the real confusion, (C,)."""
+    rates = _rates(matrix) - real_confusion
     np.fill_diagonal(rates, -1)
-    to = rates.argmax(axis=1)
-    moved = rates[np.arange(len(to)), to].clip(0)
-    moved[matrix.sum(axis=1) < LEAST_AREA * matrix.sum()] = 0
-    return to, moved
+    replaced_by = rates.argmax(axis=1)
+    share = rates[np.arange(len(replaced_by)), replaced_by].clip(0)
+    share[matrix.sum(axis=1) < MIN_AREA * matrix.sum()] = 0
+    return replaced_by, share
 
 
-def _taken(matrices: np.ndarray, to: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Return float64 (N, C): the share of each class's pixels in each image that became the class it moves to."""
-    index = np.arange(len(to))
-    return (_rates(matrices)[:, index, to] - usual[index, to]).clip(0)
+def _shares_by_image(matrices: np.ndarray, replaced_by: np.ndarray, real_confusion: np.ndarray) -> np.ndarray:
+    """Return float64 (N, C): the share of each class's pixels in each image that became its replacement."""
+    index = np.arange(len(replaced_by))
+    return (_rates(matrices)[:, index, replaced_by] - real_confusion[index, replaced_by]).clip(0)
 
 
 def _rates(matrices: np.ndarray) -> np.ndarray:
-    """Return confusion matrices (…, C, C) with rows that sum to 1, or to 0 where a class is not shown."""
+    """Return confusion matrices (…, C, C) with rows that sum to 1, or to 0 for absent classes."""
     rows = matrices.sum(axis=-1, keepdims=True)
     return matrices / np.maximum(rows, 1)

@@ -1,27 +1,27 @@
-"""Structure lost or invented: classes of the source that the translation does not show, and the other way round."""
+"""Failure modes `lost` and `invented`: objects of the source that are missing in the translation, and vice versa."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from cgbench.api.dataset import IGNORE
 from cgbench.api.failure import Detection, Failure
 from cgbench.api.metric import Translations
+from cgbench.api.names import IGNORE
 from cgbench.api.registry import FAILURES
 from cgbench.benchmarks.metrics.functional.class_maps import predicted_classes, predicted_target_classes, why_no_classes
 from cgbench.benchmarks.metrics.functional.segmentation_scores import confusion_matrices
 
-SIDE = 64  # pixels; larger class maps are thinned to about this
-AREA = 0.01  # share of an image from which on a part counts: connected pixels of one class
-THRESHOLD = 0.05  # of the image: what is smaller may be missed
-FOUND = 0.2  # share of a part's pixels that must agree, or it is not there
-RELIABLE = 0.5  # share of a part's pixels that the scorer must find in the real image, or its word counts for nothing
+SIDE = 64  # pixels; larger class maps are subsampled to about this side
+MIN_AREA = 0.01  # share of the image that a segment (connected pixels of one class) must cover
+THRESHOLD = 0.05  # of the image
+MIN_AGREEMENT = 0.2  # share of a segment's pixels that must agree for it to count as present
+MIN_RELIABILITY = 0.5  # share of a segment's pixels in the real image that the scorer must recognise to be trusted
 CAUSES = ("copy", "collapse", "inversion", "permutation")
 
 
 @FAILURES.register
 def lost() -> Failure:
-    """Things of the source are not found where they were."""
+    """Return the failure of objects of the source that are not found at their places."""
     return Failure(
         name="lost",
         label="structure lost",
@@ -44,7 +44,7 @@ def lost() -> Failure:
 
 @FAILURES.register
 def invented() -> Failure:
-    """Things are found where the source has none."""
+    """Return the failure of objects that are found where the source has none."""
     return Failure(
         name="invented",
         label="structure invented",
@@ -66,72 +66,79 @@ def invented() -> Failure:
 
 
 def _detect_lost(translations: Translations) -> Detection:
-    scene, shown, real = _maps(translations)
-    reliable = _reliable(translations, rows=True)
+    source, output, real = _class_maps(translations)
+    reliable = _reliable_classes(translations, recall=True)
 
-    def is_lost(index: int, kind: int, part: np.ndarray) -> bool:
-        if (shown[index][part] == kind).mean() >= FOUND:
+    def is_lost(index: int, class_id: int, segment: np.ndarray) -> bool:
+        if (output[index][segment] == class_id).mean() >= MIN_AGREEMENT:
             return False
-        return (real[index][part] == kind).mean() >= RELIABLE if real is not None else bool(reliable[kind])
+        return (
+            (real[index][segment] == class_id).mean() >= MIN_RELIABILITY
+            if real is not None
+            else bool(reliable[class_id])
+        )
 
-    return _finding(scene, scene != IGNORE, is_lost, translations)
+    return _detect_segments(source, source != IGNORE, is_lost, translations)
 
 
 def _detect_invented(translations: Translations) -> Detection:
-    scene, shown, real = _maps(translations)
-    reliable = _reliable(translations, rows=False)
+    source, output, real = _class_maps(translations)
+    reliable = _reliable_classes(translations, recall=False)
 
-    def is_invented(index: int, kind: int, part: np.ndarray) -> bool:
-        if (scene[index][part] == kind).mean() >= FOUND:
+    def is_invented(index: int, class_id: int, segment: np.ndarray) -> bool:
+        if (source[index][segment] == class_id).mean() >= MIN_AGREEMENT:
             return False
-        return (real[index][part] == kind).mean() < FOUND if real is not None else bool(reliable[kind])
+        return (
+            (real[index][segment] == class_id).mean() < MIN_AGREEMENT if real is not None else bool(reliable[class_id])
+        )
 
-    return _finding(shown, scene != IGNORE, is_invented, translations)
+    return _detect_segments(output, source != IGNORE, is_invented, translations)
 
 
-def _maps(translations: Translations) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return the classes of the source, of the output, and where test images are paired of the real image as it is
-    recognised, uint8 (N, S, S), thinned to about 64 pixels a side."""
+def _class_maps(translations: Translations) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return the class maps of source and output and, for paired test images, the predicted ones of the real image,
+    uint8 (N, S, S), subsampled to about 64 pixels a side."""
     step = max(1, translations.labels.shape[1] // SIDE)
     real = predicted_target_classes(translations)[1] if translations.paired else None
     maps = translations.labels, predicted_classes(translations), real
-    return tuple(None if each is None else each[:, ::step, ::step] for each in maps)
+    source, output, real = (None if ids is None else ids[:, ::step, ::step] for ids in maps)
+    return source, output, real
 
 
-def _reliable(translations: Translations, rows: bool) -> np.ndarray:
-    """Return bool (C,): the classes of which the scorer finds half in all real images together (`rows`), or is right
-    half of the time that it says them; all of them where real images have no labels."""
-    labels, seen = predicted_target_classes(translations)
+def _reliable_classes(translations: Translations, recall: bool) -> np.ndarray:
+    """Return bool (C,): whether the scorer's `recall`, or else its precision, on all real images is at least a half
+    for each class; true for all classes where real images have no labels."""
+    labels, predicted = predicted_target_classes(translations)
     if labels is None:
         return np.ones(len(translations.palette), bool)
-    matrix = confusion_matrices(labels, seen, len(translations.palette)).sum(axis=0)
-    return np.diagonal(matrix) >= RELIABLE * np.maximum(matrix.sum(axis=int(rows)), 1)
+    matrix = confusion_matrices(labels, predicted, len(translations.palette)).sum(axis=0)
+    return np.diagonal(matrix) >= MIN_RELIABILITY * np.maximum(matrix.sum(axis=int(recall)), 1)
 
 
-def _finding(
+def _detect_segments(
     maps: np.ndarray, counted: np.ndarray, is_wrong: Callable[[int, int, np.ndarray], bool], translations: Translations
 ) -> Detection:
-    """Return the share of each image that is in wrong parts: connected pixels of one class of `maps`, 1 % of the
-    `counted` pixels of the image or more; and in how many images the three most frequent classes are wrong."""
-    evidence, often = np.full(len(maps), np.nan), dict.fromkeys(range(len(translations.palette)), 0)
+    """Return the share of each image that lies in wrong segments: connected pixels of one class of `maps`, 1 % of the
+    `counted` pixels of the image or more; and the number of images for the three classes wrong most often."""
+    evidence, images_wrong = np.full(len(maps), np.nan), dict.fromkeys(range(len(translations.palette)), 0)
     for index, ids in enumerate(maps):
         total, area = int(counted[index].sum()), 0
-        for kind in np.unique(ids[counted[index]]):
-            parts, count = connected((ids == kind) & counted[index])
-            sizes = np.bincount(parts.ravel(), minlength=count + 1)
-            large = [number for number in range(1, count + 1) if sizes[number] >= AREA * total]
-            wrong = [number for number in large if is_wrong(index, int(kind), parts == number)]
+        for class_id in np.unique(ids[counted[index]]):
+            segments, count = connected_components((ids == class_id) & counted[index])
+            sizes = np.bincount(segments.ravel(), minlength=count + 1)
+            large = [number for number in range(1, count + 1) if sizes[number] >= MIN_AREA * total]
+            wrong = [number for number in large if is_wrong(index, int(class_id), segments == number)]
             area += int(sizes[wrong].sum())
-            often[int(kind)] += bool(wrong)
+            images_wrong[int(class_id)] += bool(wrong)
         evidence[index] = area / total if total else np.nan
-    first = sorted((kind for kind in often if often[kind]), key=lambda kind: -often[kind])[:3]
+    most_frequent = sorted((c for c in images_wrong if images_wrong[c]), key=lambda c: -images_wrong[c])[:3]
     return Detection(
-        evidence, ", ".join(f"{translations.palette[kind].name} in {often[kind]} images" for kind in first)
+        evidence, ", ".join(f"{translations.palette[c].name} in {images_wrong[c]} images" for c in most_frequent)
     )
 
 
-def connected(mask: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return the number of each pixel's part, from 1, of a bool map, and how many there are; edges connect."""
+def connected_components(mask: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the segment number of each pixel of a bool map, from 1, and the number of segments (4-connectivity)."""
     from scipy.ndimage import label
 
     return label(mask)

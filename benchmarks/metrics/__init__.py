@@ -1,1 +1,1 @@
-"""Metrics: one file per family. None imports torch."""
+"""Metrics, one file per family. They import no torch at import time."""

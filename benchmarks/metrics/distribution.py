@@ -1,4 +1,4 @@
-"""Distances between the translated and the real photos as two sets: FID and KID, of Inception and of the scorer."""
+"""Distribution metrics: FID and KID between translated and real photos, over features of Inception or the scorer."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ SOURCE = "Heusel et al. 2017 (FID); Bińkowski et al. 2018 (KID): 100 subsets of
 
 @METRICS.register
 def inception_distance() -> Metric:
-    """FID and KID as clean-fid measures them."""
+    """Return FID and KID as in clean-fid."""
     return Metric(
         name="inception_distance",
         summary="FID and KID of clean-fid: Inception's features of translated and real photos, mode `clean`",
@@ -30,7 +30,7 @@ def inception_distance() -> Metric:
 
 @METRICS.register
 def scorer_distance() -> Metric:
-    """The same two distances over the features of the dataset's own scorer: offline, and on a scale of its own."""
+    """Return FID and KID over the features of the dataset's own scorer: offline, on a scale of their own."""
     return Metric(
         name="scorer_distance",
         summary="FID and KID over the scorer's features: not comparable with those of Inception",
@@ -50,12 +50,12 @@ def scorer_distance() -> Metric:
     )
 
 
-def _distances(frechet: str, kernel: str, fake: np.ndarray, real: np.ndarray) -> Scores:
-    """Return both distances, the error of the second, and how many real images they look at."""
+def _distances(frechet_name: str, kernel_name: str, fake: np.ndarray, real: np.ndarray) -> Scores:
+    """Return both distances; as details the number of real images and the standard error of the kernel distance."""
     distance = kernel_distance(fake, real, generator(0, "kid", "subsets"))
     error = kernel_error(fake, real, generator(0, "kid", "error"))
-    details = {f"{frechet}/{REAL}": len(real), f"{kernel}/{REAL}": len(real), f"{kernel}/{ERROR}": error}
-    return Scores({frechet: frechet_distance(fake, real), kernel: distance}, details=details)
+    details = {f"{frechet_name}/{REAL}": len(real), f"{kernel_name}/{REAL}": len(real), f"{kernel_name}/{ERROR}": error}
+    return Scores({frechet_name: frechet_distance(fake, real), kernel_name: distance}, details=details)
 
 
 def _why_not_applicable(translations: Translations) -> str | None:

@@ -1,4 +1,4 @@
-"""How different outputs are: for different inputs, and for one input where a method draws when it translates."""
+"""Diversity metrics: differences between outputs for different inputs, and between samples for one input."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from cgbench.api.metric import Metric, Scores, Translations, Value
 from cgbench.api.registry import METRICS
 from cgbench.benchmarks.metrics.functional.image_distances import l1_by_image
 
-SHIFTS = 8  # each output is compared with so many others, the next ones in the order of the test split
+SHIFTS = 8  # outputs that each output is compared with: the next ones in the order of the test split
 
 
 @METRICS.register
 def output_diversity() -> Metric:
-    """The mean distance between translations of different images; compare it with that of the row `real`."""
+    """Return the mean distance between translations of different images, to be compared with that of the row `real`."""
     return Metric(
         name="output_diversity",
         summary="mean absolute difference between outputs for different inputs, scale 0 to 1; the truth: row real",
@@ -25,12 +25,12 @@ def output_diversity() -> Metric:
 
 @METRICS.register
 def style_diversity() -> Metric:
-    """The mean distance between two translations of each image, made with two independent draws."""
+    """Return the mean distance between two translations of each image, from independent samples."""
     return Metric(
         name="style_diversity",
         summary="mean absolute difference between two outputs for one input, drawn independently, scale 0 to 1",
         values=(Value("style_diversity", "style div.", better="", minimum=0, maximum=1),),
-        compute=_between_draws,
+        compute=_between_samples,
         not_applicable=lambda t: "needs a method that draws when it translates" if t.other_outputs is None else None,
         rank=60,
         source="as Huang et al. 2018 (MUNIT), section 5.2, measure diversity, in L1 instead of LPIPS",
@@ -44,6 +44,6 @@ def _between_inputs(translations: Translations) -> Scores:
     return Scores({"output_diversity": float(by_image.mean())}, {"output_diversity": by_image})
 
 
-def _between_draws(translations: Translations) -> Scores:
+def _between_samples(translations: Translations) -> Scores:
     by_image = l1_by_image(translations.outputs, translations.other_outputs)
     return Scores({"style_diversity": float(by_image.mean())}, {"style_diversity": by_image})

@@ -1,14 +1,14 @@
-"""LPIPS: the perceptual distance of translated photos to the true photos of their scenes."""
+"""LPIPS: perceptual distance between translated photos and the true photos of their scenes."""
 
 from cgbench.api.metric import Metric, Scores, Translations, Value
 from cgbench.api.registry import METRICS
 
-LEAST_SIDE = 32  # pixels; AlexNet's maps vanish below
+MIN_SIDE = 32  # pixels; below it AlexNet's last maps are empty
 
 
 @METRICS.register
 def lpips() -> Metric:
-    """How different a translation looks from the truth, by a network that was fitted to human judgements."""
+    """Return the perceptual distance to the truth, by a network that was fitted to human judgements."""
     return Metric(
         name="lpips",
         summary="LPIPS 0.1 (AlexNet) between translated and true photos of the same scene",
@@ -29,6 +29,6 @@ def _lpips(translations: Translations) -> Scores:
 def _why_not_applicable(translations: Translations) -> str | None:
     if translations.target_kind != "photo":
         return "is for translations to photos"
-    if translations.outputs.shape[1] < LEAST_SIDE:
-        return f"needs images of {LEAST_SIDE} pixels or more"
+    if translations.outputs.shape[1] < MIN_SIDE:
+        return f"needs images of {MIN_SIDE} pixels or more"
     return None if translations.paired and translations.targets is not None else "needs paired test images"

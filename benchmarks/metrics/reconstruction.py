@@ -1,15 +1,15 @@
-"""Mean absolute differences between images: of the reconstruction to the source, of the output to the true target."""
+"""L1 metrics: reconstruction against source, identity translation against target, output against true target."""
 
 import numpy as np
 
-from cgbench.api.metric import Metric, Scores, Value
+from cgbench.api.metric import Metric, Scores, Translations, Value
 from cgbench.api.registry import METRICS
 from cgbench.benchmarks.metrics.functional.image_distances import l1_by_image
 
 
 @METRICS.register
 def reconstruction() -> Metric:
-    """How far a source, translated there and back, is from itself."""
+    """Return the distance between a source and its reconstruction."""
     return Metric(
         name="reconstruction",
         summary="mean absolute difference between sources and their reconstructions, on the scale 0 to 1",
@@ -22,12 +22,12 @@ def reconstruction() -> Metric:
 
 @METRICS.register
 def identity() -> Metric:
-    """How much a translation changes an image that is of its target domain already."""
+    """Return the distance between a real target image and its own translation."""
     return Metric(
         name="identity",
         summary="mean absolute difference between real target images and their own translations, scale 0 to 1",
         values=(Value("identity_l1", "idt. L1", better="", minimum=0, maximum=1),),
-        compute=lambda t: _l1("identity_l1", t.targets, t.identities),
+        compute=_identity,
         not_applicable=lambda t: "needs a trained method that translates in one pass" if t.identities is None else None,
         rank=55,
         source="the identity loss of Zhu et al. 2017, section 5.2, measured on test images",
@@ -36,7 +36,7 @@ def identity() -> Metric:
 
 @METRICS.register
 def paired_l1() -> Metric:
-    """How far a translation is from the true image of the same scene."""
+    """Return the distance between a translation and the true image of the same scene."""
     return Metric(
         name="paired_l1",
         summary="mean absolute difference between translations and the true images of their scenes, scale 0 to 1",
@@ -45,6 +45,12 @@ def paired_l1() -> Metric:
         not_applicable=lambda t: None if t.paired and t.targets is not None else "needs paired test images",
         source="the L1 term of Isola et al. 2017, equation 3, measured on test images",
     )
+
+
+def _identity(translations: Translations) -> Scores:
+    """Return the mean over all targets; scores per image, which go by the sources, only where there are as many."""
+    scores = _l1("identity_l1", translations.targets, translations.identities)
+    return scores if len(translations.targets) == len(translations.keys) else Scores(scores.values)
 
 
 def _l1(name: str, first: np.ndarray, second: np.ndarray) -> Scores:

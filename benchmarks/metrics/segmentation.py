@@ -1,4 +1,4 @@
-"""Segmentation scores of translations: the FCN score of photos, and the accuracy of decoded label images."""
+"""Segmentation metrics of translations: the FCN score of photos, and the accuracy of decoded label images."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from cgbench.api.dataset import SemanticClass
 from cgbench.api.metric import COMPAT, Metric, Scores, Translations, Value
+from cgbench.api.palette import nearest_class
 from cgbench.api.registry import METRICS
 from cgbench.benchmarks.metrics.functional.segmentation_scores import (
     confusion_matrices,
@@ -13,12 +14,11 @@ from cgbench.benchmarks.metrics.functional.segmentation_scores import (
     per_image_pixel_accuracy,
     scores,
 )
-from cgbench.palette import nearest_class
 
 
 @METRICS.register
 def fcn_score() -> Metric:
-    """How well the scorer, trained on real photos, finds the true classes in translated ones."""
+    """Return the FCN score: the agreement of the scorer's predictions on translated photos with the true classes."""
     return Metric(
         name="fcn_score",
         summary="FCN score: a network trained on real photos looks for the true classes in translated photos",
@@ -33,7 +33,7 @@ def fcn_score() -> Metric:
 
 @METRICS.register
 def label_accuracy() -> Metric:
-    """How well translated label images, decoded to the nearest palette colour, agree with the true classes."""
+    """Return the agreement of label images, decoded to the nearest palette colour, with the true classes."""
     return Metric(
         name="label_accuracy",
         summary="translated label images, each pixel read as the nearest palette colour, against the true classes",
@@ -46,24 +46,27 @@ def label_accuracy() -> Metric:
 
 
 def _values(prefix: str, label: str) -> tuple[Value, ...]:
-    names = (("pixel", "pixel"), ("class", "class"), ("iou", "IoU"))
+    suffixes = (("pixel", "pixel"), ("class", "class"), ("iou", "IoU"))
     return tuple(
-        Value(f"{prefix}_{name}", f"{label} {word}", better="higher", digits=3, minimum=0, maximum=1)
-        for name, word in names
+        Value(f"{prefix}_{name}", f"{label} {text}", better="higher", digits=3, minimum=0, maximum=1)
+        for name, text in suffixes
     )
 
 
 def _segmentation_scores(
     prefix: str, true: np.ndarray, predicted: np.ndarray, palette: Sequence[SemanticClass]
 ) -> Scores:
-    """Return pixel accuracy, class accuracy and IoU of the whole split, the first and last of each image, IoU by class,
-    and both means as the published script takes them, which counts classes that the truth never shows as 0."""
+    """Return pixel accuracy, class accuracy and IoU of the split, pixel accuracy and IoU of each image, and as details
+    IoU by class and both means of the published script, in which classes absent from the truth count as 0."""
     matrices = confusion_matrices(true, predicted, len(palette))
-    whole = matrices.sum(axis=0)
-    found, compat = scores(whole), scores(whole, mode="compat")
-    values = {f"{prefix}_pixel": found.pixel, f"{prefix}_class": found.class_accuracy, f"{prefix}_iou": found.iou}
+    total = matrices.sum(axis=0)
+    fixed, compat = scores(total), scores(total, mode="compat")
+    values = {f"{prefix}_pixel": fixed.pixel, f"{prefix}_class": fixed.class_accuracy, f"{prefix}_iou": fixed.iou}
     per_image = {f"{prefix}_pixel": per_image_pixel_accuracy(matrices), f"{prefix}_iou": per_image_iou(matrices)}
-    details = {f"{prefix}_iou/{kind.name}": iou for kind, iou in zip(palette, found.per_class_iou, strict=True)}
+    details = {
+        f"{prefix}_iou/{semantic_class.name}": iou
+        for semantic_class, iou in zip(palette, fixed.per_class_iou, strict=True)
+    }
     details |= {f"{prefix}_class/{COMPAT}": compat.class_accuracy, f"{prefix}_iou/{COMPAT}": compat.iou}
     return Scores(values, per_image, details)
 
@@ -73,16 +76,16 @@ def _why_no_fcn_score(translations: Translations) -> str | None:
         return "is for translations to photos"
     if translations.scorer is None:
         return "needs a scorer, and so labelled photos to train it"
-    return _unlabelled(translations)
+    return _why_unlabelled(translations)
 
 
 def _why_no_label_accuracy(translations: Translations) -> str | None:
     if translations.target_kind != "labels":
         return "is for translations to label images"
-    return _unlabelled(translations)
+    return _why_unlabelled(translations)
 
 
-def _unlabelled(translations: Translations) -> str | None:
+def _why_unlabelled(translations: Translations) -> str | None:
     if translations.labels is None:
         return "needs test labels"
     return None if translations.palette else "needs a palette: the dataset's classes and their colours"

@@ -1,4 +1,4 @@
-"""Paired similarity of photos to the truth: peak signal-to-noise ratio and structural similarity."""
+"""Paired similarity of photos to the truth: PSNR and SSIM."""
 
 from cgbench.api.metric import Metric, Scores, Translations, Value
 from cgbench.api.registry import METRICS
@@ -7,7 +7,7 @@ from cgbench.benchmarks.metrics.functional.image_distances import psnr_by_image,
 
 @METRICS.register
 def similarity() -> Metric:
-    """How like the true photo of its scene a translated photo is."""
+    """Return the similarity between a translated photo and the true photo of its scene."""
     return Metric(
         name="similarity",
         summary="signal-to-noise ratio (dB, 100 at most) and structural similarity of translated and true photos",
@@ -23,8 +23,8 @@ def similarity() -> Metric:
 
 
 def _similarity(translations: Translations) -> Scores:
-    pair = translations.outputs, translations.targets
-    by_image = {"psnr": psnr_by_image(*pair), "ssim": ssim_by_image(*pair)}
+    outputs, targets = translations.outputs, translations.targets
+    by_image = {"psnr": psnr_by_image(outputs, targets), "ssim": ssim_by_image(outputs, targets)}
     return Scores({name: float(scores.mean()) for name, scores in by_image.items()}, by_image)
 
 

@@ -1,1 +1,1 @@
-"""Comparison of a run with a baseline, and of one run with another."""
+"""Regression tests of results: comparison of a run with a baseline, and of one run with another."""

@@ -1,16 +1,16 @@
-"""The drift gate: is a run worse than its baseline by more than seeds explain? Pure functions of numbers.
+"""The drift gate: tests whether a run is worse than its baseline by more than seeds explain. Pure functions of numbers.
 
-A number that varies with the seed is tested in two ways, and Holm's procedure covers all tests of a check together.
+A number that varies with the seed has two tests, and Holm's procedure covers all tests of a check together.
 
 other seeds  (mean of the run - mean of the baseline) / (s √(1/runs + 1/baselines)), s being the baseline's standard
              deviation: Student's with the baseline's seeds - 1 degrees of freedom, if the run's seeds are more of the
-             same. The spread of the run is not used: a fault that widens it must not hide behind it.
-same seeds   the paired t-test of run - baseline, seed by seed, where the baseline has all of the run's seeds. Nothing
-             is taken for granted of how alike two machines are: their differences show it. This finds what other seeds
-             would drown, and an unchanged program on the same machine differs by exactly nothing.
+             same. The spread of the run is not used: a fault that widens it must not hide itself.
+same seeds   the paired t-test of run - baseline, seed by seed, where the baseline has all of the run's seeds. The
+             similarity of two machines is not assumed: their differences show it. This detects changes that the noise
+             of other seeds would hide, and an unchanged program on the same machine differs by exactly nothing.
 
-fail          one of them is significant, for the worse (or in any way where no way is better), and the change is at
-              least as large as the number's minimum effect
+fail          one of them is significant, for the worse (or in either direction where neither is better), and the
+              change is at least as large as the number's minimum effect
 pass          the one-sided 95 % bound of the harmful change, by the sharper of the two, lies within the tolerance
 inconclusive  neither: too few seeds, or too near to call
 
@@ -24,12 +24,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from cgbench.api.names import TrialState
 from cgbench.benchmarks.regression.run_numbers import (
     COUNT,
     NOT_TRAINED,
     ROUNDING,
     Key,
-    Measurements,
+    RunNumbers,
     SeedValues,
     UnfinishedTrial,
 )
@@ -37,18 +38,18 @@ from cgbench.errors import CgbenchError
 from cgbench.results.significance import ALPHA, Effect, Verdict, holm, over_seeds
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
-NEW, SKIPPED = "new", "skipped"  # not judged: nothing to compare with, or not comparable
-REDRAWN = {"sources", "targets", "scorer", "scorer_recipe"}  # what differs where images were drawn again
-LEAST_SEEDS = 2  # of a baseline and of a run: one seed has no spread, and may be an unlucky one
+NEW, SKIPPED = "new", "skipped"  # not judged: no counterpart, or not comparable
+REDRAWN = {"sources", "targets", "scorer", "scorer_recipe"}  # what differs where images were rendered again
+MIN_SEEDS = 2  # of a baseline and of a run: one seed has no spread, and may be an outlier
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What a change must be to count. `minimum` holds minimum effects of single metrics, in their own units.
+    """The thresholds of a change. `minimum` holds minimum effects of single metrics, in their own units.
 
     A spread is the baseline's standard deviation over seeds, a share is of the baseline's mean. `scorer_spreads` is the
     standard deviation, in spreads, that another training of the scorer, equal but for the last digits, gives a number
-    that looks through it: 0.2 to 0.55, measured with six scorers on the suite `ci`.
+    that depends on it: 0.2 to 0.55, measured with six scorers on the suite `ci`.
     """
 
     minimum_spreads: float = 0.5
@@ -60,18 +61,19 @@ class Rules:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The band of one number: the baseline's spread, the minimum effect that fails, the tolerance that passes."""
+    """The tolerance of one number: the baseline's spread, the minimum effect that fails, and the non-inferiority margin
+    that passes."""
 
     spread: float
-    minimum: float
-    tolerance: float
+    min_effect: float
+    margin: float
 
 
 @dataclass(frozen=True)
 class NumberVerdict:
     """The verdict on one number. `low` to `high` is the 90 % interval of the change, whose harmful end is the one-sided
-    95 % bound, by the sharper way, which `paired` names; `p`, adjusted by Holm's procedure, is the smaller of both.
-    NaN where nothing was tested."""
+    95 % bound, by the sharper of the two tests, the paired one if `paired`; `p`, adjusted by Holm's procedure, is the
+    smaller of both. NaN where nothing was tested."""
 
     key: Key
     status: str
@@ -79,7 +81,7 @@ class NumberVerdict:
     better: str = ""
     before: SeedValues | None = None
     after: SeedValues | None = None
-    limits: Tolerance | None = None
+    tolerance: Tolerance | None = None
     change: float = math.nan
     low: float = math.nan
     high: float = math.nan
@@ -95,67 +97,80 @@ class NumberVerdict:
         return all(self.before.values.get(seed) == value for seed, value in self.after.values.items())
 
 
-def limits(number: SeedValues, metric: str, rules: Rules) -> Tolerance:
-    """Return the band of a baseline's number. Its spread is the standard deviation over seeds, but never less than a
-    share of the mean, so that seeds that agree by chance (a collapse to one class) make no band without width."""
+def make_tolerance(number: SeedValues, metric: str, rules: Rules) -> Tolerance:
+    """Return the tolerance of a baseline's number. Its spread is the standard deviation over seeds, but never less than
+    a share of the mean, so that seeds that agree by chance (a collapse to one class) do not make a tolerance of
+    zero."""
     values = np.array(list(number.values.values()))
-    floor = max(rules.minimum_share * abs(float(values.mean())), ROUNDING)
+    smallest = max(rules.minimum_share * abs(float(values.mean())), ROUNDING)
     if number.exact:
-        least = 0.0 if number.kind == COUNT else rules.minimum.get(metric, floor)
-        return Tolerance(0.0, _short(least), _short(least))
-    spread = max(float(values.std(ddof=1)), floor) if len(values) > 1 else math.nan
-    least = rules.minimum.get(metric, max(rules.minimum_spreads * spread, floor))
-    return Tolerance(_short(spread), _short(least), _short(max(rules.tolerance_spreads * spread, least)))
+        min_effect = 0.0 if number.kind == COUNT else rules.minimum.get(metric, smallest)
+        return Tolerance(0.0, _round_digits(min_effect), _round_digits(min_effect))
+    spread = max(float(values.std(ddof=1)), smallest) if len(values) > 1 else math.nan
+    min_effect = rules.minimum.get(metric, max(rules.minimum_spreads * spread, smallest))
+    margin = max(rules.tolerance_spreads * spread, min_effect)
+    return Tolerance(_round_digits(spread), _round_digits(min_effect), _round_digits(margin))
 
 
 def check(
-    baseline: Measurements,
-    run: Measurements,
-    bands: Mapping[Key, Tolerance],
-    rules: Rules,
-    strict: bool = False,
-    redrawn: bool = False,
-) -> list[NumberVerdict]:
-    """Return a finding for every number of either side, in the baseline's order; the new ones last.
+    baseline: RunNumbers, run: RunNumbers, tolerances: Mapping[Key, Tolerance], rules: Rules,
+    strict: bool = False, allow_redrawn_images: bool = False,
+) -> list[NumberVerdict]:  # fmt: skip
+    """Return a verdict for every number of either side, in the baseline's order; the new ones last.
 
-    `bands` are the limits that the baseline states. `strict` makes a significant improvement a failure as well.
-    Numbers that were measured by another protocol than the baseline's raise `CgbenchError`; `redrawn` lets the test
-    images be others, and leaves it to the untrained rows to say whether they are others that matter.
+    Args:
+        baseline: The numbers of the baseline.
+        run: The numbers of the run.
+        tolerances: The tolerances that the baseline states.
+        rules: The thresholds of a change.
+        strict: Whether a significant improvement fails as well.
+        allow_redrawn_images: Whether the test images may differ from the baseline's; the untrained rows then show
+            whether the difference matters.
+
+    Returns:
+        The verdicts.
+
+    Raises:
+        CgbenchError: Numbers were measured by another protocol than the baseline's.
     """
-    retrained = other_scorers(baseline, run, redrawn)
-    stopped = {trouble.method: trouble for trouble in reversed(run.troubles)}
-    findings: list[NumberVerdict] = []
-    tested: list[tuple[int, Effect]] = []  # the finding's place, and one way to test it
+    retrained = retrained_scorers(baseline, run, allow_redrawn_images)
+    unfinished = {trial.method: trial for trial in reversed(run.unfinished)}
+    verdicts: list[NumberVerdict] = []
+    tested: list[tuple[int, Effect]] = []  # the index of the verdict, and one of its effects
     for key, before in baseline.numbers.items():
-        after, band = run.numbers.get(key), bands[key]
-        finding = NumberVerdict(key, INCONCLUSIVE, "", before.better, before, after, band)
-        if after is None or key in run.absent or key.method in stopped:
-            finding = _missing(finding, run, stopped)
+        after, tolerance = run.numbers.get(key), tolerances[key]
+        verdict = NumberVerdict(key, INCONCLUSIVE, "", before.better, before, after, tolerance)
+        if after is None or key in run.absent or key.method in unfinished:
+            verdict = _judge_missing(verdict, run, unfinished)
         elif before.kind == NOT_TRAINED and key in retrained:
-            finding = replace(finding, status=SKIPPED, note="its scorer was trained again, which alone changes it")
+            verdict = replace(verdict, status=SKIPPED, note="its scorer was trained again, which alone changes it")
         elif before.exact:
-            finding = _exact(finding)
-        elif too_few := _too_few(before, after):
-            finding = replace(finding, note=too_few)
+            verdict = _judge_exact(verdict)
+        elif too_few := _too_few_seeds(before, after):
+            verdict = replace(verdict, note=too_few)
         else:
             if key in retrained:
-                finding = replace(finding, limits=widened(before, after, band, rules), note="another scorer")
-            ways = [effect(before, after, finding.limits), None if key in retrained else paired(before, after)]
-            tested += [(len(findings), way) for way in ways if way is not None]
-        findings.append(finding)
-    verdicts: dict[int, list[Verdict]] = {}
-    for (place, _), verdict in zip(tested, holm([way for _, way in tested]), strict=True):
-        verdicts.setdefault(place, []).append(verdict)
-    for place, found in verdicts.items():
-        findings[place] = _judged(findings[place], found, strict)
-    new = [key for key in run.numbers if key not in baseline.numbers]
-    return findings + [NumberVerdict(key, NEW, "not in the baseline", after=run.numbers[key]) for key in new]
+                tolerance = widen_tolerance(before, after, tolerance, rules)
+                verdict = replace(verdict, tolerance=tolerance, note="another scorer")
+            effects = [
+                unpaired_effect(before, after, verdict.tolerance),
+                None if key in retrained else paired_effect(before, after),
+            ]
+            tested += [(len(verdicts), effect) for effect in effects if effect is not None]
+        verdicts.append(verdict)
+    results_by_index: dict[int, list[Verdict]] = {}
+    for (index, _), result in zip(tested, holm([effect for _, effect in tested]), strict=True):
+        results_by_index.setdefault(index, []).append(result)
+    for index, results in results_by_index.items():
+        verdicts[index] = _judge(verdicts[index], results, strict)
+    new_keys = [key for key in run.numbers if key not in baseline.numbers]
+    return verdicts + [NumberVerdict(key, NEW, "not in the baseline", after=run.numbers[key]) for key in new_keys]
 
 
-def other_scorers(baseline: Measurements, run: Measurements, redrawn: bool) -> Set[Key]:
+def retrained_scorers(baseline: RunNumbers, run: RunNumbers, allow_redrawn_images: bool) -> Set[Key]:
     """Return the keys whose scorer has other weights than the baseline's, but the same recipe: trained again on another
-    machine; with `redrawn` on images that were drawn again there. Any other difference of protocol raises
-    `CgbenchError`, with what differs."""
+    machine; with `allow_redrawn_images` also on images that were rendered again there. Any other difference of protocol
+    raises `CgbenchError`, which lists the differences."""
     retrained: set[Key] = set()
     refused: dict[tuple[str, ...], str] = {}
     for key, before in baseline.numbers.items():
@@ -165,15 +180,17 @@ def other_scorers(baseline: Measurements, run: Measurements, redrawn: bool) -> S
         first, second = baseline.protocols.get(before.protocol, {}), run.protocols.get(after.protocol, {})
         names = tuple(name for name in {**first, **second} if first.get(name) != second.get(name))
         same_recipe = names == ("scorer",) and first.get("scorer_recipe")
-        if same_recipe or (redrawn and names and set(names) <= REDRAWN):
+        if same_recipe or (allow_redrawn_images and names and set(names) <= REDRAWN):
             retrained |= {key} if "scorer" in names else set()
             continue
-        parts = [f"{name} {first.get(name, 'unknown')} → {second.get(name, 'unknown')}" for name in names]
-        refused.setdefault(names, f"{key.text}: {', '.join(parts) or 'not recorded'}")
+        differences = [f"{name} {first.get(name, 'unknown')} → {second.get(name, 'unknown')}" for name in names]
+        refused.setdefault(names, f"{key.text}: {', '.join(differences) or 'not recorded'}")
     if refused:
-        drawn = not redrawn and all(names and set(names) <= REDRAWN for names in refused)
+        only_redrawn = not allow_redrawn_images and all(names and set(names) <= REDRAWN for names in refused)
         hint = (
-            "; where images are drawn on the spot, as for 'streets', --redrawn compares all the same" if drawn else ""
+            "; where images are drawn on the spot, as for 'streets', --allow-redrawn-images compares all the same"
+            if only_redrawn
+            else ""
         )
         raise CgbenchError(
             f"the run was not measured as the baseline was ({'; '.join(list(refused.values())[:3])}): nothing can be "
@@ -182,85 +199,95 @@ def other_scorers(baseline: Measurements, run: Measurements, redrawn: bool) -> S
     return retrained
 
 
-def widened(before: SeedValues, after: SeedValues, band: Tolerance, rules: Rules) -> Tolerance:
-    """Return limits for numbers that look through another scorer, whose own noise adds to that of the seeds."""
+def widen_tolerance(before: SeedValues, after: SeedValues, tolerance: Tolerance, rules: Rules) -> Tolerance:
+    """Return the tolerance of numbers that depend on another scorer, whose own noise adds to that of the seeds."""
     seeds = 1 / len(before.values) + 1 / len(after.values)
     factor = math.sqrt(1 + 2 * rules.scorer_spreads**2 / seeds)
-    return Tolerance(band.spread * factor, band.minimum * factor, band.tolerance * factor)
+    return Tolerance(tolerance.spread * factor, tolerance.min_effect * factor, tolerance.margin * factor)
 
 
-def outcome(findings: list[NumberVerdict]) -> str:
+def outcome(verdicts: list[NumberVerdict]) -> str:
     """Return the verdict on the run: the worst of its numbers; a run that shares none with the baseline is
     inconclusive."""
-    states = {finding.status for finding in findings}
+    states = {verdict.status for verdict in verdicts}
     return next((state for state in (FAIL, INCONCLUSIVE) if state in states), PASS if PASS in states else INCONCLUSIVE)
 
 
-def effect(before: SeedValues, after: SeedValues, band: Tolerance) -> Effect:
-    """Return the change of the mean, with the error that the baseline's spread gives it."""
+def unpaired_effect(before: SeedValues, after: SeedValues, tolerance: Tolerance) -> Effect:
+    """Return the change of the mean, with the standard error that the baseline's spread implies."""
     first, second = (np.array(list(number.values.values())) for number in (before, after))
-    error = band.spread * math.sqrt(1 / len(first) + 1 / len(second))
+    error = tolerance.spread * math.sqrt(1 / len(first) + 1 / len(second))
     return Effect(float(second.mean() - first.mean()), error, len(first) - 1)
 
 
-def paired(before: SeedValues, after: SeedValues) -> Effect | None:
+def paired_effect(before: SeedValues, after: SeedValues) -> Effect | None:
     """Return the change seed by seed; None where the baseline lacks one of the run's seeds."""
     if not set(after.values) <= set(before.values):
         return None
     return over_seeds([value - before.values[seed] for seed, value in after.values.items()])
 
 
-def _judged(finding: NumberVerdict, verdicts: list[Verdict], strict: bool) -> NumberVerdict:
-    """Return the finding with its verdict, from one test or two."""
-    band, sign = finding.limits, {"higher": -1, "lower": 1}.get(finding.better, 0)
-    beyond = [v.effect.mean for v in verdicts if v.significant and abs(v.effect.mean) >= band.minimum]
-    worse = [change for change in beyond if change * sign > 0 or not sign]
-    sharper = min((v.effect for v in verdicts), key=lambda effect: np.diff(effect.interval(2 * ALPHA)).item())
+def _judge(verdict: NumberVerdict, results: list[Verdict], strict: bool) -> NumberVerdict:
+    """Return the verdict with its status, from the results of one test or two."""
+    tolerance, sign = verdict.tolerance, {"higher": -1, "lower": 1}.get(verdict.better, 0)
+    significant = [
+        result.effect.mean
+        for result in results
+        if result.significant and abs(result.effect.mean) >= tolerance.min_effect
+    ]
+    worse = [change for change in significant if change * sign > 0 or not sign]
+    sharper = min(
+        (result.effect for result in results),
+        key=lambda effect: np.diff(effect.interval(2 * ALPHA)).item(),
+    )
     low, high = sharper.interval(2 * ALPHA)
     bound = {-1: -low, 1: high}.get(sign, max(-low, high))
-    if worse or (strict and beyond):
-        largest = max(worse or beyond, key=abs)
-        way = ("worse" if worse else "better (--strict)") if sign else "changed"
-        status, note = FAIL, f"{way} by {abs(largest) / band.spread:.1f} spreads of the baseline's seeds"
-    elif bound <= band.tolerance:
-        status, note = PASS, "better beyond the noise of seeds: update the baseline" if beyond else ""
+    if worse or (strict and significant):
+        largest = max(worse or significant, key=abs)
+        direction = ("worse" if worse else "better (--strict)") if sign else "changed"
+        status, note = FAIL, f"{direction} by {abs(largest) / tolerance.spread:.1f} spreads of the baseline's seeds"
+    elif bound <= tolerance.margin:
+        status, note = PASS, "better beyond the noise of seeds: update the baseline" if significant else ""
     else:
         status, note = INCONCLUSIVE, f"may be {'worse' if sign else 'off'} by more than the tolerance"
     return replace(
-        finding, status=status, note="; ".join(filter(None, [note, finding.note])), change=sharper.mean, low=low,
-        high=high, p=min(v.p for v in verdicts), improved=bool(beyond) and not worse and sign != 0,
-        paired=sharper is verdicts[-1].effect and len(verdicts) > 1,
+        verdict, status=status, note="; ".join(filter(None, [note, verdict.note])), change=sharper.mean, low=low,
+        high=high, p=min(result.p for result in results), improved=bool(significant) and not worse and sign != 0,
+        paired=sharper is results[-1].effect and len(results) > 1,
     )  # fmt: skip
 
 
-def _exact(finding: NumberVerdict) -> NumberVerdict:
+def _judge_exact(verdict: NumberVerdict) -> NumberVerdict:
     """Compare a number that no seed can change: any change of it is one of the data or of the arithmetic."""
-    first, second = finding.before.values, finding.after.values
+    first, second = verdict.before.values, verdict.after.values
     reference = next(iter(first.values()))
     change = max((value - reference for value in second.values()), key=abs)
-    changed = abs(change) > finding.limits.minimum
+    changed = abs(change) > verdict.tolerance.min_effect
     note = "changed, and no seed can change it" if changed else ""
-    return replace(finding, status=FAIL if changed else PASS, note=note, change=change)
+    return replace(verdict, status=FAIL if changed else PASS, note=note, change=change)
 
 
-def _missing(finding: NumberVerdict, run: Measurements, stopped: Mapping[str, UnfinishedTrial]) -> NumberVerdict:
-    """Say why a run has no number, or not of all its seeds: a failure is one, an unfinished trial is not yet."""
-    if finding.key in run.absent:
-        return replace(finding, status=FAIL, note=f"not measured: {run.absent[finding.key]}")
-    trouble = stopped.get(finding.key.method)
-    if trouble is None:
-        return replace(finding, status=FAIL, note="not in this run")
-    reason = f"seed {trouble.seed} {trouble.state}" + (f": {trouble.reason}" if trouble.reason else "")
-    return replace(finding, status=FAIL if trouble.state in ("failed", "diverged") else INCONCLUSIVE, note=reason)
+def _judge_missing(verdict: NumberVerdict, run: RunNumbers, unfinished: Mapping[str, UnfinishedTrial]) -> NumberVerdict:
+    """Return the verdict on a number that a run lacks, entirely or for some seeds: fail if a trial failed, inconclusive
+    if one is unfinished."""
+    if verdict.key in run.absent:
+        return replace(verdict, status=FAIL, note=f"not measured: {run.absent[verdict.key]}")
+    trial = unfinished.get(verdict.key.method)
+    if trial is None:
+        return replace(verdict, status=FAIL, note="not in this run")
+    reason = f"seed {trial.seed} {trial.state}" + (f": {trial.reason}" if trial.reason else "")
+    ended_early = trial.state in (TrialState.FAILED, TrialState.DIVERGED)
+    return replace(verdict, status=FAIL if ended_early else INCONCLUSIVE, note=reason)
 
 
-def _too_few(before: SeedValues, after: SeedValues) -> str:
+def _too_few_seeds(before: SeedValues, after: SeedValues) -> str:
+    """Return the reason why there are too few seeds for a test, "" where there are enough."""
     for name, number in (("baseline", before), ("run", after)):
-        if len(number.values) < LEAST_SEEDS:
+        if len(number.values) < MIN_SEEDS:
             return f"one seed in the {name}: nothing can be said of the noise of seeds"
     return ""
 
 
-def _short(value: float) -> float:
-    """Return four significant digits: limits are for people to read and to change."""
+def _round_digits(value: float) -> float:
+    """Return four significant digits: tolerances are read and edited by people."""
     return float(f"{value:.4g}")

@@ -1,4 +1,4 @@
-"""What differs between two runs: settings with their layers, program, states and numbers."""
+"""Differences between two runs: settings with their layers, program, states and numbers."""
 
 import math
 from collections.abc import Mapping
@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 
 from cgbench.api.metric import Value
+from cgbench.api.names import TrialState
 from cgbench.benchmarks.regression.changes import (
     ABSENT,
     Change,
-    plain,
+    format_number,
+    format_value,
     program_changes,
     setting_changes,
-    summary,
     value_changes,
 )
-from cgbench.benchmarks.regression.run_numbers import Key, Measurements, SeedValues, measurements
+from cgbench.benchmarks.regression.run_numbers import Key, RunNumbers, SeedValues, collect_numbers
 from cgbench.results.run import Run, TrialResult
 from cgbench.results.significance import ALPHA, Effect, over_seeds
 
@@ -26,8 +27,8 @@ PAIRED, UNPAIRED = "paired", "other seeds"
 
 @dataclass(frozen=True)
 class NumberRow:
-    """One number that differs: `effect` is B minus A with its error, None where one side has a single seed; `basis`
-    says whether it is paired by seed. `note` says why two numbers cannot be compared."""
+    """One number that differs: `effect` is B minus A with its error, None where one side has a single seed; `basis` is
+    the kind of comparison, paired by seed or not. `note` is the reason why two numbers cannot be compared."""
 
     key: Key
     before: SeedValues | None
@@ -39,7 +40,7 @@ class NumberRow:
 
 @dataclass(frozen=True)
 class Difference:
-    """All that differs; `same` counts the numbers that are equal, digit for digit, in every seed that both have."""
+    """All differences; `same` counts the numbers that are equal, digit for digit, in every seed that both have."""
 
     settings: tuple[Change, ...]
     program: tuple[Change, ...]
@@ -55,29 +56,29 @@ class Difference:
 
 
 def difference(a: Run, b: Run, values: Mapping[str, Value]) -> Difference:
-    """Return what differs between two runs."""
-    first, second = measurements(a, values), measurements(b, values)
+    """Return the differences between two runs."""
+    first, second = collect_numbers(a, values), collect_numbers(b, values)
     keys = list(dict.fromkeys([*first.numbers, *second.numbers]))
     same = [key for key in keys if _equal(first.numbers.get(key), second.numbers.get(key))]
-    rows = [_row(key, first, second) for key in keys if key not in set(same)]
-    settings = setting_changes(_with_layers(a), _with_layers(b))
+    rows = [_number_row(key, first, second) for key in keys if key not in set(same)]
+    settings = setting_changes(_settings_by_method(a), _settings_by_method(b))
     return Difference(
         tuple(settings), tuple(program_changes(first.provenance, second.provenance)),
-        tuple(value_changes(_about(a), _about(b))), tuple(_states(a, b)), tuple(rows), len(same),
+        tuple(value_changes(_data_identity(a), _data_identity(b))), tuple(_state_changes(a, b)), tuple(rows), len(same),
     )  # fmt: skip
 
 
-def diff_text(found: Difference, a: str, b: str) -> str:
+def diff_text(diff: Difference, a: str, b: str) -> str:
     """Return the difference as text: A → B."""
     parts = [f"{a} → {b}"]
-    titles = {"Settings": found.settings, "Data and seeds": found.data, "Program and machine": found.program,
-              "Trials": found.states}  # fmt: skip
+    titles = {"Settings": diff.settings, "Data and seeds": diff.data, "Program and machine": diff.program,
+              "Trials": diff.states}  # fmt: skip
     for title, changes in titles.items():
         text = [f"  {change.text}" for change in changes] or ["  the same"]
         parts += [f"{title}:", *text]
-    parts.append(f"Numbers: {len(found.numbers)} differ, {found.same} are the same in every seed that both have")
-    parts += [f"  {_number_text(row)}" for row in found.numbers]
-    if any(row.effect for row in found.numbers):
+    parts.append(f"Numbers: {len(diff.numbers)} differ, {diff.same} are the same in every seed that both have")
+    parts += [f"  {_number_text(row)}" for row in diff.numbers]
+    if any(row.effect for row in diff.numbers):
         parts.append(
             f"B minus A with its {1 - ALPHA:.0%} interval (Student's, each number by itself), over the seeds that both "
             "have, or Welch's where they share fewer than two; * it excludes zero."
@@ -95,14 +96,14 @@ def welch(first: np.ndarray, second: np.ndarray) -> Effect | None:
     return Effect(float(second.mean() - first.mean()), error, degrees)
 
 
-def _row(key: Key, a: Measurements, b: Measurements) -> NumberRow:
+def _number_row(key: Key, a: RunNumbers, b: RunNumbers) -> NumberRow:
     before, after = a.numbers.get(key), b.numbers.get(key)
     if before is None or after is None:
         return NumberRow(key, before, after, None, "")
     if before.protocol != after.protocol:
         first, second = a.protocols.get(before.protocol, {}), b.protocols.get(after.protocol, {})
-        parts = ", ".join(change.text for change in value_changes(first, second)) or "not recorded"
-        return NumberRow(key, before, after, None, "", f"measured differently: {parts}")
+        changes = ", ".join(change.text for change in value_changes(first, second)) or "not recorded"
+        return NumberRow(key, before, after, None, "", f"measured differently: {changes}")
     shared = sorted(set(before.values) & set(after.values))
     if len(shared) >= 2:
         return NumberRow(key, before, after, over_seeds([after.values[s] - before.values[s] for s in shared]), PAIRED)
@@ -111,48 +112,51 @@ def _row(key: Key, a: Measurements, b: Measurements) -> NumberRow:
 
 
 def _number_text(row: NumberRow) -> str:
-    text = f"{' '.join(filter(None, row.key[1:]))}: {summary(row.before)} → {summary(row.after)}"
+    text = f"{' '.join(filter(None, row.key[1:]))}: {format_number(row.before)} → {format_number(row.after)}"
     if row.effect:
         low, high = row.effect.interval(ALPHA)
-        mark = " *" if row.effect.p <= ALPHA else ""
+        marker = " *" if row.effect.p <= ALPHA else ""
         interval = f"{row.effect.mean:+.3g} [{low:+.3g}, {high:+.3g}]".replace("-", "−")
-        text += f"; {interval} {row.basis}{mark}"
+        text += f"; {interval} {row.basis}{marker}"
     return text + (f"; {row.note}" if row.note else "")
 
 
 def _equal(first: SeedValues | None, second: SeedValues | None) -> bool:
-    """Whether two numbers are the same, digit for digit, in every seed that both have, and they have one."""
+    """Return whether two numbers are the same, digit for digit, in every seed that both have, and they share one."""
     if not first or not second or first.protocol != second.protocol:
         return False
     shared = set(first.values) & set(second.values)
     return bool(shared) and all(first.values[seed] == second.values[seed] for seed in shared)
 
 
-def _with_layers(run: Run) -> dict[str, dict[str, Any]]:
-    """Return every setting of each method as "value (layer)", and what its declaration says."""
-    return {name: _layers(run.of(name)[0]) for name in run.order if run.of(name)}
+def _settings_by_method(run: Run) -> dict[str, dict[str, Any]]:
+    """Return every setting of each method as "value (layer)", and the values of its declaration."""
+    return {name: _settings_with_layers(run.trials_of(name)[0]) for name in run.order if run.trials_of(name)}
 
 
-def _layers(trial: TrialResult) -> dict[str, Any]:
+def _settings_with_layers(trial: TrialResult) -> dict[str, Any]:
     spec = trial.spec
     origins = spec.get("origins", {})
-    found = {name: f"{plain(value)} ({origins.get(name, 'recipe')})" for name, value in spec["config"].items()}
+    settings = {
+        name: f"{format_value(value)} ({origins.get(name, 'recipe')})" for name, value in spec["config"].items()
+    }
     terms = spec["method"].get("terms", [])
-    found |= {f"weight of {term['name']}": f"{term['weight']:g} {term['function']}" for term in terms}
-    found |= {f"weights of {name}": count for name, count in spec.get("parameters", {}).items()}
-    return {"preset": spec["preset"], **found}
+    settings |= {f"weight of {term['name']}": f"{term['weight']:g} {term['function']}" for term in terms}
+    settings |= {f"weights of {name}": count for name, count in spec.get("parameters", {}).items()}
+    return {"preset": spec["preset"], **settings}
 
 
-def _about(run: Run) -> dict[str, Any]:
-    """Return what identifies the data: its name, how many images, and the digests of those that were learnt from."""
-    spec = (run.of(run.trained[0]) if run.trained and run.of(run.trained[0]) else list(run.trials))[0].spec
+def _data_identity(run: Run) -> dict[str, Any]:
+    """Return the identity of the data: its name, the numbers of images, and the digests of the training images."""
+    trained = run.trials_of(run.trained[0]) if run.trained else []
+    spec = (trained or list(run.trials))[0].spec
     counts = {f"{name} images": count for name, count in spec["dataset"].get("counts", {}).items()}
     digests = {f"training images {domain}": digest for domain, digest in spec.get("data", {}).items()}
     palette = ", ".join(entry[0] for entry in spec["dataset"].get("palette", []))
-    return {"dataset": run.about["dataset"], "seeds": list(run.seeds), **counts, **digests, "classes": palette}
+    return {"dataset": run.metadata["dataset"], "seeds": list(run.seeds), **counts, **digests, "classes": palette}
 
 
-def _states(a: Run, b: Run) -> list[Change]:
-    """Return the trials that did not end alike."""
+def _state_changes(a: Run, b: Run) -> list[Change]:
+    """Return the trials whose states differ."""
     first, second = ({f"{t.method} seed {t.seed}": t.state for t in run.trials} for run in (a, b))
-    return [row for row in value_changes(first, second) if {row.before, row.after} != {"done", ABSENT}]
+    return [row for row in value_changes(first, second) if {row.before, row.after} != {TrialState.DONE, ABSENT}]

@@ -1,4 +1,4 @@
-"""The verdict of the drift gate for people, as JSON and as JUnit XML."""
+"""Formats of the drift gate's verdict: text, JSON and JUnit XML."""
 
 import json
 import math
@@ -22,92 +22,95 @@ ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
 
 
 @dataclass(frozen=True)
-class Checked:
-    """A finished check: what was compared, the findings, and what differs in settings and program."""
+class CheckResult:
+    """A finished check: the names of run and baseline, the verdicts, and the differences in settings and program."""
 
     run: str
     baseline: str
-    findings: Sequence[NumberVerdict]
+    verdicts: Sequence[NumberVerdict]
     settings: Sequence[Change]
     program: Sequence[Change]
-    redrawn: bool = False
+    allow_redrawn_images: bool = False
 
     @property
     def verdict(self) -> str:
-        return outcome(list(self.findings))
+        return outcome(list(self.verdicts))
 
-    def of(self, *statuses: str) -> list[NumberVerdict]:
-        return [finding for finding in self.findings if finding.status in statuses]
+    def with_status(self, *statuses: str) -> list[NumberVerdict]:
+        return [verdict for verdict in self.verdicts if verdict.status in statuses]
 
 
-def as_text(checked: Checked, everything: bool = False) -> str:
-    """Return the verdict, then every number that needs a look, what differs beside the numbers, and how it was judged.
+def as_text(result: CheckResult, show_passing: bool = False) -> str:
+    """Return the verdict, every number that needs attention, the differences beside the numbers, and the procedure.
 
-    `everything` lists the numbers that pass as well.
+    `show_passing` lists the numbers that pass as well.
     """
-    shown = [*checked.of(FAIL), *checked.of(INCONCLUSIVE)]
-    passed = checked.of(PASS)
-    shown += passed if everything else [finding for finding in passed if finding.improved]
-    shown += checked.of(NEW, SKIPPED) if everything else []
-    lines = [f"{checked.verdict.upper()}: {checked.run} against {checked.baseline}: {_counts(checked)}", ""]
-    if shown:
-        lines += [*_aligned(_rows(shown)), ""]
-    lines += _beside(checked)
-    return "\n".join([*lines, _method(checked)]) + "\n"
+    listed = [*result.with_status(FAIL), *result.with_status(INCONCLUSIVE)]
+    passed = result.with_status(PASS)
+    listed += passed if show_passing else [verdict for verdict in passed if verdict.improved]
+    listed += result.with_status(NEW, SKIPPED) if show_passing else []
+    lines = [f"{result.verdict.upper()}: {result.run} against {result.baseline}: {_counts(result)}", ""]
+    if listed:
+        lines += [*_align(_rows(listed)), ""]
+    lines += _circumstances(result)
+    return "\n".join([*lines, _procedure(result)]) + "\n"
 
 
-def as_json(checked: Checked, exit_code: int) -> str:
-    """Return all of it for programs; numbers that are not known are null."""
+def as_json(result: CheckResult, exit_code: int) -> str:
+    """Return the complete result as JSON; unknown numbers are null."""
     content = {
         "kind": "cgbench check",
         "schema": 1,
-        "verdict": checked.verdict,
+        "verdict": result.verdict,
         "exit_code": exit_code,
-        "run": checked.run,
-        "baseline": checked.baseline,
-        "counts": {status: len(checked.of(status)) for status in ORDER},
-        "findings": [_fields(finding) for finding in checked.findings],
-        "settings": [vars(change) for change in checked.settings],
-        "program": [vars(change) for change in checked.program],
+        "run": result.run,
+        "baseline": result.baseline,
+        "counts": {status: len(result.with_status(status)) for status in ORDER},
+        "findings": [_fields(verdict) for verdict in result.verdicts],
+        "settings": [vars(change) for change in result.settings],
+        "program": [vars(change) for change in result.program],
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def as_junit(checked: Checked) -> str:
-    """Return JUnit XML: one case per number; a failure is one, what is inconclusive or not judged is skipped."""
-    failures, skipped = checked.of(FAIL), checked.of(INCONCLUSIVE, SKIPPED, NEW)
-    counts = {"tests": len(checked.findings), "failures": len(failures), "errors": 0, "skipped": len(skipped)}
+def as_junit(result: CheckResult) -> str:
+    """Return JUnit XML: one case per number; a failing number is a failure, an inconclusive or unjudged one is
+    skipped."""
+    failures, skipped = result.with_status(FAIL), result.with_status(INCONCLUSIVE, SKIPPED, NEW)
+    counts = {"tests": len(result.verdicts), "failures": len(failures), "errors": 0, "skipped": len(skipped)}
     attributes = {"name": "cgbench check", **{name: str(count) for name, count in counts.items()}}
     root = ElementTree.Element("testsuites", attributes)
-    suite = ElementTree.SubElement(root, "testsuite", {**attributes, "name": _clean(checked.run)})
-    for finding in checked.findings:
-        key = finding.key
-        place = ".".join(filter(None, (key.dataset, key.method, key.direction)))
-        case = ElementTree.SubElement(suite, "testcase", {"classname": _clean(place), "name": _clean(key.metric)})
-        said = _clean(f"{finding.status}: {_what(finding)}")
-        if finding.status == FAIL:
-            ElementTree.SubElement(case, "failure", {"type": "drift", "message": said})
-        elif finding.status != PASS:
-            ElementTree.SubElement(case, "skipped", {"message": said})
+    suite = ElementTree.SubElement(root, "testsuite", {**attributes, "name": _xml_text(result.run)})
+    for verdict in result.verdicts:
+        key = verdict.key
+        class_name = ".".join(filter(None, (key.dataset, key.method, key.direction)))
+        case = ElementTree.SubElement(
+            suite, "testcase", {"classname": _xml_text(class_name), "name": _xml_text(key.metric)}
+        )
+        message = _xml_text(f"{verdict.status}: {_describe(verdict)}")
+        if verdict.status == FAIL:
+            ElementTree.SubElement(case, "failure", {"type": "drift", "message": message})
+        elif verdict.status != PASS:
+            ElementTree.SubElement(case, "skipped", {"message": message})
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _counts(checked: Checked) -> str:
-    found = Counter(finding.status for finding in checked.findings)
-    words = {FAIL: "failed", INCONCLUSIVE: "inconclusive", PASS: "passed", SKIPPED: "not judged", NEW: "new"}
-    parts = [f"{found[status]} {words[status]}" for status in ORDER if found[status]]
-    return f"{len(checked.findings)} numbers: {', '.join(parts)}"
+def _counts(result: CheckResult) -> str:
+    counts = Counter(verdict.status for verdict in result.verdicts)
+    labels = {FAIL: "failed", INCONCLUSIVE: "inconclusive", PASS: "passed", SKIPPED: "not judged", NEW: "new"}
+    parts = [f"{counts[status]} {labels[status]}" for status in ORDER if counts[status]]
+    return f"{len(result.verdicts)} numbers: {', '.join(parts)}"
 
 
-def _rows(findings: Sequence[NumberVerdict]) -> list[tuple[str, ...]]:
-    """Return the lines of a table; numbers of a method that lack for one reason share a line."""
+def _rows(verdicts: Sequence[NumberVerdict]) -> list[tuple[str, ...]]:
+    """Return the lines of a table; numbers of a method that are missing for one reason share a line."""
     groups: dict[tuple[str, ...], list[NumberVerdict]] = {}
-    for finding in findings:
-        alone = not math.isnan(finding.change) or finding.status == NEW
-        groups.setdefault((finding.key.text if alone else finding.key.method, finding.status, finding.note), []).append(
-            finding
-        )
+    for verdict in verdicts:
+        own_line = not math.isnan(verdict.change) or verdict.status == NEW
+        groups.setdefault(
+            (verdict.key.text if own_line else verdict.key.method, verdict.status, verdict.note), []
+        ).append(verdict)
     return [_row(group) for group in groups.values()]
 
 
@@ -115,57 +118,60 @@ def _row(group: Sequence[NumberVerdict]) -> tuple[str, ...]:
     first = group[0]
     if len(group) > 1:
         return first.status, first.key.method, f"{len(group)} numbers", "", first.note
-    place = f"{first.key.method} {first.key.direction}".strip()
+    label = f"{first.key.method} {first.key.direction}".strip()
     means = f"{_before(first)} → {_mean(first.after)}"
-    return first.status, place, first.key.metric + ARROWS[first.better], means, _change(first)
+    return first.status, label, first.key.metric + ARROWS[first.better], means, _change(first)
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    wide = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(wide[place]) for place, cell in enumerate(row)).rstrip() for row in rows]
+def _align(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(widths[column_index]) for column_index, cell in enumerate(row)).rstrip() for row in rows
+    ]
 
 
-def _change(finding: NumberVerdict) -> str:
-    if math.isnan(finding.change):
-        return finding.note
-    text = f"{finding.change:+.3g}".replace("-", "−")
-    if not math.isnan(finding.p):
-        way = "same seeds, " if finding.paired else ""
-        text += (
-            f" ({way}p {finding.p:.2g}, minimum {finding.limits.minimum:.2g}, tolerance {finding.limits.tolerance:.2g})"
-        )
-    return ": ".join(filter(None, [text, finding.note]))
+def _change(verdict: NumberVerdict) -> str:
+    if math.isnan(verdict.change):
+        return verdict.note
+    text = f"{verdict.change:+.3g}".replace("-", "−")
+    if not math.isnan(verdict.p):
+        basis, tolerance = "same seeds, " if verdict.paired else "", verdict.tolerance
+        text += f" ({basis}p {verdict.p:.2g}, minimum {tolerance.min_effect:.2g}, tolerance {tolerance.margin:.2g})"
+    return ": ".join(filter(None, [text, verdict.note]))
 
 
-def _what(finding: NumberVerdict) -> str:
-    return f"{_before(finding)} → {_mean(finding.after)}, {_change(finding)}".rstrip(", ")
+def _describe(verdict: NumberVerdict) -> str:
+    return f"{_before(verdict)} → {_mean(verdict.after)}, {_change(verdict)}".rstrip(", ")
 
 
-def _beside(checked: Checked) -> list[str]:
-    """Return what explains a change, or shows that there is none."""
-    compared = [finding for finding in checked.findings if finding.before and finding.after]
-    same = sum(finding.identical for finding in compared)
+def _circumstances(result: CheckResult) -> list[str]:
+    """Return the circumstances that may explain a change."""
+    compared = [verdict for verdict in result.verdicts if verdict.before and verdict.after]
+    same = sum(verdict.identical for verdict in compared)
     lines = []
     if same:
         lines.append(f"Identical to the baseline in every seed of the run, digit for digit: {same} of {len(compared)}.")
-    if any("scorer" in finding.note for finding in checked.findings):
+    if any("scorer" in verdict.note for verdict in result.verdicts):
         lines.append("The scorer was trained again here: wider bands for what looks through it.")
-    if checked.redrawn:
-        lines.append("Test images may be drawn again (--redrawn): the rows 'copy' and 'real' tell whether it matters.")
-    if checked.settings:
-        lines += ["Settings that differ, baseline → run:", *(f"  {change.text}" for change in checked.settings)]
-    if checked.program:
-        lines.append("Program and machine: " + "; ".join(change.text for change in checked.program))
+    if result.allow_redrawn_images:
+        lines.append(
+            "Test images may be drawn again (--allow-redrawn-images): the rows 'copy' and 'real' tell "
+            "whether it matters."
+        )
+    if result.settings:
+        lines += ["Settings that differ, baseline → run:", *(f"  {change.text}" for change in result.settings)]
+    if result.program:
+        lines.append("Program and machine: " + "; ".join(change.text for change in result.program))
     return lines
 
 
-def _method(checked: Checked) -> str:
-    """Return how it was judged, in the words that the documentation uses."""
-    tested = [finding for finding in checked.findings if not math.isnan(finding.p)]
+def _procedure(result: CheckResult) -> str:
+    """Return how the numbers were judged, in the terms of the documentation."""
+    tested = [verdict for verdict in result.verdicts if not math.isnan(verdict.p)]
     if not tested:
         return "Nothing was tested against the noise of seeds."
-    run = _span([len(finding.after.values) for finding in tested])
-    baseline = _span([len(finding.before.values) for finding in tested])
+    run = _span([len(verdict.after.values) for verdict in tested])
+    baseline = _span([len(verdict.before.values) for verdict in tested])
     return (
         f"{len(tested)} numbers tested together (Holm, {ALPHA:.0%}), {run} seeds against {baseline} of the baseline. "
         "Fails: worse beyond the noise of seeds, and by the minimum. Passes: the one-sided "
@@ -177,33 +183,33 @@ def _span(counts: list[int]) -> str:
     return "–".join(map(str, dict.fromkeys((min(counts), max(counts)))))
 
 
-def _fields(finding: NumberVerdict) -> dict[str, Any]:
-    band = finding.limits
-    known = {
-        **finding.key._asdict(), "status": finding.status, "note": finding.note, "better": finding.better,
-        "before": _values(finding.before), "after": _values(finding.after), "change": finding.change,
-        "low": finding.low, "high": finding.high, "p": finding.p, "improved": finding.improved,
-        "identical": finding.identical, "paired": finding.paired, "spread": band and band.spread,
-        "minimum": band and band.minimum, "tolerance": band and band.tolerance,
+def _fields(verdict: NumberVerdict) -> dict[str, Any]:
+    tolerance = verdict.tolerance
+    fields = {
+        **verdict.key._asdict(), "status": verdict.status, "note": verdict.note, "better": verdict.better,
+        "before": _values(verdict.before), "after": _values(verdict.after), "change": verdict.change,
+        "low": verdict.low, "high": verdict.high, "p": verdict.p, "improved": verdict.improved,
+        "identical": verdict.identical, "paired": verdict.paired, "spread": tolerance and tolerance.spread,
+        "minimum": tolerance and tolerance.min_effect, "tolerance": tolerance and tolerance.margin,
     }  # fmt: skip
-    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in known.items()}
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in fields.items()}
 
 
 def _values(number: SeedValues | None) -> dict[str, float] | None:
-    return number and {str(seed): value for seed, value in number.values.items()}
+    return None if number is None else {str(seed): value for seed, value in number.values.items()}
 
 
-def _before(finding: NumberVerdict) -> str:
-    """Return the baseline's mean: where the change is that of the same seeds, over these."""
-    if not finding.paired:
-        return _mean(finding.before)
-    return _mean(replace(finding.before, values={seed: finding.before.values[seed] for seed in finding.after.values}))
+def _before(verdict: NumberVerdict) -> str:
+    """Return the baseline's mean, over the run's seeds where the comparison is paired."""
+    if not verdict.paired:
+        return _mean(verdict.before)
+    return _mean(replace(verdict.before, values={seed: verdict.before.values[seed] for seed in verdict.after.values}))
 
 
 def _mean(number: SeedValues | None) -> str:
     return f"{np.mean(list(number.values.values())):.4g}".replace("-", "−") if number else "–"
 
 
-def _clean(text: str) -> str:
-    """Return text without what XML 1.0 cannot hold; names and reasons come from elsewhere."""
+def _xml_text(text: str) -> str:
+    """Return text without characters that XML 1.0 cannot hold; names and reasons are untrusted."""
     return NOT_IN_XML.sub("?", text)

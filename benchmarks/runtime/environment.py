@@ -1,4 +1,4 @@
-"""Where a trial was computed: machine, precision, determinism, package versions, the commit of this program."""
+"""The environment of a trial: machine, precision, determinism, package versions, and the commit of this program."""
 
 import os
 import platform
@@ -19,12 +19,13 @@ PACKAGES = (
 CPU_INFO = Path("/proc/cpuinfo")
 
 
-def environment(device: str, inside: str = "float32") -> dict[str, Any]:
-    """Return what `trial.json` records of the machine and the program, keyed by name; networks compute `inside`."""
+def environment(device: str, network_precision: str = "float32") -> dict[str, Any]:
+    """Return the record of machine and program in `trial.json`, keyed by name; networks compute in
+    `network_precision`."""
     return {
         "device": device_name(device),
         "hardware": hardware(device),
-        "precision": precision(device, inside),
+        "precision": precision(device, network_precision),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "versions": versions(),
         "git": git_commit(),
@@ -32,7 +33,7 @@ def environment(device: str, inside: str = "float32") -> dict[str, Any]:
 
 
 def device_name(device: str) -> str:
-    """Return the device as it is recorded: `cpu (2 threads)` or the GPU's name."""
+    """Return the recorded name of a device: `cpu (2 threads)` or the GPU's name."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
     return f"cpu ({torch.get_num_threads()} threads)"
@@ -40,7 +41,7 @@ def device_name(device: str) -> str:
 
 def hardware(device: str) -> dict[str, Any]:
     """Return system, processor, cores and threads; of a GPU also memory in bytes and the versions of its libraries."""
-    found = {
+    details = {
         "system": f"{platform.system()} {platform.release()}",
         "processor": _processor(),
         "cores": os.cpu_count() or 0,
@@ -49,23 +50,26 @@ def hardware(device: str) -> dict[str, Any]:
     if device.startswith("cuda"):
         gpu = torch.cuda.get_device_properties(device)
         cudnn = str(torch.backends.cudnn.version())
-        found |= {"gpu": gpu.name, "gpu_memory": gpu.total_memory, "cuda": torch.version.cuda, "cudnn": cudnn}
-    return found
+        details |= {"gpu": gpu.name, "gpu_memory": gpu.total_memory, "cuda": torch.version.cuda, "cudnn": cudnn}
+    return details
 
 
-def precision(device: str, inside: str = "float32") -> str:
-    """Return the number format of training, and where a GPU rounds its factors to TF32."""
-    if inside == "bf16":
+def precision(device: str, network_precision: str = "float32") -> str:
+    """Return the number format of training, and where a GPU rounds factors to TF32."""
+    if network_precision == "bf16":
         return "bf16 in the networks, float32 elsewhere"
     if not device.startswith("cuda"):
         return "float32"
-    places = (("convolutions", torch.backends.cudnn.allow_tf32), ("products", torch.backends.cuda.matmul.allow_tf32))
-    rounded = [name for name, allowed in places if allowed]
+    operations = (
+        ("convolutions", torch.backends.cudnn.allow_tf32),
+        ("products", torch.backends.cuda.matmul.allow_tf32),
+    )
+    rounded = [name for name, allowed in operations if allowed]
     return f"float32, TF32 in {' and '.join(rounded)}" if rounded else "float32"
 
 
 def computes_bf16(device: str) -> bool:
-    """Say whether the processor or GPU computes bf16 itself; another one takes longer with it than with float32."""
+    """Return whether the processor or GPU supports bf16 natively; on others it is slower than float32."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_capability(device) >= (8, 0)
     try:
@@ -74,41 +78,43 @@ def computes_bf16(device: str) -> bool:
         return False
 
 
-def continued(known: Mapping[str, Any], now: Mapping[str, Any], step: int) -> list[dict[str, Any]]:
-    """Return the list of changes that a trial has gone through, with the present one if there is one: what of its
-    environment is other than when it was last worked on, and from which step."""
-    changes = list(known.get("continued", []))
-    last = dict(known)
+def environment_changes(recorded: Mapping[str, Any], current: Mapping[str, Any], step: int) -> list[dict[str, Any]]:
+    """Return the list of environment changes of a trial, with one more entry if the current environment differs from
+    the last one: the changed values, and the step from which they hold."""
+    changes = list(recorded.get("continued", []))
+    last = dict(recorded)
     for change in changes:
         last |= change
-    differing = {name: value for name, value in now.items() if last.get(name) != value}
+    differing = {name: value for name, value in current.items() if last.get(name) != value}
     return [*changes, {"step": step, **differing}] if differing else changes
 
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that numbers may depend on."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
-            found[package] = ""
-    return found
+            installed[package] = ""
+    return installed
 
 
 def _processor() -> str:
     try:
-        found = re.search(r"model name\s*: (.+)", CPU_INFO.read_text())
+        match = re.search(r"model name\s*: (.+)", CPU_INFO.read_text())
     except OSError:
-        found = None
-    return found[1].strip() if found else platform.processor() or platform.machine()
+        match = None
+    return match[1].strip() if match else platform.processor() or platform.machine()
 
 
 @cache
 def git_commit() -> str:
     """Return the commit of the checkout this program runs from, with `+` if it was changed; "" outside of one."""
     try:
-        _git("ls-files", "--error-unmatch", Path(__file__).name)  # fails in a stranger's repository around us
+        _git(
+            "ls-files", "--error-unmatch", Path(__file__).name
+        )  # fails where an enclosing repository is not this program's
         commit = _git("rev-parse", "--short=12", "HEAD")
         changed = _git("status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
@@ -116,7 +122,7 @@ def git_commit() -> str:
     return commit + ("+" if changed else "")
 
 
-def _git(*words: str) -> str:
-    where = Path(__file__).resolve().parent
-    result = subprocess.run(["git", *words], cwd=where, capture_output=True, text=True, timeout=5, check=True)
+def _git(*arguments: str) -> str:
+    folder = Path(__file__).resolve().parent
+    result = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=5, check=True)
     return result.stdout.strip()

@@ -1,4 +1,4 @@
-"""The largest amount of memory that a stretch of work took: of the GPU, or of this process on a CPU."""
+"""Peak memory of a section of code: of the GPU, or of this process on a CPU."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ RESET_PEAK = "5"  # man proc_pid_clear_refs: the peak resident size becomes the 
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Start a new measurement; where the system does not let us, the peak stays that of the whole process."""
+    """Start a new measurement; where the system does not permit it, the peak stays that of the whole process."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
@@ -21,12 +21,12 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Return the most bytes in use since `reset_peak_memory`: tensors on a GPU, else the resident size of this process,
-    which holds the images in memory and the libraries too. 0 where it is not known."""
+    """Return the peak number of bytes in use since `reset_peak_memory`: tensors on a GPU, else the resident size of
+    this process, which includes images in memory and the libraries. 0 where it is not known."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:
-        found = re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text())
+        match = re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text())
     except OSError:
         return 0
-    return int(found.group(1)) * 1024 if found else 0
+    return int(match.group(1)) * 1024 if match else 0

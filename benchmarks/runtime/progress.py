@@ -1,4 +1,4 @@
-"""What a user sees while it works: progress bars in a terminal, now and then a line where there is none."""
+"""Progress display: bars in a terminal, an occasional line elsewhere; workers forward theirs to the main process."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,40 +10,50 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from cgbench.formatting import duration
+from cgbench.progress import ProgressCallback
 
 QUIET_SECONDS = 30.0  # without a terminal: at most one line per this many seconds
-RELAY_SECONDS = 0.2  # between two reports of a worker's progress
+FORWARD_SECONDS = 0.2  # between two reports of a worker's progress
 
-ProgressCallback = Callable[[int, int], None]
 ShowProgress = Callable[[int, str, int, int], None]
+QUIET, NORMAL, VERBOSE = -1, 0, 1  # levels of verbosity
+WARNING_STYLES = ("yellow", "red")  # printed at every level
 
 
 class ProgressForwarder:
-    """The way of a worker's lines and progress to the process that has the terminal: `send` takes ("line", text, style)
+    """Forwards a worker's lines and progress to the process that has the terminal: `send` takes ("line", text, style)
     and ("at", title, done, total)."""
 
     def __init__(self, send: Callable[[tuple], None]) -> None:
         self.send, self.last = send, 0.0
 
-    def at(self, title: str, done: int, total: int) -> None:
-        """Report progress, now and then, and always the last step."""
+    def forward_progress(self, title: str, done: int, total: int) -> None:
+        """Report progress, at most every `FORWARD_SECONDS`, and always the last step."""
         now = time.monotonic()
-        if done >= total or now - self.last >= RELAY_SECONDS:
+        if done >= total or now - self.last >= FORWARD_SECONDS:
             self.last = now
             self.send(("at", title, done, total))
 
 
 class RunConsole(Console):
-    """The terminal, or in a worker the way to it."""
+    """The terminal, or in a worker the forwarder to it."""
 
-    relay: ProgressForwarder | None = None
+    forwarder: ProgressForwarder | None = None
+    verbosity: int = NORMAL
 
-    def print(self, *objects: Any, style: str | None = None, **more: Any) -> None:
-        """Print as rich does."""
-        if self.relay is None:
-            super().print(*objects, style=style, **more)
+    def print(self, *objects: Any, style: str | None = None, **options: Any) -> None:  # type: ignore[override]
+        """Print as rich does; at level `QUIET` warnings and errors only."""
+        if self.verbosity == QUIET and style not in WARNING_STYLES:
+            return
+        if self.forwarder is None:
+            super().print(*objects, style=style, **options)
         else:
-            self.relay.send(("line", " ".join(map(str, objects)), style))
+            self.forwarder.send(("line", " ".join(map(str, objects)), style))
+
+    def debug(self, text: str) -> None:
+        """Print a line at level `VERBOSE` only."""
+        if self.verbosity == VERBOSE:
+            self.print(text, style="dim")
 
 
 console = RunConsole(highlight=False, soft_wrap=True, markup=False)
@@ -51,10 +61,11 @@ console = RunConsole(highlight=False, soft_wrap=True, markup=False)
 
 @contextmanager
 def progress(title: str) -> Iterator[ProgressCallback]:
-    """Yield `update(done, total)`: a bar with the time that remains, or lines where output is not a terminal."""
-    if console.relay is not None:
-        console.relay.at(title, 0, 0)
-        yield partial(console.relay.at, title)
+    """Yield a callback of (done, total) that updates a bar with the remaining time, or prints lines where output is not
+    a terminal."""
+    if console.forwarder is not None:
+        console.forwarder.forward_progress(title, 0, 0)
+        yield partial(console.forwarder.forward_progress, title)
         return
     with progress_rows() as show:
         show(0, title, 0, 0)
@@ -63,20 +74,23 @@ def progress(title: str) -> Iterator[ProgressCallback]:
 
 @contextmanager
 def progress_rows() -> Iterator[ShowProgress]:
-    """Yield `show(row, title, done, total)` for several things at once: a bar for each row, or lines where output is
-    not a terminal. A total of 0 is not known yet; a row without a title is taken away."""
+    """Yield `show(row, title, done, total)` for several tasks at once: a bar for each row, or lines where output is not
+    a terminal. A total of 0 means unknown; an empty title removes the row."""
+    if console.verbosity == QUIET:
+        yield lambda row, title, done, total: None
+        return
     if not console.is_terminal:
-        yield _lines()
+        yield _show_lines()
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     tasks: dict[int, tuple[str, Any]] = {}
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as bars:
 
         def show(row: int, title: str, done: int, total: int) -> None:
-            known, task = tasks.get(row, ("", None))
-            if known != title and task is not None:
+            current, task = tasks.get(row, ("", None))
+            if current != title and task is not None:
                 bars.remove_task(task)
-            if known != title:
+            if current != title:
                 tasks[row] = title, bars.add_task(title, total=None) if title else None
             if title:
                 bars.update(tasks[row][1], completed=done, total=total or None)
@@ -84,8 +98,8 @@ def progress_rows() -> Iterator[ShowProgress]:
         yield show
 
 
-def _lines() -> ShowProgress:
-    """Return `show` for output that is no terminal."""
+def _show_lines() -> ShowProgress:
+    """Return `show` for output that is not a terminal."""
     rows: dict[int, tuple[str, ProgressCallback]] = {}
 
     def show(row: int, title: str, done: int, total: int) -> None:
@@ -107,8 +121,8 @@ def _line_printer(title: str) -> ProgressCallback:
         if first is None:
             first = done - 1
         if now - last >= QUIET_SECONDS and done < total:
-            left = (now - started) / max(1, done - first) * (total - done)
-            console.print(f"{title}: {done} of {total}, about {duration(left)} left")
+            remaining = (now - started) / max(1, done - first) * (total - done)
+            console.print(f"{title}: {done} of {total}, about {duration(remaining)} left")
             last = now
 
     return update

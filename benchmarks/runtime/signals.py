@@ -1,39 +1,40 @@
-"""How a run is stopped from outside: Ctrl-C, SIGTERM as SLURM sends it, SIGHUP of a terminal that closes."""
+"""Stop signals: Ctrl-C, SIGTERM as SLURM sends it, and SIGHUP of a terminal that closes."""
 
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 CTRL_C = signal.SIGINT
-STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Stopped(KeyboardInterrupt):
-    """The process was asked to stop, by a signal with `number`."""
+    """The process received a stop signal with `number`."""
 
     def __init__(self, number: int = CTRL_C) -> None:
         super().__init__(number)
         self.number = number
 
 
-def number_of(error: KeyboardInterrupt) -> int:
-    """Return the signal that stopped the process; Python itself knows one only, Ctrl-C."""
+def signal_number(error: KeyboardInterrupt) -> int:
+    """Return the number of the signal that stopped the process; Python's own KeyboardInterrupt means Ctrl-C."""
     return error.number if isinstance(error, Stopped) else CTRL_C
 
 
-def name_of(error: KeyboardInterrupt) -> str:
-    """Return what people call the signal that stopped the process."""
-    number = number_of(error)
+def signal_name(error: KeyboardInterrupt) -> str:
+    """Return the common name of the signal that stopped the process."""
+    number = signal_number(error)
     return "Ctrl-C" if number == CTRL_C else signal.Signals(number).name
 
 
 @contextmanager
 def raise_on_stop_signal() -> Iterator[None]:
-    """Raise `Stopped` where the process is asked to end, so that it can say what is safe; for the command line.
+    """Raise `Stopped` in the main thread on a stop signal, so that the command line can report what is safe.
 
-    A signal that is ignored stays ignored (nohup, and what a shell runs in the background).
+    An ignored signal stays ignored (nohup, and background jobs of a shell).
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -45,50 +46,51 @@ def raise_on_stop_signal() -> Iterator[None]:
 
 @contextmanager
 def defer_stop_signals() -> Iterator[list[int]]:
-    """Yield a list that stays empty until the process is asked to stop: the first signal only goes there.
+    """Yield a list that stays empty until a stop signal arrives: the first signal is only appended to it.
 
-    Raised in the middle of a training step, it would leave one player moved and the other not. After the first signal
-    the handlers are those of before, so that a second one is raised at once.
+    Raised in the middle of a training step, it would leave one player updated and the other not. After the first signal
+    the previous handlers are restored, so that a second one is raised at once.
     """
-    asked: list[int] = []
-    before: dict[int, object] = {}
+    received: list[int] = []
+    previous: dict[int, object] = {}
 
-    def hold(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
-        _restore(before)
+    def defer(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        _restore(previous)
 
-    with _handling(hold) as found:
-        before.update(found)
-        yield asked
+    with _handling(defer) as handlers:
+        previous.update(handlers)
+        yield received
 
 
 @contextmanager
 def block_stop_signals() -> Iterator[None]:
-    """Let processes that are started here be born with the signals to stop blocked: a Ctrl-C goes to all processes of a
-    terminal, and only their parent shall tell them to stop. Not on Windows."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    """Start processes inside with stop signals blocked: a Ctrl-C goes to all processes of a terminal, and only their
+    parent shall stop them. Not on Windows."""
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 @contextmanager
-def _handling(handler) -> Iterator[dict[int, object]]:
-    """Set a handler for all signals that stop and are not ignored; yield the handlers of before, and put them back."""
+def _handling(handler: Any) -> Iterator[dict[int, Any]]:
+    """Set a handler for all stop signals that are not ignored; yield the previous handlers, and restore them at the
+    end."""
     if threading.current_thread() is not threading.main_thread():
         yield {}  # only the main thread may set handlers, and only it is interrupted
         return
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    before = {number: old for number, old in before.items() if old not in (signal.SIG_IGN, None)}
-    for number in before:
+    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    previous = {number: current for number, current in previous.items() if current not in (signal.SIG_IGN, None)}
+    for number in previous:
         signal.signal(number, handler)
     try:
-        yield before
+        yield previous
     finally:
-        _restore(before)
+        _restore(previous)
 
 
-def _restore(handlers: dict[int, object]) -> None:
+def _restore(handlers: dict[int, Any]) -> None:
     for number, handler in handlers.items():
         signal.signal(number, handler)

@@ -1,1 +1,1 @@
-"""How fast cgbench is: against a plain reference, against the machine, and what a whole run spends beside its steps."""
+"""Speed benchmark: cgbench against a reference step and the machine's peak, and the overhead of whole runs."""

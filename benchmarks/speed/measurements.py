@@ -1,4 +1,4 @@
-"""What the parts of the benchmark hand over: measured entries, and what could not be measured. No torch."""
+"""Results and options of the speed benchmark: measurements, and what could not be measured. No torch."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,7 +10,7 @@ from cgbench.benchmarks.speed.timing import Budget, Summary
 
 @dataclass(frozen=True)
 class VariantSettings:
-    """An arm of the command line: its name, and the settings in which it differs from the default."""
+    """A variant from the command line: its name, and the settings in which it differs from the default."""
 
     name: str
     values: Mapping[str, str]
@@ -18,15 +18,15 @@ class VariantSettings:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One measured number of part `what`: median and quartiles in `unit`.
+    """One measured number of `part`: median and quartiles in `unit`.
 
-    `ratio` says how many times as fast it is as `reference`, measured in the same rounds. `details` are numbers that
-    come with it, by name with the unit in the name.
+    `ratio` is the speed-up over `reference`, timed in the same rounds. `details` are further numbers by name, with the
+    unit in the name.
     """
 
-    what: str
+    part: str
     name: str
-    arm: str
+    variant: str
     size: str
     unit: str
     value: Summary
@@ -35,23 +35,24 @@ class Measurement:
     details: Mapping[str, float] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON-able data."""
-        return asdict(self)
+        """Return the measurement as JSON-able data; recorded keys `part` and `variant` are `part` and `variant`."""
+        recorded = {"part": "what", "variant": "arm"}
+        return {recorded.get(key, key): value for key, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What was not measured, and why; `failed` says that it should have been possible."""
+    """Something that was not measured, and the reason; `failed` means that it should have been possible."""
 
-    what: str
+    part: str
     name: str
     size: str
     reason: str
     failed: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON-able data."""
-        return asdict(self)
+        """Return it as JSON-able data; the recorded key `part` is `part`."""
+        return {"what" if key == "part" else key: value for key, value in asdict(self).items()}
 
 
 Measurements = Iterator[Measurement | LeftOut]
@@ -59,12 +60,12 @@ Measurements = Iterator[Measurement | LeftOut]
 
 @dataclass(frozen=True)
 class SpeedOptions:
-    """What is asked for: methods, names of sizes, arms (the default one first), time, device. `say` tells a person
-    what is measured now."""
+    """The options of the speed benchmark: methods, names of sizes, variants (the default one first), time budget and
+    device. `log` is called with a description of each measurement before it starts."""
 
     methods: tuple[Method, ...]
     sizes: tuple[str, ...]
-    arms: tuple[VariantSettings, ...]
+    variants: tuple[VariantSettings, ...]
     budget: Budget
     device: str
-    say: Callable[[str], None] = lambda text: None
+    log: Callable[[str], None] = lambda text: None

@@ -1,4 +1,4 @@
-"""What the machine can do at best, and how much arithmetic a step is."""
+"""Roofline of the machine: its measured peak FLOP/s, and the arithmetic of a step."""
 
 from collections.abc import Callable, Mapping
 
@@ -17,45 +17,46 @@ IMAGES = {"cpu": 4, "cuda": 64}  # of the convolution's batch
 CHANNELS, MAP_SIDE, KERNEL = 256, 64, 3  # the residual blocks of the published generator at 256 pixels
 
 
-def machine_peaks(plan: SpeedOptions) -> Measurements:
+def machine_peaks(options: SpeedOptions) -> Measurements:
     """Measure FLOP/s of a large matrix product and of a 3×3 convolution of 256 channels at 64×64, in both types.
 
-    As the steps are computed: contiguous, and on a GPU with TF32 where torch's defaults have it.
+    The setting is that of the steps: contiguous, and on a GPU with TF32 where torch's defaults have it.
     """
-    plan.say("peak: matrix product and convolution")
-    kind = plan.device.partition(":")[0]
+    options.log("peak: matrix product and convolution")
+    kind = options.device.partition(":")[0]
     side, images = PRODUCT_SIDE[kind], IMAGES[kind]
     work = {"matrix product": 2 * side**3, "convolution": 2 * images * (CHANNELS * KERNEL * MAP_SIDE) ** 2}
-    arms = []
+    variants = []
     for name, dtype in TYPES.items():
-        arms.append(Variant(f"matrix product {name}", _product(side, dtype, plan.device)))
-        arms.append(Variant(f"convolution {name}", _convolution(images, dtype, plan.device)))
+        variants.append(Variant(f"matrix product {name}", _product(side, dtype, options.device)))
+        variants.append(Variant(f"convolution {name}", _convolution(images, dtype, options.device)))
     with torch.no_grad():
-        seconds = interleave(arms, plan.budget, device_barrier(plan.device))
+        seconds = interleave(variants, options.budget, device_barrier(options.device))
     for name, values in seconds.items():
         flop = work[name.rpartition(" ")[0]]
         yield Measurement("peak", name, name.rpartition(" ")[2], "", "FLOP/s", summary(rates(values, flop)))
 
 
 def machine_peak(entries: list[Measurement]) -> dict[str, float]:
-    """Return the highest median FLOP/s that was measured, by type."""
-    return {name: max(entry.value.median for entry in entries if entry.arm == name) for name in TYPES}
+    """Return the highest measured median FLOP/s by type."""
+    return {name: max(entry.value.median for entry in entries if entry.variant == name) for name in TYPES}
 
 
 def lower_bounds(peak: Mapping[str, float], flop: float) -> dict[str, float]:
-    """Return the seconds that `flop` operations take at the machine's best, by type."""
+    """Return the seconds of `flop` operations at the machine's peak, by type."""
     return {name: flop / rate for name, rate in peak.items()}
 
 
 def flop_of(call: Callable[[], object]) -> int:
-    """Return the floating-point operations of the matrix products and convolutions of a call, backward ones too."""
+    """Return the floating-point operations of the matrix products and convolutions of a call, backward passes
+    included."""
     with _FlopCounter() as counter:
         call()
     return counter.total
 
 
 class _FlopCounter(TorchDispatchMode):
-    """Adds up torch's own formulas. Its `FlopCounterMode` does that by module, and breaks on a gradient's gradient."""
+    """Sums torch's own formulas. Its `FlopCounterMode` does that by module, and fails on second-order gradients."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""All parts of the benchmark one after the other, and the JSON of what they found."""
+"""A session of the speed benchmark: all requested parts in turn, and its JSON report."""
 
 import shlex
 import sys
@@ -25,39 +25,39 @@ PARTS: dict[str, Callable[[SpeedOptions], Measurements]] = {
 
 @dataclass
 class Report:
-    """What was found so far; `whole` says that all parts came to their end."""
+    """The measurements so far; `complete` is set when all parts have finished."""
 
     entries: list[Measurement] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
-    whole: bool = False
+    complete: bool = False
 
     @property
     def failed(self) -> bool:
         """Whether something could not be measured that should have been."""
-        return any(one.failed for one in self.left_out)
+        return any(entry.failed for entry in self.left_out)
 
 
-def measure(parts: Sequence[str], plan: SpeedOptions, report: Report) -> None:
-    """Carry out `parts` into `report`, which keeps what is there when somebody stops it."""
-    for arm in plan.arms:
-        ensure_capturable(configuration(plan.sizes[0], None, arm).cuda_graphs, plan.device)
+def measure(parts: Sequence[str], options: SpeedOptions, report: Report) -> None:
+    """Run `parts` and add their results to `report`, which keeps them when the session is interrupted."""
+    for variant in options.variants:
+        ensure_capturable(configuration(options.sizes[0], None, variant).cuda_graphs, options.device)
     for part in parts:
-        for one in PARTS[part](plan):
-            (report.entries if isinstance(one, Measurement) else report.left_out).append(one)
-    report.whole = True
+        for result in PARTS[part](options):
+            (report.entries if isinstance(result, Measurement) else report.left_out).append(result)
+    report.complete = True
 
 
-def as_json(report: Report, plan: SpeedOptions) -> dict[str, Any]:
-    """Return everything measured, with where and how."""
+def as_json(report: Report, options: SpeedOptions) -> dict[str, Any]:
+    """Return all measurements, with the environment and the options."""
     return {
         "schema": SCHEMA,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["cgbench", *sys.argv[1:]]),
-        "whole": report.whole,
-        "budget": asdict(plan.budget),
-        "arms": {arm.name: dict(arm.values) for arm in plan.arms},
-        "sizes": {size: asdict(configuration(size, None, plan.arms[0])) for size in plan.sizes},
-        **environment(plan.device),
+        "whole": report.complete,
+        "budget": asdict(options.budget),
+        "arms": {variant.name: dict(variant.values) for variant in options.variants},
+        "sizes": {size: asdict(configuration(size, None, options.variants[0])) for size in options.sizes},
+        **environment(options.device),
         "entries": [entry.as_json() for entry in report.entries],
-        "left_out": [one.as_json() for one in report.left_out],
+        "left_out": [entry.as_json() for entry in report.left_out],
     }

@@ -1,4 +1,4 @@
-"""The tables that people read of the benchmark."""
+"""Tables of the speed benchmark for the terminal."""
 
 from collections.abc import Sequence
 
@@ -28,29 +28,29 @@ PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "
 
 def tables(entries: Sequence[Measurement]) -> list[Table]:
     """Return one table per part that has entries, in the order of measurement."""
-    parts = dict.fromkeys(entry.what for entry in entries)
-    return [_table(TITLES[part], [entry for entry in entries if entry.what == part]) for part in parts]
+    parts = dict.fromkeys(entry.part for entry in entries)
+    return [_table(TITLES[part], [entry for entry in entries if entry.part == part]) for part in parts]
 
 
 def _table(title: str, entries: Sequence[Measurement]) -> Table:
-    found = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     details = [key for key in DETAILS if any(key in entry.details for entry in entries)]
     for text in ("what", "size", "arm"):
-        found.add_column(text, no_wrap=True)
-    found.add_column("median", justify="right", no_wrap=True)
-    found.add_column("unit", no_wrap=True)
+        table.add_column(text, no_wrap=True)
+    table.add_column("median", justify="right", no_wrap=True)
+    table.add_column("unit", no_wrap=True)
     for text in ("quartiles", "n", "times as fast", *(DETAILS[key][0] for key in details)):
-        found.add_column(text, justify="right", no_wrap=True)
+        table.add_column(text, justify="right", no_wrap=True)
     for entry in entries:
-        found.add_row(*_cells(entry), *(_detail(entry, key) for key in details))
-    return found
+        table.add_row(*_cells(entry), *(_detail(entry, key) for key in details))
+    return table
 
 
 def _cells(entry: Measurement) -> list[str]:
     value = entry.value
-    shown = _percent if entry.unit.startswith("of ") else number
-    spread = f"{shown(value.lower)} – {shown(value.upper)}" if value.n > 1 else ""
-    return [entry.name, entry.size, entry.arm, shown(value.median), entry.unit, spread, str(value.n),
+    format_value = _percent if entry.unit.startswith("of ") else number
+    spread = f"{format_value(value.lower)} – {format_value(value.upper)}" if value.n > 1 else ""
+    return [entry.name, entry.size, entry.variant, format_value(value.median), entry.unit, spread, str(value.n),
             _ratio(entry.ratio)]  # fmt: skip
 
 
@@ -67,18 +67,18 @@ def _detail(entry: Measurement, key: str) -> str:
 
 
 def number(value: float) -> str:
-    """Return three digits and the prefix of the unit that follows: `12.3 m`, `4.56`, `1.07 G`."""
+    """Return three significant digits and the SI prefix of the unit that follows: `12.3 m`, `4.56`, `1.07 G`."""
     if value == 0:
         return "0"
-    factor, prefix = next(((f, p) for f, p in PREFIXES if abs(value) >= 0.9995 * f), PREFIXES[-1])
+    factor, prefix = next(((power, name) for power, name in PREFIXES if abs(value) >= 0.9995 * power), PREFIXES[-1])
     scaled = value / factor
     digits = 2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0
     return f"{scaled:.{digits}f} {prefix}".rstrip()
 
 
 def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
-    """Return one line for each thing that was not measured."""
+    """Return one line for each measurement that was left out."""
     return [
-        f"{'failed' if one.failed else 'left out'}: {one.what}, {one.name}, {one.size} pixels: {one.reason}"
-        for one in left_out
+        f"{'failed' if entry.failed else 'left out'}: {entry.part}, {entry.name}, {entry.size} pixels: {entry.reason}"
+        for entry in left_out
     ]

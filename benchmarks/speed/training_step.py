@@ -1,4 +1,4 @@
-"""The training step of each method, and of the five ablations of the paper's tables together."""
+"""Timing of the training step of each method, and of the five ablations of the paper's tables together."""
 
 import ctypes
 import gc
@@ -14,13 +14,13 @@ from torch import Tensor
 from cgbench.api.method import Method
 from cgbench.api.registry import METHODS
 from cgbench.benchmarks.evaluation.synthetic_workload import device_barrier, synthetic_batch, timing_model
-from cgbench.benchmarks.runtime.determinism import reason_of
+from cgbench.benchmarks.runtime.determinism import describe_error
 from cgbench.benchmarks.runtime.peak_memory import peak_memory, reset_peak_memory
 from cgbench.benchmarks.speed.measurements import LeftOut, Measurement, Measurements, SpeedOptions, VariantSettings
-from cgbench.benchmarks.speed.reference_cyclegan import WRITTEN, HandWrittenCycleGan
+from cgbench.benchmarks.speed.reference_cyclegan import HAND_WRITTEN, HandWrittenCycleGan
 from cgbench.benchmarks.speed.reference_step import ReferenceStep
 from cgbench.benchmarks.speed.roofline import flop_of, lower_bounds, machine_peak, machine_peaks
-from cgbench.benchmarks.speed.timing import Summary, Variant, added, interleave, summary, times_as_fast
+from cgbench.benchmarks.speed.timing import Summary, Variant, interleave, sum_by_round, summary, times_as_fast
 from cgbench.benchmarks.speed.workload import configuration, ensure_same_work, reference_model, why_not_applicable
 from cgbench.benchmarks.training.cuda_graphs import WARMUP_STEPS
 from cgbench.benchmarks.training.optimizers import make_optimizers
@@ -29,130 +29,139 @@ from cgbench.config import TrialConfig
 from cgbench.methods.blocks.model import Model
 from cgbench.seeds import derive
 
-REFERENCE, BY_HAND = "reference", "by hand"
+REFERENCE, HAND_WRITTEN_STEP = "reference", "by hand"
 ABLATIONS = ("cyclegan", "gan_only", "cycle_only", "gan_forward_cycle", "gan_backward_cycle")
 
 
 @dataclass(frozen=True)
 class StepComparison:
-    """A method's arms at one size, the reference first; what a step computes, and the bytes that each arm added."""
+    """A method's variants at one size, the reference first; the FLOP of a step, and the bytes that each variant
+    added."""
 
-    arms: tuple[Variant, ...]
+    variants: tuple[Variant, ...]
     flop: int
     memory: dict[str, int]
 
 
-def steps(plan: SpeedOptions) -> Measurements:
-    """Measure the step of every method at every size, against the reference and against the machine."""
-    found = list(machine_peaks(plan))
-    yield from found
-    peak = machine_peak(found)
-    for size, method in itertools.product(plan.sizes, plan.methods):
-        plan.say(f"step: {method.name} at {size} pixels")
-        if reason := why_not_applicable(method, configuration(size, method, plan.arms[0])):
+def steps(options: SpeedOptions) -> Measurements:
+    """Measure the step of every method at every size, against the reference and the machine's peak."""
+    peaks = list(machine_peaks(options))
+    yield from peaks
+    peak = machine_peak(peaks)
+    for size, method in itertools.product(options.sizes, options.methods):
+        options.log(f"step: {method.name} at {size} pixels")
+        if reason := why_not_applicable(method, configuration(size, method, options.variants[0])):
             yield LeftOut("step", method.name, size, reason)
             continue
         try:
-            entries = _measured(method, size, plan, peak)
+            entries = _measure(method, size, options, peak)
         except RuntimeError as error:  # out of memory, most often
-            entries = [LeftOut("step", method.name, size, reason_of(error), failed=True)]
+            entries = [LeftOut("step", method.name, size, describe_error(error), failed=True)]
         yield from entries
 
 
-def _measured(method: Method, size: str, plan: SpeedOptions, peak: dict[str, float]) -> list[Measurement | LeftOut]:
-    """Return what was measured of a method at a size; its models are gone by then."""
-    contest = prepared(method, size, plan.arms, plan.device)
-    seconds = interleave(contest.arms, plan.budget, device_barrier(plan.device), warm_ups=1)
-    return list(_entries(method.name, size, contest, seconds, peak))
+def _measure(method: Method, size: str, options: SpeedOptions, peak: dict[str, float]) -> list[Measurement | LeftOut]:
+    """Return the measurements of a method at a size; its models are freed on return."""
+    comparison = prepare_comparison(method, size, options.variants, options.device)
+    seconds = interleave(comparison.variants, options.budget, device_barrier(options.device), warm_ups=1)
+    return list(_entries(method.name, size, comparison, seconds, peak))
 
 
 def _entries(
-    name: str, size: str, contest: StepComparison, seconds: dict[str, list[float]], peak: dict[str, float]
+    name: str, size: str, comparison: StepComparison, seconds: dict[str, list[float]], peak: dict[str, float]
 ) -> Measurements:
-    """Yield an entry per arm, and one per floor: the arithmetic at the machine's best."""
-    for arm, values in seconds.items():
-        rate = contest.flop / summary(values).median
+    """Yield a measurement per variant, and a lower bound per type: the arithmetic at the machine's peak."""
+    for variant, values in seconds.items():
+        rate = comparison.flop / summary(values).median
         details = {
-            "flop_per_step": contest.flop,
+            "flop_per_step": comparison.flop,
             "flop_per_second": rate,
-            **{f"share_of_{kind}_peak": rate / value for kind, value in peak.items()},
-            "memory_bytes": contest.memory[arm],
+            **{f"share_of_{dtype}_peak": rate / value for dtype, value in peak.items()},
+            "memory_bytes": comparison.memory[variant],
         }
-        ratio = None if arm == REFERENCE else times_as_fast(seconds[REFERENCE], values)
+        ratio = None if variant == REFERENCE else times_as_fast(seconds[REFERENCE], values)
         yield Measurement(
-            "step", name, arm, size, "s/step", summary(values), REFERENCE if ratio else "", ratio, details
+            "step", name, variant, size, "s/step", summary(values), REFERENCE if ratio else "", ratio, details
         )
-    for kind, floor in lower_bounds(peak, contest.flop).items():
-        yield Measurement("step", name, f"floor {kind}", size, "s/step", Summary(floor, floor, floor, 1))
+    for dtype, lower_bound in lower_bounds(peak, comparison.flop).items():
+        yield Measurement(
+            "step", name, f"floor {dtype}", size, "s/step", Summary(lower_bound, lower_bound, lower_bound, 1)
+        )
 
 
-def table(plan: SpeedOptions) -> Measurements:
-    """Measure one step of each of the five ablations, all arms in the same rounds, and add them up."""
-    for size in plan.sizes:
-        plan.say(f"table: the five ablations at {size} pixels")
-        arms: list[Variant] = []
+def table(options: SpeedOptions) -> Measurements:
+    """Measure one step of each of the five ablations, all variants in the same rounds, and their sum."""
+    for size in options.sizes:
+        options.log(f"table: the five ablations at {size} pixels")
+        variants: list[Variant] = []
         try:
             for name in ABLATIONS:
-                makers = builders(METHODS.get(name), size, plan.arms, plan.device)
-                arms += [Variant(f"{arm}/{name}", build()) for arm, build in makers.items() if arm != BY_HAND]
-            seconds = interleave(arms, plan.budget, device_barrier(plan.device))
+                makers = step_builders(METHODS.get(name), size, options.variants, options.device)
+                variants += [
+                    Variant(f"{variant}/{name}", build())
+                    for variant, build in makers.items()
+                    if variant != HAND_WRITTEN_STEP
+                ]
+            seconds = interleave(variants, options.budget, device_barrier(options.device))
         except RuntimeError as error:
-            yield LeftOut("table", "five ablations", size, reason_of(error), failed=True)
+            yield LeftOut("table", "five ablations", size, describe_error(error), failed=True)
             continue
-        sums = {arm: added(seconds, [f"{arm}/{name}" for name in ABLATIONS])
-                for arm in (REFERENCE, *(setting.name for setting in plan.arms))}  # fmt: skip
-        for arm, values in sums.items():
-            ratio = None if arm == REFERENCE else times_as_fast(sums[REFERENCE], values)
+        sums = {variant: sum_by_round(seconds, [f"{variant}/{name}" for name in ABLATIONS])
+                for variant in (REFERENCE, *(setting.name for setting in options.variants))}  # fmt: skip
+        for variant, values in sums.items():
+            ratio = None if variant == REFERENCE else times_as_fast(sums[REFERENCE], values)
             unit = "s/step of all five"
             yield Measurement(
-                "table", "five ablations", arm, size, unit, summary(values), REFERENCE if ratio else "", ratio
+                "table", "five ablations", variant, size, unit, summary(values), REFERENCE if ratio else "", ratio
             )
 
 
-def prepared(method: Method, size: str, settings: Sequence[VariantSettings], device: str) -> StepComparison:
-    """Return the arms of a method at a size, each called once."""
-    makers = builders(method, size, settings, device)
-    flop = flop_of(makers[REFERENCE]())  # of a step that is thrown away: the first one pays for the libraries' start
-    made = {name: measured_memory(build, torch.device(device)) for name, build in makers.items()}
-    arms = tuple(Variant(name, call) for name, (call, _) in made.items())
-    return StepComparison(arms, flop, {name: memory for name, (_, memory) in made.items()})
+def prepare_comparison(method: Method, size: str, settings: Sequence[VariantSettings], device: str) -> StepComparison:
+    """Return the variants of a method at a size, each called once."""
+    makers = step_builders(method, size, settings, device)
+    flop = flop_of(makers[REFERENCE]())  # of a discarded step: the first one includes the libraries' initialisation
+    built = {name: measure_memory(build, torch.device(device)) for name, build in makers.items()}
+    variants = tuple(Variant(name, call) for name, (call, _) in built.items())
+    return StepComparison(variants, flop, {name: memory for name, (_, memory) in built.items()})
 
 
-def builders(
+def step_builders(
     method: Method, size: str, settings: Sequence[VariantSettings], device: str
 ) -> dict[str, Callable[[], Callable[[], object]]]:
-    """Return what makes the step of each arm: the reference, for CycleGAN the one by hand, then cgbench's own with each
-    of the `settings`."""
+    """Return the functions that build the step of each variant: the reference, for CycleGAN the hand-written one, then
+    cgbench's own with each of the `settings`."""
     config = configuration(size, method, settings[0])
     batch = synthetic_batch(config, device)
-    found = {REFERENCE: lambda: _plain(ReferenceStep(reference_model(method, config, device), config), batch, config)}
-    if method.name in WRITTEN:
-        found[BY_HAND] = lambda: _by_hand(method, config, batch, device)
-    return found | {setting.name: partial(_own, method, size, setting, config, device) for setting in settings}
+    builders = {
+        REFERENCE: lambda: _with_logging(ReferenceStep(reference_model(method, config, device), config), batch, config)
+    }
+    if method.name in HAND_WRITTEN:
+        builders[HAND_WRITTEN_STEP] = lambda: _hand_written_step(method, config, batch, device)
+    return builders | {
+        setting.name: partial(_cgbench_variant, method, size, setting, config, device) for setting in settings
+    }
 
 
-def measured_memory(
-    build: Callable[[], Callable[[], object]], device: torch.device
-) -> tuple[Callable[[], object], int]:
-    """Return what `build` makes, called once, and the bytes that this took at its most; on a CPU by which the process
-    grew."""
+def measure_memory(build: Callable[[], Callable[[], object]], device: torch.device) -> tuple[Callable[[], object], int]:
+    """Return the result of `build`, called once, and the peak bytes that this took; on a CPU the growth of the
+    process."""
     gc.collect()
-    give_back_memory()
+    trim_heap()
     reset_peak_memory(device)
-    before = peak_memory(device)
+    initial = peak_memory(device)
     call = build()
     call()
-    return call, max(0, peak_memory(device) - before)
+    return call, max(0, peak_memory(device) - initial)
 
 
-def give_back_memory() -> None:
-    """Let the C library give what is free back to the system, so that no arm lives on what an earlier one left."""
-    with suppress(OSError, AttributeError):  # another C library: then the numbers of a CPU are too small
+def trim_heap() -> None:
+    """Make the C library return free memory to the system, so that no variant reuses memory of an earlier one."""
+    with suppress(OSError, AttributeError):  # with another C library the memory on a CPU is underestimated
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def cgbench_step(model: Model, config: TrialConfig, batch: dict[str, Tensor]) -> Callable[[], None]:
-    """Return what the training loop does in a step with the batch at hand: layers' stream, step, sums, log."""
+    """Return the training loop's work per step with a fixed batch: layers' random stream, step, sums of losses, log."""
     take_step, count, sums = make_train_step(model, make_optimizers(model, config), config), itertools.count(), {}
 
     def call() -> None:
@@ -162,38 +171,44 @@ def cgbench_step(model: Model, config: TrialConfig, batch: dict[str, Tensor]) ->
         for name, value in losses.items():
             sums[name] = sums.get(name, 0) + value
         if (step + 1) % config.log_every == 0:
-            _fetched(sums)
+            _fetch(sums)
             sums.clear()
 
     return call
 
 
-def _own(method: Method, size: str, setting: VariantSettings, plain: TrialConfig, device: str) -> Callable[[], None]:
-    config = configuration(size, method, setting)
-    ensure_same_work(setting, config, plain)
+def _cgbench_variant(
+    method: Method, size: str, settings: VariantSettings, reference_config: TrialConfig, device: str
+) -> Callable[[], None]:
+    config = configuration(size, method, settings)
+    ensure_same_work(settings, config, reference_config)
     call = cgbench_step(timing_model(method, config, device), config, synthetic_batch(config, device))
     for _ in range(WARMUP_STEPS * config.cuda_graphs):
         call()
     return call
 
 
-def _by_hand(method: Method, config: TrialConfig, batch: dict[str, Tensor], device: str) -> Callable[[], None]:
-    step = HandWrittenCycleGan(reference_model(method, config, device), config, WRITTEN[method.name])
-    return _plain(lambda batch, number: step(batch), batch, config)
+def _hand_written_step(
+    method: Method, config: TrialConfig, batch: dict[str, Tensor], device: str
+) -> Callable[[], None]:
+    step = HandWrittenCycleGan(reference_model(method, config, device), config, HAND_WRITTEN[method.name])
+    return _with_logging(lambda batch, number: step(batch), batch, config)
 
 
-def _plain(step: Callable[..., dict[str, Tensor]], batch: dict[str, Tensor], config: TrialConfig) -> Callable[[], None]:
-    """Return a plain step that fetches its losses where a plain loop logs them, as often as ours does."""
+def _with_logging(
+    step: Callable[..., dict[str, Tensor]], batch: dict[str, Tensor], config: TrialConfig
+) -> Callable[[], None]:
+    """Return a reference step that fetches its losses where a reference loop logs them, as often as ours does."""
     count = itertools.count()
 
     def call() -> None:
         number = next(count)
         losses = step(batch, number)
         if (number + 1) % config.log_every == 0:
-            _fetched(losses)
+            _fetch(losses)
 
     return call
 
 
-def _fetched(losses: dict[str, Tensor]) -> dict[str, float]:
+def _fetch(losses: dict[str, Tensor]) -> dict[str, float]:
     return {name: value.item() for name, value in losses.items()}

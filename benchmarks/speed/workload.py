@@ -1,4 +1,4 @@
-"""What is measured at which size: configurations, arms from the command line, models and batches of noise."""
+"""Workloads of the speed benchmark: configurations by size, variants from the command line, and models."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,33 +21,35 @@ SIZES: dict[str, dict[str, Any]] = {
     "128": {**preset_values("paper"), "load_size": 143, "crop_size": 128, "blocks": 6},
     "256": preset_values("paper"),
 }
-CLASSES = 8  # of the labels that methods with labels, and the scorer, are measured with
+CLASSES = 8  # number of classes of the labels for methods with labels, and for the scorer
 WORK = ("batch_size", "crop_size", "generator", "blocks", "ngf", "discriminator", "discriminator_layers", "ndf", "norm",
         "pool_size", "features", "classes")  # fmt: skip
-DEFAULT = "cgbench"  # the arm without settings of its own
+DEFAULT = "cgbench"  # the variant without settings of its own
 
 
 def read_variants(texts: Sequence[str]) -> tuple[VariantSettings, ...]:
-    """Return the default arm and those of `NAME:KEY=VALUE[,KEY=VALUE]`; anything else raises `CgbenchError`."""
-    found = [VariantSettings(DEFAULT, {})]
+    """Return the default variant and those of `NAME:KEY=VALUE[,KEY=VALUE]`; anything else raises `CgbenchError`."""
+    variants = [VariantSettings(DEFAULT, {})]
     for text in texts:
         name, colon, values = (part.strip() for part in text.partition(":"))
         if not colon or not name or not values:
-            raise CgbenchError(f"--arm {text}: write NAME:KEY=VALUE, for example --arm bf16:precision=bf16")
-        if name in ("reference", "by hand", *(arm.name for arm in found)):
-            raise CgbenchError(f"--arm {text}: the name '{name}' is taken: choose another")
-        shared, own = split_assignments(values.split(","))
-        if own:
-            raise CgbenchError(f"--arm {text}: an arm holds for all methods: leave out '{next(iter(own))}.'")
-        found.append(VariantSettings(name, shared))
-    for arm in found[1:]:  # a mistake is told before anything is measured
+            raise CgbenchError(f"--variant {text}: write NAME:KEY=VALUE, for example --variant bf16:precision=bf16")
+        if name in ("reference", "by hand", *(variant.name for variant in variants)):
+            raise CgbenchError(f"--variant {text}: the name '{name}' is taken: choose another")
+        shared, method_settings = split_assignments(values.split(","))
+        if method_settings:
+            raise CgbenchError(
+                f"--variant {text}: a variant holds for all methods: leave out '{next(iter(method_settings))}.'"
+            )
+        variants.append(VariantSettings(name, shared))
+    for variant in variants[1:]:  # mistakes are reported before anything is measured
         for size in SIZES:
-            ensure_same_work(arm, configuration(size, None, arm), configuration(size, None, found[0]))
-    return tuple(found)
+            ensure_same_work(variant, configuration(size, None, variant), configuration(size, None, variants[0]))
+    return tuple(variants)
 
 
 def read_methods(text: str) -> tuple[Method, ...]:
-    """Return the methods named in `cyclegan,cut`, or all that are trained; an untrained one raises `CgbenchError`."""
+    """Return the methods named in `cyclegan,cut`, or all trainable ones; an untrained one raises `CgbenchError`."""
     names = [part.strip() for part in text.split(",") if part.strip()]
     if names == ["all"]:
         return tuple(method for method in map(METHODS.get, METHODS.names()) if method.reference is None)
@@ -60,17 +62,17 @@ def read_methods(text: str) -> tuple[Method, ...]:
     return methods
 
 
-def configuration(size: str, method: Method | None, arm: VariantSettings) -> TrialConfig:
-    """Return the configuration of a size, a method and an arm. Feature losses look through the scorer's network, for
+def configuration(size: str, method: Method | None, variant: VariantSettings) -> TrialConfig:
+    """Return the configuration of a size, a method and a variant. Feature losses use the scorer's network, for
     pretrained weights are not on every machine."""
-    own = {"classes": CLASSES, "features": "scorer"}
-    layers = [("size", {**SIZES[size], **own}), ("method", method.defaults if method else {}),
-              (f"--arm {arm.name}", arm.values)]  # fmt: skip
+    size_independent = {"classes": CLASSES, "features": "scorer"}
+    layers = [("size", {**SIZES[size], **size_independent}), ("method", method.defaults if method else {}),
+              (f"--variant {variant.name}", variant.values)]  # fmt: skip
     return resolve(layers).config
 
 
 def why_not_applicable(method: Method, config: TrialConfig) -> str:
-    """Return why a method cannot be trained at a size, "" where it can."""
+    """Return the reason why a method cannot be trained at a size, "" where it can."""
     return (
         ""
         if config.batch_size >= method.min_batch_size
@@ -79,27 +81,27 @@ def why_not_applicable(method: Method, config: TrialConfig) -> str:
 
 
 def reference_model(method: Method, config: TrialConfig, device: str) -> Model:
-    """Return the same as plain code has it: float32, maps and weights in torch's own order, torch's instance norm."""
-    plain = replace(config, memory_format="contiguous", precision="float32", compile=False, cuda_graphs=False)
-    model = timing_model(method, plain, device)
+    """Return the model as the reference step uses it: float32, contiguous maps and weights, torch's instance norm."""
+    reference = replace(config, memory_format="contiguous", precision="float32", compile=False, cuda_graphs=False)
+    model = timing_model(method, reference, device)
     for network in model.networks.values():
-        _with_torchs_norm(network)
+        _use_torch_instance_norm(network)
     return model
 
 
-def _with_torchs_norm(module: nn.Module) -> None:
+def _use_torch_instance_norm(module: nn.Module) -> None:
     for name, layer in module.named_children():
         if isinstance(layer, InstanceNorm2d):
             setattr(module, name, nn.InstanceNorm2d(layer.channels))
         else:
-            _with_torchs_norm(layer)
+            _use_torch_instance_norm(layer)
 
 
-def ensure_same_work(arm: VariantSettings, config: TrialConfig, plain: TrialConfig) -> None:
-    """Raise `CgbenchError` where an arm changes what is computed, and not only how: then no ratio would mean much."""
+def ensure_same_work(variant: VariantSettings, config: TrialConfig, default: TrialConfig) -> None:
+    """Raise `CgbenchError` where a variant changes what is computed, and not only how: its ratio would mean little."""
     for name in WORK:
-        if getattr(config, name) != getattr(plain, name):
+        if getattr(config, name) != getattr(default, name):
             raise CgbenchError(
-                f"--arm {arm.name}: '{name}' changes the work itself, so that times say nothing about speed: "
+                f"--variant {variant.name}: '{name}' changes the work itself, so that times say nothing about speed: "
                 "leave it out"
             )

@@ -1,4 +1,4 @@
-"""Everything a trial needs to go on, in one safetensors file that is written atomically and never unpickled."""
+"""Checkpoints: weights, optimizer moments, image pools and log sums in one safetensors file; nothing is unpickled."""
 
 import json
 import math
@@ -23,15 +23,15 @@ Optimizers = dict[str, torch.optim.Optimizer]
 
 
 def checkpoint_metadata(config: TrialConfig, dataset: Dataset) -> dict[str, str]:
-    """Return what a checkpoint says of itself beside method and digest: every setting that training, preprocessing
+    """Return the metadata of a checkpoint beside method and fingerprint: every setting that training, preprocessing
     among it, depends on, the two domains, and the classes with their colours."""
     palette = [[entry.name, *entry.colour] for entry in dataset.palette]
     return _metadata(config, dataset.label, [domain.name for domain in dataset.domains], palette)
 
 
-def recorded_checkpoint_metadata(config: TrialConfig, recorded: Mapping[str, Any]) -> dict[str, str]:
-    """Return the same from what `trial.json` says of its dataset, whose files need not be there."""
-    return _metadata(config, recorded["label"], [domain["name"] for domain in recorded["domains"]], recorded["palette"])
+def recorded_checkpoint_metadata(config: TrialConfig, dataset: Mapping[str, Any]) -> dict[str, str]:
+    """Return the same metadata from the dataset's record in `trial.json`; its files need not be present."""
+    return _metadata(config, dataset["label"], [domain["name"] for domain in dataset["domains"]], dataset["palette"])
 
 
 def _metadata(config: TrialConfig, label: str, domains: list, palette: list) -> dict[str, str]:
@@ -43,14 +43,15 @@ def _metadata(config: TrialConfig, label: str, domains: list, palette: list) -> 
     }
 
 
-def ensure_same_checkpoint(path: Path, facts: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-    """Raise `CgbenchError` where a checkpoint is not the one `wanted`, and name what differs."""
+def ensure_same_checkpoint(path: Path, metadata: Mapping[str, str], expected: Mapping[str, str]) -> None:
+    """Raise `CgbenchError` where the metadata of a checkpoint are not the `expected` ones, and name what differs."""
     differing = []
     for key in ("method", "dataset", "domains", "config", "palette"):
-        if key in facts and key in wanted and facts[key] != wanted[key]:
-            differing += _differences(key, facts[key], wanted[key])
-    if facts.get("digest") != wanted["digest"] and not differing:
-        differing = [f"digest {facts.get('digest')} instead of {wanted['digest']}: other data, seed or declaration"]
+        if key in metadata and key in expected and metadata[key] != expected[key]:
+            differing += _differences(key, metadata[key], expected[key])
+    if metadata.get("digest") != expected["digest"] and not differing:
+        digests = f"{metadata.get('digest')} instead of {expected['digest']}"
+        differing = [f"digest {digests}: other data, seed or declaration"]
     if differing:
         raise CgbenchError(
             f"{path} belongs to another trial ({', '.join(differing)}); put the right one there, "
@@ -59,7 +60,7 @@ def ensure_same_checkpoint(path: Path, facts: Mapping[str, str], wanted: Mapping
 
 
 def _differences(key: str, theirs: str, ours: str) -> list[str]:
-    """Return what differs between two facts, setting by setting where they are settings."""
+    """Return the differences between two metadata values as text, setting by setting for the configuration."""
     if key == "config":
         try:
             their, our = json.loads(theirs), json.loads(ours)
@@ -71,21 +72,29 @@ def _differences(key: str, theirs: str, ours: str) -> list[str]:
     return [f"{key} {theirs[:80]} instead of {ours}"]
 
 
-def metadata_number(facts: Mapping[str, str], key: str) -> float:
-    """Return a number that a checkpoint states, not below 0; one that is missing or is none raises `CgbenchError`."""
+def metadata_number(metadata: Mapping[str, str], key: str) -> float:
+    """Return a number of a checkpoint's metadata, at least 0; a missing or malformed one raises `CgbenchError`."""
     try:
-        value = float(facts[key])
+        value = float(metadata[key])
     except (KeyError, ValueError):
         value = math.nan
     if not 0 <= value < math.inf:
-        raise CgbenchError(f"the checkpoint does not say its '{key}' ({facts.get(key, 'missing')}): it is not whole")
+        raise CgbenchError(f"the checkpoint does not say its '{key}' ({metadata.get(key, 'missing')}): it is not whole")
     return value
 
 
 def save_checkpoint(
-    path: Path, model: Model, optimizers: Optimizers, log: dict[str, Tensor], facts: dict[str, str]
+    path: Path, model: Model, optimizers: Optimizers, log: dict[str, Tensor], metadata: dict[str, str]
 ) -> None:
-    """Write weights, pools, optimizer moments and the running sums of the log; `facts` go into the header as text."""
+    """Write a checkpoint, atomically.
+
+    Args:
+        path: The file.
+        model: The model, for weights and image pools.
+        optimizers: Its optimizers by player, for moments.
+        log: The running sums of the loss log, by term.
+        metadata: Texts for the header.
+    """
     tensors = model.state()
     for player, optimizer in optimizers.items():
         for (name, weight), row in _with_flat_views(model, player, optimizer):
@@ -93,31 +102,31 @@ def save_checkpoint(
                 tensors[f"optimizer.{player}.{name}|{key}"] = value if key == "step" else view_as(value, weight)
     tensors.update({f"log.{name}": value for name, value in log.items()})
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    write_bytes(path, save(tensors, {"format": FORMAT, **facts}))
+    write_bytes(path, save(tensors, {"format": FORMAT, **metadata}))
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors and the facts of a checkpoint; a broken or foreign file raises `CgbenchError`."""
+    """Return the tensors and the metadata of a checkpoint; a broken or foreign file raises `CgbenchError`."""
     try:
         with safe_open(path, framework="pt") as file:
-            facts = file.metadata() or {}
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError) as error:
         raise CgbenchError(f"{path} is not a readable checkpoint ({error}); delete it to train again") from None
-    if facts.get("format") != FORMAT:
-        raise CgbenchError(f"{path} is not a checkpoint of this version: format '{facts.get('format', 'none')}'")
-    return tensors, facts
+    if metadata.get("format") != FORMAT:
+        raise CgbenchError(f"{path} is not a checkpoint of this version: format '{metadata.get('format', 'none')}'")
+    return tensors, metadata
 
 
-def rewrite_metadata(path: Path, before: str, facts: Mapping[str, str]) -> None:
-    """Give a checkpoint whose digest is `before` other facts; one that has another digest stays as it is."""
-    tensors, known = read_checkpoint(path)
-    if known.get("digest") == before:
-        write_bytes(path, save(tensors, {**known, **facts}))
+def rewrite_metadata(path: Path, before: str, metadata: Mapping[str, str]) -> None:
+    """Update the metadata of a checkpoint whose digest is `before`; one with another digest stays as it is."""
+    tensors, stored = read_checkpoint(path)
+    if stored.get("digest") == before:
+        write_bytes(path, save(tensors, {**stored, **metadata}))
 
 
 def restore(model: Model, optimizers: Optimizers, tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Put a checkpoint's tensors back where they were and return the running sums of the log."""
+    """Load a checkpoint's tensors into model and optimizers, and return the running sums of the log."""
     try:
         model.load({name: value.to(model.device) for name, value in tensors.items()})
         for player, optimizer in optimizers.items():

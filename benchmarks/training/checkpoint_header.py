@@ -6,7 +6,7 @@ from safetensors import SafetensorError, safe_open
 
 
 def saved_step(path: Path) -> int:
-    """Return the step of a checkpoint from its header alone; 0 where there is none or it cannot be read."""
+    """Return the step of a checkpoint from its header alone; 0 where it is missing or cannot be read."""
     try:
         with safe_open(path, framework="np") as file:
             return int((file.metadata() or {}).get("step", 0))

@@ -1,7 +1,7 @@
-"""A training step that a GPU records once and replays: one launch instead of thousands (CUDA graphs).
+"""CUDA graphs: a training step that a GPU captures once and replays, one launch instead of thousands.
 
-What changes from step to step lies in tensors that the recording reads: the batch, the rate, and all that is drawn on
-the host. Losses, weights, moments and pools stay where they are.
+What changes from step to step is in static tensors that the graph reads: the batch, the learning rate, and all random
+numbers of the host. Losses, weights, moments and pools keep their memory.
 """
 
 from collections.abc import Callable
@@ -10,34 +10,34 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from cgbench.benchmarks.runtime.determinism import reason_of
+from cgbench.benchmarks.runtime.determinism import describe_error
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.blocks.static_inputs import StaticInputs
 
 Losses = dict[str, Tensor]
-WARMUP_STEPS = 3  # steps as usual before the recording, in which libraries choose and optimizers make their moments
+WARMUP_STEPS = 3  # uncaptured steps in which libraries choose algorithms and optimizers allocate their moments
 
 
 class Recorder(Protocol):
-    """What records work on a device."""
+    """A recorder of work on a device."""
 
-    def rehearse(self, call: Callable[[], None]) -> None:
-        """Call it as usual, where the recording will take place."""
+    def warm_up(self, call: Callable[[], None]) -> None:
+        """Run a call normally, on the stream of the later recording."""
 
     def record(self, call: Callable[[], None]) -> Callable[[], None]:
-        """Record the device's work of a call without doing it; return what does it."""
+        """Record the device's work of a call without executing it; return a function that executes it."""
 
 
 class CudaGraphs:
-    """Records on a stream of its own, as torch's notes on CUDA graphs ask for."""
+    """A recorder with a stream of its own, as torch's notes on CUDA graphs require."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.stream = torch.cuda.Stream(device)
 
-    def rehearse(self, call: Callable[[], None]) -> None:
-        """Call it on that stream, after what was begun before and before what comes."""
+    def warm_up(self, call: Callable[[], None]) -> None:
+        """Run a call on that stream, after the work queued before and before the work queued later."""
         present = torch.cuda.current_stream(self.device)
         self.stream.wait_stream(present)
         with torch.cuda.stream(self.stream):
@@ -52,31 +52,31 @@ class CudaGraphs:
                 call()
         except RuntimeError as error:
             raise CgbenchError(
-                f"cuda_graphs=true: a step cannot be recorded ({reason_of(error)}): leave it out"
+                f"cuda_graphs=true: a step cannot be recorded ({describe_error(error)}): leave it out"
             ) from None
         return graph.replay
 
 
 class CapturedStep:
-    """`move(batch, step)` of a model, recorded after a few rehearsals, which count as steps like all others.
+    """`move(batch, step)` of a model, captured after a few warm-up steps, which count as training steps.
 
     Batches must have one shape. `recorder` is the device's.
     """
 
     def __init__(self, model: Model, move: Callable[[dict[str, Tensor], int], Losses], recorder: Recorder) -> None:
         self.model, self.move, self.recorder = model, move, recorder
-        self.held = StaticInputs(model.draw)
-        self.rehearsed = 0
+        self.static_inputs = StaticInputs(model.draw)
+        self.warm_up_steps = 0
         self.batch: dict[str, Tensor] = {}
         self.losses: Losses = {}
         self.replay: Callable[[], None] | None = None
 
     def __call__(self, batch: dict[str, Tensor], step: int) -> Losses:
         """Take a step and return its losses, in tensors that the next step writes anew."""
-        self.held.renew(step)
-        if self.rehearsed < WARMUP_STEPS:
-            self.rehearsed += 1
-            self.recorder.rehearse(lambda: self._move(batch, step))
+        self.static_inputs.redraw(step)
+        if self.warm_up_steps < WARMUP_STEPS:
+            self.warm_up_steps += 1
+            self.recorder.warm_up(lambda: self._move(batch, step))
             return self.losses
         if self.replay is None:
             self.batch = {name: tensor.clone() for name, tensor in batch.items()}
@@ -87,14 +87,14 @@ class CapturedStep:
         return self.losses
 
     def _move(self, batch: dict[str, Tensor], step: int) -> None:
-        self.model.held = self.held
+        self.model.static_inputs = self.static_inputs
         try:
             self.losses = self.move(batch, step)
         finally:
-            self.model.held = None
+            self.model.static_inputs = None
 
 
 def ensure_capturable(graphs: bool, device: str) -> None:
-    """Raise `CgbenchError` where recorded steps are asked for on a device that records none."""
+    """Raise `CgbenchError` where CUDA graphs are set on a device that has none."""
     if graphs and not device.startswith("cuda"):
         raise CgbenchError(f"cuda_graphs=true needs an NVIDIA GPU, and the device is {device}: leave it out")

@@ -41,7 +41,7 @@ def make_optimizers(model: Model, config: TrialConfig) -> Optimizers:
     (torch 2.14, on a CPU). Where steps are recorded, its rate lies on the device, in float32.
     """
     rate = config.learning_rate
-    weights = {player.name: list(model.parameters(player.name).values()) for player in model.live.players}
+    weights = {player.name: list(model.parameters(player.name).values()) for player in model.live_part.players}
     return {
         player: torch.optim.Adam(
             [{"params": [flat_view(weight) for weight in trained], "weights": trained}],

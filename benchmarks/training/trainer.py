@@ -1,10 +1,11 @@
-"""The one training loop. It knows no method by name and has no callbacks."""
+"""The training loop, one for all methods: it knows no method by name and has no callbacks."""
 
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,14 +28,15 @@ from cgbench.config import TrialConfig
 from cgbench.errors import Diverged
 from cgbench.files import append_jsonl, read_jsonl, write_jsonl
 from cgbench.methods.blocks.model import Model
+from cgbench.progress import ProgressCallback
 from cgbench.results.run_folder import TrialFolder
 from cgbench.seeds import derive
 
 
 @dataclass
 class TrainingState:
-    """Where a training stands: steps done, seconds spent, the largest memory in bytes (0: not known), and the losses of
-    `count` steps since the last log."""
+    """The state of a training: steps done, seconds spent, peak memory in bytes (0: not known), and the sums of the
+    losses of `count` steps since the last line of the log."""
 
     step: int
     seconds: float
@@ -44,48 +46,64 @@ class TrainingState:
 
 
 def train(
-    model: Model, feed: BatchSampler, config: TrialConfig, total: int, epoch: int, folder: TrialFolder, digest: str,
-    progress: Callable[[int, int], None] = lambda step, total: None, until: int | None = None,
-    about: Mapping[str, str] | None = None,
+    model: Model, sampler: BatchSampler, config: TrialConfig, total_steps: int, steps_per_epoch: int,
+    folder: TrialFolder, fingerprint: str, progress: ProgressCallback = lambda step, total: None,
+    until: int | None = None, metadata: Mapping[str, str] | None = None,
 ) -> TrainingState:  # fmt: skip
-    """Train `model` for `total` steps, going on from the folder's checkpoint if there is one.
+    """Train a model, resuming from the folder's checkpoint if there is one.
 
-    It stops at step `until`, with a checkpoint, where that comes first: going on from there gives the same bits.
-    `epoch` is the number of steps after which the learning rate may change, `digest` identifies the trial, `about` is
-    what the checkpoint says of itself beyond that. Raises `Diverged` where a loss is not finite; the last checkpoint
-    before it stays. Ctrl-C, SIGTERM and SIGHUP let the step in hand end, save, and are raised then; a second one is
-    raised at once and saves nothing.
+    Ctrl-C, SIGTERM and SIGHUP let the current step end and save, and are raised then; a second one is raised at once
+    and saves nothing.
+
+    Args:
+        model: The model to train.
+        sampler: The batch of each step.
+        config: The configuration of the trial.
+        total_steps: The number of steps of the learning-rate schedule.
+        steps_per_epoch: The number of steps after which the learning rate may change.
+        folder: Where the checkpoint and the loss log are.
+        fingerprint: The fingerprint of the trial; a checkpoint of another one is refused.
+        progress: Called after each step.
+        until: The step to stop at, with a checkpoint, if before the last; resuming there gives the same bits.
+        metadata: Further metadata of the checkpoint.
+
+    Returns:
+        The state at the last step taken.
+
+    Raises:
+        Diverged: where a loss or a weight is not finite; the last checkpoint before it stays.
+        CgbenchError: where the checkpoint is of another trial, or cannot be read.
     """
-    identity = {"digest": digest, "method": model.method.name, **(about or {})}
+    identifying = {"digest": fingerprint, "method": model.method.name, **(metadata or {})}
     optimizers = make_optimizers(model, config)
-    at = _resume(model, optimizers, folder, identity)
-    model.precompute(feed.batch, feed.epoch)
+    state = _resume(model, optimizers, folder, identifying)
+    model.precompute(sampler.batch, sampler.epoch)
     model.train()
     take_step = make_train_step(model, optimizers, config)
-    end = total if until is None else min(until, total)
+    end = total_steps if until is None else min(until, total_steps)
     reset_peak_memory(model.device)
-    started = time.perf_counter() - at.seconds
-    with defer_stop_signals() as stop:
-        while at.step < end:
+    started = time.perf_counter() - state.seconds
+    with defer_stop_signals() as signals:
+        while state.step < end:
             # For layers that draw from the global generator (dropout): a stream of this step alone, as all others.
-            torch.manual_seed(derive(model.seed, "layers", at.step))
-            factor = learning_rate_factor(at.step, total, epoch, config.decay_fraction)
-            losses = take_step(feed.batch(at.step), at.step, config.learning_rate * factor)
-            at.sums = {name: at.sums.get(name, 0) + value for name, value in losses.items()}
-            at.step, at.count = at.step + 1, at.count + 1
-            at.seconds = time.perf_counter() - started
-            if at.step % config.log_every == 0 or at.step == total:
-                _log(at, folder, config.learning_rate * factor)
-            stopping = bool(stop)  # a signal from here on is heard in the next step
-            if at.step % config.save_every == 0 or at.step == end or stopping:
-                at.memory = max(at.memory, peak_memory(model.device))
-                _save(folder, model, optimizers, at, identity)
-            progress(at.step, total)
+            torch.manual_seed(derive(model.seed, "layers", state.step))
+            factor = learning_rate_factor(state.step, total_steps, steps_per_epoch, config.decay_fraction)
+            losses = take_step(sampler.batch(state.step), state.step, config.learning_rate * factor)
+            state.sums = {name: state.sums.get(name, 0) + value for name, value in losses.items()}
+            state.step, state.count = state.step + 1, state.count + 1
+            state.seconds = time.perf_counter() - started
+            if state.step % config.log_every == 0 or state.step == total_steps:
+                _log(state, folder, config.learning_rate * factor)
+            stopping = bool(signals)  # a signal from here on is handled in the next step
+            if state.step % config.save_every == 0 or state.step == end or stopping:
+                state.memory = max(state.memory, peak_memory(model.device))
+                _save(folder, model, optimizers, state, identifying)
+            progress(state.step, total_steps)
             if stopping:
                 break
-    if stop:
-        raise Stopped(stop[0])
-    return at
+    if signals:
+        raise Stopped(signals[0])
+    return state
 
 
 def make_train_step(
@@ -107,7 +125,18 @@ def make_train_step(
 def train_step(
     model: Model, optimizers: Optimizers, batch: dict[str, Tensor], step: int, rate: float
 ) -> dict[str, Tensor]:
-    """Move every player once with the learning rate `rate`, and return the unweighted value of each term."""
+    """Update every player once and return the unweighted value of each term.
+
+    Args:
+        model: The model.
+        optimizers: Its optimizers by player.
+        batch: `real_a`, `real_b` and where they are read `labels_a`, `labels_b`.
+        step: The number of the step, from 0, which seeds random numbers.
+        rate: The learning rate.
+
+    Returns:
+        Scalars by name of the term, detached.
+    """
     set_learning_rate(optimizers, rate)
     return move_players(model, optimizers, batch, step)
 
@@ -118,9 +147,9 @@ def move_players(model: Model, optimizers: Optimizers, batch: dict[str, Tensor],
     A tensor computed for one player is used again by the next: discriminators judge the fakes that the generators
     made before they moved, as in the published training.
     """
-    values = dict(batch)
+    values: dict[str, Any] = dict(batch)
     losses: dict[str, Tensor] = {}
-    for player in model.live.players:
+    for player in model.live_part.players:
         reads = [tensor for term in player.terms for tensor in term.reads]
         model.evaluate(values, [tensor for tensor in reads if tensor not in batch], step)
         terms = {term.name: term.function(*(values[name] for name in term.reads)) for term in player.terms}
@@ -131,47 +160,47 @@ def move_players(model: Model, optimizers: Optimizers, batch: dict[str, Tensor],
     return losses
 
 
-def _resume(model: Model, optimizers: Optimizers, folder: TrialFolder, identity: Mapping[str, str]) -> TrainingState:
+def _resume(
+    model: Model, optimizers: Optimizers, folder: TrialFolder, identifying: Mapping[str, str]
+) -> TrainingState:  # fmt: skip
     """Load the folder's checkpoint, if any, and cut the log back to it, so that no step is logged twice."""
     if not folder.checkpoint.exists():
         folder.steps.unlink(missing_ok=True)
         return TrainingState(0, 0.0, 0, {}, 0)
-    tensors, facts = read_checkpoint(folder.checkpoint)
-    ensure_same_checkpoint(folder.checkpoint, facts, identity)
+    tensors, metadata = read_checkpoint(folder.checkpoint)
+    ensure_same_checkpoint(folder.checkpoint, metadata, identifying)
     sums = restore(model, optimizers, tensors, folder.checkpoint)
-    step, seconds, memory, count = (metadata_number(facts, key) for key in ("step", "seconds", "memory", "count"))
-    at = TrainingState(int(step), seconds, int(memory), sums, int(count))
-    write_jsonl(folder.steps, [row for row in read_jsonl(folder.steps) if row["step"] <= at.step])
-    return at
+    step, seconds, memory, count = (metadata_number(metadata, key) for key in ("step", "seconds", "memory", "count"))
+    state = TrainingState(int(step), seconds, int(memory), sums, int(count))
+    write_jsonl(folder.steps, [row for row in read_jsonl(folder.steps) if row["step"] <= state.step])
+    return state
 
 
-def _log(at: TrainingState, folder: TrialFolder, rate: float) -> None:
+def _log(state: TrainingState, folder: TrialFolder, learning_rate: float) -> None:
     """Append the mean of every term since the last line, and start new sums; raise where one is not finite."""
-    sums = torch.stack([total.double() for total in at.sums.values()]).tolist()  # one wait for the device
-    means = {name: total / at.count for name, total in zip(at.sums, sums, strict=True)}
-    bad = [name for name, value in means.items() if not math.isfinite(value)]
-    if bad:
-        raise Diverged(f"{', '.join(bad)} became infinite or not a number before step {at.step}", at.step)
-    append_jsonl(
-        folder.steps, {"step": at.step, "learning_rate": rate, "seconds": round(at.seconds, 3), "losses": means}
-    )
-    at.sums, at.count = {}, 0
+    sums = torch.stack([total.double() for total in state.sums.values()]).tolist()  # one wait for the device
+    means = {name: total / state.count for name, total in zip(state.sums, sums, strict=True)}
+    broken = [name for name, value in means.items() if not math.isfinite(value)]
+    if broken:
+        raise Diverged(f"{', '.join(broken)} became infinite or not a number before step {state.step}", state.step)
+    row = {"step": state.step, "learning_rate": learning_rate, "seconds": round(state.seconds, 3), "losses": means}
+    append_jsonl(folder.steps, row)
+    state.sums, state.count = {}, 0
 
 
 def _save(
-    folder: TrialFolder, model: Model, optimizers: Optimizers, at: TrainingState, identity: Mapping[str, str]
+    folder: TrialFolder, model: Model, optimizers: Optimizers, state: TrainingState, identifying: Mapping[str, str]
 ) -> None:
-    """Write a checkpoint, unless a weight or a pending loss is not finite: then raise and keep the one before."""
-    if not all_finite(model, at.sums.values()):
-        raise Diverged(f"a weight or a loss became infinite or not a number before step {at.step}", at.step)
-    facts = {"step": at.step, "count": at.count, "seconds": round(at.seconds, 3), "memory": at.memory}
-    retain_previous(folder, at.step, model.config.keep_last)
-    save_checkpoint(
-        folder.checkpoint, model, optimizers, at.sums, {key: str(value) for key, value in facts.items()} | identity
-    )
+    """Write a checkpoint, unless a weight or a pending loss is not finite: then raise and keep the previous one."""
+    if not all_finite(model, state.sums.values()):
+        raise Diverged(f"a weight or a loss became infinite or not a number before step {state.step}", state.step)
+    numbers = {"step": state.step, "count": state.count, "seconds": round(state.seconds, 3), "memory": state.memory}
+    retain_previous(folder, state.step, model.config.keep_last)
+    metadata = {key: str(value) for key, value in numbers.items()} | dict(identifying)
+    save_checkpoint(folder.checkpoint, model, optimizers, state.sums, metadata)
 
 
 def all_finite(model: Model, more: Iterable[Tensor] = ()) -> bool:
-    """Say whether every weight, and every tensor in `more`, is finite; one transfer from the device."""
-    weights = [weight for name in model.owned for weight in model.networks[name].parameters()]
+    """Return whether every weight, and every tensor in `more`, is finite; one transfer from the device."""
+    weights = [weight for name in model.trained_networks for weight in model.networks[name].parameters()]
     return bool(torch.stack([tensor.detach().isfinite().all() for tensor in [*weights, *more]]).all())

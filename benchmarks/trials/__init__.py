@@ -1,1 +1,1 @@
-"""What is to be run: requests, suites, resolved trials."""
+"""Trials before they run: requests, suites, resolved trials, fingerprints and records."""

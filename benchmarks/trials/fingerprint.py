@@ -14,7 +14,7 @@ from cgbench.results.run_folder import TrialFolder
 
 
 def trial_fingerprint(trial: Trial, data: Mapping[str, str]) -> str:
-    """Return what identifies a training: method, configuration, seed and the content of the training images."""
+    """Return 12 hex digits that identify a training: method, configuration, seed and digests of the training images."""
     config = trial.config.affecting("training")
     if "features" in trial.method.settings and trial.config.features == "scorer":
         config |= {name: value for name, value in asdict(trial.config).items() if name.startswith("scorer_")}
@@ -30,21 +30,25 @@ def trial_fingerprint(trial: Trial, data: Mapping[str, str]) -> str:
     )
 
 
-def ensure_same_trial(trial: Trial, folder: TrialFolder, wanted: str) -> None:
-    """Raise if the folder already holds a trial that is not this one, and say where they differ."""
+def ensure_same_trial(trial: Trial, folder: TrialFolder, fingerprint: str) -> None:
+    """Raise if the folder holds a trial with another fingerprint, and name what differs."""
     if not folder.trial.exists():
         return
-    known = read_trial(folder)
-    if known.get("digest") == wanted:
+    stored = read_trial(folder)
+    if stored.get("digest") == fingerprint:
         return
-    mine, theirs = asdict(trial.config), known.get("config", {})
+    settings, stored_settings = asdict(trial.config), stored.get("config", {})
     fields = trial.config.affecting("training")
-    if lengths := extension_steps(known):
+    if lengths := extension_steps(stored):
         raise CgbenchError(
             f"{folder.path} was extended ({lengths} steps): 'cgbench extend' goes on with it, 'cgbench evaluate' "
             "measures it; to train anew, choose another --name"
         )
-    differing = [f"{key} {theirs.get(key)} → {mine[key]}" for key in fields if theirs.get(key) != mine[key]]
+    differing = [
+        f"{key} {stored_settings.get(key)} → {settings[key]}"
+        for key in fields
+        if stored_settings.get(key) != settings[key]
+    ]
     reason = ", ".join(differing) or "its method, its data or this program's version changed"
     raise CgbenchError(
         f"{folder.path} holds another trial ({reason}); choose another --name, or delete that folder to train it again"
@@ -52,19 +56,23 @@ def ensure_same_trial(trial: Trial, folder: TrialFolder, wanted: str) -> None:
 
 
 def ensure_comparable(trial: Trial, folder: TrialFolder, data: Mapping[str, str]) -> None:
-    """Raise if a folder of the same run holds a trial of another budget, resolution or data: no fair table has both."""
-    known = read_trial(folder)
-    mine = asdict(trial.config)
+    """Raise if a folder of the same run holds a trial of another budget, resolution or data: no table may mix them."""
+    stored = read_trial(folder)
+    settings = asdict(trial.config)
     shared = [name for name, item in FIELDS.items() if not item.metadata["method"]]
     shared = [name for name in shared if FIELDS[name].metadata["affects"] != "bookkeeping"]
-    theirs = known.get("config", {})
-    differing = [f"{name} {theirs.get(name)} → {mine[name]}" for name in shared if theirs.get(name) != mine[name]]
-    if lengths := extension_steps(known):
+    stored_settings = stored.get("config", {})
+    differing = [
+        f"{name} {stored_settings.get(name)} → {settings[name]}"
+        for name in shared
+        if stored_settings.get(name) != settings[name]
+    ]
+    if lengths := extension_steps(stored):
         differing = [f"extended {lengths} steps"]
     if (
         not differing
-        and not (known["method"].get("role") or trial.method.supervised)
-        and known.get("data") != dict(data)
+        and not (stored["method"].get("role") or trial.method.supervised)
+        and stored.get("data") != dict(data)
     ):
         differing = ["its training images"]
     if differing:
@@ -74,7 +82,7 @@ def ensure_comparable(trial: Trial, folder: TrialFolder, data: Mapping[str, str]
         )
 
 
-def extension_steps(facts: Mapping[str, Any]) -> str:
-    """Return the steps at which a trial ended, one after the other: "1500 → 3000"; "" for one never extended."""
-    steps = [entry["from"] for entry in facts.get("extended", [])]
-    return " → ".join(map(str, [*steps, facts["steps"]])) if steps else ""
+def extension_steps(record: Mapping[str, Any]) -> str:
+    """Return the numbers of steps at which a trial ended, as text: "1500 → 3000"; "" for one never extended."""
+    steps = [entry["from"] for entry in record.get("extended", [])]
+    return " → ".join(map(str, [*steps, record["steps"]])) if steps else ""

@@ -1,4 +1,4 @@
-"""What a command line asked for, as plain values: enough to make the same trials again in another process."""
+"""The request of a command line as plain values, from which another process can resolve the same trials."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from cgbench.errors import DataMissing
 
 @dataclass(frozen=True)
 class RunRequest:
-    """Names and values after suite file, options and defaults were laid over each other. `assignments` are the texts of
-    `--set`, `suite` the values of the suite file; methods that do not fit are left out if `whatever_fits`, else they
+    """The names and values of a command, merged from suite file, options and defaults. `assignments` are the texts of
+    `--set`, `suite` the settings of the suite file; methods that do not fit are left out if `whatever_fits`, else they
     are an error."""
 
     methods: tuple[str, ...]
@@ -29,9 +29,9 @@ class RunRequest:
     whatever_fits: bool = False
 
     def resolve(self) -> tuple[list[Trial], Dataset, dict[str, str]]:
-        """Return the trials, the dataset with its validation images kept back, and why which methods were left out.
+        """Return the trials, the dataset with its validation split, and the methods left out, each with the reason.
 
-        Whatever is wrong with the request raises `CgbenchError`.
+        Anything wrong with the request raises `CgbenchError`.
         """
         preset_values(self.preset)
         for name in self.methods:
@@ -46,7 +46,7 @@ class RunRequest:
 
 
 def open_dataset(name: str, data_root: Path | None) -> Dataset:
-    """Return the dataset `name`; where its data is missing, raise with what to do and what is ready instead."""
+    """Return the dataset `name`; missing data raise `DataMissing`, which names how to get them and what is ready."""
     data = DATASETS.factory(name)(data_root)
     problem = data.missing()
     if problem is None:

@@ -1,4 +1,4 @@
-"""A trial: one method, seed and configuration on one dataset; what identifies it and what is recorded of it."""
+"""A trial: one method, seed and configuration on one dataset, and the resolution of a request into trials."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 from cgbench.api.dataset import Dataset
 from cgbench.api.graph_analysis import untrained
 from cgbench.api.method import Method
+from cgbench.api.names import Split
 from cgbench.api.registry import METHODS
 from cgbench.config import FIELDS, PRIVATE, Resolved, TrialConfig, preset_values, resolve, split_assignments
 from cgbench.errors import CgbenchError, did_you_mean
@@ -14,8 +15,8 @@ from cgbench.errors import CgbenchError, did_you_mean
 
 @dataclass(frozen=True)
 class Trial:
-    """One cell of the comparison. `method` already carries the term weights that were set by hand. `extended` holds
-    the steps at which its training had ended before it was extended to more, first to last."""
+    """One cell of the comparison. `method` has the term weights that were set by hand. `extended` holds the numbers of
+    steps at which its training ended before each extension, first to last."""
 
     method: Method
     seed: int
@@ -33,20 +34,32 @@ def resolve_trials(
     methods: Sequence[str], dataset: Dataset, seeds: Sequence[int], preset: str,
     assignments: Sequence[str] = (), suite: Mapping[str, Any] | None = None, left_out: dict[str, str] | None = None,
 ) -> list[Trial]:  # fmt: skip
-    """Return the trials of a run, seed by seed, with the untrained reference rows first.
+    """Return the trials of a run, seed by seed, with the untrained rows first.
 
-    `assignments` are the texts of `--set`; `suite` the values of a suite file. Anything unknown raises `CgbenchError`,
-    and so does a method that does not fit the dataset or the configuration; where `left_out` is given, such a method
-    is left out and its reason put there.
+    Args:
+        methods: Names of methods; the untrained rows are added.
+        dataset: The dataset, whose palette and settings are a layer of the configuration.
+        seeds: Random seeds.
+        preset: The name of the preset.
+        assignments: The texts of `--set`.
+        suite: The settings of a suite file.
+        left_out: Receives the reason of every method that does not fit the dataset or the configuration; without it
+            such a method raises.
+
+    Returns:
+        The trials, each with its resolved configuration.
+
+    Raises:
+        CgbenchError: where a name or a setting is unknown, or a method does not fit.
     """
     shared, own = _assignments(assignments, methods)
-    chosen = [METHODS.get(name) for name in with_references(methods, dataset)]
+    chosen = [METHODS.get(name) for name in with_untrained_rows(methods, dataset)]
     every_term = {term.name for method in chosen for term in method.terms}
     classes = {"classes": len(dataset.palette)} if dataset.palette else {}
     resolved = {}
     for method in chosen:
         name, terms = method.name, {term.name for term in method.terms}
-        # what is set for all methods goes to those that have the term or use the setting
+        # settings for all methods apply to those that have the term or use the setting
         foreign = (every_term - terms) | unused(method)
         ensure_settings_used(method, own.get(name, {}))
         layers = [
@@ -76,7 +89,7 @@ def resolve_trials(
 
 
 def resolve_one(name: str, preset: str, assignments: Sequence[str]) -> Trial:
-    """Return the trial of one method without a dataset's layer, for looking at it."""
+    """Return the trial of one method without a dataset's layer, for `cgbench show`."""
     method = METHODS.get(name)
     shared, own = _assignments(assignments, [name])
     ensure_settings_used(method, own.get(name, {}))
@@ -86,20 +99,20 @@ def resolve_one(name: str, preset: str, assignments: Sequence[str]) -> Trial:
     return Trial(method.weighted(result.weights), 0, preset, result)
 
 
-def unused(method: Method) -> set[str]:
-    """Return the settings that a method has no use for, though others have."""
+def unused(method: Method) -> frozenset[str]:
+    """Return the settings that a method does not use, though others do."""
     return (PRIVATE - set(method.settings)) | set(method.ignores)
 
 
 def ensure_settings_used(method: Method, own: Mapping[str, str]) -> None:
-    """Raise where something is set for a method alone that it has no use for."""
+    """Raise where a setting of one method alone is one that it does not use."""
     for key in own:
         if key in unused(method):
             raise CgbenchError(f"--set {method.name}.{key}: {method.name} has no use for '{key}'")
 
 
-def with_references(methods: Sequence[str], dataset: Dataset) -> list[str]:
-    """Return the rows of the table: the reference rows that fit the dataset, then the methods asked for."""
+def with_untrained_rows(methods: Sequence[str], dataset: Dataset) -> list[str]:
+    """Return the rows of the table: the untrained rows that fit the dataset, then the trained methods."""
     rows = [name for name in METHODS.names() if (reference := METHODS.get(name).reference) is not None
             and (dataset.paired_test or not reference.needs_pairs)]  # fmt: skip
     return rows + [name for name in dict.fromkeys(methods) if METHODS.get(name).reference is None]
@@ -122,8 +135,8 @@ def why_not_applicable(method: Method, config: TrialConfig, dataset: Dataset) ->
 
 
 def labelled(dataset: Dataset, domain: str) -> bool:
-    """Say whether the training images of a domain carry class ids."""
-    return all(item.labels is not None for item in dataset.items("train", domain))
+    """Return whether the training images of a domain have class ids."""
+    return all(item.labels is not None for item in dataset.items(Split.TRAIN, domain))
 
 
 def _assignments(texts: Sequence[str], methods: Sequence[str]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:

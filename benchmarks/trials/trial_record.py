@@ -11,10 +11,24 @@ from cgbench.results.records import SCHEMA
 
 
 def trial_record(
-    trial: Trial, dataset: Dataset, environment: Mapping[str, Any], wanted: str, counts: Mapping[str, int], total: int,
-    parameters: Mapping[str, int], data: Mapping[str, str],
+    trial: Trial, dataset: Dataset, environment: Mapping[str, Any], fingerprint: str,
+    counts: Mapping[str, int], total: int, parameters: Mapping[str, int], data: Mapping[str, str],
 ) -> dict[str, Any]:  # fmt: skip
-    """Return the content of `trial.json`: everything resolved, with where it came from."""
+    """Return the content of `trial.json`: everything resolved, each setting with the layer that it came from.
+
+    Args:
+        trial: The trial.
+        dataset: Its dataset.
+        environment: Hardware, versions and determinism, as `runtime.environment` gives them.
+        fingerprint: The fingerprint of the trial.
+        counts: The numbers of training and test images per domain.
+        total: The number of training steps; 0 for an untrained row.
+        parameters: The numbers of weights per network.
+        data: The digests of the training images per domain.
+
+    Returns:
+        JSON-able data.
+    """
     return {
         "schema": SCHEMA,
         "method": describe(trial.method),
@@ -36,7 +50,7 @@ def trial_record(
         "config": asdict(trial.config),
         "weights": trial.resolved.weights,
         "origins": trial.resolved.origins,
-        "digest": wanted,
+        "digest": fingerprint,
         "data": dict(data),
         "parameters": dict(parameters),
         **environment,

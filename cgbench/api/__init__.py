@@ -1,1 +1,1 @@
-"""What a component declares, and where it is registered."""
+"""The declarations of components, and their registries."""

@@ -1,16 +1,15 @@
-"""What a dataset declares: two domains, splits, and where there are any, pairs and labels."""
+"""The declaration of a dataset: two domains, splits, and optional pairs and labels."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
+from cgbench.api.names import Direction, Split
 from cgbench.errors import DataBroken
-
-IGNORE = 255  # class id of pixels that no score counts
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Item:
     `key` names it within its split and domain, and is the same in both domains where test images are paired.
     `image(side)` returns uint8 (H, W, 3) and `labels(side)` class ids, uint8 (H, W) with 255 ignored. `side` is the
     square that will be made of it: a procedural dataset renders for it, a file is returned at its own size. `file` and
-    `labels_file` are what they are read from, if anything: decoded images are kept until these change.
+    `labels_file` are what they are read from, if anything: decoded images are cached until these change.
     """
 
     key: str
@@ -77,18 +76,18 @@ class Dataset(ABC):
     training images are those of the image itself; only methods that declare that they read labels are given them.
     """
 
-    name: ClassVar[str]
-    summary: ClassVar[str]
-    licence: ClassVar[str] = ""
-    source: ClassVar[str] = ""
+    name: str
+    summary: str
+    licence: str = ""
+    source: str = ""
     domains: tuple[Domain, Domain]
     palette: tuple[SemanticClass, ...] = ()
     paired_test: bool = False
     shares_scenes: bool = False  # whether both training sets show the same scenes by the published recipe
     split_rule: str = ""  # how unpaired training sets are made of paired scenes, one sentence for the record
     label_source: str = ""  # where class ids come from, where they are not given as such
-    splits: tuple[str, ...] = ("train", "test")
-    settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # preset -> values of the dataset's layer
+    splits: tuple[str, ...] = (Split.TRAIN, Split.TEST)
+    settings: Mapping[str, Mapping[str, Any]] = {}  # preset -> values of the dataset's layer
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root
@@ -110,19 +109,19 @@ class Dataset(ABC):
         """
 
     def listing(self, split: str, domain: str) -> Listing:
-        """Return the items of a split with all that is wrong with its list of files, for the data doctor.
+        """Return the items of a split with all problems of its list of files, for the dataset checks.
 
-        Where `items` raises for the first lonely file, this goes on with the others.
+        Where `items` raises for the first unmatched file, this continues with the others.
         """
         return Listing(self.items(split, domain))
 
     def identity(self) -> str | None:
-        """Return what decides the pictures and labels of this dataset besides split, domain, key, side and files.
+        """Return a text that identifies the images and labels beside split, domain, key, side and files, or None.
 
-        Decoded images are kept on disk for a dataset that says this, and decoded each time where it is None, as here.
-        It must change whenever the code or an argument of the dataset would make another picture; most datasets return
-        `source_digest("their_package")`, the digest of their source. Whatever is read from files must be named by the
-        items' `file` and `labels_file`: those that changed are decoded again. A subclass must say its own.
+        Decoded images are cached for a dataset that has an identity, and decoded every time where it is None, as here.
+        It must change whenever the code or an argument of the dataset would make another image; most datasets return
+        `source_digest("their_package")`, the digest of their source. Files that are read must be the items' `file` and
+        `labels_file`: those that changed are decoded again. A subclass must define its own.
         """
         return None
 
@@ -133,8 +132,8 @@ class Dataset(ABC):
     def direction_name(self, direction: str) -> str:
         """Return "labels→photo" for AtoB, and the reverse for BtoA."""
         a, b = (domain.name for domain in self.domains)
-        return f"{a}→{b}" if direction == "AtoB" else f"{b}→{a}"
+        return f"{a}→{b}" if direction == Direction.A_TO_B else f"{b}→{a}"
 
     def target(self, direction: str) -> Domain:
         """Return the domain that `direction` translates to."""
-        return self.domains[1 if direction == "AtoB" else 0]
+        return self.domains[1 if direction == Direction.A_TO_B else 0]

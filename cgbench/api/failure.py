@@ -1,4 +1,4 @@
-"""What a failure declares: how it is detected in translated images, from where on it counts, and why from there."""
+"""The declaration of a failure mode: its detector, its thresholds, and their justification."""
 
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass

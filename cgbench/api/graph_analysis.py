@@ -1,15 +1,16 @@
-"""What a declaration implies: which terms, networks and tensors are live, and in which waves they are computed."""
+"""The analysis of a method's graph: live terms, networks and tensors, and the order of their evaluation."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from cgbench.api.graph_nodes import Apply
-from cgbench.api.method import SOURCES, Method, Player, Term
+from cgbench.api.method import Method, Player, Term
+from cgbench.api.names import SOURCES
 
 
 @dataclass(frozen=True)
 class Live:
-    """The part of a method that training touches: what is not here is neither built nor computed.
+    """The live part of a method, which training uses: everything else is neither built nor computed.
 
     `gradients` maps each needed tensor to the names of the networks whose weights some term trains through it.
     """
@@ -24,7 +25,7 @@ def upstream(
 ) -> tuple[str, ...]:
     """Return the computed tensors that `tensors` depend on, themselves included, in the order of the declaration.
 
-    The way up stops at what is `known`, and at detached tensors unless it goes `through_detached`.
+    The search stops at `known` tensors, and at detached ones unless `through_detached`.
     """
     found: set[str] = set()
     pending = [name for name in tensors if name not in known]
@@ -40,8 +41,8 @@ def upstream(
 
 
 def networks_of(method: Method, tensors: Iterable[str]) -> tuple[str, ...]:
-    """Return the networks that the given tensors themselves are applications of, in the order of declaration."""
-    used = {method.graph[name].network for name in tensors if isinstance(method.graph.get(name), Apply)}
+    """Return the networks whose applications the given tensors are, in the order of declaration."""
+    used = {node.network for name in tensors if isinstance(node := method.graph.get(name), Apply)}
     return tuple(name for name in method.networks if name in used)
 
 
@@ -54,8 +55,8 @@ def trained_by(method: Method, player: Player, term: Term) -> frozenset[str]:
 def live(method: Method) -> Live:
     """Return the live part: a term lives if its weight is not zero and it trains a live network.
 
-    Live networks are those that translate, and whatever a live term reads through. A discriminator that no generator
-    listens to is therefore dead, and so are its terms: cycle-only trains none.
+    Live networks are those that translate, and those that a live term depends on. A discriminator that no generator's
+    term reads is therefore dead, and so are its terms: cycle-only trains none.
     """
     networks = set(networks_of(method, upstream(method, method.translates.values())))
     alive: set[str] = set()
@@ -82,7 +83,7 @@ def live(method: Method) -> Live:
 
 
 def untrained(method: Method) -> dict[str, str]:
-    """Return the directions that a network translates which no live term trains, with that network's name."""
+    """Return the directions whose translation uses a network that no live term trains, with that network's name."""
     alive = live(method)
     trained = frozenset().union(*alive.gradients.values())
     found = {}
@@ -94,13 +95,13 @@ def untrained(method: Method) -> dict[str, str]:
 
 
 def one_way(method: Method, direction: str) -> Method:
-    """Return the method as it translates in one direction: nobody plays, so that no network is live but those on the
-    way. What only losses look through need not be there."""
+    """Return the method reduced to the translation in one direction: without players, only the networks of that
+    translation are live. Networks that only losses use need not exist."""
     return replace(method, players=(), translates={direction: method.translates[direction]}, reconstructs={})
 
 
 def _gradients(method: Method, players: tuple[Player, ...]) -> dict[str, frozenset[str]]:
-    """For each tensor of a live term: the networks whose weights are trained through it, by any player."""
+    """Return for each tensor of a live term the networks whose weights any player trains through it."""
     gradients: dict[str, set[str]] = {}
     for player in players:
         for term in player.terms:
@@ -113,14 +114,14 @@ def _gradients(method: Method, players: tuple[Player, ...]) -> dict[str, frozens
     return {tensor: frozenset(names) for tensor, names in gradients.items()}
 
 
-def waves(method: Method, wanted: Iterable[str], known: Collection[str]) -> list[list[str]]:
+def waves(method: Method, requested: Iterable[str], known: Collection[str]) -> list[list[str]]:
     """Return the order of evaluation: lists of tensors that can be computed at the same time.
 
-    Every tensor is computed as late as its readers allow, so that applications of one network meet in one wave and can
-    go through it as one batch: `D(real)` waits for `D(pool)`.
+    Every tensor is computed as late as its readers allow, so that applications of one network fall into one wave and
+    can go through it as one batch: `D(real)` waits for `D(pool)`.
     """
-    pending = upstream(method, wanted, known=known)
-    height = dict.fromkeys(pending, 0)  # longest way from a tensor to one that is wanted
+    pending = upstream(method, requested, known=known)
+    height = dict.fromkeys(pending, 0)  # longest path from a tensor to a requested one
     for name in reversed(_sorted(method, pending)):
         for tensor in method.graph[name].inputs:
             if tensor in height:

@@ -1,4 +1,4 @@
-"""What a method's graph is made of: networks, and the ways in which a named tensor comes to be. Values; torch-free."""
+"""The nodes of a method's graph: networks, and the operations that define named tensors. Values, torch-free."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a method is: networks, a graph of named tensors, named terms, and players. A value; nothing in it loops.
+"""The declaration of a method: networks, a graph of named tensors, named terms and players. A value without loops.
 
     real_a, real_b                 the images of a step; labels_a, labels_b: their class ids
     fake_b = G_ab(real_a)          Apply("G_ab", "real_a")
@@ -8,16 +8,14 @@
 A term names the tensors it reads, its function and its weight; a tensor that no live term needs is never computed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from cgbench.api.graph_nodes import Apply, Network, Node
+from cgbench.api.names import DIRECTIONS, SOURCES, Role
 from cgbench.errors import CgbenchError, did_you_mean
-
-SOURCES = ("real_a", "real_b", "labels_a", "labels_b")  # what the data gives; the labels only where they are read
-DIRECTIONS = ("AtoB", "BtoA")
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,9 @@ class Method:
     @property
     def role(self) -> str:
         """Its place in tables: "floor", "ceiling", "supervised" (sees pairs or labels), or "" for what is compared."""
-        return self.reference.role if self.reference else "supervised" if self.supervised or self.reads_labels else ""
+        if self.reference:
+            return self.reference.role
+        return Role.SUPERVISED if self.supervised or self.reads_labels else Role.COMPARED
 
     @property
     def reads_labels(self) -> bool:
@@ -138,7 +138,7 @@ class Method:
         graph, networks, defaults = dict(graph or {}), dict(networks or {}), dict(defaults or {})
         _known(self, "term", [*drop, *weights, *functions], [term.name for term in self.terms])
         _known(self, "player", add, [player.name for player in self.players])
-        term_changes = {name: {"weight": weight} for name, weight in weights.items()}
+        term_changes: dict[str, dict[str, Any]] = {name: {"weight": weight} for name, weight in weights.items()}
         for term, function in functions.items():
             term_changes[term] = {**term_changes.get(term, {}), "function": function}
 
@@ -195,7 +195,11 @@ def _shown(value: Any) -> str:
     return function_name(value) if callable(value) else str(value)
 
 
-def _changes(parent, drop, weights, functions, add, players, graph, networks, defaults) -> tuple[str, ...]:
+def _changes(
+    parent: Method, drop: Sequence[str], weights: Mapping[str, float], functions: Mapping[str, Callable[..., Any]],
+    add: Mapping[str, Sequence[Term]], players: Sequence[Player], graph: Mapping[str, Node],
+    networks: Mapping[str, Network], defaults: Mapping[str, Any],
+) -> tuple[str, ...]:  # fmt: skip
     """What `but` did, one line each, for `cgbench show`."""
     was = {term.name: term for term in parent.terms}
     return (
@@ -210,7 +214,7 @@ def _changes(parent, drop, weights, functions, add, players, graph, networks, de
     )
 
 
-def _known(method: Method, kind: str, names, known: list[str]) -> None:
+def _known(method: Method, kind: str, names: Iterable[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             raise CgbenchError(f"method '{method.name}' has no {kind} '{name}': {did_you_mean(name, known)}")

@@ -1,4 +1,4 @@
-"""A method in plain data: for `cgbench show`, for `trial.json`, and for the digest that identifies a trial."""
+"""The description of a method as plain data: for `cgbench show`, `trial.json` and the fingerprint of a trial."""
 
 import hashlib
 import inspect
@@ -11,7 +11,7 @@ from cgbench.api.method import Method, function_name
 
 
 def node_text(node: Node) -> str:
-    """Return how a tensor comes to be, such as `G_ab(real_a)` or `history(fake_b)`."""
+    """Return the definition of a tensor as text, such as `G_ab(real_a)` or `image_pool(fake_b)`."""
     inputs = ", ".join(node.inputs)
     if isinstance(node, Apply):
         return f"{node.network}{node.part and '.' + node.part}({inputs})"
@@ -27,7 +27,7 @@ def node_text(node: Node) -> str:
 
 
 def network_text(network: Network) -> str:
-    """Return what builds a network, and how it starts where that is not the common way."""
+    """Return the builder of a network as text, with its initialisation where that is not the default."""
     start = "frozen" if network.frozen else network.init
     return function_name(network.build) + ("" if start == "normal" else f", {start}")
 
@@ -68,7 +68,7 @@ def describe(method: Method) -> dict[str, Any]:
 
 
 def foreign_code(method: Method) -> dict[str, str]:
-    """Return a digest of the source of every live function that is not ours: an edited plugin is another method."""
+    """Return a digest of the source of every live function outside cgbench: an edited plugin is another method."""
     alive = live(method)
     functions = [term.function for player in alive.players for term in player.terms]
     functions += [method.networks[name].build for name in alive.networks]

@@ -1,4 +1,4 @@
-"""What a metric declares: its values, when it applies, and a pure function of translated images."""
+"""The declaration of a metric: its values, when it applies, and a pure function of translated images."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -36,8 +36,8 @@ class Translations:
     `other_outputs` are those of a second, independent draw, for methods that draw random numbers when they translate;
     `identities` what becomes of the targets when they themselves are translated.
     `target_labels` are the class ids of the targets, where they are known. `finite` is bool (N,): whether every number
-    of an output was finite before it was rounded. `way_back` takes image numbers (K,) and outputs, or what somebody
-    made of them, (K, S, S, 3), and translates them back to sources. `ood` are translations of the split of that name.
+    of an output was finite before it was rounded. `way_back` takes image numbers (K,) and outputs, modified
+    or not, (K, S, S, 3), and translates them back to sources. `ood` are translations of the split of that name.
     `target_kind` is "photo" or "labels". `scorer` maps photos to class ids of their size, `scorer_features` and
     `inception` map them to features (N, D), `lpips` two sets of photos to distances (N,).
     """

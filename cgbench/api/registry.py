@@ -1,21 +1,34 @@
-"""Where methods, datasets, metrics and failures are found: our own folders, then entry points of other packages."""
+"""The registries of methods, datasets, metrics and failures: built-in modules, then entry points of other packages."""
 
 import importlib
 import pkgutil
 import threading
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
+from cgbench.api.dataset import Dataset
+from cgbench.api.failure import Failure
+from cgbench.api.method import Method
+from cgbench.api.metric import Metric, Value
 from cgbench.errors import CgbenchError, did_you_mean
 
-T = TypeVar("T")
+
+class Named(Protocol):
+    """What is registered has a name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=Named)
+Factory = TypeVar("Factory", bound=Callable[..., Any])
 
 
 class Registry(Generic[T]):
-    """Names to factories. `register` is a decorator for a function or class that makes the thing when called.
+    """A mapping of names to factories. `register` is a decorator for a function or class that returns the component.
 
-    Built-in things live one per file in `package`; others come through the entry-point group of the same name
+    Built-in components are one per file in `package`; others come through the entry-point group of the same name
     (`cgbench.methods`, `cgbench.datasets`, `cgbench.metrics`, `cgbench.failures`): a module that registers, or the
     factory itself.
     """
@@ -30,7 +43,7 @@ class Registry(Generic[T]):
         self._discovered = False
         self._lock = threading.RLock()
 
-    def register(self, factory: Callable[..., T]) -> Callable[..., T]:
+    def register(self, factory: Factory) -> Factory:
         """Register `factory` under its `name` attribute, else its `__name__`; a second one of that name raises."""
         name = getattr(factory, "name", None) or factory.__name__
         known = self._factories.get(name)
@@ -48,24 +61,24 @@ class Registry(Generic[T]):
             if self._discovered:
                 return
             self._discovered = True
-            found = pkgutil.iter_modules(importlib.import_module(self.package).__path__)
+            members = pkgutil.iter_modules(importlib.import_module(self.package).__path__)
             # sub-packages hold building blocks, which may import torch
-            modules = [f"{self.package}.{module.name}" for module in found if not module.ispkg]
+            modules = [f"{self.package}.{member.name}" for member in members if not member.ispkg]
             for module in modules:
                 importlib.import_module(module)
-            # one that was imported before by somebody else would come first, in this process and not in the next
+            # one that was imported earlier would come first, in this process and not in the next
             ranks = {module: rank for rank, module in enumerate(modules)}
             by_file = sorted(self._factories, key=lambda name: ranks.get(self._origins[name], len(ranks)))
             self._factories = {name: self._factories[name] for name in by_file}
             for point in entry_points(group=self.group):
                 before = set(self._factories)
                 try:
-                    found = point.load()
-                    if callable(found) and found not in self._factories.values():
-                        self.register(found)
+                    loaded = point.load()
+                    if callable(loaded) and loaded not in self._factories.values():
+                        self.register(loaded)
                     for name in set(self._factories) - before:
                         self.get(name)
-                except Exception as error:  # a stranger's package must not take the whole command line down
+                except Exception as error:  # a broken plugin must not disable the command line
                     self.broken[point.name] = f"{point.value}: {type(error).__name__}: {error}"
                     for name in set(self._factories) - before:
                         del self._factories[name]
@@ -87,7 +100,7 @@ class Registry(Generic[T]):
         return self._factories[name]
 
     def get(self, name: str) -> T:
-        """Return a fresh one, made by calling the factory; one that goes by another name than its factory raises."""
+        """Return a new component from its factory; one whose name is not that of its factory raises."""
         made = self.factory(name)()
         if made.name != name:
             raise CgbenchError(f"{self.kind} '{name}' calls itself '{made.name}': give function and value one name")
@@ -99,7 +112,13 @@ class Registry(Generic[T]):
         return self._origins[name]
 
 
-METHODS: Registry = Registry("method", "cgbench.methods")
-DATASETS: Registry = Registry("dataset", "cgbench.datasets")
-METRICS: Registry = Registry("metric", "cgbench.benchmarks.metrics", group="cgbench.metrics")
-FAILURES: Registry = Registry("failure", "cgbench.benchmarks.failures", group="cgbench.failures")
+METHODS: Registry[Method] = Registry("method", "cgbench.methods")
+DATASETS: Registry[Dataset] = Registry("dataset", "cgbench.datasets")
+METRICS: Registry[Metric] = Registry("metric", "cgbench.benchmarks.metrics", group="cgbench.metrics")
+FAILURES: Registry[Failure] = Registry("failure", "cgbench.benchmarks.failures", group="cgbench.failures")
+
+
+def metric_values() -> dict[str, Value]:
+    """Return the declarations of all numbers that metrics give, by name, in the order of tables."""
+    metrics = sorted(map(METRICS.get, METRICS.names()), key=lambda metric: metric.rank)
+    return {value.name: value for metric in metrics for value in metric.values}

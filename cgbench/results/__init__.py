@@ -1,1 +1,1 @@
-"""What a run leaves on disk, and the statistics of it."""
+"""The files that a run leaves on disk, and the statistics of them."""

@@ -1,26 +1,27 @@
-"""What a report reads: the trials of a run folder, their records in one table, and their losses in another."""
+"""A run folder, read into one value: its trials, and their records as tables."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from cgbench.api.names import Role
 from cgbench.config import FIELDS
 from cgbench.errors import CgbenchError
 from cgbench.files import read_json
-from cgbench.results.records import COLUMNS, TEST, collect, read_trial
+from cgbench.results.records import COLUMNS, TEST, read_trial, trial_records
 from cgbench.results.run_folder import TrialFolder, trial_folders
 
 NOT_STARTED = "not started"
-ROLE_RANK = {"floor": 0, "": 1, "supervised": 2, "ceiling": 3}
-UNTRAINED = ("floor", "ceiling")
+ROLE_RANK: Mapping[str, int] = {Role.FLOOR: 0, Role.COMPARED: 1, Role.SUPERVISED: 2, Role.CEILING: 3}
+UNTRAINED = (Role.FLOOR, Role.CEILING)
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """One trial as it lies on disk: `spec` is its trial.json, `status` its status.json."""
+    """One trial of a run folder: `spec` is its trial.json, `status` its status.json."""
 
     folder: TrialFolder
     spec: dict[str, Any]
@@ -28,33 +29,36 @@ class TrialResult:
 
     @property
     def method(self) -> str:
-        return self.spec["method"]["name"]
+        name: str = self.spec["method"]["name"]
+        return name
 
     @property
     def seed(self) -> int:
-        return self.spec["seed"]
+        seed: int = self.spec["seed"]
+        return seed
 
     @property
     def state(self) -> str:
-        return self.status["state"] or NOT_STARTED
+        state: str = self.status["state"]
+        return state or NOT_STARTED
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run of one dataset. `about` is run.json, `order` the methods as every table and figure shows them (floors,
-    trained ones as asked for, supervised ones, ceilings). `records` are the numbers of the test images at the end of
-    each trial, `history` those of test and validation images at every step that was measured. `roles` maps each method
-    to "floor", "ceiling", "supervised" (trained on pairs or labels) or "" (trained), `remarks` to what was set for it
-    by hand, "" for nothing."""
+    """A run of one dataset. `metadata` is run.json, `order` the methods as every table and figure shows them (floors,
+    trained ones in the order of run.json, supervised ones, ceilings). `roles` maps each method to "floor", "ceiling",
+    "supervised" (trained on pairs or labels) or "" (trained), `overrides` to the settings changed for it by hand, ""
+    for none. `read_run` describes `records`, `history` and `all_records`, whose columns are the fields of `Record`."""
 
     path: Path
-    about: dict[str, Any]
+    metadata: dict[str, Any]
     trials: tuple[TrialResult, ...]
     records: pd.DataFrame
     history: pd.DataFrame
+    all_records: pd.DataFrame
     order: tuple[str, ...]
     roles: Mapping[str, str]
-    remarks: Mapping[str, str]
+    overrides: Mapping[str, str]
     seeds: tuple[int, ...]
     other_datasets: tuple[str, ...]
 
@@ -64,52 +68,61 @@ class Run:
 
     @property
     def dataset(self) -> dict[str, Any]:
-        return self.trials[0].spec["dataset"]
+        dataset: dict[str, Any] = self.trials[0].spec["dataset"]
+        return dataset
 
     def protocols(self) -> dict[str, Any]:
-        """Return what every number was measured with, by the digest of its protocol."""
-        found: dict[str, Any] = {}
+        """Return the conditions of measurement of all numbers, by the digest of their protocol."""
+        protocols: dict[str, Any] = {}
         for trial in self.trials:
             if trial.folder.protocols.exists():
-                found |= read_json(trial.folder.protocols)
-        return found
+                protocols |= read_json(trial.folder.protocols)
+        return protocols
 
-    def of(self, method: str) -> list[TrialResult]:
+    def trials_of(self, method: str) -> list[TrialResult]:
         """Return the trials of a method, by seed."""
         return [trial for trial in self.trials if trial.method == method]
 
 
 def read_run(path: Path) -> Run:
-    """Read the run folder `path`; trials that run.json asks for and that have not begun get a record that says so."""
-    about = read_json(path / "run.json")
-    found = [TrialResult(folder, read_trial(folder), folder.status()) for folder in trial_folders(path)]
-    labels = {trial.spec["dataset"]["label"] for trial in found}
-    if about["dataset"] not in labels:
-        raise CgbenchError(f"{path / 'run.json'} names the dataset {about['dataset']}, of which no trial has begun")
-    trials = [trial for trial in found if trial.spec["dataset"]["label"] == about["dataset"]]
+    """Read the run folder `path`: the only place where the records of a run are read, and each is read once.
+
+    The tables need no further selection by split, step or state of the trial's files:
+
+    - `records` are the numbers of the test images at the last step of each trial of the run's dataset: of a trial,
+      direction, metric and protocol at most one. A trial without numbers has one record with an empty metric, and so
+      has a trial that run.json names and that has not begun, with the status "not started".
+    - `history` are the numbers of test and validation images at all steps that were measured.
+    - `all_records` are those of all trials in the folder, of other datasets too: the content of `results.csv`.
+
+    A folder without a trial of the run's dataset, or with a malformed file, raises `CgbenchError`.
+    """
+    metadata: dict[str, Any] = read_json(path / "run.json")
+    dataset = metadata["dataset"]
+    all_trials = [TrialResult(folder, read_trial(folder), folder.status()) for folder in trial_folders(path)]
+    labels = {trial.spec["dataset"]["label"] for trial in all_trials}
+    if dataset not in labels:
+        raise CgbenchError(f"{path / 'run.json'} names the dataset {dataset}, of which no trial has begun")
+    trials = [trial for trial in all_trials if trial.spec["dataset"]["label"] == dataset]
     roles = {trial.method: trial.spec["method"].get("role", "") for trial in trials}
-    asked = list(about["methods"])
-    methods = [*asked, *sorted(set(roles) - set(asked))]
+    methods = [*metadata["methods"], *sorted(set(roles) - set(metadata["methods"]))]
     roles = {name: roles.get(name, "") for name in methods}
-    records = collect(path)
-    records = records[records["dataset"] == about["dataset"]].replace({"status": {"": NOT_STARTED}})
-    history = records[records["metric"] != ""]
-    last = records.groupby(["method", "seed"])["step"].transform("max")
-    records = records[(records["split"] == TEST) & (records["step"] == last)]
-    missing = _not_started(about, records, roles)
+    all_records = _record_table(path.name, all_trials)
+    of_dataset = all_records[all_records["dataset"] == dataset].replace({"status": {"": NOT_STARTED}})
     order = row_order(methods, roles)
     trained_seeds = [trial.seed for trial in trials if roles[trial.method] not in UNTRAINED]
     return Run(
         path=path,
-        about=about,
+        metadata=metadata,
         trials=tuple(sorted(trials, key=lambda trial: (order.index(trial.method), trial.seed))),
-        history=history.reset_index(drop=True),
-        records=pd.concat([records, missing], ignore_index=True) if len(missing) else records.reset_index(drop=True),
+        records=_final_records(of_dataset, metadata, roles),
+        history=of_dataset[of_dataset["metric"] != ""].reset_index(drop=True),
+        all_records=all_records,
         order=order,
         roles=roles,
-        remarks={name: " / ".join(sorted({overrides(t.spec) for t in trials if t.method == name})) for name in methods},
-        seeds=tuple(sorted({*about["seeds"], *trained_seeds})),
-        other_datasets=tuple(sorted(labels - {about["dataset"]})),
+        overrides={name: _all_overrides(trial for trial in trials if trial.method == name) for name in methods},
+        seeds=tuple(sorted({*metadata["seeds"], *trained_seeds})),
+        other_datasets=tuple(sorted(labels - {dataset})),
     )
 
 
@@ -119,10 +132,10 @@ def row_order(methods: Iterable[str], roles: Mapping[str, str]) -> tuple[str, ..
 
 
 def overrides(spec: Mapping[str, Any]) -> str:
-    """Return what a suite or `--set` changed of a method's own settings and term weights: "cycle_a=5, features=scorer",
-    and the steps of a training that was extended: "extended 1500 → 3000".
+    """Return the settings and term weights of a method that a suite or `--set` changed, "cycle_a=5, features=scorer",
+    and the steps of a training that was extended, "extended 1500 → 3000".
 
-    What belongs to the whole comparison is left out, and so is what the method does not read.
+    Settings of the whole comparison are left out, and so are settings that the method does not read.
     """
     config, weights = spec.get("config", {}), spec.get("weights", {})
     changed = {name: f"{weight:g}" for name, weight in weights.items()}
@@ -132,20 +145,41 @@ def overrides(spec: Mapping[str, Any]) -> str:
             changed[name] = str(config[name])
     parts = [f"{name}={value}" for name, value in sorted(changed.items())]
     if extended := spec.get("extended"):
-        parts.append("extended " + " → ".join(str(steps) for steps in [*(e["from"] for e in extended), spec["steps"]]))
+        steps = [*(entry["from"] for entry in extended), spec["steps"]]
+        parts.append("extended " + " → ".join(map(str, steps)))
     return ", ".join(parts)
 
 
-def _not_started(about: Mapping[str, Any], records: pd.DataFrame, roles: Mapping[str, str]) -> pd.DataFrame:
-    """Return one empty record per trained method and seed that was asked for and has no folder yet."""
+def _all_overrides(trials: Iterable[TrialResult]) -> str:
+    """Return the overrides of a method's trials; where they differ, all of them."""
+    return " / ".join(sorted({overrides(trial.spec) for trial in trials}))
+
+
+def _record_table(run: str, trials: Iterable[TrialResult]) -> pd.DataFrame:
+    """Return the long table of trials, one row per record."""
+    records = [record for trial in trials for record in trial_records(run, trial.folder, trial.spec, trial.status)]
+    return pd.DataFrame([asdict(record) for record in records], columns=COLUMNS)
+
+
+def _final_records(records: pd.DataFrame, metadata: Mapping[str, Any], roles: Mapping[str, str]) -> pd.DataFrame:
+    """Return the records of test images at the last step of each trial, without repetitions, then an empty one for each
+    trial that has not begun."""
+    last = records.groupby(["method", "seed"])["step"].transform("max")
+    final = records[(records["split"] == TEST) & (records["step"] == last)]
+    final = final.drop_duplicates(["method", "seed", "direction", "metric", "protocol"], keep="last")
+    missing = _not_started(metadata, final, roles)
+    return pd.concat([final, missing], ignore_index=True) if len(missing) else final.reset_index(drop=True)
+
+
+def _not_started(metadata: Mapping[str, Any], records: pd.DataFrame, roles: Mapping[str, str]) -> pd.DataFrame:
+    """Return one empty record per trained method and seed that run.json names and that `records` do not hold."""
     begun = set(zip(records["method"], records["seed"], strict=True))
     common = dict.fromkeys(["direction", "parent", "metric", "protocol", "reason"], "")
-    common |= {"run": about["name"], "dataset": about["dataset"], "step": 0, "value": float("nan"), "n": 0}
-    common["split"] = TEST
+    values = {"run": metadata["name"], "dataset": metadata["dataset"], "step": 0, "value": float("nan"), "n": 0}
     rows = [
-        {**common, "method": method, "seed": seed, "status": NOT_STARTED}
-        for method in about["methods"]
-        for seed in about["seeds"]
+        {**common, **values, "split": TEST, "method": method, "seed": seed, "status": NOT_STARTED}
+        for method in metadata["methods"]
+        for seed in metadata["seeds"]
         if roles[method] not in UNTRAINED and (method, seed) not in begun
     ]
     return pd.DataFrame(rows, columns=COLUMNS)

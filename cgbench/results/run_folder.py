@@ -1,14 +1,28 @@
-"""The files of a run and of a trial: where each one lies."""
+"""The file layout of a run and of its trials.
+
+runs/NAME/run.json                           methods, seeds, preset and command
+runs/NAME/DATASET/METHOD/seed-N/trial.json   everything resolved, with versions, device and digest
+                                status.json  running, done, diverged, failed or interrupted
+                                steps.jsonl  losses by step
+                                metrics.jsonl, image_scores.jsonl, protocols.json, failures.json, cost.json
+                                history.jsonl  intermediate evaluations, where there are any
+                                outputs/DIRECTION/KEY.png, outputs/DIRECTION-ood/KEY.png
+                                reconstructions/DIRECTION/KEY.png, segmentations/DIRECTION/KEY.png
+                                checkpoint.safetensors, checkpoint-STEP.safetensors, best.safetensors
+runs/NAME/.lock                              the process that works on the run
+runs/NAME/results.csv, runs/NAME/report/
+"""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cgbench.api.names import DIRECTIONS, TrialState
 from cgbench.errors import CgbenchError
 from cgbench.files import file_name, read_json, safe_name, write_json
 
-STATES = ("running", "done", "diverged", "failed", "interrupted")
+STATES = tuple(state.value for state in TrialState if state != TrialState.NOT_BEGUN)
 
 
 @dataclass(frozen=True)
@@ -63,32 +77,32 @@ class TrialFolder:
         return self.path / "best.safetensors"
 
     def checkpoint_at(self, step: int) -> Path:
-        """Return where the checkpoint of an earlier step is kept."""
+        """Return the path of a retained checkpoint of an earlier step."""
         return self.path / f"checkpoint-{step}.safetensors"
 
     def earlier_checkpoints(self) -> dict[int, Path]:
-        """Return the checkpoints of earlier steps that are kept, by step."""
+        """Return the retained checkpoints of earlier steps, by step."""
         found = self.path.glob("checkpoint-*.safetensors")
         steps = {path: path.stem.removeprefix("checkpoint-") for path in found}
         return {int(step): path for path, step in steps.items() if step.isdecimal()}
 
     def output(self, direction: str, key: str) -> Path:
-        """Return where the translation of test image `key` lies; direction "AtoB-ood" is that of the split `ood`."""
+        """Return the path of the translation of test image `key`; direction "AtoB-ood" is that of the split `ood`."""
         return self.path / "outputs" / direction_folder(direction) / f"{file_name(key)}.png"
 
     def reconstruction(self, direction: str, key: str) -> Path:
-        """Return where the reconstruction of test image `key` lies."""
+        """Return the path of the reconstruction of test image `key`."""
         return self.path / "reconstructions" / direction_folder(direction) / f"{file_name(key)}.png"
 
     def segmentation(self, direction: str, key: str) -> Path:
-        """Return where the classes lie that the scorer found in the translation of test image `key`."""
+        """Return the path of the classes that the scorer predicts in the translation of test image `key`."""
         return self.path / "segmentations" / direction_folder(direction) / f"{file_name(key)}.png"
 
-    def status(self) -> dict:
+    def status(self) -> dict[str, Any]:
         """Return the trial's status, `{"state": ""}` if it has not begun."""
         path = self.path / "status.json"
-        status = read_json(path) if path.exists() else {"state": ""}
-        if not isinstance(status, dict) or status.get("state") not in ("", *STATES):
+        status = read_json(path) if path.exists() else {"state": TrialState.NOT_BEGUN.value}
+        if not isinstance(status, dict) or status.get("state") not in (TrialState.NOT_BEGUN, *STATES):
             raise CgbenchError(f"{path} is not a trial's status: it names none of {', '.join(STATES)}")
         return status
 
@@ -98,10 +112,15 @@ class TrialFolder:
             raise ValueError(f"unknown state '{state}'")
         write_json(self.path / "status.json", {"state": state, **details})
 
+    def mark_interrupted(self, step: int | None = None) -> None:
+        """Change the state to interrupted, with the `step` that is saved where it is given; other details stay."""
+        details = {**self.status(), **({} if step is None else {"step": step})}
+        self.set_status(**{**details, "state": TrialState.INTERRUPTED})
+
 
 def direction_folder(direction: str) -> str:
-    """Return the folder of a direction's pictures; a direction from a foreign record must not lead elsewhere."""
-    if direction.removesuffix("-ood") not in ("AtoB", "BtoA"):
+    """Return the folder of a direction's images; a direction from an untrusted record must not lead elsewhere."""
+    if direction.removesuffix("-ood") not in DIRECTIONS:
         raise CgbenchError(f"'{direction}' is no direction: AtoB or BtoA")
     return direction
 

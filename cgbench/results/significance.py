@@ -1,4 +1,4 @@
-"""How sure a difference is: paired differences over seeds and images, corrected for the number of methods.
+"""The significance of differences: paired effects over seeds and images, corrected for the number of methods.
 
 Pure functions of arrays. Intervals are Student's, not a bootstrap's: a percentile bootstrap of three seeds has ten
 different resamples, and covers far less often than it says (a test shows both).

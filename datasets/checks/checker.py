@@ -1,12 +1,13 @@
-"""The whole check: list, look at every image once, compare sets; all problems in one report."""
+"""The dataset checker: lists the files, decodes every image once, compares the sets, and reports all issues."""
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from cgbench.api.dataset import Dataset, Item
+from cgbench.api.names import Split
 from cgbench.datasets.checks.file_checks import check_files, check_folders
 from cgbench.datasets.checks.image_checks import (
     check_images,
@@ -16,27 +17,28 @@ from cgbench.datasets.checks.image_checks import (
     check_swapped,
     usual_size,
 )
-from cgbench.datasets.checks.image_stats import DRAWN_MOST, ImageStats, compute_all_stats, tasks
-from cgbench.datasets.checks.near_duplicates import CLOSE, near_duplicates
-from cgbench.datasets.checks.report import CHECKS, SEVERITIES, Issue, Report, SplitSummary, issues_for, shown
-from cgbench.datasets.checks.shared_scenes import MOST, same_scenes
+from cgbench.datasets.checks.image_stats import MAX_PROCEDURAL_IMAGES, ImageStats, compute_all_stats, stats_tasks
+from cgbench.datasets.checks.near_duplicates import THRESHOLD, near_duplicates
+from cgbench.datasets.checks.report import CHECKS, SEVERITIES, Issue, Report, SplitSummary, display_name, issues_for
+from cgbench.datasets.checks.shared_scenes import MAX_IMAGES, same_scenes
 from cgbench.errors import CgbenchError, DataMissing
 from cgbench.formatting import printable
+from cgbench.progress import ProgressCallback
+from cgbench.selection import evenly_spaced
 
-NEEDED = ("train", "test")
-ALMOST = 0.9  # share of names in common from which two test folders were meant to be pairs
+REQUIRED_SPLITS = (Split.TRAIN, Split.TEST)
+MIN_SHARED_NAMES = 0.9  # share of common names from which two test folders are meant to be pairs
 
-Listed = dict[tuple[str, str], Sequence[Item]]
-ProgressCallback = Callable[[int, int], None]
+ItemsBySplit = dict[tuple[str, str], Sequence[Item]]
 
 
 def check(
     dataset: Dataset, splits: Sequence[str] = (), limit: int = 0, update: ProgressCallback | None = None
 ) -> Report:
-    """Return everything that is wrong with a dataset: of all splits or the named ones, of all images or `limit` spread
-    evenly over each split and domain (of drawn datasets 100, unless said otherwise).
+    """Return the report of all checks of a dataset: of all splits or the named ones, of all images or `limit` evenly
+    spaced ones of each split and domain (by default 100 of procedural datasets).
 
-    Raises `DataMissing` where there is nothing to look at.
+    Raises `DataMissing` where there is nothing to check.
     """
     started = time.perf_counter()
     unknown = [split for split in splits if split not in dataset.splits]
@@ -45,159 +47,168 @@ def check(
     missing = dataset.missing()
     if missing and dataset.root is None:
         raise DataMissing(missing)
-    listed, findings = _list(dataset, list(splits or dataset.splits))
+    listed, issues = _list(dataset, list(splits or dataset.splits))
     if missing and not any(listed.values()):
         raise DataMissing(missing)
-    findings += check_folders(dataset)
-    findings += check_files(dataset, [item for items in listed.values() for item in items])
-    findings += _almost_pairs(dataset, listed)
-    drawn = any(item.file is None for items in listed.values() for item in items[:1])
-    limit = limit or (DRAWN_MOST if drawn else 0)
-    few = {place: _spread(items, limit) for place, items in listed.items()}
-    seen = compute_all_stats(dataset, tasks(dataset, few), os.cpu_count() or 1, update)
-    findings += [*check_images(seen), *check_labels(dataset, seen), *check_shapes(seen), *check_repeated(seen)]
-    findings += check_swapped(seen)
-    more, remarks = _compare(dataset, seen)
-    counted = [
-        SplitSummary(
-            *place, dataset.domains[place[1] == "B"].name, len(items), usual_size(_of(seen, *place, few[place]))
-        )
-        for place, items in listed.items()
-    ]
+    issues += check_folders(dataset)
+    issues += check_files(dataset, [item for items in listed.values() for item in items])
+    issues += _almost_pairs(dataset, listed)
+    procedural = any(item.file is None for items in listed.values() for item in items[:1])
+    limit = limit or (MAX_PROCEDURAL_IMAGES if procedural else 0)
+    selected: ItemsBySplit = {
+        place: [items[index] for index in evenly_spaced(len(items), limit)] for place, items in listed.items()
+    }
+    stats = compute_all_stats(dataset, stats_tasks(selected), os.cpu_count() or 1, update)
+    issues += [*check_images(stats), *check_labels(dataset, stats), *check_shapes(stats), *check_repeated(stats)]
+    issues += check_swapped(stats)
+    set_issues, remarks = _compare_sets(dataset, stats)
     if limit and any(len(items) > limit for items in listed.values()):
         remarks.insert(0, f"only {limit} images of each split and domain were looked at")
     order, ranks = list(CHECKS), list(SEVERITIES)
-    found = sorted([*findings, *more], key=lambda f: (ranks.index(f.severity), order.index(f.check)))
+    ranked = sorted([*issues, *set_issues], key=lambda issue: (ranks.index(issue.severity), order.index(issue.check)))
     root = printable(str(dataset.root)) if dataset.root and dataset.folders() else ""
-    seconds = time.perf_counter() - started
-    return Report(dataset.label, root, tuple(counted), tuple(dict.fromkeys(found)), tuple(remarks), seconds)
+    return Report(
+        dataset.label, root, _summaries(dataset, listed, selected, stats), tuple(dict.fromkeys(ranked)),
+        tuple(remarks), time.perf_counter() - started,
+    )  # fmt: skip
 
 
-def _list(dataset: Dataset, splits: Sequence[str]) -> tuple[Listed, list[Issue]]:
-    """Return the items of every split and domain, and what is wrong with the lists: empty, lonely, named alike."""
-    listed, findings, entries = {}, [], {}
+def _summaries(
+    dataset: Dataset, listed: ItemsBySplit, selected: ItemsBySplit, stats: Sequence[ImageStats]
+) -> tuple[SplitSummary, ...]:
+    """Return the number of images of each split and domain, and the usual size of the selected ones."""
+    summaries = []
+    for (split, letter), items in listed.items():
+        size = usual_size(_stats_of(stats, split, letter, selected[split, letter]))
+        summaries.append(SplitSummary(split, letter, dataset.domains[letter == "B"].name, len(items), size))
+    return tuple(summaries)
+
+
+def _list(dataset: Dataset, splits: Sequence[str]) -> tuple[ItemsBySplit, list[Issue]]:
+    """Return the items of every split and domain, and the issues of the lists: empty, unpaired, duplicate names."""
+    listed: ItemsBySplit = {}
+    issues: list[Issue] = []
+    entries: dict[tuple[str, str], None] = {}
     for split in splits:
         for letter, domain in zip("AB", dataset.domains, strict=True):
             try:
                 listing = dataset.listing(split, letter)
             except CgbenchError as error:
-                findings.append(Issue("missing", "error", str(error).splitlines()[0], "see what 'cgbench run' says"))
+                issues.append(Issue("missing", "error", str(error).splitlines()[0], "see what 'cgbench run' says"))
                 listed[split, letter] = ()
                 continue
             listed[split, letter] = listing.items
-            entries |= {(shown(problem.file, dataset.root), problem.text): None for problem in listing.problems}
+            entries |= {(display_name(problem.file, dataset.root), problem.text): None for problem in listing.problems}
             if not listing.items:
-                severity = "error" if split in NEEDED else "warning"
+                severity = "error" if split in REQUIRED_SPLITS else "warning"
                 text = f"split '{split}' has no image of domain {letter} ({domain.name})"
-                findings.append(Issue("empty", severity, text, "see what the dataset expects: 'cgbench datasets'"))
+                issues.append(Issue("empty", severity, text, "see what the dataset expects: 'cgbench datasets'"))
             keys = [item.key for item in listing.items]
-            double = sorted({key for key in keys if keys.count(key) > 1}) if len(set(keys)) < len(keys) else []
+            duplicates = sorted({key for key in keys if keys.count(key) > 1}) if len(set(keys)) < len(keys) else []
             text = f"split '{split}', domain {letter}: two images have this key"
-            findings += issues_for(
-                "partner", "error", "give each image a key of its own", [(key, text) for key in double]
+            issues += issues_for(
+                "partner", "error", "give each image a key of its own", [(key, text) for key in duplicates]
             )
-    findings += issues_for("partner", "error", "mend the list of files", entries)
-    for split in {"test", "pairs"} & set(splits):
-        if split == "pairs" or dataset.paired_test:
-            findings += _unequal(split, *(listed[split, letter] for letter in "AB"))
-    return listed, findings
+    issues += issues_for("partner", "error", "mend the list of files", entries)
+    for split in {Split.TEST, Split.PAIRS} & set(splits):
+        if split == Split.PAIRS or dataset.paired_test:
+            issues += _unpaired(split, *(listed[split, letter] for letter in "AB"))
+    return listed, issues
 
 
-def _unequal(split: str, a: Sequence[Item], b: Sequence[Item]) -> list[Issue]:
-    """Return the images that lack a partner where a split says that it is paired."""
-    keys = [{item.key: item for item in items} for items in (a, b)]
-    alone = [
-        (key, letter) for letter, one, other in (("A", *keys), ("B", *keys[::-1])) for key in one.keys() - other.keys()
-    ]
-    entries = [(printable(key), f"split '{split}' has it in domain {letter} only") for key, letter in sorted(alone)]
+def _unpaired(split: str, a: Sequence[Item], b: Sequence[Item]) -> list[Issue]:
+    """Return an issue for each image without a counterpart in a paired split."""
+    keys_a, keys_b = {item.key for item in a}, {item.key for item in b}
+    single = [*((key, "A") for key in keys_a - keys_b), *((key, "B") for key in keys_b - keys_a)]
+    entries = [(printable(key), f"split '{split}' has it in domain {letter} only") for key, letter in sorted(single)]
     return issues_for("partner", "error", "a paired split needs both images", entries)
 
 
-def _almost_pairs(dataset: Dataset, listed: Listed) -> list[Issue]:
-    """Return the files that keep two test folders from being pairs, where most names agree."""
-    if dataset.paired_test or not all(listed.get(("test", letter)) for letter in "AB"):
+def _almost_pairs(dataset: Dataset, listed: ItemsBySplit) -> list[Issue]:
+    """Return an issue for each file that prevents two test folders from being pairs, where most names agree."""
+    if dataset.paired_test or not all(listed.get((Split.TEST, letter)) for letter in "AB"):
         return []
-    keys = [{_bare(item.key): item for item in listed["test", letter]} for letter in "AB"]
-    shared, every = keys[0].keys() & keys[1].keys(), keys[0].keys() | keys[1].keys()
-    if len(shared) < ALMOST * len(every):
+    a, b = ({_pair_key(item.key): item for item in listed[Split.TEST, letter]} for letter in "AB")
+    if len(a.keys() & b.keys()) < MIN_SHARED_NAMES * len(a.keys() | b.keys()):
         return []
-    alone = [one[key] for one, other in (keys, keys[::-1]) for key in sorted(one.keys() - other.keys())]
-    entries = [(shown(item.file, dataset.root) if item.file else item.key, "has no partner") for item in alone]
+    single = [a[key] for key in sorted(a.keys() - b.keys())] + [b[key] for key in sorted(b.keys() - a.keys())]
+    entries = [(display_name(item.file, dataset.root) if item.file else item.key, "has no partner") for item in single]
     return issues_for("pairs", "warning", "add the partners or remove these: as it is, no pairs are measured", entries)
 
 
-def _bare(key: str) -> str:
+def _pair_key(key: str) -> str:
     return key[:-2] if key.endswith(("_A", "_B")) and len(key) > 2 else key
 
 
-def _spread(items: Sequence[Item], limit: int) -> Sequence[Item]:
-    if not limit or limit >= len(items):
-        return items
-    return [items[index] for index in np.linspace(0, len(items) - 1, limit).round().astype(int)]
-
-
-def _of(seen: Sequence[ImageStats], split: str, letter: str, items: Sequence[Item]) -> list[ImageStats]:
-    """Return what was seen of a split and domain; a file that two splits share was looked at for the first of them."""
+def _stats_of(stats: Sequence[ImageStats], split: str, letter: str, items: Sequence[Item]) -> list[ImageStats]:
+    """Return the statistics of a split and domain; those of a file in two splits are computed for the first of them."""
     files = {item.file for item in items if item.file}
-    return [o for o in seen if o.letter == letter and (o.item.file in files if o.item.file else o.split == split)]
+    return [
+        image
+        for image in stats
+        if image.letter == letter and (image.item.file in files if image.item.file else image.split == split)
+    ]
 
 
-def _compare(dataset: Dataset, seen: Sequence[ImageStats]) -> tuple[list[Issue], list[str]]:
-    """Return what comparisons between sets show, and remarks on how they were made."""
+def _compare_sets(dataset: Dataset, stats: Sequence[ImageStats]) -> tuple[list[Issue], list[str]]:
+    """Return the issues of comparisons between sets, and remarks on these comparisons."""
     sets: dict[tuple[str, str], list[ImageStats]] = {}
-    for one in seen:
-        if not one.problem and not one.constant:
-            sets.setdefault((one.split, one.letter), []).append(one)
-    findings, remarks = [], []
+    for image in stats:
+        if not image.problem and not image.constant:
+            sets.setdefault((image.split, image.letter), []).append(image)
+    issues, remarks = [], []
     photos = all(domain.kind == "photo" for domain in dataset.domains)
-    wanted = [("leak", ("test", letter), ("train", letter)) for letter in "AB"]
-    wanted += [("between-domains", ("train", "A"), ("train", "B"))] if photos else []
-    for name, first, second in wanted:
-        mine, theirs = sets.get(first, []), sets.get(second, [])
-        found, remark = _duplicates(name, mine, theirs)
-        findings += found
+    comparisons = [("leak", (Split.TEST, letter), (Split.TRAIN, letter)) for letter in "AB"]
+    comparisons += [("between-domains", (Split.TRAIN, "A"), (Split.TRAIN, "B"))] if photos else []
+    for check_name, first, second in comparisons:
+        duplicates, remark = _duplicates(check_name, sets.get(first, []), sets.get(second, []))
+        issues += duplicates
         if remark:
             remarks.append(f"{' '.join(first)} against {' '.join(second)}: {remark}")
-    scenes, remark = _scenes(dataset, sets.get(("train", "A"), []), sets.get(("train", "B"), []))
-    return [*findings, *scenes], [*remarks, *([remark] if remark else [])]
+    scenes, remark = _scenes(dataset, sets.get((Split.TRAIN, "A"), []), sets.get((Split.TRAIN, "B"), []))
+    return [*issues, *scenes], [*remarks, *([remark] if remark else [])]
 
 
-def _duplicates(name: str, first: Sequence[ImageStats], second: Sequence[ImageStats]) -> tuple[list[Issue], str]:
+def _duplicates(check_name: str, first: Sequence[ImageStats], second: Sequence[ImageStats]) -> tuple[list[Issue], str]:
+    """Return an issue for each near-duplicate between two sets, and a remark where the threshold is raised."""
     if not first or not second:
         return [], ""
-    pairs, threshold = near_duplicates(*(np.stack([one.thumb for one in part]) for part in (first, second)))
-    entries = [(first[p.first].name, f"{second[p.second].name} is the same picture, {p.likeness:.2f}") for p in pairs]
-    remedy = {
+    pairs, threshold = near_duplicates(*(np.stack([image.thumb for image in images]) for images in (first, second)))
+    entries = [(first[p.first].name, f"{second[p.second].name} is the same picture, {p.similarity:.2f}") for p in pairs]
+    fix = {
         "leak": "take them out of training: a method could have learnt them by heart",
         "between-domains": "remove them from one domain: there is nothing to translate",
-    }[name]
+    }[check_name]
     raised = f"all pictures are alike: near-duplicates count from {threshold:.2f}, and crops are not found"
-    severity = "error" if name == "between-domains" and pairs and pairs[0].likeness > 0.999 else "warning"
-    return issues_for(name, severity, remedy, entries), raised if threshold > CLOSE + 0.05 else ""
+    severity = "error" if check_name == "between-domains" and pairs and pairs[0].similarity > 0.999 else "warning"
+    return issues_for(check_name, severity, fix, entries), raised if threshold > THRESHOLD + 0.05 else ""
 
 
 def _scenes(dataset: Dataset, a: Sequence[ImageStats], b: Sequence[ImageStats]) -> tuple[list[Issue], str]:
-    """Return what shows that the training sets are pairs after all."""
+    """Return issues for scenes that both training sets show, and a remark where not all images were compared."""
     if not a or not b:
         return [], ""
-    named = _same_names(a, b)
-    result = same_scenes(*(np.stack([one.edges for one in part]) for part in (a, b)), named)
-    thinned = f"same scenes: {MOST} images of each domain were compared" if max(len(a), len(b)) > MOST else ""
-    if not result.pairs:
-        return [], thinned
+    edges_a, edges_b = (np.stack([image.edges for image in images]) for images in (a, b))
+    shared = same_scenes(edges_a, edges_b, _same_names(a, b))
+    remark = (
+        f"same scenes: {MAX_IMAGES} images of each domain were compared" if max(len(a), len(b)) > MAX_IMAGES else ""
+    )
+    if not shared.pairs:
+        return [], remark
     if dataset.shares_scenes:
-        text = f"{len(result.pairs)} scenes are in train A and in train B, as the published recipe has it"
-        return [Issue("same-scenes", "note", text, "call it unpaired by order, not by scene")], thinned
-    by = {"name": "the same name", "order": "the same place in order", "edges": ""}[result.how]
-    remedy = "give each scene to one domain only, or the training is not unpaired"
-    if by:
-        text = f"{len(result.pairs)} pairs with {by} agree in their edges ({result.excess:.0f} standard errors)"
-        files = tuple(f"{a[i].name} and {b[j].name}" for i, j in result.pairs)
-        return [Issue("same-scenes", "warning", text, remedy, files)], thinned
-    entries = [(a[i].name, f"{b[j].name} has the same edges") for i, j in result.pairs]
-    return issues_for("same-scenes", "warning", remedy, entries), thinned
+        text = f"{len(shared.pairs)} scenes are in train A and in train B, as the published recipe has it"
+        return [Issue("same-scenes", "note", text, "call it unpaired by order, not by scene")], remark
+    criterion = {"name": "the same name", "order": "the same place in order", "edges": ""}[shared.matched_by]
+    fix = "give each scene to one domain only, or the training is not unpaired"
+    if criterion:
+        text = f"{len(shared.pairs)} pairs with {criterion} agree in their edges ({shared.excess:.0f} standard errors)"
+        files = tuple(f"{a[i].name} and {b[j].name}" for i, j in shared.pairs)
+        return [Issue("same-scenes", "warning", text, fix, files)], remark
+    entries = [(a[i].name, f"{b[j].name} has the same edges") for i, j in shared.pairs]
+    return issues_for("same-scenes", "warning", fix, entries), remark
 
 
 def _same_names(a: Sequence[ImageStats], b: Sequence[ImageStats]) -> list[tuple[int, int]]:
-    places = {_bare(one.item.key): j for j, one in enumerate(b)}
-    return [(i, places[key]) for i, one in enumerate(a) if (key := _bare(one.item.key)) in places]
+    """Return the index pairs of images with the same name, without a trailing `_A` or `_B`."""
+    indices = {_pair_key(image.item.key): j for j, image in enumerate(b)}
+    return [(i, indices[key]) for i, image in enumerate(a) if (key := _pair_key(image.item.key)) in indices]

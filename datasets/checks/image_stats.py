@@ -1,29 +1,32 @@
-"""One look at every image: whether it can be used, and the few numbers that all comparisons are made of."""
+"""Image statistics: whether an image can be used, and the numbers that all comparisons are based on."""
 
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from cgbench.api.dataset import IGNORE, Dataset, Domain, Item
-from cgbench.datasets.checks.report import shown
+from cgbench.api.dataset import Dataset, Domain, Item
+from cgbench.api.names import IGNORE, Split
+from cgbench.datasets.checks.report import display_name
 from cgbench.errors import CgbenchError
 from cgbench.formatting import printable
+from cgbench.progress import ProgressCallback
 
-DRAWN_MOST = 100  # drawn images of a split and domain that are looked at: the code that draws them is one
-DRAWN_SIDE = 64  # pixels at which drawn datasets are looked at
+MAX_PROCEDURAL_IMAGES = 100  # that are checked of a split and domain: the same code renders all of them
+PROCEDURAL_SIDE = 64  # pixels at which procedural datasets are rendered
 THUMB = 64  # side of the grey thumbnail
-OUTLINE = 48  # side of the two edge maps
-FLAT = 2  # levels that a picture of one colour may vary by
+EDGES = 48  # side of the two edge maps
+FLAT = 2  # levels by which an image of one colour may vary
 
 
 @dataclass(frozen=True)
-class Maps:
-    """What a label map holds: its height and width, how many classes it shows, and its largest id but 255."""
+class LabelStats:
+    """Statistics of a label map: height and width, the number of classes, and the largest id other than 255."""
 
     height: int
     width: int
@@ -33,10 +36,10 @@ class Maps:
 
 @dataclass(frozen=True, eq=False)
 class ImageStats:
-    """An image after the look. `problem` is why it cannot be used; the rest is then empty.
+    """Statistics of an image. `problem` is the reason why it cannot be used; the rest is then empty.
 
-    `thumb` is grey, uint8 (64, 64); `edges` are the horizontal and vertical steps, uint8 (2, 48, 48); `colour` are
-    features of colour and texture, float (11,).
+    `thumb` is grey, uint8 (64, 64); `edges` are the horizontal and vertical differences, uint8 (2, 48, 48); `colour`
+    are features of colour and texture, float (11,).
     """
 
     split: str
@@ -52,13 +55,13 @@ class ImageStats:
     thumb: np.ndarray | None = None
     edges: np.ndarray | None = None
     colour: np.ndarray | None = None
-    maps: Maps | None = None
-    maps_problem: str = ""
+    labels: LabelStats | None = None
+    labels_problem: str = ""
 
 
 @dataclass(frozen=True)
-class Task:
-    """An image to look at, and whether its label map is looked at as well: each file of labels is read once."""
+class StatsTask:
+    """An image to compute statistics of, and whether also of its label map: each label file is read once."""
 
     split: str
     letter: str
@@ -66,73 +69,77 @@ class Task:
     labels: bool
 
 
-def tasks(dataset: Dataset, listed: dict[tuple[str, str], Sequence[Item]]) -> list[Task]:
-    """Return what has to be looked at, each file once. Drawn `pairs` repeat the training scenes: they are left out."""
-    found, images, labels = [], set(), set()
-    for (split, letter), items in listed.items():
+def stats_tasks(items_by_split: dict[tuple[str, str], Sequence[Item]]) -> list[StatsTask]:
+    """Return the images to compute statistics of, each file once. Procedural `pairs` are left out: they repeat the
+    training scenes."""
+    tasks, images, labels = [], set(), set()
+    for (split, letter), items in items_by_split.items():
         for item in items:
             if item.file is None:
-                if split != "pairs":
-                    found.append(Task(split, letter, item, item.labels is not None))
+                if split != Split.PAIRS:
+                    tasks.append(StatsTask(split, letter, item, item.labels is not None))
                 continue
             if (letter, item.file) in images:
                 continue
             images.add((letter, item.file))
-            found.append(Task(split, letter, item, item.labels is not None and item.labels_file not in labels))
+            with_labels = item.labels is not None and item.labels_file not in labels
+            tasks.append(StatsTask(split, letter, item, with_labels))
             labels.add(item.labels_file)
-    return found
+    return tasks
 
 
 def compute_all_stats(
-    dataset: Dataset, todo: Sequence[Task], workers: int, update: Callable[[int, int], None] | None
+    dataset: Dataset, tasks: Sequence[StatsTask], workers: int, update: ProgressCallback | None
 ) -> list[ImageStats]:
-    """Return what was seen, in the order of the tasks."""
-    seen = []
+    """Return the statistics of all tasks, in their order, computed by `workers` threads."""
+    stats = []
     with ThreadPoolExecutor(workers) as pool:
-        for done, result in enumerate(pool.map(lambda task: compute_stats(dataset, task), todo), 1):
-            seen.append(result)
+        for done, result in enumerate(pool.map(lambda task: compute_stats(dataset, task), tasks), 1):
+            stats.append(result)
             if update:
-                update(done, len(todo))
-    return seen
+                update(done, len(tasks))
+    return stats
 
 
-def compute_stats(dataset: Dataset, task: Task) -> ImageStats:
-    """Decode one image, and its label map if asked for, and return what comparisons need of it."""
+def compute_stats(dataset: Dataset, task: StatsTask) -> ImageStats:
+    """Decode one image, and its label map if the task says so, and return the statistics."""
     item, domain = task.item, dataset.domains[task.letter == "B"]
-    name = shown(item.file, dataset.root) if item.file else f"{task.split} {task.letter} {printable(item.key)}"
-    common = dict(split=task.split, domain=domain, letter=task.letter, item=item, name=name)
-    maps, maps_problem = None, ""
+    name = display_name(item.file, dataset.root) if item.file else f"{task.split} {task.letter} {printable(item.key)}"
+    common: dict[str, Any] = dict(split=task.split, domain=domain, letter=task.letter, item=item, name=name)
+    labels, labels_problem = None, ""
     if task.labels:
-        maps, maps_problem = _attempt(lambda: _look_at_labels(item.labels(DRAWN_SIDE)), item.labels_file)
-    facts, problem = _attempt(lambda: _look_at_image(item.image(DRAWN_SIDE)), item.file)
-    return ImageStats(**common, problem=problem, maps=maps, maps_problem=maps_problem, **(facts or {}))
+        labels, labels_problem = _attempt(lambda: _label_stats(item.labels(PROCEDURAL_SIDE)), item.labels_file)
+    stats, problem = _attempt(lambda: _image_stats(item.image(PROCEDURAL_SIDE)), item.file)
+    return ImageStats(**common, problem=problem, labels=labels, labels_problem=labels_problem, **(stats or {}))
 
 
-def _attempt(what: Callable, file: Path | None) -> tuple:
-    """Return (result, "") or (None, why it failed, without the file's name)."""
+def _attempt(compute: Callable, file: Path | None) -> tuple:
+    """Return (result, "") or (None, error message without the file's name)."""
     try:
-        return what(), ""
+        return compute(), ""
     except CgbenchError as error:
         return None, str(error).removeprefix(f"{printable(str(file))}: ")
-    except Exception as error:  # a dataset of other people's may raise anything: the others are still looked at
+    except Exception as error:  # a plug-in may raise anything: the other images are still checked
         return None, printable(f"{type(error).__name__}: {error}")
 
 
-def _look_at_labels(ids: np.ndarray) -> Maps:
+def _label_stats(ids: np.ndarray) -> LabelStats:
     counts = np.bincount(_checked(ids, 2).ravel(), minlength=256)
     used = np.flatnonzero(counts[:IGNORE])
-    return Maps(*ids.shape, classes=len(used), largest=int(used[-1]) if len(used) else -1)
+    height, width = ids.shape
+    return LabelStats(height, width, classes=len(used), largest=int(used[-1]) if len(used) else -1)
 
 
-def _look_at_image(image: np.ndarray) -> dict:
-    picture = Image.fromarray(_checked(image, 3))
-    small = np.asarray(picture.resize((OUTLINE, OUTLINE), Image.Resampling.BOX, reducing_gap=2.0))
-    thumb = np.asarray(picture.convert("L").resize((THUMB, THUMB), Image.Resampling.BOX))
+def _image_stats(image: np.ndarray) -> dict[str, Any]:
+    pillow_image = Image.fromarray(_checked(image, 3))
+    extrema: Any = pillow_image.getextrema()  # of three channels: three pairs
+    small = np.asarray(pillow_image.resize((EDGES, EDGES), Image.Resampling.BOX, reducing_gap=2.0))
+    thumb = np.asarray(pillow_image.convert("L").resize((THUMB, THUMB), Image.Resampling.BOX))
     return {
         "height": image.shape[0],
         "width": image.shape[1],
-        "constant": all(high - low <= FLAT for low, high in picture.getextrema()),
-        "digest": hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).hexdigest() + f"{image.shape}",
+        "constant": all(high - low <= FLAT for low, high in extrema),
+        "digest": hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).hexdigest() + f"{image.shape}",
         "thumb": thumb,
         "edges": _edges(small.astype(np.int16)),
         "colour": _colours(small.astype(np.float32), image),
@@ -140,29 +147,31 @@ def _look_at_image(image: np.ndarray) -> dict:
 
 
 def _edges(small: np.ndarray) -> np.ndarray:
-    """Return the steps between neighbours, across and down, the largest over the channels: uint8 (2, S, S)."""
+    """Return the absolute differences of neighbouring pixels, across and down, the largest channel: uint8 (2, S, S)."""
     across = np.abs(np.diff(small, axis=1, prepend=small[:, :1])).max(axis=2)
     down = np.abs(np.diff(small, axis=0, prepend=small[:1])).max(axis=2)
     return np.stack([across, down]).astype(np.uint8)
 
 
 def _colours(small: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Return mean and spread of red, green, blue; saturation; mean steps of the small picture; and of the picture
-    itself the share of neighbours that are equal within 4 levels, and of middle greys: float (11,)."""
+    """Return float (11,): mean and standard deviation of red, green and blue, the mean saturation, and the mean
+    differences of neighbours across and down, of the small image; of the image itself, times 255, the share of
+    neighbours that are equal within 4 levels; and the share of middle levels in the small image, times 255."""
     saturation = (small.max(axis=2) - small.min(axis=2)).mean()
-    steps = [np.abs(np.diff(small, axis=axis)).mean() for axis in (0, 1)]
+    differences = [np.abs(np.diff(small, axis=axis)).mean() for axis in (0, 1)]
     rows = image[:: max(1, image.shape[0] // 64)].astype(np.int16)
     flat = (np.abs(np.diff(rows, axis=1)).max(axis=2) <= 4).mean() if image.shape[1] > 1 else 1.0
     middle = ((small > 64) & (small < 192)).mean()
-    return np.array([*small.mean(axis=(0, 1)), *small.std(axis=(0, 1)), saturation, *steps, 255 * flat, 255 * middle])
+    channels = (*small.mean(axis=(0, 1)), *small.std(axis=(0, 1)))
+    return np.array([*channels, saturation, *differences, 255 * flat, 255 * middle])
 
 
 def _checked(array: np.ndarray, dimensions: int) -> np.ndarray:
-    """Return an item's array if it is what the interface asks for."""
-    wanted = "uint8 (H, W, 3)" if dimensions == 3 else "uint8 (H, W)"
+    """Return an item's array; raises where its type or shape is not that of the interface."""
+    expected = "uint8 (H, W, 3)" if dimensions == 3 else "uint8 (H, W)"
     if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim != dimensions or 0 in array.shape:
         raise CgbenchError(
-            f"gave {getattr(array, 'dtype', type(array).__name__)} {np.shape(array)} instead of {wanted}"
+            f"gave {getattr(array, 'dtype', type(array).__name__)} {np.shape(array)} instead of {expected}"
         )
     if dimensions == 3 and array.shape[2] != 3:
         raise CgbenchError(f"gave {array.shape[2]} channels instead of 3")

@@ -1,4 +1,4 @@
-"""What the doctor finds: one finding per problem, with the files it is about and what to do."""
+"""The report of the dataset checks: one issue per problem, with its files and the fix."""
 
 import os
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import Any
 
 from cgbench.formatting import printable
 
-SEVERITIES = ("error", "warning", "note")  # training would fail or a number be wrong; suspicious; good to know
+SEVERITIES = ("error", "warning", "note")  # training fails or a number is wrong; suspicious; good to know
 # check -> its heading
 CHECKS = {
     "missing": "data is missing",
@@ -39,19 +39,19 @@ CHECKS = {
 
 @dataclass(frozen=True)
 class Issue:
-    """One problem: the check that found it, how bad it is, what is wrong, what to do, and the files, printable and
+    """One problem: the check that detected it, its severity, a description, the fix, and the files, printable and
     relative to the data root."""
 
     check: str
     severity: str
     text: str
-    remedy: str
+    fix: str
     files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """What was looked at of a split and domain: images and their most frequent size."""
+    """The number of images of a split and domain, and their most frequent size."""
 
     split: str
     domain: str
@@ -62,27 +62,27 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of a check: what was looked at, what was found, what could not be compared, and the seconds."""
+    """The outcome of the checks: a summary per split and domain, the issues, remarks on comparisons, and the time."""
 
     dataset: str
     root: str
-    counted: tuple[SplitSummary, ...]
-    findings: tuple[Issue, ...]
+    summaries: tuple[SplitSummary, ...]
+    issues: tuple[Issue, ...]
     remarks: tuple[str, ...]
     seconds: float
 
     def count(self, severity: str) -> int:
-        """Return the number of findings of a severity."""
-        return sum(finding.severity == severity for finding in self.findings)
+        """Return the number of issues of a severity."""
+        return sum(issue.severity == severity for issue in self.issues)
 
     def groups(self) -> list[tuple[str, str, str, list[Issue]]]:
-        """Return (severity, check, remedy, findings), the worst first, checks in the order of `CHECKS`."""
-        found: dict[tuple[str, str, str], list[Issue]] = {}
-        for finding in self.findings:
-            found.setdefault((finding.severity, finding.check, finding.remedy), []).append(finding)
+        """Return (severity, check, fix, issues), the worst first, checks in the order of `CHECKS`."""
+        groups: dict[tuple[str, str, str], list[Issue]] = {}
+        for issue in self.issues:
+            groups.setdefault((issue.severity, issue.check, issue.fix), []).append(issue)
         order = list(CHECKS)
-        ranked = sorted(found, key=lambda group: (SEVERITIES.index(group[0]), order.index(group[1])))
-        return [(*group, found[group]) for group in ranked]
+        ranked = sorted(groups, key=lambda group: (SEVERITIES.index(group[0]), order.index(group[1])))
+        return [(*group, groups[group]) for group in ranked]
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as plain data."""
@@ -90,22 +90,27 @@ class Report:
             "schema": 1,
             "dataset": self.dataset,
             "root": self.root,
-            "looked_at": [asdict(entry) for entry in self.counted],
-            "findings": [asdict(finding) | {"files": list(finding.files)} for finding in self.findings],
+            "looked_at": [asdict(summary) for summary in self.summaries],
+            "findings": [_issue_as_json(issue) for issue in self.issues],
             "remarks": list(self.remarks),
             "summary": {severity: self.count(severity) for severity in SEVERITIES},
             "seconds": round(self.seconds, 1),
         }
 
 
-def shown(path: Path, root: Path | None) -> str:
-    """Return a file's name as it is reported: relative to the root where it lies under it, and printable."""
+def _issue_as_json(issue: Issue) -> dict[str, Any]:
+    entry = {"check": issue.check, "severity": issue.severity, "text": issue.text, "remedy": issue.fix}
+    return entry | {"files": list(issue.files)}
+
+
+def display_name(path: Path, root: Path | None) -> str:
+    """Return a file's printable name for the report, relative to the root where the file lies under it."""
     text = os.fspath(path)
     if root is not None and path.is_relative_to(root):
         text = os.fspath(path.relative_to(root))
     return printable(text)
 
 
-def issues_for(check: str, severity: str, remedy: str, entries: Iterable[tuple[str, str]]) -> list[Issue]:
-    """Return a finding for each (file, text)."""
-    return [Issue(check, severity, text, remedy, (file,)) for file, text in entries]
+def issues_for(check: str, severity: str, fix: str, entries: Iterable[tuple[str, str]]) -> list[Issue]:
+    """Return an issue for each (file, text)."""
+    return [Issue(check, severity, text, fix, (file,)) for file, text in entries]

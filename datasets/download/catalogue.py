@@ -1,13 +1,14 @@
-"""The public sets of CycleGAN and pix2pix: where they are, how many images they hold, what may be done with them.
+"""The catalogue of the public CycleGAN and pix2pix datasets: addresses, numbers of images, and licences.
 
 Counts of the CycleGAN sets are those of the TensorFlow Datasets catalogue, of `grumpifycat` those of CUT's repository,
 of pix2pix's facades and maps those of the same images in the CycleGAN sets.
-The papers and README files of the time give others. No digest is published for any archive: the one that was found is
-kept beside the data and compared when the set is fetched again.
+The papers and README files of the time give other counts. No digest is published for any archive: that of the first
+download is stored beside the data and compared when the set is fetched again.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from cgbench.errors import CgbenchError, did_you_mean
 
@@ -25,8 +26,8 @@ GB = 10**9
 
 @dataclass(frozen=True)
 class PublicSet:
-    """A set that can be fetched. `counts` are images per folder, of some folders or of none where nothing reliable is
-    known; `largest` bounds the archive in bytes; `refused` says why it cannot be fetched and what to do instead."""
+    """A dataset that can be fetched. `counts` are images per folder, only of folders with a reliable count; `max_bytes`
+    bounds the archive; `refused` is the reason why it cannot be fetched, with what to do instead, or empty."""
 
     name: str
     url: str
@@ -36,26 +37,26 @@ class PublicSet:
     folders: tuple[str, ...] = ("trainA", "trainB", "testA", "testB")
     note: str = ""
     sha256: str = ""
-    largest: int = 4 * GB
+    max_bytes: int = 4 * GB
     refused: str = ""
 
-    def counted(self) -> str:
-        """Return the images per folder in words."""
+    def counts_text(self) -> str:
+        """Return the number of images per folder as text."""
         if self.refused:
             return "cannot be fetched; ask for it to see what to do"
-        known = ", ".join(f"{folder} {self.counts[folder]}" for folder in self.folders if folder in self.counts)
-        return known or f"{', '.join(self.folders)}; numbers not known"
+        text = ", ".join(f"{folder} {self.counts[folder]}" for folder in self.folders if folder in self.counts)
+        return text or f"{', '.join(self.folders)}; numbers not known"
 
 
-def _cyclegan(name: str, counts: tuple[int, int, int, int], source: str, **more: object) -> PublicSet:
+def _cyclegan(name: str, counts: tuple[int, int, int, int], source: str, **fields: Any) -> PublicSet:
     numbers = dict(zip(("trainA", "trainB", "testA", "testB"), counts, strict=True))
     url = f"{HOST}/cyclegan/datasets/{name}.zip"
-    return PublicSet(name, url, TERMS.format(source=source), CYCLEGAN, numbers, **more)
+    return PublicSet(name, url, TERMS.format(source=source), CYCLEGAN, numbers, **fields)
 
 
-def _pix2pix(name: str, source: str, folders: tuple[str, ...], counts: Mapping[str, int], **more: object) -> PublicSet:
+def _pix2pix(name: str, source: str, folders: tuple[str, ...], counts: Mapping[str, int], **fields: Any) -> PublicSet:
     url = f"{HOST}/pix2pix/datasets/{name}.tar.gz"
-    return PublicSet(f"pix2pix-{name}", url, TERMS.format(source=source), PIX2PIX, counts, folders, **more)
+    return PublicSet(f"pix2pix-{name}", url, TERMS.format(source=source), PIX2PIX, counts, folders, **fields)
 
 
 PAINTINGS = "Wikiart and Flickr"
@@ -83,9 +84,9 @@ _SETS = (
     ),
     _pix2pix("facades", "the CMP facade database", ("train", "test", "val"), {"train": 400, "test": 106}, note=HALVES),
     _pix2pix("maps", "Google Maps", ("train", "val"), {"train": 1096, "val": 1098}, note=HALVES),
-    _pix2pix("edges2shoes", "UT Zappos50K", ("train", "val"), {}, largest=8 * GB, note=HALVES),
-    _pix2pix("edges2handbags", "Amazon", ("train", "val"), {}, largest=16 * GB, note=HALVES),
-    _pix2pix("night2day", "Transient Attributes", ("train", "test", "val"), {}, largest=8 * GB, note=HALVES),
+    _pix2pix("edges2shoes", "UT Zappos50K", ("train", "val"), {}, max_bytes=8 * GB, note=HALVES),
+    _pix2pix("edges2handbags", "Amazon", ("train", "val"), {}, max_bytes=16 * GB, note=HALVES),
+    _pix2pix("night2day", "Transient Attributes", ("train", "test", "val"), {}, max_bytes=8 * GB, note=HALVES),
     PublicSet(
         "pix2pix-cityscapes", f"{HOST}/pix2pix/datasets/cityscapes.tar.gz", "Cityscapes terms", PIX2PIX,
         refused=WITHDRAWN,

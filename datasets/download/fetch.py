@@ -1,4 +1,4 @@
-"""Fetching one set: terms, download, digest, unpacking, counts, and what to type next."""
+"""Fetching one public dataset: terms, download, digest, unpacking, counts, and the next commands."""
 
 import os
 import shlex
@@ -8,49 +8,62 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cgbench.datasets.download.archives import only_folder, unpack
+from cgbench.datasets.download.archives import content_folder, unpack
 from cgbench.datasets.download.catalogue import PublicSet
 from cgbench.datasets.download.http import DownloadFailed, Limits, download, sha256
 from cgbench.datasets.images import image_files
 from cgbench.errors import DataBroken
 from cgbench.files import read_json, write_json
 from cgbench.formatting import printable, size
+from cgbench.progress import ProgressCallback
 
-Say = Callable[[str], object]
-Update = Callable[[int, int], None]
+Log = Callable[[str], object]
 
 
 def fetch(
-    entry: PublicSet, root: Path, url: str | None, say: Say, update: Update, limits: Limits | None = None
+    entry: PublicSet, root: Path, url: str | None, log: Log, update: ProgressCallback, limits: Limits | None = None
 ) -> Path:
-    """Fetch a set to `root/NAME` and return that folder; one that is there already is only counted.
+    """Fetch a public dataset; one that is there already is only counted.
 
-    `url` replaces the catalogue's address. Beside the folder `NAME.source.json` keeps where the archive came from and
-    its SHA-256, which a later fetch must find again. Raises `CgbenchError` with what to do; what was loaded is kept.
+    `root/NAME.source.json` stores the address of the archive and its SHA-256, which a later download must match.
+
+    Args:
+        entry: the dataset in the catalogue.
+        root: the data root.
+        url: address of a mirror, or None for that of the catalogue.
+        log: called with lines of text for the user.
+        update: called with the progress in bytes, then in files.
+        limits: bounds of the download, by default those of the catalogue.
+
+    Returns:
+        The folder `root/NAME`.
+
+    Raises:
+        CgbenchError: with the fix; the bytes downloaded so far are kept.
     """
     target, source = root / entry.name, root / f"{entry.name}.source.json"
-    say(f"{entry.name}: {entry.licence}.\nCite: {entry.cite}." + (f"\nNote: {entry.note}." if entry.note else ""))
+    log(f"{entry.name}: {entry.licence}.\nCite: {entry.cite}." + (f"\nNote: {entry.note}." if entry.note else ""))
     if target.exists():
-        if wrong := miscounted(entry, target):
-            raise DataBroken(f"{target}: is there, but {wrong}: move it away, and the same command fetches it again")
-        say(f"{target} is there already: {_counted(entry, target)}.")
-        say(_next(entry, target))
+        if mismatch := count_mismatch(entry, target):
+            raise DataBroken(f"{target}: is there, but {mismatch}: move it away, and the same command fetches it again")
+        log(f"{target} is there already: {_counts_text(entry, target)}.")
+        log(_next_commands(entry, target))
         return target
     address = url or entry.url
     archive = root / (entry.name + (".tar.gz" if entry.url.endswith(".tar.gz") else ".zip"))
     if not archive.exists():
-        say(f"from {printable(address)}")
-        download(address, archive, limits or Limits(entry.largest), say, update)
+        log(f"from {printable(address)}")
+        download(address, archive, limits or Limits(entry.max_bytes), log, update)
     digest = sha256(archive)
     _check_digest(entry, archive, source, digest)
-    say(f"{size(archive.stat().st_size)}, SHA-256 {digest}")
+    log(f"{size(archive.stat().st_size)}, SHA-256 {digest}")
     _unpack(entry, archive, target, update)
-    facts = {"name": entry.name, "url": address, "bytes": archive.stat().st_size, "sha256": digest}
-    facts |= {"fetched": datetime.now(UTC).isoformat(timespec="seconds"), "licence": entry.licence, "cite": entry.cite}
-    write_json(source, facts | {"images": counts(entry, target)})
+    record = {"name": entry.name, "url": address, "bytes": archive.stat().st_size, "sha256": digest}
+    record |= {"fetched": datetime.now(UTC).isoformat(timespec="seconds"), "licence": entry.licence, "cite": entry.cite}
+    write_json(source, record | {"images": counts(entry, target)})
     archive.unlink()
-    say(f"{target}: {_counted(entry, target)}.")
-    say(_next(entry, target))
+    log(f"{target}: {_counts_text(entry, target)}.")
+    log(_next_commands(entry, target))
     return target
 
 
@@ -59,19 +72,18 @@ def counts(entry: PublicSet, folder: Path) -> dict[str, int]:
     return {name: len(image_files(folder / name)) for name in entry.folders}
 
 
-def miscounted(entry: PublicSet, folder: Path) -> str:
-    """Return how the images differ from what the catalogue says, "" where they do not."""
-    found = counts(entry, folder)
-    wrong = [
+def count_mismatch(entry: PublicSet, folder: Path) -> str:
+    """Return the differences between the numbers of images and the catalogue as text, "" for none."""
+    mismatches = [
         f"{name} holds {count} images instead of {entry.counts.get(name) or 'at least one'}"
-        for name, count in found.items()
+        for name, count in counts(entry, folder).items()
         if count != entry.counts.get(name, count) or not count
     ]
-    return ", ".join(wrong)
+    return ", ".join(mismatches)
 
 
 def _check_digest(entry: PublicSet, archive: Path, source: Path, digest: str) -> None:
-    """Compare with the published digest, else with that of an earlier fetch; another one raises."""
+    """Raise where the digest differs from the published one or, without one, from that of an earlier fetch."""
     if entry.sha256 and digest != entry.sha256:
         archive.unlink()
         raise DownloadFailed(
@@ -86,30 +98,30 @@ def _check_digest(entry: PublicSet, archive: Path, source: Path, digest: str) ->
         )
 
 
-def _unpack(entry: PublicSet, archive: Path, target: Path, update: Update) -> None:
-    """Unpack beside the target, count, and only then give it its name."""
-    place = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{entry.name}."))
+def _unpack(entry: PublicSet, archive: Path, target: Path, update: ProgressCallback) -> None:
+    """Unpack into a temporary folder beside the target, check the counts, then rename it to the target."""
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{entry.name}."))
     try:
-        unpack(archive, place / "content", update)
-        content = only_folder(place / "content", entry.folders)
-        if wrong := miscounted(entry, content):
+        unpack(archive, temporary / "content", update)
+        content = content_folder(temporary / "content", entry.folders)
+        if wrong := count_mismatch(entry, content):
             raise DataBroken(
                 f"{archive}: unpacked, {wrong}: not the set that the catalogue knows. The archive is kept; remove it "
                 "to load it again, or unpack it yourself if you trust it"
             )
         os.rename(content, target)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _counted(entry: PublicSet, folder: Path) -> str:
+def _counts_text(entry: PublicSet, folder: Path) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts(entry, folder).items())
 
 
-def _next(entry: PublicSet, target: Path) -> str:
-    """Return the commands that examine the set and run on it."""
-    where = f"--data-root {shlex.quote(str(target))}"
-    check = f"Next:  cgbench datasets check folder {where}"
+def _next_commands(entry: PublicSet, target: Path) -> str:
+    """Return the text that names the commands to check the set and to run on it."""
+    option = f"--data-root {shlex.quote(str(target))}"
+    check = f"Next:  cgbench datasets check folder {option}"
     if "testA" not in entry.folders and "train" not in entry.folders:
         return f"Next:  {entry.note}"
-    return f"{check}\n       cgbench run --methods cyclegan,gan_only --dataset folder {where}"
+    return f"{check}\n       cgbench run --methods cyclegan,gan_only --dataset folder {option}"

@@ -1,1 +1,1 @@
-"""How the `streets` dataset is drawn: scenes in metres (`scene`), their parts, light, and the picture (`render`)."""
+"""The renderer of the `streets` dataset: scenes in metres (`scene`), their parts, light, and the image (`render`)."""

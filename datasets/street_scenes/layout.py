@@ -1,7 +1,8 @@
-"""The layout of one street: what stands where. Everything is drawn from one random stream, in metres."""
+"""The layout of one street: the positions of all objects, in metres, drawn from one random stream."""
 
 import numpy as np
 
+from cgbench.datasets.street_scenes.cars import add_car
 from cgbench.datasets.street_scenes.geometry import (
     ASPHALT,
     CLOUDS,
@@ -14,6 +15,7 @@ from cgbench.datasets.street_scenes.geometry import (
     Camera,
     Colour,
     between,
+    darker,
     floor,
     pick,
     tinted,
@@ -21,7 +23,7 @@ from cgbench.datasets.street_scenes.geometry import (
     wall_z,
 )
 from cgbench.datasets.street_scenes.lighting import draw_light
-from cgbench.datasets.street_scenes.objects import add_car, add_lamp, add_person, add_sign, add_tree
+from cgbench.datasets.street_scenes.objects import add_lamp, add_person, add_sign, add_tree
 from cgbench.datasets.street_scenes.ood_objects import add_animal, add_balloon, add_fallen_tree, add_truck
 from cgbench.datasets.street_scenes.roadside import add_background, add_side
 from cgbench.datasets.street_scenes.scene import KERB, Scene
@@ -34,11 +36,11 @@ SEASONS = (
     ((0.38, 0.33, 0.24), (0.30, 0.34, 0.20)),
 )
 GROUNDS = ((0.27, 0.27, 0.28), (0.36, 0.35, 0.34), (0.21, 0.21, 0.23), (0.42, 0.39, 0.36))
-PAVINGS = ((0.52, 0.51, 0.49), (0.42, 0.42, 0.43), (0.58, 0.50, 0.40), (0.50, 0.36, 0.30), (0.34, 0.34, 0.36))
+PAVING_COLOURS = ((0.52, 0.51, 0.49), (0.42, 0.42, 0.43), (0.58, 0.50, 0.40), (0.50, 0.36, 0.30), (0.34, 0.34, 0.36))
 
 
-def build_scene(rng: np.random.Generator, strange: bool = False) -> Scene:
-    """Draw a street; with `strange`, one with things that no training street shows."""
+def build_scene(rng: np.random.Generator, ood: bool = False) -> Scene:
+    """Return a random street; with `ood`, one with an object that no training street shows."""
     light = draw_light(rng)
     camera = Camera(
         focal=between(rng, 0.62, 1.05),
@@ -49,14 +51,14 @@ def build_scene(rng: np.random.Generator, strange: bool = False) -> Scene:
     )
     scene = Scene(camera, light)
     half = between(rng, 2.3, 6.5)  # half of the road's width
-    here = between(rng, -0.8, 0.9) * (half - 0.7)  # where on the road the camera is
-    left, right = -half - here, half - here
+    camera_x = between(rng, -0.8, 0.9) * (half - 0.7)  # from the middle of the road
+    left, right = -half - camera_x, half - camera_x
     leaves = pick(rng, SEASONS)
     end = between(rng, 20, 130)
     _add_sky_and_ground(scene, rng, left, right, leaves)
     add_background(scene.model, rng, end, leaves)
     scene.sides = tuple(add_side(scene, rng, edge, end, leaves) for edge in (left, right))
-    add_things(scene, rng, left, right, leaves, strange)
+    _add_objects(scene, rng, left, right, leaves, ood)
     return scene
 
 
@@ -65,7 +67,7 @@ def _add_sky_and_ground(scene: Scene, rng: np.random.Generator, left: float, rig
     model, far = scene.model, 3000.0
     model.add(wall_z(far, -far, 4 * far, -4 * far, 4 * far), SKY, (1, 1, 1), CLOUDS)
     model.add(floor(-FAR, FAR, 0.6, FAR), VEGETATION, tinted(rng, leaves[0], 0.08), GRASS)
-    paving = tinted(rng, pick(rng, PAVINGS))
+    paving = tinted(rng, pick(rng, PAVING_COLOURS))
     slab = between(rng, 0.5, 1.2)
     seed = float(rng.integers(256))
     verge = between(rng, 1.0, 2.2) if rng.random() < 0.25 else 0.0
@@ -75,29 +77,29 @@ def _add_sky_and_ground(scene: Scene, rng: np.random.Generator, left: float, rig
         if verge:
             x1, x2 = sorted((edge + outwards * 0.3, edge + outwards * (0.3 + verge)))
             model.add(floor(x1, x2, 0.6, FAR, KERB), VEGETATION, tinted(rng, leaves[-1], 0.05), GRASS)
-        model.add(wall_x(edge, 0, KERB, 0.6, FAR), SIDEWALK, tuple(min(1.0, c * 1.15) for c in paving))
+        model.add(wall_x(edge, 0, KERB, 0.6, FAR), SIDEWALK, darker(paving, 1.15))
     crossing = between(rng, 5, 30) if rng.random() < 0.35 else -1.0
     lanes = int((right - left) > 6.5) + int((right - left) > 10.5)
     marks = (left, right, float(lanes), crossing, between(rng, 0.3, 1.0), seed, float(rng.random() < 0.5))
     model.add(floor(left, right, 0.6, FAR), ROAD, tinted(rng, pick(rng, GROUNDS), 0.03), ASPHALT, marks)
 
 
-def add_things(scene: Scene, rng: np.random.Generator, left: float, right: float, leaves: tuple, strange: bool) -> None:
-    """Place trees, lamps, signs, persons, cars and strange things, and add them from far to near."""
-    planned: list[tuple[float, str, float]] = [*_rows(rng, left, right), *_traffic(rng, left, right, strange)]
+def _add_objects(scene: Scene, rng: np.random.Generator, left: float, right: float, leaves: tuple, ood: bool) -> None:
+    """Place trees, lamps, signs, persons, cars and an out-of-distribution object, and add them from far to near."""
+    planned: list[tuple[float, str, float]] = [*_rows(rng, left, right), *_traffic(rng, left, right, ood)]
     middle = (left + right) / 2
-    if strange:
+    if ood:
         kind = str(pick(rng, ("truck", "fallen tree", "animal", "balloon")))
         z, x = between(rng, 5.5, 10.0), middle + between(rng, -0.25, 0.25) * (right - left)
-        planned = [thing for thing in planned if thing[0] > z or abs(thing[2] - x) > 4]  # nothing stands in front
+        planned = [entry for entry in planned if entry[0] > z or abs(entry[2] - x) > 4]  # nothing stands in front
         planned.append((z, kind, x))
-    planned.sort(key=lambda thing: -thing[0])
+    planned.sort(key=lambda entry: -entry[0])
     for z, kind, x in planned:
-        _add_thing(scene, rng, kind, x, z, leaves)
+        _add_object(scene, rng, kind, x, z, leaves)
 
 
 def _rows(rng: np.random.Generator, left: float, right: float) -> list[tuple[float, str, float]]:
-    """Plan what stands along both pavements: (depth, kind, x)."""
+    """Return the objects along both pavements, and persons on the road: (depth, kind, x)."""
     planned = []
     alike = rng.random() < 0.5
     gaps = [(between(rng, 5, 16), rng.random()) for _ in range(2)]
@@ -120,8 +122,8 @@ def _rows(rng: np.random.Generator, left: float, right: float) -> list[tuple[flo
     return planned
 
 
-def _traffic(rng: np.random.Generator, left: float, right: float, strange: bool) -> list[tuple[float, str, float]]:
-    """Plan parked and moving cars: (depth of the near end, kind, x of the middle)."""
+def _traffic(rng: np.random.Generator, left: float, right: float, ood: bool) -> list[tuple[float, str, float]]:
+    """Return parked and moving cars: (depth of the near end, kind, x of the middle)."""
     planned, wide = [], right - left
     for edge, inwards, kind in ((left, 1.0, "car front"), (right, -1.0, "car rear")):
         full = pick(rng, (0.0, 0.3, 0.6, 0.9)) if wide > 6.5 else pick(rng, (0.0, 0.0, 0.3))
@@ -132,19 +134,19 @@ def _traffic(rng: np.random.Generator, left: float, right: float, strange: bool)
             z += between(rng, 5.4, 7.0)
     room = 2.2 if wide > 9 else 0.0
     for kind, x in (("car front", left + room + 1.4), ("car rear", right - room - 1.4)):
-        z = between(rng, 5, 30) + (12 if strange else 0)
+        z = between(rng, 5, 30) + (12 if ood else 0)
         for _ in range(rng.poisson(0.9) if wide > 6 else rng.poisson(0.4)):
             middle = x + between(rng, -0.3, 0.3)
-            if all(abs(other[0] - z) > 5.2 or abs(other[2] - middle) > 2.1 for other in planned):
+            if all(abs(entry[0] - z) > 5.2 or abs(entry[2] - middle) > 2.1 for entry in planned):
                 planned.append((z, kind, middle))
             z += between(rng, 9, 30)
     return planned
 
 
-def _add_thing(
+def _add_object(
     scene: Scene, rng: np.random.Generator, kind: str, x: float, z: float, leaves: tuple[Colour, ...]
 ) -> None:
-    """Add one thing with its shadow."""
+    """Add one object with its shadow."""
     model, lit = scene.model, scene.light.lamps
     colour = tinted(rng, pick(rng, leaves), 0.06)
     if kind.startswith("car"):
@@ -160,10 +162,10 @@ def _add_thing(
         scene.cast(x - 0.15, x + 0.15, z - 0.15, z + 0.15, middle)
         _cast_crown(scene, x, z, middle, wide)
     elif kind == "lamp":
-        where = add_lamp(model, rng, x, z, KERB, lit)
-        scene.cast(x - 0.08, x + 0.08, z - 0.08, z + 0.08, where[1])
+        position = add_lamp(model, rng, x, z, KERB, lit)
+        scene.cast(x - 0.08, x + 0.08, z - 0.08, z + 0.08, position[1])
         if lit:
-            scene.lamps.append(where)
+            scene.lamps.append(position)
     elif kind == "sign":
         scene.cast(x - 0.06, x + 0.06, z - 0.06, z + 0.06, add_sign(model, rng, x, z, KERB, lit))
     elif kind == "truck":
@@ -182,7 +184,7 @@ def _add_thing(
 
 
 def _cast_crown(scene: Scene, x: float, z: float, middle: float, wide: float) -> None:
-    """Note the round shadow of a tree's crown."""
+    """Add the round shadow of a tree's crown."""
     if not scene.light.shadows:
         return
     sun = scene.light.sun

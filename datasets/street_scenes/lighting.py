@@ -1,4 +1,4 @@
-"""Light and weather of a street scene: sun, sky, haze, lamps and the camera's exposure."""
+"""The light and weather of a street scene: sun, sky, haze, lamps and the camera's exposure."""
 
 import math
 from dataclasses import dataclass

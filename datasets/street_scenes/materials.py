@@ -1,7 +1,7 @@
-"""Surfaces of a street close up: walls with windows, asphalt with markings, paving, grass, leaves, glass, sky.
+"""Materials of a street scene: walls with windows, asphalt with markings, paving, grass, leaves, glass, sky.
 
-Every function changes the colours (and the light given off) of some pixels in place. Patterns come from two fixed
-random tables, looked up at world positions, so that they stay where they are at any resolution.
+Every material changes the colours (and the emitted light) of some pixels in place. Patterns come from two fixed
+random tables, looked up at world positions, so that they are the same at any resolution.
 """
 
 from dataclasses import dataclass
@@ -30,19 +30,19 @@ TABLE = 256  # side of the random tables, which repeat
 
 @dataclass
 class Surface:
-    """What N pixels show, all float32 unless said otherwise; channels and coordinates come first."""
+    """The surfaces that N pixels show, float32 unless noted; channels and coordinates are the first axis."""
 
     number: np.ndarray  # (N,) int, the face
     material: np.ndarray  # (N,) int
     colour: np.ndarray  # (3, N) reflectance, 0 to 1
-    glow: np.ndarray  # (N,) light given off, as a multiple of the colour
-    place: tuple[np.ndarray, np.ndarray, np.ndarray]  # x, y, z in metres, each (N,)
+    glow: np.ndarray  # (N,) emitted light, as a multiple of the colour
+    position: tuple[np.ndarray, np.ndarray, np.ndarray]  # x, y, z in metres, each (N,)
     normal: np.ndarray  # (3, N), towards the camera
     parameters: np.ndarray  # (10, faces)
 
 
 def rgb(colour: Colour) -> np.ndarray:
-    """Return a colour as it goes with those of pixels, float32 (3, 1)."""
+    """Return a colour that broadcasts with those of pixels, float32 (3, 1)."""
     return np.array(colour, np.float32)[:, None]
 
 
@@ -54,7 +54,7 @@ def rough() -> np.ndarray:
 
 @cache
 def smooth() -> np.ndarray:
-    """Return a table of soft blotches of many sizes, mean 0 and standard deviation 1; it repeats seamlessly."""
+    """Return a table of smooth noise at several scales, mean 0 and standard deviation 1; it tiles seamlessly."""
     total = np.zeros((TABLE, TABLE))
     rng = generator(0, "streets", "smooth")
     at = np.arange(TABLE)
@@ -75,7 +75,7 @@ def look_up(table: np.ndarray, s: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 def paint(surface: Surface, light: Light) -> None:
-    """Give every pixel but the sky's the surface of its material."""
+    """Apply its material to every pixel but those of the sky."""
     for material, function in SURFACES.items():
         where = np.flatnonzero(surface.material == material)
         if len(where):
@@ -83,9 +83,9 @@ def paint(surface: Surface, light: Light) -> None:
 
 
 def facade(surface: Surface, where: np.ndarray, light: Light) -> None:
-    """Walls of plaster, brick, panels or bands, with windows in storeys and bays, and shops on the ground floor."""
+    """Apply plaster, brick, panels or bands, with windows in storeys and bays, and shops on the ground floor."""
     start, high, storey, bay, wide, tall, shop, style, seed, lively = surface.parameters[:, surface.number[where]]
-    x, y, z = (part[where] for part in surface.place)
+    x, y, z = (part[where] for part in surface.position)
     along = np.where(np.abs(surface.normal[0, where]) > 0.5, z, x) - start
     near = np.clip(16 / z, 0.15, 1)
     colour = surface.colour[:, where] * _wall(along, y, style, seed, near)
@@ -131,9 +131,9 @@ def _wall(along: np.ndarray, y: np.ndarray, style: np.ndarray, seed: np.ndarray,
 
 
 def asphalt(surface: Surface, where: np.ndarray, light: Light) -> None:
-    """Road surface: grain, worn tracks, repairs, lane markings and zebra crossings."""
+    """Apply a road surface: grain, worn tracks, repairs, lane markings and zebra crossings."""
     left, right, lanes, crossing, fresh, seed, dashed = surface.parameters[:7, surface.number[where]]
-    x, _, z = (part[where] for part in surface.place)
+    x, _, z = (part[where] for part in surface.position)
     near = np.clip(9 / z, 0.1, 1)
     tone = 1 + 0.26 * near * (look_up(rough(), x * 40, z * 24) - 0.5)
     tone += 0.10 * look_up(smooth(), x * 7 + seed, z * 2.2)
@@ -157,9 +157,9 @@ def asphalt(surface: Surface, where: np.ndarray, light: Light) -> None:
 
 
 def paving(surface: Surface, where: np.ndarray, light: Light) -> None:
-    """Pavement slabs."""
+    """Apply pavement slabs."""
     slab, seed = surface.parameters[:2, surface.number[where]]
-    x, _, z = (part[where] for part in surface.place)
+    x, _, z = (part[where] for part in surface.position)
     near = np.clip(8 / z, 0, 1)
     column, row = np.floor(x / slab), np.floor(z / slab)
     tone = 1 + near * (0.22 * look_up(rough(), column + seed, row + seed) - 0.11)
@@ -170,17 +170,17 @@ def paving(surface: Surface, where: np.ndarray, light: Light) -> None:
 
 
 def grass(surface: Surface, where: np.ndarray, light: Light) -> None:
-    """Lawn and rough ground."""
-    x, _, z = (part[where] for part in surface.place)
+    """Apply lawn and rough ground."""
+    x, _, z = (part[where] for part in surface.position)
     near = np.clip(10 / z, 0.2, 1)
     tone = 1 + 0.14 * look_up(smooth(), x * 4, z * 2) + 0.4 * near * (look_up(rough(), x * 14, z * 6) - 0.5)
     surface.colour[:, where] *= tone
 
 
 def foliage(surface: Surface, where: np.ndarray, light: Light) -> None:
-    """Leaves around a centre (parameters: x, y, half width, half height): clumps, and a rounded normal."""
+    """Apply leaves around a centre (parameters: x, y, half width, half height): clumps, and a rounded normal."""
     middle_x, middle_y, wide, tall = surface.parameters[:4, surface.number[where]]
-    x, y, z = (part[where] for part in surface.place)
+    x, y, z = (part[where] for part in surface.position)
     a = np.clip((x - middle_x) / np.maximum(wide, 0.1), -0.95, 0.95)
     b = np.clip((y - middle_y) / np.maximum(tall, 0.1), -0.95, 0.95)
     round_normal = np.stack([a, b, -np.sqrt(np.maximum(0.1, 1.3 - a * a - b * b))])
@@ -198,9 +198,9 @@ def foliage(surface: Surface, where: np.ndarray, light: Light) -> None:
 
 
 def coachwork(surface: Surface, where: np.ndarray, light: Light) -> None:
-    """Car paint: the sky mirrored above the waist, dirt below (parameter: height)."""
+    """Apply car paint: a reflection of the sky on the upper half, dirt below (parameter: height)."""
     high = surface.parameters[0, surface.number[where]]
-    level = surface.place[1][where] / np.maximum(high, 0.3)
+    level = surface.position[1][where] / np.maximum(high, 0.3)
     crease = np.abs(level - 0.46) < 0.025
     tone = 0.72 + 0.42 * level - 0.12 * crease
     gloss = np.clip((level - 0.5) * 0.5, 0, 0.22) * rgb(light.horizon)
@@ -208,9 +208,9 @@ def coachwork(surface: Surface, where: np.ndarray, light: Light) -> None:
 
 
 def glass(surface: Surface, where: np.ndarray, light: Light) -> None:
-    """Car windows: dark, with a slanting reflection of the sky (parameter: height)."""
+    """Apply car windows: dark, with a slanting reflection of the sky (parameter: height)."""
     high = surface.parameters[0, surface.number[where]]
-    x, y, z = (part[where] for part in surface.place)
+    x, y, z = (part[where] for part in surface.position)
     level = y / np.maximum(high, 0.3)
     streak = ((x * 1.4 + z * 0.8 + y * 1.5) % 1.3 < 0.35) * 0.16
     mirror = np.clip((level - 0.6) * 1.1 + streak, 0, 0.6) * rgb(light.horizon)

@@ -1,10 +1,11 @@
-"""Things that no training street shows: their pixels belong to no class (255 in the label map)."""
+"""Out-of-distribution objects, which no training street shows: their pixels belong to no class (255 in the labels)."""
 
 import math
 
 import numpy as np
 
-from cgbench.api.dataset import IGNORE
+from cgbench.api.names import IGNORE
+from cgbench.datasets.street_scenes.cars import HUB, TYRE, WINDOW
 from cgbench.datasets.street_scenes.geometry import (
     FOLIAGE,
     GLASS,
@@ -20,7 +21,7 @@ from cgbench.datasets.street_scenes.geometry import (
     wall_x,
     wall_z,
 )
-from cgbench.datasets.street_scenes.objects import BARK, HUB, TYRE, WINDOW, add_box, foliage
+from cgbench.datasets.street_scenes.objects import BARK, add_box, foliage
 
 BRIGHT = ((0.85, 0.15, 0.15), (0.95, 0.75, 0.12), (0.15, 0.35, 0.75), (0.92, 0.90, 0.86), (0.20, 0.60, 0.35))
 HIDES = ((0.45, 0.30, 0.18), (0.55, 0.54, 0.53), (0.86, 0.82, 0.76), (0.20, 0.16, 0.14), (0.66, 0.47, 0.26))
@@ -45,7 +46,7 @@ def add_balloon(model: Model, rng: np.random.Generator, x: float) -> None:
 
 
 def add_truck(model: Model, rng: np.random.Generator, x: float, z: float) -> None:
-    """Add a large lorry with its back to the camera."""
+    """Add a large lorry whose rear faces the camera."""
     paint, cargo = tinted(rng, pick(rng, BRIGHT)), tinted(rng, pick(rng, BRIGHT), 0.1)
     high, half = between(rng, 3.2, 3.9), 1.25
     add_box(model, (x - half, x + half, 0.5, high * 0.7, z + 7.2, z + 9.2), IGNORE, paint, PAINT)
@@ -65,21 +66,29 @@ def add_truck(model: Model, rng: np.random.Generator, x: float, z: float) -> Non
 
 
 def add_fallen_tree(model: Model, rng: np.random.Generator, x: float, z: float, colour: Colour) -> None:
-    """Add a tree that lies across the road, its crown towards one side."""
+    """Add a tree that lies across the road, its crown towards one side.
+
+    Args:
+        model: receives the faces.
+        rng: source of the shape.
+        x: of its middle, in metres.
+        z: depth in metres.
+        colour: of its leaves.
+    """
     z = max(z, NEAREST)
-    way = 1.0 if rng.random() < 0.5 else -1.0
+    direction = 1.0 if rng.random() < 0.5 else -1.0
     long, thick = between(rng, 4.0, 6.0), between(rng, 0.35, 0.55)
-    foot, tip = x - way * long / 2, x + way * long / 2
+    foot, tip = x - direction * long / 2, x + direction * long / 2
     bark = tinted(rng, BARK)
     model.add([(foot, 0, z), (foot, 2 * thick, z), (tip, thick, z), (tip, 0.1, z)], IGNORE, bark)
     model.add(disc(foot, thick, z - 0.05, thick * 1.1, 12), IGNORE, darker(bark, 1.5))
     model.add(disc(foot, thick, z - 0.06, thick * 0.5, 10), IGNORE, darker(bark, 1.1))
     for _ in range(3):
-        base = foot + way * long * between(rng, 0.3, 0.8)
-        end = (base + way * between(rng, 0.3, 1.0), between(rng, 1.2, 2.4), z)
+        base = foot + direction * long * between(rng, 0.3, 0.8)
+        end = (base + direction * between(rng, 0.3, 1.0), between(rng, 1.2, 2.4), z)
         model.add([(base - 0.1, thick, z), end, (base + 0.1, thick, z)], IGNORE, bark)
     count = 8
-    along = tip + way * between(rng, 0.2, 1.0) + 1.4 * (rng.random(count) - 0.5)
+    along = tip + direction * between(rng, 0.2, 1.0) + 1.4 * (rng.random(count) - 0.5)
     centres = np.stack([along, 0.5 + 1.4 * rng.random(count), np.full(count, z)], axis=1)
     for points in foliage(rng, centres, 0.5 + 0.5 * rng.random(count)):
         points[:, 1] = np.maximum(points[:, 1], 0.0)
@@ -87,14 +96,14 @@ def add_fallen_tree(model: Model, rng: np.random.Generator, x: float, z: float, 
 
 
 def add_animal(model: Model, rng: np.random.Generator, x: float, z: float) -> None:
-    """Add a large animal in profile: something between a cow, a deer and an elephant."""
+    """Add a large animal in profile: a mixture of cow, deer and elephant."""
     z = max(z, NEAREST)
-    hide, way = tinted(rng, pick(rng, HIDES)), 1.0 if rng.random() < 0.5 else -1.0
+    hide, direction = tinted(rng, pick(rng, HIDES)), 1.0 if rng.random() < 0.5 else -1.0
     tall, neck = between(rng, 1.5, 2.6), between(rng, 0.1, 0.8)
     long, fat, leg = tall * between(rng, 0.9, 1.2), tall * between(rng, 0.38, 0.55), tall * between(rng, 0.07, 0.11)
 
     def part(outline: list[tuple[float, float]], colour: Colour, depth: float = 0.0) -> None:
-        model.add([(x + way * a, b, z - depth) for a, b in outline], IGNORE, colour)
+        model.add([(x + direction * a, b, z - depth) for a, b in outline], IGNORE, colour)
 
     for place, tone in ((-0.40, 0.65), (0.32, 0.65), (-0.30, 0.9), (0.42, 0.9)):
         a = place * long

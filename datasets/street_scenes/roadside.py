@@ -1,4 +1,4 @@
-"""What stands beside a street: rows of buildings, houses in gardens, parks, side streets, and the skyline."""
+"""The roadside of a street scene: rows of buildings, houses in gardens, parks, side streets, and the skyline."""
 
 import numpy as np
 
@@ -33,7 +33,18 @@ ROOFS = ((0.46, 0.22, 0.16), (0.26, 0.26, 0.29), (0.36, 0.28, 0.22), (0.40, 0.40
 
 
 def add_side(scene: Scene, rng: np.random.Generator, edge: float, end: float, leaves: tuple[Colour, ...]) -> Side:
-    """Add all that stands beyond the pavement that begins at `edge`, up to depth `end`."""
+    """Add everything beyond the pavement of one side.
+
+    Args:
+        scene: receives the faces and shadows.
+        rng: source of all choices.
+        edge: x at which the pavement begins, in metres.
+        end: depth up to which it is built, in metres.
+        leaves: colours of the season.
+
+    Returns:
+        The side: the x of its fronts and its heights.
+    """
     out = 1.0 if edge > 0 else -1.0
     front = edge + out * (between(rng, 2.0, 7.5) if rng.random() < 0.6 else between(rng, 1.5, 3.0))
     kind = str(rng.choice(["town", "houses", "park"], p=[0.58, 0.26, 0.16]))
@@ -61,7 +72,7 @@ def add_side(scene: Scene, rng: np.random.Generator, edge: float, end: float, le
 
 
 def _plots(rng: np.random.Generator, end: float, kind: str) -> list[tuple[float, float, str]]:
-    """Divide one side of the street into plots: (near depth, far depth, use)."""
+    """Return the plots of one side of the street: (near depth, far depth, use)."""
     plots, z = [], between(rng, -14, 0)
     while z < end:
         draw = rng.random()
@@ -81,14 +92,27 @@ def _plots(rng: np.random.Generator, end: float, kind: str) -> list[tuple[float,
 def add_building(
     model: Model, rng: np.random.Generator, x: float, z1: float, z2: float, use: str, tall: float
 ) -> float:
-    """Add a building whose front stands at `x` from depth `z1` to `z2`; return its height in metres."""
+    """Add a building.
+
+    Args:
+        model: receives the faces.
+        rng: source of the style and the colours.
+        x: of its front, in metres.
+        z1: depth of the near end of the front in metres.
+        z2: depth of the far end in metres.
+        use: "houses", or another use of the plot.
+        tall: typical height of the buildings of this side in metres.
+
+    Returns:
+        Its height in metres.
+    """
     house = use == "houses"
     high = between(rng, 4.5, 7.5) if house else max(5.0, tall * between(rng, 0.6, 1.5))
     colour = tinted(rng, pick(rng, WALLS), 0.07)
     style = int(rng.integers(4)) if not house else int(rng.integers(2))
     shop = between(rng, 3.2, 4.2) if not house and rng.random() < 0.5 else 0.0
     storey, bay = between(rng, 2.7, 3.6), between(rng, 1.8, 3.6)
-    looks = (
+    parameters = (
         high,
         storey,
         bay,
@@ -106,8 +130,8 @@ def add_building(
     if gabled:
         _add_roof(model, rng, x, deep, z1, z2, high, tinted(rng, pick(rng, ROOFS)), colour)
     if z1 > 1.0:
-        model.add(wall_z(z1, 0, high, x, x + deep), BUILDING, darker(colour, 0.96), FACADE, (x, *looks))
-    model.add(wall_x(x, 0, high, z1, z2), BUILDING, colour, FACADE, (z1, *looks))
+        model.add(wall_z(z1, 0, high, x, x + deep), BUILDING, darker(colour, 0.96), FACADE, (x, *parameters))
+    model.add(wall_x(x, 0, high, z1, z2), BUILDING, colour, FACADE, (z1, *parameters))
     if not gabled:  # a cornice
         inwards = -0.25 if x > 0 else 0.25
         model.add(wall_x(x + inwards, high - 0.4, high, z1, z2), BUILDING, darker(colour, between(rng, 0.7, 1.25)))
@@ -142,7 +166,7 @@ def _add_roof(
 
 
 def _cast_building(scene: Scene, x: float, out: float, z1: float, z2: float, high: float) -> None:
-    """Note the shadow of a building; on its own side only where the sun stands beyond it."""
+    """Add the shadow of a building; on its own side only where the sun stands beyond it."""
     if scene.light.sun[0] * out > 0 or z1 > 1:
         x1, x2 = sorted((x, x + out * 11))
         scene.cast(x1, x2, z1, z2, high)
@@ -165,12 +189,12 @@ def _add_grove(
 
 
 def add_background(model: Model, rng: np.random.Generator, end: float, leaves: tuple[Colour, ...]) -> None:
-    """Add the skyline, and sometimes what closes the street at its end."""
+    """Add the skyline, and sometimes buildings or trees that close the street at its end."""
     for _ in range(int(rng.integers(0, 16))):
         x, wide, high = between(rng, -160, 160), between(rng, 10, 35), rng.exponential(16) + 6
         wall = tinted(rng, pick(rng, WALLS), 0.05)
-        looks = (x, high, 3.5, 4.0, 0.5, 0.5, 0.0, float(PANEL), float(rng.integers(256)), rng.random())
-        model.add(wall_z(between(rng, 200, 280), 0, high, x, x + wide), BUILDING, wall, FACADE, looks)
+        parameters = (x, high, 3.5, 4.0, 0.5, 0.5, 0.0, float(PANEL), float(rng.integers(256)), rng.random())
+        model.add(wall_z(between(rng, 200, 280), 0, high, x, x + wide), BUILDING, wall, FACADE, parameters)
     if rng.random() < 0.6:
         across = np.linspace(-260, 260, 41)
         top = between(rng, 3, 14) * (0.7 + 0.6 * rng.random(41))
@@ -183,7 +207,7 @@ def add_background(model: Model, rng: np.random.Generator, end: float, leaves: t
         x, z = between(rng, -60, -40), end + between(rng, 9, 16)
         while x < 50:
             wide, high = between(rng, 9, 26), between(rng, 6, 26)
-            looks = (
+            parameters = (
                 x,
                 high,
                 between(rng, 2.8, 3.6),
@@ -195,7 +219,9 @@ def add_background(model: Model, rng: np.random.Generator, end: float, leaves: t
                 float(rng.integers(256)),
                 rng.random(),
             )
-            model.add(wall_z(z, 0, high, x, x + wide), BUILDING, tinted(rng, pick(rng, WALLS), 0.07), FACADE, looks)
+            model.add(
+                wall_z(z, 0, high, x, x + wide), BUILDING, tinted(rng, pick(rng, WALLS), 0.07), FACADE, parameters
+            )
             x += wide
     elif closing < 0.5:
         for _ in range(int(rng.integers(5, 12))):

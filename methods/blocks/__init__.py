@@ -1,1 +1,1 @@
-"""Building blocks of methods: networks, initial weights, the image pool. This package imports torch."""
+"""Building blocks of methods: networks, initial weights, image pool, trainable model. This package imports torch."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cgbench.methods.blocks.layers import plain_layout, require_multiples
+from cgbench.methods.blocks.layers import check_size_multiple, contiguous_layout
 from cgbench.methods.blocks.narrow_conv import NarrowConv2d
 from cgbench.methods.blocks.norm import InstanceNorm2d, instance_norm
 from cgbench.methods.blocks.reflection_pad import ReflectionPad2d
@@ -17,10 +17,10 @@ from cgbench.methods.blocks.resnet import ResnetBlock
 
 
 class ContentEncoder(nn.Module):
-    """A 7×7 convolution with `ngf` channels, two halving convolutions, residual blocks; instance norm throughout.
+    """A 7×7 convolution with `ngf` channels, two strided convolutions, residual blocks; instance norm throughout.
 
     Maps images (N, 3, H, W) in [-1, 1] to (N, 4 ngf, H / 4, W / 4), of any range. H and W must be multiples of 4 and at
-    least 8, else `CgbenchError`. Halving convolutions are `kernel` × `kernel`: 4 in MUNIT's code, 3 in UNIT's first.
+    least 8, else `CgbenchError`. Strided convolutions are `kernel` × `kernel`: 4 in MUNIT's code, 3 in UNIT's first.
     """
 
     def __init__(self, ngf: int = 64, blocks: int = 4, kernel: int = 4) -> None:
@@ -32,15 +32,15 @@ class ContentEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the content of `images` (N, 3, H, W)."""
-        require_multiples(images, 4, 8, "the content encoder")
-        return self.blocks(self.down2(self.down1(self.stem(plain_layout(images)))))
+        check_size_multiple(images, 4, 8, "the content encoder")
+        return self.blocks(self.down2(self.down1(self.stem(contiguous_layout(images)))))
 
 
 class StyleEncoder(nn.Module):
-    """A 7×7 convolution, `halvings` convolutions 4×4 of stride 2, the mean over all pixels, 1×1 to `size` numbers.
+    """A 7×7 convolution, `halvings` 4×4 convolutions of stride 2, global mean, 1×1 convolution to `size` numbers.
 
-    Maps images (N, 3, H, W) to (N, size). No normalisation: it would remove the means and spreads that are the style.
-    Widths are ngf, 2 ngf, then 4 ngf. Sides must be at least 2 ** halvings.
+    Maps images (N, 3, H, W) to (N, size). No normalisation: it would remove the means and deviations that make up the
+    style. Widths are ngf, 2 ngf, then 4 ngf. Sides must be at least 2 ** halvings.
     """
 
     def __init__(self, ngf: int = 64, size: int = 8, halvings: int = 4) -> None:
@@ -48,23 +48,23 @@ class StyleEncoder(nn.Module):
         layers = [ReflectionPad2d(3), nn.Conv2d(3, ngf, 7), nn.ReLU(inplace=True)]
         width = ngf
         for _ in range(halvings):
-            wider = min(2 * width, 4 * ngf)
-            layers += [ReflectionPad2d(1), nn.Conv2d(width, wider, 4, stride=2), nn.ReLU(inplace=True)]
-            width = wider
+            next_width = min(2 * width, 4 * ngf)
+            layers += [ReflectionPad2d(1), nn.Conv2d(width, next_width, 4, stride=2), nn.ReLU(inplace=True)]
+            width = next_width
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Conv2d(width, size, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the style codes of `images` (N, 3, H, W)."""
-        return self.layers(plain_layout(images)).flatten(1)
+        return self.layers(contiguous_layout(images)).flatten(1)
 
 
 class Decoder(nn.Module):
-    """Residual blocks with instance norm, then `Painter`: codes (N, 4 ngf, h, w) to images (N, 3, 4 h, 4 w)."""
+    """Residual blocks with instance norm, then `ImageDecoder`: codes (N, 4 ngf, h, w) to images (N, 3, 4 h, 4 w)."""
 
     def __init__(self, ngf: int = 64, blocks: int = 4) -> None:
         super().__init__()
         self.blocks = residual_blocks(ngf, blocks)
-        self.painter = Painter(ngf)
+        self.painter = ImageDecoder(ngf)  # the name is part of the keys of checkpoints
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return the images, in [-1, 1], of `codes`."""
@@ -90,10 +90,10 @@ class TransposedDecoder(nn.Module):
 
 
 class StyledDecoder(nn.Module):
-    """Residual blocks whose normalisation is set by the style, then `Painter` (Huang et al. 2018).
+    """Residual blocks with adaptive instance norm, then `ImageDecoder` (Huang et al. 2018).
 
-    Maps contents (N, 4 ngf, h, w) and styles (N, size) to images (N, 3, 4 h, 4 w) in [-1, 1]. `mlp` gives every block
-    shift, scale, shift and scale, each of 4 ngf numbers.
+    Maps contents (N, 4 ngf, h, w) and styles (N, size) to images (N, 3, 4 h, 4 w) in [-1, 1]. `mlp` computes shift,
+    scale, shift and scale of every block, each of 4 ngf numbers.
     """
 
     def __init__(self, ngf: int = 64, blocks: int = 4, size: int = 8) -> None:
@@ -107,13 +107,13 @@ class StyledDecoder(nn.Module):
             nn.Linear(width, 4 * width * blocks),
         )
         self.blocks = nn.ModuleList(StyledBlock(width) for _ in range(blocks))
-        self.painter = Painter(ngf)
+        self.painter = ImageDecoder(ngf)  # the name is part of the keys of checkpoints
 
     def forward(self, contents: Tensor, styles: Tensor) -> Tensor:
         """Return the images of `contents` in `styles`."""
         maps = contents
-        for block, numbers in zip(self.blocks, self.mlp(styles).chunk(len(self.blocks), dim=1), strict=True):
-            maps = block(maps, *numbers.chunk(4, dim=1))
+        for block, affine in zip(self.blocks, self.mlp(styles).chunk(len(self.blocks), dim=1), strict=True):
+            maps = block(maps, *affine.chunk(4, dim=1))
         return self.painter(maps)
 
 
@@ -132,28 +132,28 @@ class StyledBlock(nn.Module):
         return maps + adain(self.conv2(self.pad(residual)), shift2, scale2)
 
 
-class Painter(nn.Module):
+class ImageDecoder(nn.Module):
     """Maps (N, 4 ngf, h, w) to images (N, 3, 4 h, 4 w) in [-1, 1].
 
-    Twice: each pixel becomes four, 5×5 convolution to half the channels, `LayerNorm`, ReLU; then 7×7 and tanh.
+    Twice: nearest-neighbour upsampling, 5×5 convolution to half the channels, `LayerNorm`, ReLU; then 7×7 and tanh.
     """
 
     def __init__(self, ngf: int) -> None:
         super().__init__()
-        self.up1 = _doubling(4 * ngf)
-        self.up2 = _doubling(2 * ngf)
+        self.up1 = _upsampling(4 * ngf)
+        self.up2 = _upsampling(2 * ngf)
         self.output = nn.Sequential(OrderedDict(pad=ReflectionPad2d(3), conv=NarrowConv2d(ngf, 3, 7), tanh=nn.Tanh()))
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return the images that `maps` become."""
+        """Return the images of `maps`."""
         return self.output(self.up2(self.up1(maps)))
 
 
 class LayerNorm(nn.Module):
-    """Maps (N, C, H, W) minus their mean over C, H and W, over their spread, by a scale and a shift per channel.
+    """Maps (N, C, H, W), minus mean and divided by deviation over C, H and W, with scale and shift per channel.
 
-    Layer normalisation (Ba et al. 2016, equation 3) of each image by itself; scales begin at 1, shifts at 0. Unlike
-    instance norm it keeps the means and spreads that AdaIN has given the channels.
+    Layer normalisation (Ba et al. 2016, equation 3) of each image separately; scales begin at 1, shifts at 0. Unlike
+    instance norm it preserves the means and deviations of the channels that AdaIN has set.
     """
 
     def __init__(self, channels: int) -> None:
@@ -162,32 +162,32 @@ class LayerNorm(nn.Module):
         self.shift = nn.Parameter(torch.zeros(channels))
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return `maps`, normalised."""
+        """Return the normalised `maps`."""
         return functional.group_norm(maps, 1, self.scale, self.shift)  # one group: all channels
 
 
 def adain(maps: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """Return scale · (x - mean(x)) / std(x) + shift of maps x (N, C, H, W), for each image and channel by itself.
+    """Return scale · (x - mean(x)) / std(x) + shift of maps x (N, C, H, W), for each image and channel separately.
 
-    Huang and Belongie 2017, equation 8; `shift` and `scale` (N, C) take the place of mean and spread of the style.
+    Huang and Belongie 2017, equation 8; `shift` and `scale` (N, C) stand for mean and deviation of the style.
     """
     return instance_norm(maps) * scale[:, :, None, None] + shift[:, :, None, None]
 
 
 def residual_blocks(ngf: int, count: int) -> nn.Sequential:
-    """Return `count` residual blocks with instance norm, of 4 ngf channels; none is the identity."""
+    """Return `count` residual blocks with instance norm, of 4 ngf channels; a count of 0 gives the identity."""
     return nn.Sequential(*(ResnetBlock(4 * ngf, "instance") for _ in range(count)))
 
 
 def _with_norm(conv: nn.Conv2d | nn.ConvTranspose2d, pad: int = 0) -> nn.Sequential:
-    """Reflection padding where `pad` is given, convolution, instance norm, ReLU."""
+    """Return reflection padding if `pad` is not 0, convolution, instance norm and ReLU."""
     layers = OrderedDict(pad=ReflectionPad2d(pad)) if pad else OrderedDict()
     layers.update(conv=conv, norm=InstanceNorm2d(conv.out_channels), relu=nn.ReLU(inplace=True))
     return nn.Sequential(layers)
 
 
-def _doubling(channels: int) -> nn.Sequential:
-    """Each pixel becomes four, then 5×5 convolution to half the channels, `LayerNorm` and ReLU."""
+def _upsampling(channels: int) -> nn.Sequential:
+    """Return nearest-neighbour upsampling, 5×5 convolution to half the channels, `LayerNorm` and ReLU."""
     half = channels // 2
     return nn.Sequential(
         OrderedDict(

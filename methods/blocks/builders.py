@@ -1,4 +1,4 @@
-"""The networks that a configuration asks for: the `build` functions of most methods. Imports torch when called."""
+"""Builders of configured networks: the `build` functions of most methods. They import torch when called."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ if TYPE_CHECKING:
 def generator(config: TrialConfig, dropout: bool = False, antialias: bool = False) -> nn.Module:
     """Return the generator of `config`: images (N, 3, S, S) in [-1, 1] to images of the same shape and range.
 
-    `antialias` is for the ResNet: it halves and doubles its maps behind a blur.
-
-    A U-Net halves the image down to one pixel, as the published ones do: 8 times for 256 pixels, 7 times for 128. It
-    raises `CgbenchError` for a crop size that is not a power of two.
+    `antialias` gives the ResNet antialiased down- and upsampling; a U-Net has none and raises `CgbenchError`.
+    A U-Net downsamples the image to one pixel, as published: 8 times for 256 pixels, 7 times for 128. A crop size that
+    is no power of two raises `CgbenchError`.
     """
     if config.generator == "unet":
         if antialias:
             raise CgbenchError("a method that compares features of its generator needs generator=resnet, not unet")
         from cgbench.methods.blocks.unet import UnetGenerator
 
-        return UnetGenerator(downs=_halvings(config.crop_size), ngf=config.ngf, norm=config.norm, dropout=dropout)
+        return UnetGenerator(downs=_downsamplings(config.crop_size), ngf=config.ngf, norm=config.norm, dropout=dropout)
     from cgbench.methods.blocks.resnet import ResnetGenerator
 
     return ResnetGenerator(ngf=config.ngf, blocks=config.blocks, norm=config.norm, dropout=dropout, antialias=antialias)
@@ -33,8 +32,8 @@ def generator(config: TrialConfig, dropout: bool = False, antialias: bool = Fals
 def discriminator(config: TrialConfig, channels: int = 3, antialias: bool = False) -> nn.Module:
     """Return the discriminator of `config`: images (N, channels, S, S) in [-1, 1] to raw verdicts (N, 1, h, w).
 
-    A method that judges pairs of images stacked on each other asks for 6 channels. `antialias` is for the PatchGAN: it
-    halves its maps behind a blur.
+    A conditional discriminator, which sees a pair of images, has 6 channels. `antialias` gives the PatchGAN antialiased
+    downsampling.
     """
     from cgbench.methods.blocks.patchgan import PatchDiscriminator, PixelDiscriminator
 
@@ -44,14 +43,14 @@ def discriminator(config: TrialConfig, channels: int = 3, antialias: bool = Fals
 
 
 def stack(*images: Tensor) -> Tensor:
-    """Return images (N, 3, S, S) on each other along the channels, as a discriminator of pairs sees them."""
+    """Return images (N, 3, S, S) concatenated along the channels, as a conditional discriminator sees them."""
     import torch
 
     return torch.cat(images, dim=1)
 
 
-def _halvings(side: int) -> int:
-    """Return how often `side` can be halved down to one pixel."""
+def _downsamplings(side: int) -> int:
+    """Return log2 of `side`; a side that is no power of two raises `CgbenchError`."""
     halvings = side.bit_length() - 1
     if side != 2**halvings:
         raise CgbenchError(

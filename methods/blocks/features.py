@@ -1,4 +1,4 @@
-"""Frozen networks whose features a loss compares: VGG-16 up to relu4_2, or the dataset's own scorer."""
+"""Frozen feature networks for perceptual losses: VGG-16 up to relu4_2, or the dataset's own scorer."""
 
 from collections import OrderedDict
 
@@ -10,16 +10,16 @@ from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
 from cgbench.pretrained_weights import VGG16, checked_digest, find_weights
 
-WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512))  # conv1_1 to conv4_2; a 2×2 maximum between the groups
-SIDE = 224  # pixels that VGG-16 was trained on (Simonyan and Zisserman 2015)
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet in RGB, for torchvision's weights
+WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512))  # conv1_1 to conv4_2; 2×2 max pooling between the groups
+SIDE = 224  # pixels, as in the training of VGG-16 (Simonyan and Zisserman 2015)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet in RGB, as torchvision's weights expect
 
 
 class VggFeatures(nn.Module):
     """Images (N, 3, S, S) in [-1, 1] to relu4_2 of VGG-16, (N, 512, 28, 28); resized to 224 pixels first (bilinear).
 
-    5,275,456 weights, keyed as torchvision keys them. The published code subtracts the means of another set of weights;
-    here images are normalised as torchvision's weights were trained.
+    5,275,456 weights under torchvision's keys. The published code subtracts the means of another set of weights; here
+    images are normalised as torchvision's weights expect.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class VggFeatures(nn.Module):
 
 
 class ScorerFeatures(nn.Module):
-    """Images (N, 3, S, S) in [-1, 1] to the deepest maps of the dataset's scorer."""
+    """Images (N, 3, S, S) in [-1, 1] to the deepest feature maps of the dataset's scorer."""
 
     def __init__(self, scorer: nn.Module) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class ScorerFeatures(nn.Module):
 
 
 def feature_network(config: TrialConfig, scorer: nn.Module | None) -> nn.Module:
-    """Return the network that `config.features` names; weights that are absent or damaged raise `CgbenchError`."""
+    """Return the feature network that `config.features` selects; absent or damaged weights raise `CgbenchError`."""
     if config.features == "scorer":
         if scorer is None:
             raise CgbenchError("features=scorer: this dataset has no scorer, because it has no labels; use vgg16")
@@ -63,6 +63,5 @@ def feature_network(config: TrialConfig, scorer: nn.Module | None) -> nn.Module:
     checked_digest(path, VGG16)
     weights = torch.load(path, map_location="cpu", weights_only=True)
     network = VggFeatures()
-    wanted = network.state_dict()
-    network.load_state_dict(OrderedDict((key, weights[key]) for key in wanted))
+    network.load_state_dict(OrderedDict((key, weights[key]) for key in network.state_dict()))
     return network

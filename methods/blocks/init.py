@@ -1,4 +1,4 @@
-"""Initial weights from a named random stream, and what a network's layers say about batching."""
+"""Initial weights from a named random stream, and the check whether a network treats each sample separately."""
 
 import torch
 from torch import Tensor, nn
@@ -11,43 +11,50 @@ from cgbench import seeds
 
 @torch.no_grad()
 def initialise(module: nn.Module, seed: int, *purpose: str | int, std: float = 0.02, kind: str = "normal") -> None:
-    """Draw the weights of `module` in place: those of convolutions and linear layers by `kind`, their biases 0;
-    N(1, std) and 0 for the scale and shift of a normalisation. Weights of other kinds of layers are left as they are.
+    """Initialise the weights of `module` in place: convolutions and linear layers by `kind`, their biases 0; scale and
+    shift of a normalisation N(1, std) and 0. Layers of other types keep their weights.
 
     "normal" is N(0, std) (CycleGAN §7.1), "xavier" N(0, std² · 2 / (fan in + fan out)) (Glorot and Bengio 2010, with
     gain `std`), "kaiming" N(0, 2 / fan in) (He et al. 2015). The numbers come from the stream (seed, "init", *purpose),
     for example `initialise(net, 0, "G_ab")`, in float32 on the CPU, so they depend neither on the device and type of
     `module` nor on any other network; kinds differ by their scale only.
+
+    Args:
+        module: the network.
+        seed: the trial's seed.
+        *purpose: the name of the random stream.
+        std: the standard deviation of "normal", the gain of "xavier".
+        kind: "normal", "xavier" or "kaiming".
     """
     stream = torch.Generator().manual_seed(seeds.derive(seed, "init", *purpose))
     for layer in module.modules():
         weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
         if isinstance(layer, _ConvNd | nn.Linear):
-            _draw(weight, 0.0, spread(layer, kind, std), stream)
+            _fill_normal(weight, 0.0, weight_std(layer, kind, std), stream)
         elif isinstance(layer, _NormBase | nn.GroupNorm | nn.LayerNorm) and weight is not None:
-            _draw(weight, 1.0, std, stream)
+            _fill_normal(weight, 1.0, std, stream)
         else:
             continue
         if bias is not None:
             bias.zero_()
 
 
-def spread(layer: nn.Module, kind: str, std: float) -> float:
+def weight_std(layer: nn.Module, kind: str, std: float) -> float:
     """Return the standard deviation of the initial weights of one convolution or linear layer."""
     if kind == "normal":
         return std
-    # as torch counts them: a transposed convolution's weight has its inputs first
+    # torch's own count: the weight of a transposed convolution has the input channels first
     fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(layer.weight)
     return std * (2 / (fan_in + fan_out)) ** 0.5 if kind == "xavier" else (2 / fan_in) ** 0.5
 
 
-def _draw(weight: Tensor, mean: float, std: float, stream: torch.Generator) -> None:
+def _fill_normal(weight: Tensor, mean: float, std: float, stream: torch.Generator) -> None:
     """Fill `weight` with normal numbers from `stream`."""
     weight.copy_(torch.empty(weight.shape, dtype=torch.float32).normal_(mean, std, generator=stream))
 
 
 def per_sample(module: nn.Module) -> bool:
-    """Return whether each output of `module` depends on its own input alone, as far as its layers tell.
+    """Return whether each output of `module` depends on its own input alone, judged by the types of its layers.
 
     False with batch norm, which mixes the images of a batch, and with dropout, whose masks depend on the batch.
     """

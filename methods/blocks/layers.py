@@ -1,4 +1,4 @@
-"""What the networks share: the choice of normalisation, and the checks of an image's shape and layout."""
+"""Shared parts of the networks: the choice of normalisation, and the checks of an image's shape and memory layout."""
 
 from torch import Tensor, nn
 
@@ -9,7 +9,7 @@ NORMS = {"instance": InstanceNorm2d, "batch": nn.BatchNorm2d}
 
 
 def norm_layer(norm: str, channels: int) -> nn.Module:
-    """Return the normalisation called `norm` for maps of `channels` channels; an unknown name raises `CgbenchError`.
+    """Return the normalisation layer `norm` for maps of `channels` channels; an unknown name raises `CgbenchError`.
 
     "instance" (Ulyanov et al. 2016) has neither weights nor running statistics, "batch" (Ioffe and Szegedy 2015) has
     both.
@@ -20,7 +20,7 @@ def norm_layer(norm: str, channels: int) -> nn.Module:
 
 
 def bias_before(norm: str) -> bool:
-    """Return whether a convolution before `norm` has a bias: batch norm brings its own, instance norm here does not."""
+    """Return whether a convolution before `norm` has a bias: only batch norm has a shift of its own."""
     return norm != "batch"
 
 
@@ -31,26 +31,28 @@ def image_size(images: Tensor) -> tuple[int, int]:
     return images.shape[2], images.shape[3]
 
 
-def require_multiples(images: Tensor, factor: int, least: int, network: str) -> None:
-    """Raise `CgbenchError` unless the sides of `images` (N, C, H, W) are multiples of `factor` and at least `least`."""
+def check_size_multiple(images: Tensor, factor: int, min_size: int, network: str) -> None:
+    """Raise `CgbenchError` unless height and width of `images` are multiples of `factor` and at least `min_size`."""
     height, width = image_size(images)
-    if height % factor or width % factor or min(height, width) < least:
+    if height % factor or width % factor or min(height, width) < min_size:
         raise CgbenchError(
-            f"{network} needs images whose sides are multiples of {factor} and at least {least} pixels, "
+            f"{network} needs images whose sides are multiples of {factor} and at least {min_size} pixels, "
             f"not {height}×{width}: choose another crop_size"
         )
 
 
-def require_least(images: Tensor, least: int, network: str, remedy: str) -> None:
-    """Raise `CgbenchError`, ending in `remedy`, if a side of `images` (N, C, H, W) is shorter than `least` pixels."""
+def check_min_size(images: Tensor, min_size: int, network: str, fix: str) -> None:
+    """Raise `CgbenchError`, with the advice `fix`, if height or width of `images` is below `min_size` pixels."""
     height, width = image_size(images)
-    if min(height, width) < least:
-        raise CgbenchError(f"{network} needs images of at least {least}×{least} pixels, not {height}×{width}: {remedy}")
+    if min(height, width) < min_size:
+        raise CgbenchError(
+            f"{network} needs images of at least {min_size}×{min_size} pixels, not {height}×{width}: {fix}"
+        )
 
 
-def plain_layout(images: Tensor) -> Tensor:
-    """Return `images` (N, C, H, W) in the contiguous layout; no copy where they have it.
+def contiguous_layout(images: Tensor) -> Tensor:
+    """Return `images` (N, C, H, W) in the contiguous memory layout; no copy where they have it already.
 
-    Images decoded as (N, H, W, C) and permuted have another layout, and would give other last digits.
+    Images decoded as (N, H, W, C) and permuted have another layout, and would change the last digits of the results.
     """
     return images.contiguous()

@@ -1,4 +1,4 @@
-"""The projection networks of CUT (Park et al. 2020, arXiv 2007.15651, §3)."""
+"""Projection networks of CUT (Park et al. 2020, arXiv 2007.15651, §3)."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ from torch.nn import functional
 class PatchProjection(nn.Module):
     """Feature maps and patch positions to unit vectors: Linear, ReLU, Linear with `width` channels, one pair per map.
 
-    Maps are a tuple of (N, C, H, W) with the channels `channels`, positions a tuple of int64 (N, P), counted row by
-    row; the result is a tuple of (N, P, width).
+    Maps are a tuple of (N, C, H, W) with the channels `channels`, positions a tuple of int64 (N, P) in row-major
+    order; the result is a tuple of (N, P, width).
     """
 
     def __init__(self, channels: Sequence[int], width: int) -> None:
@@ -23,8 +23,8 @@ class PatchProjection(nn.Module):
     def forward(self, maps: tuple[Tensor, ...], positions: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Return the projected patches of each map."""
         projected = []
-        for layer, features, places in zip(self.layers, maps, positions, strict=True):
+        for layer, features, indices in zip(self.layers, maps, positions, strict=True):
             rows = features.flatten(2).transpose(1, 2)  # (N, H W, C)
-            index = places[:, :, None].expand(-1, -1, rows.shape[2])
+            index = indices[:, :, None].expand(-1, -1, rows.shape[2])
             projected.append(functional.normalize(layer(torch.gather(rows, 1, index)), dim=2, eps=1e-7))
         return tuple(projected)

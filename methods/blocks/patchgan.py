@@ -1,12 +1,12 @@
-"""Discriminators that judge overlapping patches (Isola et al. 2017, appendix 6.1.2; CycleGAN's is the 70-pixel one)."""
+"""PatchGAN and PixelGAN discriminators (Isola et al. 2017, appendix 6.1.2; CycleGAN uses the PatchGAN of 70 pixels)."""
 
 from collections import OrderedDict
 
 from torch import Tensor, nn
 
 from cgbench.errors import CgbenchError
-from cgbench.methods.blocks.antialiased_resampling import BlurHalving
-from cgbench.methods.blocks.layers import bias_before, norm_layer, plain_layout, require_least
+from cgbench.methods.blocks.antialiased_resampling import BlurDownsample
+from cgbench.methods.blocks.layers import bias_before, check_min_size, contiguous_layout, norm_layer
 
 
 class PatchDiscriminator(nn.Module):
@@ -14,7 +14,7 @@ class PatchDiscriminator(nn.Module):
 
     Maps images (N, channels, H, W) in [-1, 1] to raw verdicts (N, 1, h, w), without a sigmoid; h = H / 2 ** layers - 2
     (256 → 30, 128 → 14). Each verdict sees 70×70 pixels with 3 strided layers (16, 34, 70, 142, 286, 574 with 1 to 6).
-    Sides shorter than 3 · 2 ** layers raise `CgbenchError`. With `antialias`, maps are halved behind a blur, as in CUT.
+    Sides shorter than 3 · 2 ** layers raise `CgbenchError`. `antialias` selects antialiased downsampling, as in CUT.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class PatchDiscriminator(nn.Module):
             OrderedDict(
                 conv=nn.Conv2d(channels, ndf, 4, stride=1 if antialias else 2, padding=1),
                 relu=nn.LeakyReLU(0.2, inplace=True),
-                **_halve_behind(antialias),
+                **_blur_layer(antialias),
             )
         )
         self.strided = nn.Sequential(
@@ -40,13 +40,13 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return one raw verdict per patch of `images` (N, channels, H, W)."""
-        require_least(
+        check_min_size(
             images,
             3 * 2**self.layers,
             f"the PatchGAN with {self.layers} strided layers",
             "choose a larger crop_size or fewer discriminator_layers",
         )
-        return self.verdict(self.last(self.strided(self.first(plain_layout(images)))))
+        return self.verdict(self.last(self.strided(self.first(contiguous_layout(images)))))
 
 
 class PixelDiscriminator(nn.Module):
@@ -69,16 +69,16 @@ class PixelDiscriminator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return one raw verdict per pixel of `images` (N, channels, H, W)."""
-        require_least(images, 2, "the PixelGAN", "choose a larger crop_size")
-        return self.verdict(self.second(self.first(plain_layout(images))))
+        check_min_size(images, 2, "the PixelGAN", "choose a larger crop_size")
+        return self.verdict(self.second(self.first(contiguous_layout(images))))
 
 
-def _halve_behind(antialias: bool) -> dict[str, nn.Module]:
-    return {"blur": BlurHalving()} if antialias else {}
+def _blur_layer(antialias: bool) -> dict[str, nn.Module]:
+    return {"blur": BlurDownsample()} if antialias else {}
 
 
 def _with_norm(channels_in: int, channels_out: int, norm: str, stride: int, antialias: bool = False) -> nn.Sequential:
-    """4×4 convolution, normalisation and LeakyReLU; with `antialias` the stride comes after them, behind a blur."""
+    """Return 4×4 convolution, normalisation and LeakyReLU; with `antialias` a strided blur follows."""
     return nn.Sequential(
         OrderedDict(
             conv=nn.Conv2d(
@@ -86,6 +86,6 @@ def _with_norm(channels_in: int, channels_out: int, norm: str, stride: int, anti
             ),
             norm=norm_layer(norm, channels_out),
             relu=nn.LeakyReLU(0.2, inplace=True),
-            **_halve_behind(antialias),
+            **_blur_layer(antialias),
         )
     )

@@ -1,11 +1,11 @@
-"""The ResNet generator of CycleGAN (Zhu et al. 2017, appendix 7.2, after Johnson et al. 2016)."""
+"""ResNet generator of CycleGAN (Zhu et al. 2017, appendix 7.2, after Johnson et al. 2016)."""
 
 from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from cgbench.methods.blocks.antialiased_resampling import BlurDoubling, BlurHalving
-from cgbench.methods.blocks.layers import bias_before, norm_layer, plain_layout, require_multiples
+from cgbench.methods.blocks.antialiased_resampling import BlurDownsample, BlurUpsample
+from cgbench.methods.blocks.layers import bias_before, check_size_multiple, contiguous_layout, norm_layer
 from cgbench.methods.blocks.narrow_conv import NarrowConv2d
 from cgbench.methods.blocks.reflection_pad import ReflectionPad2d
 
@@ -17,7 +17,7 @@ class ResnetGenerator(nn.Module):
 
     Maps images (N, channels_in, H, W) in [-1, 1] to (N, channels_out, H, W) in [-1, 1]. H and W must be multiples of 4
     and at least 8, else `CgbenchError`. The paper uses 6 blocks for 128 pixels and 9 for 256, and no dropout. With
-    `antialias`, maps are halved and doubled behind a blur, as in CUT; the weights are as many.
+    `antialias`, down- and upsampling are antialiased, as in CUT; the number of weights is the same.
     """
 
     def __init__(
@@ -33,36 +33,36 @@ class ResnetGenerator(nn.Module):
         super().__init__()
         bias = bias_before(norm)
         self.stem = _with_norm(nn.Conv2d(channels_in, ngf, 7, bias=bias), norm, ngf, pad=3)
-        self.down1 = _halving(ngf, norm, antialias)
-        self.down2 = _halving(2 * ngf, norm, antialias)
+        self.down1 = _downsampling(ngf, norm, antialias)
+        self.down2 = _downsampling(2 * ngf, norm, antialias)
         self.blocks = nn.Sequential(*(ResnetBlock(4 * ngf, norm, dropout) for _ in range(blocks)))
-        self.up1 = _doubling(4 * ngf, norm, antialias)
-        self.up2 = _doubling(2 * ngf, norm, antialias)
+        self.up1 = _upsampling(4 * ngf, norm, antialias)
+        self.up2 = _upsampling(2 * ngf, norm, antialias)
         self.output = nn.Sequential(
             OrderedDict(pad=ReflectionPad2d(3), conv=NarrowConv2d(ngf, channels_out, 7), tanh=nn.Tanh())
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Translate `images` (N, channels_in, H, W), values in [-1, 1]."""
-        require_multiples(images, 4, 8, "the ResNet generator")
-        maps = self.down2(self.down1(self.stem(plain_layout(images))))
+        """Return the translations of `images` (N, channels_in, H, W), values in [-1, 1]."""
+        check_size_multiple(images, 4, 8, "the ResNet generator")
+        maps = self.down2(self.down1(self.stem(contiguous_layout(images))))
         return self.output(self.up2(self.up1(self.blocks(maps))))
 
     def features(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return five maps of the encoder, the taps of CUT (Park et al. 2020, §3).
 
-        The padded images, both halving convolutions before their normalisation, and the outputs of the first residual
-        block and of the fifth, or the last where there are fewer; with one block that map comes once.
+        The padded images, both downsampling convolutions before their normalisation, and the outputs of the first
+        residual block and of the fifth, or of the last if there are fewer; with a single block, four maps.
         """
-        require_multiples(images, 4, 8, "the ResNet generator")
-        maps = padded = self.stem.pad(plain_layout(images))
+        check_size_multiple(images, 4, 8, "the ResNet generator")
+        maps = padded = self.stem.pad(contiguous_layout(images))
         for layer in list(self.stem)[1:]:
             maps = layer(maps)
         taps = [padded]
-        for halving in (self.down1, self.down2):
-            maps = halving.conv(maps)
+        for downsampling in (self.down1, self.down2):
+            maps = downsampling.conv(maps)
             taps.append(maps)
-            for layer in list(halving)[1:]:
+            for layer in list(downsampling)[1:]:
                 maps = layer(maps)
         for number, block in enumerate(self.blocks[:TAPPED_BLOCK], 1):
             maps = block(maps)
@@ -72,7 +72,7 @@ class ResnetGenerator(nn.Module):
 
 
 def tap_widths(ngf: int, blocks: int) -> list[int]:
-    """Return the channels of the maps that `ResnetGenerator.features` gives for RGB images."""
+    """Return the channels of the maps of `ResnetGenerator.features` for RGB images."""
     return [3, 2 * ngf, 4 * ngf, *[4 * ngf] * min(blocks, 2)]
 
 
@@ -101,27 +101,27 @@ class ResnetBlock(nn.Module):
 
 
 def _with_norm(conv: nn.Module, norm: str, channels: int, pad: int = 0) -> nn.Sequential:
-    """Reflection padding where `pad` is given, then convolution, normalisation and ReLU."""
+    """Return reflection padding if `pad` is not 0, convolution, normalisation and ReLU."""
     layers = OrderedDict(pad=ReflectionPad2d(pad)) if pad else OrderedDict()
     layers.update(conv=conv, norm=norm_layer(norm, channels), relu=nn.ReLU(inplace=True))
     return nn.Sequential(layers)
 
 
-def _halving(channels: int, norm: str, antialias: bool) -> nn.Sequential:
-    """A 3×3 convolution to twice the channels that halves both sides: by its stride, or by a blur behind it."""
+def _downsampling(channels: int, norm: str, antialias: bool) -> nn.Sequential:
+    """Return a 3×3 convolution to twice the channels and half the sides: strided or before antialiased downsampling."""
     stride = 1 if antialias else 2
     conv = nn.Conv2d(channels, 2 * channels, 3, stride=stride, padding=1, bias=bias_before(norm))
     layers = _with_norm(conv, norm, 2 * channels)
     if antialias:
-        layers.add_module("blur", BlurHalving())
+        layers.add_module("blur", BlurDownsample())
     return layers
 
 
-def _doubling(channels: int, norm: str, antialias: bool) -> nn.Sequential:
-    """A 3×3 convolution to half the channels that doubles both sides exactly: transposed, or behind a blur."""
+def _upsampling(channels: int, norm: str, antialias: bool) -> nn.Sequential:
+    """Return a 3×3 convolution to half the channels and twice the sides: transposed or after antialiased upsampling."""
     bias, half = bias_before(norm), channels // 2
     if antialias:
         layers = _with_norm(nn.Conv2d(channels, half, 3, padding=1, bias=bias), norm, half)
-        return nn.Sequential(OrderedDict(blur=BlurDoubling(), **dict(layers.named_children())))
+        return nn.Sequential(OrderedDict(blur=BlurUpsample(), **dict(layers.named_children())))
     conv = nn.ConvTranspose2d(channels, half, 3, stride=2, padding=1, output_padding=1, bias=bias)
     return _with_norm(conv, norm, half)

@@ -1,11 +1,12 @@
-"""The segmentation network: of the scorer, and of methods that segment."""
+"""Segmentation network, of the scorer and of methods with a segmentor."""
 
 import torch
 from torch import nn
 
 
-def _layer(ins: int, outs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(ins, outs, 3, padding=1, bias=False), nn.BatchNorm2d(outs), nn.ReLU(inplace=True))
+def _layer(channels_in: int, channels_out: int) -> nn.Sequential:
+    conv = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
 
 
 class SegmentationNet(nn.Module):
@@ -27,7 +28,7 @@ class SegmentationNet(nn.Module):
         self.head = nn.Conv2d(width, classes, 1)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the deepest maps (N, 8 width, S / 8, S / 8): what a feature loss compares."""
+        """Return the deepest feature maps (N, 8 width, S / 8, S / 8), which feature losses compare."""
         for block in self.down:
             x = block(x)
         return x

@@ -1,4 +1,4 @@
-"""The U-Net generator of pix2pix (Isola et al. 2017, appendix 6.1.1)."""
+"""U-Net generator of pix2pix (Isola et al. 2017, appendix 6.1.1)."""
 
 from collections import OrderedDict
 
@@ -6,16 +6,17 @@ import torch
 from torch import Tensor, nn
 
 from cgbench.errors import CgbenchError
-from cgbench.methods.blocks.layers import bias_before, norm_layer, plain_layout, require_multiples
+from cgbench.methods.blocks.layers import bias_before, check_size_multiple, contiguous_layout, norm_layer
 
 
 class UnetGenerator(nn.Module):
-    """`downs` halvings to a bottleneck and as many doublings; each doubling also reads the map of its size from the way
-    down. Published: 8 halvings for 256 pixels, 7 for 128.
+    """`downs` downsampling layers to a bottleneck and as many upsampling layers, with a skip connection at each size.
+
+    Published: 8 for 256 pixels, 7 for 128.
 
     Maps images (N, channels_in, H, W) in [-1, 1] to (N, channels_out, H, W) in [-1, 1]. H and W must be multiples of
-    2 ** downs, else `CgbenchError`. Maps have ngf, 2 ngf, 4 ngf, then 8 ngf channels. With `dropout`, half of the
-    values are dropped after each doubling from 8 ngf to 8 ngf channels, except the innermost.
+    2 ** downs, else `CgbenchError`. Maps have ngf, 2 ngf, 4 ngf, then 8 ngf channels. `dropout` adds
+    dropout of 0.5 after each upsampling from 8 ngf to 8 ngf channels, except the innermost.
     """
 
     def __init__(
@@ -62,21 +63,21 @@ class UnetGenerator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Translate `images` (N, channels_in, H, W), values in [-1, 1]."""
-        require_multiples(images, self.factor, self.factor, "the U-Net generator")
-        maps = plain_layout(images)
+        """Return the translations of `images` (N, channels_in, H, W), values in [-1, 1]."""
+        check_size_multiple(images, self.factor, self.factor, "the U-Net generator")
+        maps = contiguous_layout(images)
         skips = []
         for down in self.down:
             maps = down(maps)
             skips.append(maps)
-        skips.pop()  # the bottleneck itself goes on, it is no skip
+        skips.pop()  # the bottleneck itself is no skip
         for up in self.up:
             maps = torch.cat([skips.pop(), up(maps)], dim=1)
         return self.output(maps)
 
 
 def _down(channels_in: int, channels_out: int, bias: bool, outermost: bool, norm: str | None) -> nn.Sequential:
-    """One halving: LeakyReLU (not on the image itself), 4×4 convolution, normalisation if `norm` is given."""
+    """Return one downsampling: LeakyReLU (not on the image itself), 4×4 convolution, optional normalisation."""
     layers = OrderedDict() if outermost else OrderedDict(relu=nn.LeakyReLU(0.2))
     layers["conv"] = nn.Conv2d(channels_in, channels_out, 4, stride=2, padding=1, bias=bias)
     if norm is not None:
@@ -85,7 +86,7 @@ def _down(channels_in: int, channels_out: int, bias: bool, outermost: bool, norm
 
 
 def _up(channels_in: int, channels_out: int, norm: str, dropout: bool) -> nn.Sequential:
-    """One doubling: ReLU, transposed 4×4 convolution, normalisation, dropout if asked for."""
+    """Return one upsampling: ReLU, transposed 4×4 convolution, normalisation, optional dropout."""
     layers = OrderedDict(
         relu=nn.ReLU(),
         conv=nn.ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1, bias=bias_before(norm)),

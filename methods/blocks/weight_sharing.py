@@ -1,4 +1,4 @@
-"""Networks of CoGAN (Liu and Tuzel 2016, appendix A): layers that two domains share, and those that each has alone."""
+"""Networks of CoGAN (Liu and Tuzel 2016, appendix A): layers shared by both domains, and those of one domain."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -6,18 +6,18 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 
-class SharedRenderer(nn.Module):
-    """Codes (N, code) to maps (N, widths[-1], side, side): one map of `smallest` pixels, then a doubling per width.
+class SharedGenerator(nn.Module):
+    """Codes (N, code) to maps (N, widths[-1], side, side): a map of `min_side` pixels, then an upsampling per width.
 
     Transposed convolutions with batch norm (without weights) and PReLU. The paper's digits have the widths 1024, 512,
-    256 and 128 and lead from 4 to 25 pixels; doublings here are exact.
+    256 and 128 and lead from 4 to 25 pixels; here each upsampling doubles the side exactly.
     """
 
-    def __init__(self, widths: Sequence[int], smallest: int, code: int) -> None:
+    def __init__(self, widths: Sequence[int], min_side: int, code: int) -> None:
         super().__init__()
-        layers = _rendered(nn.ConvTranspose2d(code, widths[0], smallest))
-        for ins, outs in pairwise(widths):
-            layers += _rendered(nn.ConvTranspose2d(ins, outs, 3, 2, 1, output_padding=1))
+        layers = _upsampling(nn.ConvTranspose2d(code, widths[0], min_side))
+        for channels_in, channels_out in pairwise(widths):
+            layers += _upsampling(nn.ConvTranspose2d(channels_in, channels_out, 3, 2, 1, output_padding=1))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -25,19 +25,19 @@ class SharedRenderer(nn.Module):
         return self.layers(codes[:, :, None, None])
 
 
-class SharedJudge(nn.Module):
-    """Maps (N, widths[0], H, W) to logits (N, outputs): a halving layer per further width, then one convolution of the
-    whole map of `smallest` pixels with `hidden` channels.
+class SharedDiscriminator(nn.Module):
+    """Maps (N, widths[0], H, W) to logits (N, outputs): a downsampling layer per further width, then a convolution of
+    the whole map of `min_side` pixels with `hidden` channels.
 
-    The paper's digits have the widths 20 and 50, hidden 500, and two outputs with a softmax; one logit says the same.
+    The paper's digits have the widths 20 and 50, hidden 500, and two outputs with a softmax; one logit is equivalent.
     """
 
-    def __init__(self, widths: Sequence[int], hidden: int, smallest: int, outputs: int = 1) -> None:
+    def __init__(self, widths: Sequence[int], hidden: int, min_side: int, outputs: int = 1) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for ins, outs in pairwise(widths):
-            layers += judging_layer(ins, outs)
-        layers += [nn.Conv2d(widths[-1], hidden, smallest), nn.PReLU(), nn.Conv2d(hidden, outputs, 1)]
+        for channels_in, channels_out in pairwise(widths):
+            layers += discriminator_layer(channels_in, channels_out)
+        layers += [nn.Conv2d(widths[-1], hidden, min_side), nn.PReLU(), nn.Conv2d(hidden, outputs, 1)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -45,15 +45,15 @@ class SharedJudge(nn.Module):
         return self.layers(maps).flatten(1)
 
 
-def rendering_layer(ins: int, channels: int) -> nn.Sequential:
-    """Return a domain's last doubling: maps (N, ins, H, W) to images (N, channels, 2 H, 2 W) in [-1, 1]."""
-    return nn.Sequential(nn.ConvTranspose2d(ins, channels, 4, 2, 1), nn.Tanh())
+def generator_layer(channels_in: int, channels_out: int) -> nn.Sequential:
+    """Return a domain's last upsampling: (N, channels_in, H, W) to images (N, channels_out, 2 H, 2 W) in [-1, 1]."""
+    return nn.Sequential(nn.ConvTranspose2d(channels_in, channels_out, 4, 2, 1), nn.Tanh())
 
 
-def judging_layer(ins: int, outs: int) -> nn.Sequential:
-    """Return a 5×5 convolution and a 2×2 maximum: (N, ins, H, W) to (N, outs, H / 2, W / 2)."""
-    return nn.Sequential(nn.Conv2d(ins, outs, 5, padding=2), nn.MaxPool2d(2))
+def discriminator_layer(channels_in: int, channels_out: int) -> nn.Sequential:
+    """Return 5×5 convolution and 2×2 max pooling: (N, channels_in, H, W) to (N, channels_out, H / 2, W / 2)."""
+    return nn.Sequential(nn.Conv2d(channels_in, channels_out, 5, padding=2), nn.MaxPool2d(2))
 
 
-def _rendered(layer: nn.ConvTranspose2d) -> list[nn.Module]:
+def _upsampling(layer: nn.ConvTranspose2d) -> list[nn.Module]:
     return [layer, nn.BatchNorm2d(layer.out_channels, affine=False), nn.PReLU()]

@@ -1,1 +1,1 @@
-"""Pure functions that declarations name: losses, random draws, tensor helpers."""
+"""Pure functions that method declarations refer to: losses, random draws, tensor helpers."""

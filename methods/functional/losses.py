@@ -1,13 +1,13 @@
-"""Losses: pure functions of tensors that return a scalar. A term's weight is not part of them.
+"""Loss functions: pure functions of tensors that return a scalar, without the term's weight.
 
-A verdict is what a discriminator says, of any shape: near 1 for real and near 0 for fake with least squares, a logit
-with cross-entropy. Torch is imported only where it is needed, so that methods can be listed without it.
+A verdict is a discriminator's output, of any shape: near 1 for real and near 0 for fake with least squares, a logit
+with cross-entropy. The functions import torch when called, so that methods can be listed without it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +24,7 @@ def lsgan_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def lsgan_to_zero(verdict: Tensor) -> Tensor:
-    """mean(D²): least squares for a player that wants the verdict 0, as one of BiGAN's two mappings does."""
+    """mean(D²): least squares towards the verdict 0, as for one of BiGAN's two mappings."""
     return verdict.square().mean()
 
 
@@ -48,5 +48,6 @@ def l1(x: Tensor, y: Tensor) -> Tensor:
 
 
 def summed(loss: Callable[..., Tensor], *verdicts: tuple[Tensor, ...]) -> Tensor:
-    """The sum of `loss` over the scales of a discriminator that returns one verdict per scale."""
-    return sum(loss(*scale) for scale in zip(*verdicts, strict=True))
+    """Return the sum of `loss` over the scales of a discriminator that returns one verdict per scale."""
+    total: Any = sum(loss(*scale) for scale in zip(*verdicts, strict=True))
+    return total

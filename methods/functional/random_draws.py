@@ -1,6 +1,6 @@
-"""Random numbers that a graph can draw: functions of a NumPy generator and tensors, for `Draw` nodes.
+"""Random draws: functions of a NumPy generator and tensors, for `Sample` nodes.
 
-They are drawn on the host, so that all devices and all methods with one seed see the same numbers.
+The numbers are drawn on the host, so that they are the same on all devices and for all methods with one seed.
 """
 
 from __future__ import annotations
@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cgbench.methods.functional.tensors import sent
+from cgbench.methods.functional.tensors import to_device
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 def uniform(rng: np.random.Generator, like: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Return numbers of [0, 1), shape (N, *size), N being the batch of `like`, in its type and on its device."""
-    return _as(rng.random((len(like), *size)), like)
+    """Return uniform numbers in [0, 1), shape (N, *size), with the batch size N, the type and the device of `like`."""
+    return _to_tensor(rng.random((len(like), *size)), like)
 
 
 def normal(rng: np.random.Generator, like: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Return standard normal numbers, shape (N, *size), N being the batch of `like`, in its type and on its device."""
-    return _as(rng.standard_normal((len(like), *size)), like)
+    """Return standard normal numbers, shape (N, *size), with the batch size N, the type and the device of `like`."""
+    return _to_tensor(rng.standard_normal((len(like), *size)), like)
 
 
 def normal_like(rng: np.random.Generator, like: Tensor) -> Tensor:
-    """Return standard normal numbers in the shape of `like`, in its type and on its device."""
-    return _as(rng.standard_normal(tuple(like.shape)), like)
+    """Return standard normal numbers of the shape, the type and the device of `like`."""
+    return _to_tensor(rng.standard_normal(tuple(like.shape)), like)
 
 
-def _as(numbers: np.ndarray, like: Tensor) -> Tensor:
+def _to_tensor(numbers: np.ndarray, like: Tensor) -> Tensor:
     import torch
 
-    return sent(torch.from_numpy(numbers).to(like.dtype), like.device)
+    return to_device(torch.from_numpy(numbers).to(like.dtype), like.device)

@@ -1,4 +1,4 @@
-"""Small functions of tensors that graphs and their evaluation share. Torch is imported only where it is needed."""
+"""Tensor helpers that graphs and their evaluation share. They import torch when called."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def unchanged(value: Tensor) -> Tensor:
-    """Return the value itself: with `detached=True`, the same numbers without their gradient."""
+    """Return the value itself; in a node with `detached=True`, the value without its gradient."""
     return value
 
 
-def sent(tensor: Tensor, device: str | torch.device) -> Tensor:
-    """Return a tensor of the host on `device`; a GPU fetches it while the host goes on."""
+def to_device(tensor: Tensor, device: str | torch.device) -> Tensor:
+    """Return a host tensor on `device`; the copy to a GPU is asynchronous, from pinned memory."""
     return tensor.pin_memory().to(device, non_blocking=True) if str(device).startswith("cuda") else tensor.to(device)

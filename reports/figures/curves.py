@@ -1,6 +1,7 @@
 """Figures of scores against training steps, and against what a method costs."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -12,40 +13,40 @@ from cgbench.reports.formats.numbers import declared, header, in_order
 from cgbench.results.records import TEST, VALIDATION
 
 QUALITY_PANELS = 3  # the first scores of the table; the rest would repeat what they show
-NAMED = 9  # methods whose names fit beside their points; more are told apart by colour alone
+MAX_NAMED = 9  # methods whose names fit beside their points; more are distinguished by colour alone
 
 
 def step_panels(
-    history: pd.DataFrame, direction: str, values: Mapping[str, Value], looks: Mapping[str, Style]
+    history: pd.DataFrame, direction: str, values: Mapping[str, Value], styles: Mapping[str, Style]
 ) -> list[Panel]:
     """Return one panel per score of a direction that was measured at several steps.
 
     A solid line is the mean over seeds on the test images, its band reaches from the lowest seed to the highest; a thin
-    one is the mean on the validation images. `history` has the columns of records.
+    line is the mean on the validation images. `history` has the columns of records.
     """
-    here = history[(history["direction"] == direction) & history["method"].isin(list(looks))]
-    here = here[~here["metric"].str.contains("/") & here["value"].notna() & (here["step"] > 0)]
-    steps = here[here["split"] == TEST].groupby("metric")["step"].nunique()
-    several = in_order(set(steps[steps > 1].index), values)
-    return [_step_panel(here[here["metric"] == name], direction, declared(values, name), looks) for name in several]
+    rows = history[(history["direction"] == direction) & history["method"].isin(list(styles))]
+    rows = rows[~rows["metric"].str.contains("/") & rows["value"].notna() & (rows["step"] > 0)]
+    steps = rows[rows["split"] == TEST].groupby("metric")["step"].nunique()
+    metrics = in_order(set(steps[steps > 1].index), values)
+    return [_step_panel(rows[rows["metric"] == name], direction, declared(values, name), styles) for name in metrics]
 
 
-def _step_panel(rows: pd.DataFrame, direction: str, value: Value, looks: Mapping[str, Style]) -> Panel:
-    methods = [name for name in looks if name in set(rows["method"])]
+def _step_panel(rows: pd.DataFrame, direction: str, value: Value, styles: Mapping[str, Style]) -> Panel:
+    methods = [name for name in styles if name in set(rows["method"])]
     with matplotlib.rc_context({**RC, "svg.hashsalt": f"{direction}-{value.name}-steps"}):
         figure, axes = new_panel(2.2)
         curves = rows.groupby(["method", "split", "step"])["value"].agg(["mean", "min", "max"])
         for name in methods:
-            look = {"color": looks[name].colour, "dashes": looks[name].dash or (None, None)}
+            style: dict[str, Any] = {"color": styles[name].colour, "dashes": styles[name].dash or (None, None)}
             for split, width in ((TEST, 1.6), (VALIDATION, 0.7)):
                 if (name, split) not in curves.index.droplevel("step"):
                     continue
                 curve = curves.loc[(name, split)]
-                axes.plot(curve.index, curve["mean"], linewidth=width, marker="o", markersize=1.6 * width, **look)
+                axes.plot(curve.index, curve["mean"], linewidth=width, marker="o", markersize=1.6 * width, **style)
                 if split == TEST:
                     alpha = min(0.16, 1 / len(methods))
                     axes.fill_between(
-                        curve.index, curve["min"], curve["max"], color=looks[name].colour, alpha=alpha, linewidth=0
+                        curve.index, curve["min"], curve["max"], color=styles[name].colour, alpha=alpha, linewidth=0
                     )
         axes.set(xlabel="step", ylabel="")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -55,33 +56,41 @@ def _step_panel(rows: pd.DataFrame, direction: str, value: Value, looks: Mapping
 
 
 def cost_panels(
-    found: pd.DataFrame, table: pd.DataFrame, direction: str, values: Mapping[str, Value], looks: Mapping[str, Style]
+    costs: pd.DataFrame, table: pd.DataFrame, direction: str, values: Mapping[str, Value], styles: Mapping[str, Style]
 ) -> list[Panel]:
-    """Return scores against training time: a point per method at its means, a bar of one standard deviation.
+    """Return panels of scores against training time: a point per method at its means, a bar of one standard deviation.
 
-    `found` are the costs of trials, `table` is the summary of the run; the first scores with a direction of better.
+    Args:
+        costs: The costs of the trials.
+        table: The summary of the run.
+        direction: The direction of translation.
+        values: The declarations of the metrics by name.
+        styles: The style of each method.
+
+    Returns:
+        A panel for each of the first `QUALITY_PANELS` scores of which higher or lower is declared as better.
     """
-    seconds = found.groupby("method")["seconds"].mean().dropna()
+    seconds = costs.groupby("method")["seconds"].mean().dropna()
     cells = table[(table["direction"] == direction) & table["method"].isin(seconds.index) & table["mean"].notna()]
     scores = [name for name in dict.fromkeys(cells["metric"]) if declared(values, name).better]
     return [
-        _cost_panel(cells[cells["metric"] == name], seconds, direction, declared(values, name), looks)
+        _cost_panel(cells[cells["metric"] == name], seconds, direction, declared(values, name), styles)
         for name in scores[:QUALITY_PANELS]
     ]
 
 
 def _cost_panel(
-    rows: pd.DataFrame, seconds: pd.Series, direction: str, value: Value, looks: Mapping[str, Style]
+    rows: pd.DataFrame, seconds: pd.Series, direction: str, value: Value, styles: Mapping[str, Style]
 ) -> Panel:
     methods: Sequence[str] = list(rows["method"])
     with matplotlib.rc_context({**RC, "svg.hashsalt": f"{direction}-{value.name}-cost"}):
         figure, axes = new_panel(2.2)
         for row in rows.itertuples():
-            colour, spent = looks[row.method].colour, seconds[row.method]
+            colour, time = styles[row.method].colour, seconds[row.method]
             error = None if pd.isna(row.spread) else row.spread
-            axes.errorbar(spent, row.mean, yerr=error, fmt="o", color=colour, markersize=5, elinewidth=1)
-            if len(methods) <= NAMED:
-                axes.annotate(row.method, (spent, row.mean), xytext=(4, 3), textcoords="offset points", fontsize=7)
+            axes.errorbar(time, row.mean, yerr=error, fmt="o", color=colour, markersize=5, elinewidth=1)
+            if len(methods) <= MAX_NAMED:
+                axes.annotate(row.method, (time, row.mean), xytext=(4, 3), textcoords="offset points", fontsize=7)
         if seconds.max() > 10 * seconds.min():
             axes.set_xscale("log")
         axes.margins(x=0.22, y=0.12)

@@ -13,37 +13,37 @@ from cgbench.reports.sections.differences import SEEDS
 
 
 def forest_panels(
-    rows: pd.DataFrame, direction: str, values: Mapping[str, Value], looks: Mapping[str, Style]
+    rows: pd.DataFrame, direction: str, values: Mapping[str, Value], styles: Mapping[str, Style]
 ) -> list[Panel]:
     """Return one panel per metric of a direction: each method's difference from the reference, and its intervals.
 
     `rows` are those of a `Comparison`. The upper interval of a method, with a disc, is over seeds; the lower one, with
-    a ring, over seeds and images. An interval that excludes zero is drawn thick.
+    a ring, over seeds and images. Intervals that exclude zero are thick.
     """
-    here = rows[rows["direction"] == direction]
-    ordered = in_order(set(here["metric"]), values)
-    return [_forest_panel(here[here["metric"] == name], direction, name, values, looks) for name in ordered]
+    shown = rows[rows["direction"] == direction]
+    metrics = in_order(set(shown["metric"]), values)
+    return [_forest_panel(shown[shown["metric"] == name], direction, name, values, styles) for name in metrics]
 
 
 def _forest_panel(
-    rows: pd.DataFrame, direction: str, metric: str, values: Mapping[str, Value], looks: Mapping[str, Style]
+    rows: pd.DataFrame, direction: str, metric: str, values: Mapping[str, Value], styles: Mapping[str, Style]
 ) -> Panel:
     value = declared(values, metric)
-    methods = [name for name in looks if name in set(rows["method"])]
+    methods = [name for name in styles if name in set(rows["method"])]
     reach = 1.3 * float(rows["difference"].abs().max() or 1)
     note = ""
     with matplotlib.rc_context({**RC, "svg.hashsalt": f"{direction}-{metric}-forest"}):
         figure, axes = new_panel(0.62 + 0.27 * len(methods))
         axes.axvline(0, color=REFERENCE_COLOUR, linewidth=1)
         for row in rows.itertuples():
-            place = methods.index(row.method) + (-0.15 if row.basis == SEEDS else 0.15)
-            colour = looks[row.method].colour
+            height = methods.index(row.method) + (-0.15 if row.basis == SEEDS else 0.15)
+            colour = styles[row.method].colour
             ends = max(row.low, -reach), min(row.high, reach)
             if (row.low, row.high) != ends:
                 note = "intervals that leave the panel are cut at its edge"
-            axes.plot(ends, (place, place), color=colour, linewidth=3 if row.significant else 1, alpha=0.7)
+            axes.plot(ends, (height, height), color=colour, linewidth=3 if row.significant else 1, alpha=0.7)
             face = colour if row.basis == SEEDS else "none"
-            axes.plot(row.difference, place, "o", markersize=4.5, color=colour, markerfacecolor=face)
+            axes.plot(row.difference, height, "o", markersize=4.5, color=colour, markerfacecolor=face)
         axes.set(xlabel="", ylabel="", ylim=(len(methods) - 0.5, -0.5), xlim=(-reach, reach))
         axes.set_yticks(range(len(methods)), methods)
         axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -1,4 +1,4 @@
-"""Heat maps: scores per class, failure rates per method."""
+"""Heat maps of scores per class and of failure rates."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,28 +15,27 @@ from cgbench.reports.formats.numbers import declared, header
 def class_panels(
     records: pd.DataFrame, direction: str, order: Sequence[str], values: Mapping[str, Value]
 ) -> list[Panel]:
-    """Return a heat map per number that has details by class: methods × classes, the mean over seeds.
+    """Return a heat map per metric with details by class: methods × classes, means over seeds.
 
-    Classes stand in the order of the records, darker is higher; a class that no method has a number for is not there.
+    Classes are in the order of the records, darker is higher; a class without a number of any method is left out.
     """
-    here = records[(records["direction"] == direction) & records["metric"].str.contains("/")]
-    here = here[~here["metric"].str.split("/").str[-1].isin(ASIDES)]
+    details = records[(records["direction"] == direction) & records["metric"].str.contains("/")]
+    details = details[~details["metric"].str.split("/").str[-1].isin(ASIDES)]
     panels = []
-    for metric, rows in here.groupby(here["metric"].str.split("/").str[0], sort=False):
+    for metric, rows in details.groupby(details["metric"].str.split("/").str[0], sort=False):
         value = declared(values, metric)
-        last = rows.sort_values("step", kind="stable").drop_duplicates(["method", "seed", "metric"], keep="last")
-        last = last.assign(kind=last["metric"].str.split("/", n=1).str[1])
-        means = last.groupby(["method", "kind"])["value"].mean().unstack("kind")
-        kinds = list(dict.fromkeys(rows["metric"].str.split("/", n=1).str[1]))
-        means = means.reindex(index=[name for name in order if name in means.index], columns=kinds)
+        rows = rows.assign(label=rows["metric"].str.split("/", n=1).str[1])
+        means = rows.groupby(["method", "label"])["value"].mean().unstack("label")
+        labels = list(dict.fromkeys(rows["label"]))
+        means = means.reindex(index=[name for name in order if name in means.index], columns=labels)
         panels.append(_class_panel(means, direction, value))
     return panels
 
 
 def _class_panel(means: pd.DataFrame, direction: str, value: Value) -> Panel:
-    methods, kinds = means.shape
+    method_count, column_count = means.shape
     with matplotlib.rc_context({**RC, "svg.hashsalt": f"{direction}-{value.name}-classes"}):
-        figure = Figure(figsize=(1.6 + 0.55 * kinds, 0.9 + 0.24 * methods), layout="constrained")
+        figure = Figure(figsize=(1.6 + 0.55 * column_count, 0.9 + 0.24 * method_count), layout="constrained")
         axes = figure.subplots()
         sns.heatmap(
             means, vmin=0, vmax=1, cmap="crest", annot=True, fmt=".2f", annot_kws={"size": 7}, linewidths=0.5,
@@ -53,7 +52,7 @@ def _class_panel(means: pd.DataFrame, direction: str, value: Value) -> Panel:
 def failure_panel(
     shares: pd.DataFrame, labels: Mapping[str, str], direction: str, order: Sequence[str]
 ) -> Panel | None:
-    """Return a heat map of failures: methods × failures, the mean share of images; None where nothing was judged.
+    """Return a heat map of failures: methods × failures, mean shares of images; None where no detector applied.
 
     `shares` has the columns method, failure and rate, one row per seed; `labels` names the failures, in order.
     """
@@ -61,9 +60,9 @@ def failure_panel(
     means = means.reindex(index=[name for name in order if name in means.index], columns=list(labels))
     if means.isna().all(axis=None):
         return None
-    methods, kinds = means.shape
+    method_count, column_count = means.shape
     with matplotlib.rc_context({**RC, "svg.hashsalt": f"{direction}-failures"}):
-        figure = Figure(figsize=(2.2 + 0.62 * kinds, 1.1 + 0.24 * methods), layout="constrained")
+        figure = Figure(figsize=(2.2 + 0.62 * column_count, 1.1 + 0.24 * method_count), layout="constrained")
         axes = figure.subplots()
         sns.heatmap(
             100 * means, vmin=0, vmax=100, cmap="flare", annot=True, fmt=".0f", annot_kws={"size": 7}, linewidths=0.5,

@@ -1,4 +1,4 @@
-"""Figures of losses, seeds, differences and classes, one small panel each. The same input gives the same bytes."""
+"""Loss curves, one small panel per term."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -11,36 +11,36 @@ from cgbench.reports.figures.style import RC, Panel, Style, as_panel, new_panel
 from cgbench.results.run import TrialResult
 
 RUNAWAY = 10  # a loss axis is cut where the maximum is this many times the 98th percentile
-CURVE_POINTS = 120  # points per loss curve: more cannot be told apart in a panel, and would swell the page
+CURVE_POINTS = 120  # points per loss curve: more cannot be distinguished in a panel, and would enlarge the page
 
 
-def loss_panels(losses: pd.DataFrame, terms: Sequence[str], looks: Mapping[str, Style]) -> list[Panel]:
+def loss_panels(losses: pd.DataFrame, terms: Sequence[str], styles: Mapping[str, Style]) -> list[Panel]:
     """Return one panel per term of `losses` (columns method, seed, step, term, loss), all with the same step axis.
 
-    A line is the mean over seeds, its band reaches from the lowest seed to the highest. Terms in the order of `terms`,
-    then those it does not name.
+    A line is the mean over seeds, its band reaches from the lowest seed to the highest. Terms are in the order of
+    `terms`, followed by those it does not name.
     """
     if losses.empty:
         return []
-    found = set(losses["term"])
+    logged = set(losses["term"])
     last = float(losses["step"].max())
-    ordered = [*(term for term in terms if term in found), *sorted(found - set(terms))]
-    return [_loss_panel(losses[losses["term"] == term], term, last, looks) for term in ordered]
+    ordered = [*(term for term in terms if term in logged), *sorted(logged - set(terms))]
+    return [_loss_panel(losses[losses["term"] == term], term, last, styles) for term in ordered]
 
 
-def _loss_panel(losses: pd.DataFrame, term: str, last: float, looks: Mapping[str, Style]) -> Panel:
-    methods = [name for name in looks if name in set(losses["method"])]
+def _loss_panel(losses: pd.DataFrame, term: str, last: float, styles: Mapping[str, Style]) -> Panel:
+    methods = [name for name in styles if name in set(losses["method"])]
     with matplotlib.rc_context({**RC, "svg.hashsalt": term}):
         figure, axes = new_panel(2.2)
         curves = losses.groupby(["method", "step"], as_index=False)["loss"].agg(["mean", "min", "max"])
         sns.lineplot(
             curves, x="step", y="mean", hue="method", style="method", hue_order=methods, style_order=methods,
-            palette={name: looks[name].colour for name in methods}, dashes={name: looks[name].dash for name in methods},
-            estimator=None, linewidth=1.5, legend=False, ax=axes,
+            palette={name: styles[name].colour for name in methods},
+            dashes={name: styles[name].dash for name in methods}, estimator=None, linewidth=1.5, legend=False, ax=axes,
         )  # fmt: skip
-        alpha = min(0.16, 1 / len(methods))  # many bands on top of each other must not turn grey
+        alpha = min(0.16, 1 / len(methods))  # many overlapping bands must not turn grey
         for name, curve in curves.groupby("method"):
-            colour = looks[name].colour
+            colour = styles[name].colour
             axes.fill_between(curve["step"], curve["min"], curve["max"], color=colour, alpha=alpha, linewidth=0)
         top, usual = losses["loss"].max(), losses["loss"].quantile(0.98)
         note = ""
@@ -56,7 +56,7 @@ def _loss_panel(losses: pd.DataFrame, term: str, last: float, looks: Mapping[str
 
 
 def read_losses(trials: Iterable[TrialResult]) -> pd.DataFrame:
-    """Return the logged losses, long: method, seed, step, term, loss (unweighted; finite values only).
+    """Return the logged losses as a long table: method, seed, step, term, loss (unweighted; finite values only).
 
     Long logs are averaged over spans of steps, the same spans for all trials, so that a curve has at most
     `CURVE_POINTS` points.

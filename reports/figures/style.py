@@ -1,4 +1,4 @@
-"""What figures are drawn with: colours, empty panels, and how a drawing becomes SVG and PNG.
+"""Figure style: colours and dashes of methods, empty panels, and their output as SVG and PNG.
 
 In SVG the background is transparent and the ink is `currentColor`, so that a panel fits a light page and a dark one.
 """
@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -19,14 +20,14 @@ from matplotlib.text import Text
 
 from cgbench.results.run import UNTRAINED
 
-# Found by search: contrast of 3:1 on white and on the dark page, and far apart for the three kinds of colour blindness.
+# From a search: contrast of 3:1 on white and on the dark page, and far apart for the three kinds of colour blindness.
 PALETTE = ("#5064a0", "#c82864", "#14a0a0", "#b48c00", "#a000f0", "#a05028", "#a078f0")
 DASHES = ("", (4, 1.5), (1, 1.2))
 REFERENCE_COLOUR = "#858585"
 INK = "#7f7f7e"  # stands for currentColor until the SVG is written; no colour above equals it
-RC = {
+RC: dict[Any, Any] = {  # of matplotlib, whose types list every key
     "svg.fonttype": "none",
-    "text.parse_math": False,  # a dollar in a name is a dollar
+    "text.parse_math": False,  # a dollar sign in a name starts no formula
     "font.size": 8,
     "text.color": INK,
     "axes.edgecolor": INK,
@@ -45,13 +46,13 @@ RC = {
     "grid.linewidth": 0.6,
 }
 PANEL_WIDTH = 3.7  # inches
-PAPER_INK = "#1a1d21"  # of pictures on white paper
+PAPER_INK = "#1a1d21"  # of PNG files, on white
 DOTS_PER_INCH = 200
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a method is drawn everywhere: a colour, and a dash pattern once the colours are used up."""
+    """The style of a method in all figures: a colour, and a dash pattern once the colours are used up."""
 
     colour: str
     dash: str | tuple[float, ...]
@@ -59,7 +60,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Panel:
-    """One figure: its title, the SVG element, a file name, and a note where something is not shown as it is."""
+    """One figure: its title, the SVG element, a file name, and a note where something is cut off."""
 
     title: str
     svg: str
@@ -68,34 +69,45 @@ class Panel:
     note: str = ""
 
     def png(self) -> bytes:
-        """Return the figure as a picture with dark ink on white."""
+        """Return the figure as a PNG file with dark ink on white."""
         with matplotlib.rc_context(RC):
-            _ink(self.figure, PAPER_INK)
+            _set_ink(self.figure, PAPER_INK)
             buffer = io.BytesIO()
             self.figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
-            _ink(self.figure, INK)
+            _set_ink(self.figure, INK)
         return buffer.getvalue()
 
 
-def styles(order: Sequence[str], roles: Mapping[str, str]) -> dict[str, Style]:
+def assign_styles(order: Sequence[str], roles: Mapping[str, str]) -> dict[str, Style]:
     """Return the fixed style of each method: untrained rows are grey, trained ones go through the palette in order."""
     trained = [name for name in order if roles.get(name, "") not in UNTRAINED]
-    found = {name: Style(REFERENCE_COLOUR, "") for name in order}
-    for place, name in enumerate(trained):
-        round_, colour = divmod(place, len(PALETTE))
-        found[name] = Style(PALETTE[colour], DASHES[round_ % len(DASHES)])
-    return found
+    styles = {name: Style(REFERENCE_COLOUR, "") for name in order}
+    for index, name in enumerate(trained):
+        cycle, colour = divmod(index, len(PALETTE))
+        styles[name] = Style(PALETTE[colour], DASHES[cycle % len(DASHES)])
+    return styles
 
 
 def as_panel(figure: Figure, title: str, name: str, alt: str, note: str = "") -> Panel:
-    """Return a drawing as a panel; call it within the `RC` that it was drawn with. `alt` is its text alternative."""
+    """Return a figure as a panel; to be called within the `RC` context that the figure was drawn in.
+
+    Args:
+        figure: The finished figure.
+        title: The panel's title on the page.
+        name: The panel's name: the file name, and the prefix of its SVG ids.
+        alt: The text alternative.
+        note: A remark below the panel, "" for none.
+
+    Returns:
+        The panel, with its SVG.
+    """
     svg = _svg(figure, name, alt)
-    figure.set_layout_engine("none")  # what is laid out stays so: the picture need not be laid out again
+    figure.set_layout_engine("none")  # the layout is final: the PNG needs none of its own
     return Panel(title, svg, name, figure, note)
 
 
 def new_panel(height: float) -> tuple[Figure, Axes]:
-    """Return an empty panel of `height` inches; without pyplot, which would keep every figure alive."""
+    """Return an empty panel of `height` inches; not by pyplot, which would keep every figure in memory."""
     figure = Figure(figsize=(PANEL_WIDTH, height), layout="constrained")
     return figure, figure.subplots()
 
@@ -103,19 +115,21 @@ def new_panel(height: float) -> tuple[Figure, Axes]:
 def _svg(figure: Figure, name: str, alt: str) -> str:
     """Return the figure as an SVG element whose ids are its own on a page, with `alt` as its text alternative."""
     buffer = io.StringIO()
-    nothing = dict.fromkeys(["Date", "Creator", "Format", "Type"])
-    figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    no_metadata = dict.fromkeys(["Date", "Creator", "Format", "Type"])
+    figure.savefig(buffer, format="svg", transparent=True, metadata=no_metadata)
     text = buffer.getvalue()
     text = text[text.index("<svg ") :].rstrip()
-    text = re.sub(r"<style type=\"text/css\">.*?</style>", "", text, count=1, flags=re.DOTALL)  # would style the page
+    text = re.sub(
+        r"<style type=\"text/css\">.*?</style>", "", text, count=1, flags=re.DOTALL
+    )  # would apply to the whole page
     prefix = re.sub(r"[^\w-]+", "-", name)
     text = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}-", text)
     text = re.sub(re.escape(INK), "currentColor", text, flags=re.IGNORECASE)
     return text.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
 
 
-def _ink(figure: Figure, colour: str) -> None:
-    """Draw with `colour` what is drawn with the ink, `INK` or the paper's."""
+def _set_ink(figure: Figure, colour: str) -> None:
+    """Set the colour of all texts, lines and edges that are drawn in `INK` or `PAPER_INK`."""
     for artist in figure.findobj():
         if isinstance(artist, Text | Line2D) and _is_ink(artist.get_color()):
             artist.set_color(colour)
@@ -123,5 +137,5 @@ def _ink(figure: Figure, colour: str) -> None:
             artist.set_edgecolor(colour)
 
 
-def _is_ink(colour: object) -> bool:
+def _is_ink(colour: Any) -> bool:
     return any(same_color(colour, ink) for ink in (INK, PAPER_INK))

@@ -1,11 +1,11 @@
-"""A block of a printed table: header and rows."""
+"""Table as text, independent of its format."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Block:
-    """A table as text: `groups` are the lines of one row of the paper each."""
+    """A table as text. Each of `groups` is one row of the table, as one line of cells or several."""
 
     heading: str
     headers: tuple[str, ...]

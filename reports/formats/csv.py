@@ -1,4 +1,4 @@
-"""CSV text."""
+"""CSV as text."""
 
 import csv as csvfile
 import io
@@ -14,7 +14,7 @@ def csv_text(rows: pd.DataFrame) -> str:
 
 
 def csv_lines(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> str:
-    """Return lines as CSV under their column names; what a line lacks is empty."""
+    """Return lines as CSV under their column names; a column that a line lacks is empty."""
     buffer = io.StringIO()
     writer = csvfile.DictWriter(buffer, columns, lineterminator="\n")
     writer.writeheader()
@@ -24,6 +24,6 @@ def csv_lines(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> 
 
 def six_digits(value: float | None) -> str:
     """Return a number with six significant digits, "" for NaN and None."""
-    return (
-        "" if value is None or math.isnan(value) else f"{round(value, 9) + 0.0:.6g}"
-    )  # 0.3 - 0.1 - 0.2 is 0, not 3e-17
+    if value is None or math.isnan(value):
+        return ""
+    return f"{round(value, 9) + 0.0:.6g}"  # rounded so that 0.3 - 0.1 - 0.2 is 0, not 3e-17

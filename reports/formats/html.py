@@ -1,4 +1,4 @@
-"""HTML pages that need nothing but themselves: a template with its style and its one script inlined."""
+"""Self-contained HTML pages: a template with its style sheets and its script inlined."""
 
 import base64
 import hashlib
@@ -14,18 +14,19 @@ from cgbench.formatting import duration
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
-def render(name: str, also: Sequence[str] = (), **context: Any) -> str:
-    """Return the page of the template `NAME.html.j2` with `theme.css`, `NAME.css` and `NAME.js` in it, and the
-    style and script of the parts `also`.
+def render(name: str, parts: Sequence[str] = (), **context: Any) -> str:
+    """Return the page of the template `NAME.html.j2` with `theme.css`, `NAME.css` and `NAME.js`, and the style sheets
+    and scripts of `parts`, inlined.
 
-    Everything in `context` is escaped. The template gets `script_checksum` for its policy: only its own script may run.
+    All values in `context` are escaped. The template gets `script_checksum` for its content security policy, which
+    allows its own script only.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["duration"] = lambda seconds: "" if seconds is None else duration(seconds)
-    script, style = _joined((name, *also), "js"), _joined(("theme", name, *also), "css")
+    script, style = _joined((name, *parts), "js"), _joined(("theme", name, *parts), "css")
     checksum = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(f"{name}.html.j2").render(
         style=Markup(style),

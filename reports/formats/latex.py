@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from cgbench.reports.formats.blocks import Block
 
 PREAMBLE = r"% needs \usepackage{booktabs}"
-TEX_SIGNS = {
+TEX_ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}",
@@ -15,26 +15,26 @@ TEX_SIGNS = {
 
 
 def tex_float(caption: Iterable[str], columns: str, head: str, body: Iterable[str]) -> str:
-    """Return a table float; `caption` is plain text in lines, `head` and `body` are LaTeX."""
+    """Return a table float. `caption` is lines of plain text; `columns`, `head` and `body` are LaTeX."""
     lines = [r"\begin{table}", r"\centering", r"\caption{%", *map(tex, caption), "}"]
     lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
 
 def tex_line(cells: Iterable[str]) -> str:
-    """Return cells, which are LaTeX, as a line of a table."""
+    """Return cells in LaTeX as a line of a table."""
     return " & ".join(cells).strip() + r" \\"
 
 
 def tex(text: str) -> str:
-    """Return text that LaTeX sets as it is, on one line."""
-    return " ".join("".join(TEX_SIGNS.get(sign, sign) for sign in text).split())
+    """Return plain text escaped for LaTeX, on one line."""
+    return " ".join("".join(TEX_ESCAPES.get(character, character) for character in text).split())
 
 
-def tex_table(block: Block, text: Sequence[str]) -> str:
-    """Return a table as LaTeX; the lines of `text` are its caption."""
+def tex_table(block: Block, caption: Sequence[str]) -> str:
+    """Return a table as LaTeX; `caption` is lines of plain text."""
     body = []
-    for place, group in enumerate(block.groups):
-        body += [r"\addlinespace"] if place and len(group) > 1 else []
+    for index, group in enumerate(block.groups):
+        body += [r"\addlinespace"] if index and len(group) > 1 else []
         body += [tex_line(map(tex, line)) for line in group]
-    return tex_float(text, "l" * len(block.headers), tex_line(map(tex, block.headers)), body)
+    return tex_float(caption, "l" * len(block.headers), tex_line(map(tex, block.headers)), body)

@@ -7,16 +7,16 @@ WIDTH = 110  # characters in a line of notes
 
 
 def markdown_table(lines: Sequence[Sequence[str]]) -> str:
-    """Return lines of cells as a Markdown table, columns aligned; the first line is the header."""
+    """Return lines of cells as a Markdown table with aligned columns; the first line is the header."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     ruled = [lines[0], ["-" * width for width in widths], *lines[1:]]
     return "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in ruled)
 
 
 def escaped(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line."""
-    for sign in "\\|*`[":
-        text = text.replace(sign, f"\\{sign}")
+    """Return plain text escaped for Markdown, on one line."""
+    for character in "\\|*`[":
+        text = text.replace(character, f"\\{character}")
     return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
 
 
@@ -33,5 +33,5 @@ def bullet(text: str) -> str:
 
 
 def escaped_text(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line; leading blanks stay."""
+    """Return plain text escaped for Markdown, on one line, with its leading spaces."""
     return " " * (len(text) - len(text.lstrip(" "))) + escaped(text)

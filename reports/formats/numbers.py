@@ -9,7 +9,7 @@ ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 
 
 def declared(values: Mapping[str, Value], metric: str) -> Value:
-    """Return a metric's declaration; one that nobody declares any more is shown under its stored name."""
+    """Return a metric's declaration, or one with its recorded name as label if it is not declared any more."""
     return values.get(metric) or Value(metric, metric or "status", "")
 
 
@@ -19,13 +19,13 @@ def header(value: Value) -> str:
 
 
 def number(value: float, digits: int, sign: bool = False) -> str:
-    """Return "0.52", or with a sign "+0.02", "−0.02", "0.00"; "" for NaN."""
+    """Return a number as "0.52", or with `sign` as "+0.02", "−0.02" or "0.00"; "" for NaN."""
     if math.isnan(value):
         return ""
     rounded = round(value, digits) + 0.0  # + 0.0 turns -0.00 into 0.00
     return f"{rounded:{'+' if sign and rounded else ''}.{digits}f}".replace("-", "−")
 
 
-def in_order(found: Collection[str], values: Mapping[str, Value]) -> list[str]:
-    """Return the metrics as tables and figures show them: in declared order, then those that nobody declares."""
-    return [*(name for name in values if name in found), *sorted(set(found) - set(values))]
+def in_order(metrics: Collection[str], values: Mapping[str, Value]) -> list[str]:
+    """Return metrics in the order of tables and figures: as declared, then those without a declaration, sorted."""
+    return [*(name for name in values if name in metrics), *sorted(set(metrics) - set(values))]

@@ -1,1 +1,1 @@
-"""Published tables beside the measured ones."""
+"""Published tables beside measured results."""

@@ -1,6 +1,6 @@
-"""A run beside a published table: for every row and score the paper's value, ours, and the difference.
+"""Comparison of a run with a published table: for every row and score the paper's value, ours, and the difference.
 
-`comparison` finds the numbers, `blocks` and `caption` lay them out as text. Pure functions of a run and a table.
+`comparison` returns the numbers, `blocks` and `caption` their layout as text. Pure functions of a run and a table.
 """
 
 import math
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from cgbench.api.names import Direction
 from cgbench.errors import CgbenchError
 from cgbench.files import read_json
 from cgbench.reports.formats.blocks import Block
@@ -18,17 +19,17 @@ from cgbench.reports.sections.scores import NOT_APPLICABLE, summary
 from cgbench.results.run import Run, TrialResult
 
 NOT_RUN = "not run"
-NOT_HERE = "not in cgbench"
+NOT_IMPLEMENTED = "not in cgbench"
 NOT_MEASURED = "not measured"
 QUOTED_ONLY = "quoted only"
 UNCONFIRMED = "†"
-OTHERWISE = "‡"
+DISPUTED = "‡"
 
 
 @dataclass(frozen=True)
 class Entry:
     """One cell: the paper's value and ours in the paper's unit. `mean` is NaN without a number, `spread` (sample
-    standard deviation) also for one seed; `status` says why there is none, or which seeds have none."""
+    standard deviation) also for one seed; `status` is the reason why there is no number, or why some seeds lack it."""
 
     score: Score
     paper: Published
@@ -41,100 +42,100 @@ class Entry:
 
     @property
     def difference(self) -> float:
-        """Return ours - paper, unrounded."""
+        """Ours minus the paper's, unrounded."""
         return self.mean - self.paper.value
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One row of the paper with its cells. `remark` names settings of ours that were changed by hand."""
+class ComparedRow:
+    """One row of the paper with its cells. `overrides` are settings of ours that were changed by hand."""
 
     row: PaperRow
     entries: tuple[Entry, ...]
-    remark: str
+    overrides: str
 
     @property
     def measured(self) -> tuple[Entry, ...]:
-        """The cells that a run can have a number for."""
+        """The cells of scores that a run can have a number for."""
         return tuple(entry for entry in self.entries if entry.score.metric)
 
 
 def direction_of(run: Run, table: PaperTable) -> str:
-    """Return "AtoB" or "BtoA": the run's direction that the table is about, by the kinds of the two domains."""
+    """Return the run's direction, "AtoB" or "BtoA", that the table is about, by the kinds of the two domains."""
     kinds = [domain["kind"] for domain in run.dataset["domains"]]
-    found = {("labels", "photo"): "AtoB", ("photo", "labels"): "BtoA"}.get(tuple(kinds))
-    if found is None or run.dataset.get("palette", True) == []:
-        lack = "its label images have no classes" if found else f"its domains are {' and '.join(kinds)}"
+    to_photo = {("labels", "photo"): Direction.A_TO_B, ("photo", "labels"): Direction.B_TO_A}.get(tuple(kinds))
+    if to_photo is None or run.dataset.get("palette", True) == []:
+        lack = "its label images have no classes" if to_photo else f"its domains are {' and '.join(kinds)}"
         raise CgbenchError(
             f"{run.path}: table {table.name} compares labels with photos, and dataset '{run.dataset['label']}' cannot "
             f"({lack}); use a run on a dataset with labels, such as streets, camvid or cityscapes"
         )
-    opposite = {"AtoB": "BtoA", "BtoA": "AtoB"}
-    return found if table.direction == TO_PHOTO else opposite[found]
+    opposite = {Direction.A_TO_B: Direction.B_TO_A, Direction.B_TO_A: Direction.A_TO_B}
+    return to_photo if table.direction == TO_PHOTO else opposite[to_photo]
 
 
-def comparison(run: Run, table: PaperTable) -> list[Compared]:
+def comparison(run: Run, table: PaperTable) -> list[ComparedRow]:
     """Return the paper's rows in the paper's order, each with our numbers where the run has them."""
     direction = direction_of(run, table)
     cells = _cells(run.records, run, direction)
-    # What nobody measured has the status that every cell would have in a run without numbers.
+    # A score that was not measured has the status of every cell in a run without numbers.
     unmeasured = _cells(run.records.assign(metric="", direction=""), run, direction)
     rows = []
     for row in table.rows:
-        entries = []
+        method, entries = row.method or "", []
         for score, paper in zip(table.scores, row.values, strict=True):
-            cell = cells.get((row.method, score.metric)) or unmeasured.get((row.method, ""))
+            cell = cells.get((method, score.metric)) or unmeasured.get((method, ""))
             entries.append(_entry(score, paper, row, cell))
-        rows.append(Compared(row, tuple(entries), run.remarks.get(row.method, "")))
+        rows.append(ComparedRow(row, tuple(entries), run.overrides.get(method, "")))
     return rows
 
 
-def blocks(rows: list[Compared], table: PaperTable) -> list[Block]:
-    """Return the measured columns with the lines paper, ours and difference per row, then the columns only quoted."""
+def blocks(rows: list[ComparedRow], table: PaperTable) -> list[Block]:
+    """Return a block of measured columns, with lines paper, ours and difference per row, and one of quoted columns."""
     measured = [score.name for score in table.scores if score.metric]
     title = f"{table.source}: {table.title}, {table.direction}"
-    found = [Block(title, ("method", "", *measured, "seeds"), tuple(map(_lines, rows)))]
+    shown = [Block(title, ("method", "", *measured, "seeds"), tuple(map(_lines, rows)))]
     quoted = [score.name for score in table.scores if not score.metric]
     if quoted:
         groups = tuple(
             ((row.row.name, *(_paper(entry) for entry in row.entries if not entry.score.metric)),) for row in rows
         )
-        found.append(Block(f"{table.source}: columns that are quoted only", ("method", *quoted), groups))
-    return found
+        shown.append(Block(f"{table.source}: columns that are quoted only", ("method", *quoted), groups))
+    return shown
 
 
-def caption(run: Run, table: PaperTable, rows: list[Compared]) -> list[str]:
-    """Return what a reader must know, one sentence or two per line: both protocols, the marks, what is missing."""
-    figures = [entry.paper for row in rows for entry in row.entries]
-    confirmed = dict.fromkeys(source for figure in figures if figure.confirmed for source in figure.sources)
+def caption(run: Run, table: PaperTable, rows: list[ComparedRow]) -> list[str]:
+    """Return the notes on a comparison, one or two sentences per line: both protocols, the marks, missing numbers."""
+    quoted = [entry.paper for row in rows for entry in row.entries]
+    confirmed = dict.fromkeys(source for value in quoted if value.confirmed for source in value.sources)
     lines = [
         f"paper: {table.protocol}.",
         f"ours: {_setting(run, table, rows)}; mean ± sample standard deviation over seeds.",
         "difference: ours − paper, taken before rounding. Data, scorer, resolution and budget are not the paper's, so "
         "a difference is no reproduction error.",
     ]
-    recalled = not all(figure.confirmed for figure in figures)
+    recalled = not all(value.confirmed for value in quoted)
     if recalled:
         lines.append(f"{UNCONFIRMED} recalled, not confirmed against the paper; differences from it are marked too.")
     which = "other values" if recalled else "values"
     lines.append(f"The paper's {which} were read in {' and '.join(confirmed)}, not in the paper itself.")
-    others = [
-        f"{row.row.name}, {entry.score.name}: {number(entry.paper.other.value, entry.score.digits)}"
-        f" in {' and '.join(entry.paper.other.sources)}"
-        for row in rows for entry in row.entries if entry.paper.other
+    disputed = [
+        f"{row.row.name}, {entry.score.name}: {number(entry.paper.alternative.value, entry.score.digits)}"
+        f" in {' and '.join(entry.paper.alternative.sources)}"
+        for row in rows for entry in row.entries if entry.paper.alternative
     ]  # fmt: skip
-    if others:
-        lines.append(f"{OTHERWISE} another source differs: {'; '.join(others)}.")
+    if disputed:
+        lines.append(f"{DISPUTED} another source differs: {'; '.join(disputed)}.")
     lines.append("– no number, for the reason in the last column.")
     lines.extend(table.notes)
-    lines.extend(f"{row.row.name}: settings of ours changed by hand: {row.remark}." for row in rows if row.remark)
+    lines.extend(f"{row.row.name}: settings of ours changed by hand: {row.overrides}." for row in rows if row.overrides)
     if run.other_datasets:
         lines.append(f"This run also holds trials of {', '.join(run.other_datasets)}, which are not shown here.")
     return lines
 
 
-def status_of(row: Compared) -> str:
-    """Return what the last column says of a row: its number of seeds, or why there are fewer numbers or none."""
+def status_of(row: ComparedRow) -> str:
+    """Return the last column of a row: its number of seeds, or the reason why there are fewer numbers or none."""
     leading = next((entry for entry in row.measured if entry.n_seeds), row.measured[0])
     return leading.status or str(leading.n_seeds)
 
@@ -147,23 +148,23 @@ def _cells(records: pd.DataFrame, run: Run, direction: str) -> dict[tuple[str, s
 
 
 def _entry(score: Score, paper: Published, row: PaperRow, cell: dict | None) -> Entry:
-    """Return a cell from the summary's; `cell` is None where the run does not have the method."""
+    """Return a cell; `cell` is that of the run's summary, None where the run does not have the method."""
     if not score.metric:
         return Entry(score, paper, status=QUOTED_ONLY)
     if cell is None:
-        return Entry(score, paper, status=NOT_HERE if row.method is None else NOT_RUN)
+        return Entry(score, paper, status=NOT_IMPLEMENTED if row.method is None else NOT_RUN)
     status = NOT_MEASURED if cell["status"] == NOT_APPLICABLE else cell["status"]
     mean, spread = cell["mean"] * score.scale, cell["spread"] * score.scale
     return Entry(score, paper, mean, spread, cell["n_seeds"], cell["n_trials"], cell["n_images"], status)
 
 
-def _lines(row: Compared) -> tuple[tuple[str, ...], ...]:
+def _lines(row: ComparedRow) -> tuple[tuple[str, ...], ...]:
     """Return the lines of a row: the paper's, ours, and the differences if there are any."""
     status = status_of(row)
-    remark = f"  ({row.remark})" if row.remark else ""
+    overrides = f"  ({row.overrides})" if row.overrides else ""
     lines = [
         (row.row.name, "paper", *(_paper(entry) for entry in row.measured), ""),
-        (remark, "ours", *(_ours(entry, status) for entry in row.measured), status),
+        (overrides, "ours", *(_ours(entry, status) for entry in row.measured), status),
     ]
     if any(entry.n_seeds for entry in row.measured):
         lines.append(("", "difference", *(_difference(entry) for entry in row.measured), ""))
@@ -175,12 +176,12 @@ def _mark(paper: Published) -> str:
 
 
 def _paper(entry: Entry) -> str:
-    other = OTHERWISE if entry.paper.other else ""
-    return f"{number(entry.paper.value, entry.score.digits)}{_mark(entry.paper)}{other}"
+    disputed = DISPUTED if entry.paper.alternative else ""
+    return f"{number(entry.paper.value, entry.score.digits)}{_mark(entry.paper)}{disputed}"
 
 
 def _ours(entry: Entry, status: str) -> str:
-    """Return our number; without one "–" where the last column gives the reason, else the reason itself."""
+    """Return our number as text; without one, "–" where the last column has the reason, else the reason."""
     if not entry.n_seeds:
         if entry.status == status:
             return NOT_APPLICABLE
@@ -197,14 +198,14 @@ def _difference(entry: Entry) -> str:
     return f"{number(entry.difference, entry.score.digits, sign=True)}{_mark(entry.paper)}"
 
 
-def _setting(run: Run, table: PaperTable, rows: list[Compared]) -> str:
-    """Return what our numbers were made with: run, dataset, preset, crops, steps, images, seeds and scorer."""
+def _setting(run: Run, table: PaperTable, rows: list[ComparedRow]) -> str:
+    """Return the settings of our numbers: run, dataset, preset, crop size, steps, images, seeds and scorer."""
     methods = {row.row.method for row in rows}
     trials = [trial for trial in run.trials if trial.method in methods]
     steps = _joined(trial.spec.get("steps") or trial.spec["config"]["steps"] for trial in trials)
     crops = _joined(trial.spec["config"]["crop_size"] for trial in trials)
     images = _joined(entry.n_images for row in rows for entry in row.entries if entry.n_images)
-    parts = [f"run {run.about['name']}, dataset {run.dataset['label']}, preset {run.about['preset']}"]
+    parts = [f"run {run.metadata['name']}, dataset {run.dataset['label']}, preset {run.metadata['preset']}"]
     if trials:
         parts.append(f"{crops}-pixel images, {steps} steps")
     parts.append(f"{images} test images" if images else "nothing measured")
@@ -218,9 +219,9 @@ def _setting(run: Run, table: PaperTable, rows: list[Compared]) -> str:
 def _scorers(trials: Iterable[TrialResult], direction: str) -> list[str]:
     """Return the digests of the scorers that the trials were measured with."""
     details = [read_json(trial.folder.protocols) for trial in trials if trial.folder.protocols.exists()]
-    found = [entry for protocols in details for entry in protocols.values()]
-    found = [entry for entry in found if entry.get("direction", direction) == direction]
-    return [entry["scorer"] for entry in found if entry.get("scorer")]
+    protocols = [protocol for by_digest in details for protocol in by_digest.values()]
+    protocols = [protocol for protocol in protocols if protocol.get("direction", direction) == direction]
+    return [protocol["scorer"] for protocol in protocols if protocol.get("scorer")]
 
 
 def _joined(values: Iterable) -> str:

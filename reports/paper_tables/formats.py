@@ -1,10 +1,12 @@
-"""The formats of a comparison with a published table: Markdown, LaTeX (booktabs) and CSV."""
+"""Output of a comparison with a published table as Markdown, LaTeX (booktabs) and CSV."""
+
+from typing import Any
 
 from cgbench.reports.formats.blocks import Block
 from cgbench.reports.formats.csv import csv_lines, six_digits
 from cgbench.reports.formats.latex import PREAMBLE, tex_table
 from cgbench.reports.formats.markdown import bullet, escaped_text, markdown_table
-from cgbench.reports.paper_tables.comparison import Compared, blocks, caption, comparison, direction_of
+from cgbench.reports.paper_tables.comparison import ComparedRow, blocks, caption, comparison, direction_of
 from cgbench.reports.paper_tables.published import PaperTable
 from cgbench.results.run import Run
 
@@ -15,7 +17,7 @@ CSV_COLUMNS = (
 
 
 def markdown(run: Run, table: PaperTable) -> str:
-    """Return the comparison as Markdown: a heading, tables that a terminal can show, and notes."""
+    """Return the comparison as Markdown: a heading, tables that fit a terminal, and notes."""
     rows = comparison(run, table)
     shown = blocks(rows, table)
     notes = map(bullet, caption(run, table, rows))
@@ -28,16 +30,16 @@ def latex(run: Run, table: PaperTable) -> str:
     rows = comparison(run, table)
     notes = caption(run, table, rows)
     parts = [PREAMBLE]
-    for place, block in enumerate(blocks(rows, table)):
-        text = [f"{block.heading}.", *notes] if place == 0 else [f"{block.heading}; marks as above."]
-        parts.append(tex_table(block, text))
+    for index, block in enumerate(blocks(rows, table)):
+        lines = [f"{block.heading}.", *notes] if index == 0 else [f"{block.heading}; marks as above."]
+        parts.append(tex_table(block, lines))
     return "\n".join(parts)
 
 
 def csv(run: Run, table: PaperTable) -> str:
     """Return the comparison as CSV, one line per row and score, with six significant digits.
 
-    `unit` is the metric, with the factor that brings it to the paper's unit; it is empty for what is quoted only.
+    `unit` is the metric, with the factor that converts it to the paper's unit; it is empty for quoted columns.
     """
     direction = direction_of(run, table)
     lines = [line for row in comparison(run, table) for line in _csv_lines(row, run, table, direction)]
@@ -47,17 +49,20 @@ def csv(run: Run, table: PaperTable) -> str:
 FORMATS = {"md": markdown, "latex": latex, "csv": csv}
 
 
-def _csv_lines(row: Compared, run: Run, table: PaperTable, direction: str) -> list[dict]:
-    common = {"table": table.name, "row": row.row.name, "method": row.row.method or "", "remark": row.remark}
-    common |= {"run": run.about["name"], "dataset": run.dataset["label"], "preset": run.about["preset"]}
+def _csv_lines(row: ComparedRow, run: Run, table: PaperTable, direction: str) -> list[dict]:
+    common = {"table": table.name, "row": row.row.name, "method": row.row.method or "", "remark": row.overrides}
+    common |= {"run": run.metadata["name"], "dataset": run.dataset["label"], "preset": run.metadata["preset"]}
     lines = []
     for entry in row.entries:
         score, paper = entry.score, entry.paper
-        other = f"{paper.other.value:g} ({'; '.join(paper.other.sources)})" if paper.other else ""
-        line = {"score": score.name, "unit": f"{score.scale} × {score.metric}" if score.scale > 1 else score.metric}
+        alternative = (
+            f"{paper.alternative.value:g} ({'; '.join(paper.alternative.sources)})" if paper.alternative else ""
+        )
+        unit = f"{score.scale} × {score.metric}" if score.scale > 1 else score.metric
+        line: dict[str, Any] = {"score": score.name, "unit": unit}
         line |= {"direction": direction if score.metric else "", "images": entry.n_images or ""}
         line |= {"paper": six_digits(paper.value), "paper_confirmed": "yes" if paper.confirmed else "no"}
-        line |= {"paper_source": "; ".join(paper.sources), "paper_other": other}
+        line |= {"paper_source": "; ".join(paper.sources), "paper_other": alternative}
         line |= {
             "ours": six_digits(entry.mean),
             "ours_sd": six_digits(entry.spread),

@@ -1,8 +1,8 @@
-"""The papers' tables as data: every published value with where it was read.
+"""Published tables as data: every value with its sources.
 
 CycleGAN (Zhu et al. 2017, arXiv 1703.10593): Table 1 on maps, Tables 2 to 5 on Cityscapes. Table "cut": CUT (Park et
 al. 2020, arXiv 2007.15651), Table 1, on Cityscapes. A value whose source is RECALLED was not confirmed against the
-paper; whoever shows it must mark it.
+paper, and is marked wherever it is shown.
 """
 
 from collections.abc import Sequence
@@ -21,21 +21,21 @@ TO_LABELS = "photo→labels"
 
 @dataclass(frozen=True)
 class Published:
-    """A value as published, and its sources. `other` is the value that another source gives for the same cell."""
+    """A published value and its sources. `alternative` is the value of another source for the same cell."""
 
     value: float
     sources: tuple[str, ...]
-    other: "Published | None" = None
+    alternative: "Published | None" = None
 
     @property
     def confirmed(self) -> bool:
-        """Whether a source other than memory has the value."""
+        """Whether the value was read in a source."""
         return RECALLED not in self.sources
 
 
 @dataclass(frozen=True)
 class Score:
-    """A column. `metric` × `scale` is our number for it; an empty metric marks a column that is only quoted."""
+    """A column. `metric` × `scale` is our number for it; an empty metric marks a column that is quoted only."""
 
     name: str
     metric: str
@@ -45,7 +45,7 @@ class Score:
 
 @dataclass(frozen=True)
 class PaperRow:
-    """A row: the paper's name, ours (None where cgbench has no such method), and one value per column."""
+    """A row: the paper's name, our method (None where cgbench has none), and one value per column."""
 
     name: str
     method: str | None
@@ -54,7 +54,7 @@ class PaperRow:
 
 @dataclass(frozen=True)
 class PaperTable:
-    """A published table. `direction` says what was translated, `protocol` how the paper's numbers were measured."""
+    """A published table. `direction` is that of the translations, `protocol` how the paper's numbers were measured."""
 
     name: str
     source: str
@@ -126,18 +126,18 @@ TABLE_5 = PaperTable(
 )  # fmt: skip
 
 
-def _recalled(value: float, other: float | None = None) -> Published:
-    return Published(value, (RECALLED,), None if other is None else Published(other, (DCLGAN,)))
+def _recalled(value: float, alternative: float | None = None) -> Published:
+    return Published(value, (RECALLED,), None if alternative is None else Published(alternative, (DCLGAN,)))
 
 
 def _cut(
-    name: str, method: str | None, scores: Sequence[float], city: float | Published, others: Sequence[float],
+    name: str, method: str | None, scores: Sequence[float], cityscapes: float | Published, others: Sequence[float],
     seconds: float | Published, memory: float,
 ) -> PaperRow:  # fmt: skip
-    """Return a row: scores and memory are recalled, FIDs and seconds re-quoted unless they say otherwise."""
-    quoted = [value if isinstance(value, Published) else Published(value, (REQUOTED,)) for value in (city, *others)]
+    """Return a row: scores and memory are recalled, FIDs and seconds re-quoted unless they are `Published` values."""
+    fids = [value if isinstance(value, Published) else Published(value, (REQUOTED,)) for value in (cityscapes, *others)]
     speed = seconds if isinstance(seconds, Published) else Published(seconds, (REQUOTED,))
-    return PaperRow(name, method, (*map(_recalled, scores), *quoted, speed, _recalled(memory)))
+    return PaperRow(name, method, (*map(_recalled, scores), *fids, speed, _recalled(memory)))
 
 
 CUT_SCORES = (
@@ -154,9 +154,9 @@ CUT_TABLE = PaperTable(
         _cut("CycleGAN", "cyclegan", (20.4, 55.9, 25.4), _recalled(76.3), (85.9, 77.2), 0.40, 4.81),
         _cut("MUNIT", "munit", (16.9, 56.5, 22.5), 91.4, (104.4, 133.8), 0.39, 3.84),
         _cut("DRIT", None, (17.0, 58.7, 22.2), 155.3, (123.4, 140.0), 0.70, 4.85),
-        _cut("Distance", "distancegan", (8.4, 42.2, 12.6), _recalled(81.8, other=85.8), (155.3, 72.0), 0.15, 2.72),
+        _cut("Distance", "distancegan", (8.4, 42.2, 12.6), _recalled(81.8, 85.8), (155.3, 72.0), 0.15, 2.72),
         _cut("SelfDistance", "distancegan_self", (15.3, 56.9, 20.6), 78.8, (144.4, 80.8), 0.16, 2.72),
-        _cut("GCGAN", "gcgan", (21.2, 63.2, 26.6), 105.2, (96.6, 86.7), _recalled(0.26, other=0.62), 2.67),
+        _cut("GCGAN", "gcgan", (21.2, 63.2, 26.6), 105.2, (96.6, 86.7), _recalled(0.26, 0.62), 2.67),
         _cut("CUT", "cut", (24.7, 68.8, 30.7), 56.4, (76.2, 45.5), 0.24, 3.33),
         _cut("FastCUT", "fastcut", (19.1, 59.9, 24.3), 68.8, (94.0, 73.4), 0.15, 2.25),
     ),
@@ -173,14 +173,14 @@ TABLES = {table.name: table for table in (TABLE_2, TABLE_3, TABLE_4, TABLE_5, CU
 
 @dataclass(frozen=True)
 class Judged:
-    """A cell of Table 1: the percentage of made images that participants called real, with its ± as printed."""
+    """A cell of Table 1: the percentage of translated images that participants labelled real, with its ± as printed."""
 
     value: float
     error: float
 
 
-# CycleGAN, Table 1: maps↔aerial photos, 256×256 pixels, 25 participants per method. By our method, then by what was
-# made; source SLIDES.
+# CycleGAN, Table 1: maps↔aerial photos, 256×256 pixels, 25 participants per method. By our method, then by the kind of
+# the target images; source SLIDES.
 JUDGED_REAL = {
     "cogan": {"photo": Judged(0.6, 0.5), "labels": Judged(0.9, 0.5)},
     "bigan": {"photo": Judged(2.1, 1.0), "labels": Judged(1.9, 0.9)},

@@ -1,1 +1,1 @@
-"""The perceptual study: stimuli, page, answers, scores."""
+"""The perceptual study of the CycleGAN paper: stimuli, page, answers, scores."""

@@ -1,6 +1,6 @@
-"""Answers files of the human test: read as data from strangers, checked against the study, never trusted.
+"""Answers files of the perceptual study: untrusted input, validated against the study.
 
-The checksum finds files that were cut or edited by accident. It is no protection against somebody who means to cheat.
+The checksum detects files that were truncated or edited by accident. It is no protection against forged answers.
 """
 
 import json
@@ -17,17 +17,17 @@ from cgbench.reports.perceptual_study.study import KEY_SUFFIX, Study, read_key
 
 KIND = "cgbench study answers"
 SCHEMA = 1
-LARGEST = 1_000_000  # bytes; a session of 50 pairs has about 5,000
+MAX_BYTES = 1_000_000  # a session of 50 pairs has about 5,000
 SIDES = ("left", "right")
 
 
 class Rejected(CgbenchError):
-    """An answers file that cannot be counted; the message is the reason, without the file's name."""
+    """Raised for an answers file that does not count; the message is the reason, without the file's name."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: the numbers of the left and the right image, the side that was called real, whole milliseconds."""
+    """One answer: the numbers of the left and the right image, the side labelled real, and times in milliseconds."""
 
     left: int
     right: int
@@ -38,7 +38,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Answers:
-    """One answers file. `earlier_starts` counts starts under the same number in the same browser, None if unknown."""
+    """One answers file. `earlier_starts` counts starts with the same number in the same browser, None if unknown."""
 
     path: Path
     study: str
@@ -50,22 +50,22 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Sorted:
-    """The files that count, by participant, and the others with the reason why each does not."""
+class SortedAnswers:
+    """The files that count, by participant, and the paths of the others with the reason why each does not."""
 
     valid: tuple[Answers, ...]
     rejected: tuple[tuple[Path, str], ...]
 
 
 def read_answers(path: Path) -> Answers:
-    """Read one answers file; whatever is wrong with the file itself raises `Rejected`."""
+    """Read one answers file; one that is malformed raises `Rejected`."""
     content = _content(path)
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise Rejected("is not an answers file of a study")
     if content.get("schema") != SCHEMA:
         raise Rejected("was made by a page of another version of cgbench")
-    given = _text(content, "checksum", 8)
-    if crc32({name: value for name, value in content.items() if name != "checksum"}) != given:
+    checksum = _hex_digits(content, "checksum", 8)
+    if crc32({name: value for name, value in content.items() if name != "checksum"}) != checksum:
         raise Rejected("the checksum does not fit: it was cut or edited")
     started, finished = _time(content, "started"), _time(content, "finished")
     if finished < started:
@@ -77,59 +77,59 @@ def read_answers(path: Path) -> Answers:
         raise Rejected("the answers are not numbered from 1 on")
     earlier = None if content.get("earlier_starts", 0) is None else _count(content, "earlier_starts")
     return Answers(
-        path, _text(content, "study", 12), _count(content, "participant"), _text(content, "session", 32), given,
-        earlier, tuple(map(_answer, trials)),
+        path, _hex_digits(content, "study", 12), _count(content, "participant"),
+        _hex_digits(content, "session", 32), checksum, earlier, tuple(map(_answer, trials)),
     )  # fmt: skip
 
 
 def crc32(content: Mapping[str, Any]) -> str:
-    """Return the checksum of answers, 8 hex digits: CRC-32 of their JSON as the page's script writes it."""
+    """Return the checksum of answers, 8 hex digits: CRC-32 of their JSON in the form that the page's script writes."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return f"{zlib.crc32(text.encode('utf-8', 'surrogatepass')):08x}"
 
 
-def find_study(found: Iterable[Answers], where: Path | None) -> Study:
-    """Return the study that answers belong to: in the key file or run folder `where`, else looked for beside the
-    answers and in `runs`. Answers to two studies, and a study that is not there, raise `CgbenchError`."""
-    counts: dict[str, list[Path]] = defaultdict(list)
-    for answers in found:
-        counts[answers.study].append(answers.path)
-    named = ", ".join(f"{name} ({len(paths)}, for example {paths[0]})" for name, paths in sorted(counts.items()))
-    if where is None and len(counts) > 1:
-        raise CgbenchError(f"these are answers to {len(counts)} studies: {named}; say which is meant with --study")
-    folders = [where] if where else sorted({path.parent for paths in counts.values() for path in paths})
-    files = key_files(folders) if where else key_files([*folders, *(folder.parent for folder in folders), Path("runs")])
-    keys = {}
-    for file in files:
-        study = _key(file, strict=where is not None)
+def find_study(files: Iterable[Answers], location: Path | None) -> Study:
+    """Return the study that answers belong to: from the key file or run folder `location`, else from a key beside the
+    answers or in `runs`. Answers to two studies, and a study without a key there, raise `CgbenchError`."""
+    by_study: dict[str, list[Path]] = defaultdict(list)
+    for answers in files:
+        by_study[answers.study].append(answers.path)
+    named = ", ".join(f"{name} ({len(paths)}, for example {paths[0]})" for name, paths in sorted(by_study.items()))
+    if location is None and len(by_study) > 1:
+        raise CgbenchError(f"these are answers to {len(by_study)} studies: {named}; say which is meant with --study")
+    folders = sorted({path.parent for paths in by_study.values() for path in paths})
+    default = [*folders, *(folder.parent for folder in folders), Path("runs")]
+    keys: dict[str, tuple[Path, Study]] = {}
+    for file in key_files([location] if location else default):
+        study = _key(file, strict=location is not None)
         if study:
             keys.setdefault(study.id, (file, study))
-    matching = [name for name in counts if name in keys]
+    matching = [name for name in by_study if name in keys]
     if len(matching) > 1:
         options = " or ".join(str(keys[name][0]) for name in matching)
-        raise CgbenchError(f"{where} has several studies with answers here: give --study {options}")
+        raise CgbenchError(f"{location} has several studies with answers here: give --study {options}")
     if not matching:
-        place = f"{where} holds {', '.join(keys) or 'no key of a study'}" if where else "its key was not found"
-        hint = "" if where else "; give --study RUN, or the .key.json that 'cgbench study' wrote beside the page"
+        place = f"{location} holds {', '.join(keys) or 'no key of a study'}" if location else "its key was not found"
+        hint = "" if location else "; give --study RUN, or the .key.json that 'cgbench study' wrote beside the page"
         raise CgbenchError(f"the answers belong to study {named}, and {place}{hint}")
     return keys[matching[0]][1]
 
 
-def key_files(places: Iterable[Path]) -> list[Path]:
-    """Return the key files at places: files, and what lies in a folder, in a run, or in a folder of runs."""
-    found = []
-    for place in places:
-        if place.is_file():
-            found.append(place)
-        elif place.is_dir():
+def key_files(locations: Iterable[Path]) -> list[Path]:
+    """Return the key files at `locations`, each a key file, a folder of them, a run, or a folder of runs."""
+    files = []
+    for location in locations:
+        if location.is_file():
+            files.append(location)
+        elif location.is_dir():
             patterns = (f"*{KEY_SUFFIX}", f"study/*{KEY_SUFFIX}", f"*/study/*{KEY_SUFFIX}")
-            found += [path for pattern in patterns for path in sorted(place.glob(pattern))]
-    return list(dict.fromkeys(found))
+            files += [path for pattern in patterns for path in sorted(location.glob(pattern))]
+    return list(dict.fromkeys(files))
 
 
-def sort_answers(files: Sequence[Answers], study: Study) -> Sorted:
-    """Return which files count. A second copy of a file does not; of two different sessions of one participant neither
-    does, because nothing shows which was the first."""
+def sort_answers(files: Sequence[Answers], study: Study) -> SortedAnswers:
+    """Return the files that count and those that do not. A copy of a file does not count, and of two different sessions
+    of one participant neither does, as it is unknown which was the first."""
     rejected: list[tuple[Path, str]] = []
     fitting: list[Answers] = []
     for answers in files:
@@ -140,26 +140,27 @@ def sort_answers(files: Sequence[Answers], study: Study) -> Sorted:
             rejected.append((answers.path, str(error)))
     unique: list[Answers] = []
     for answers in fitting:
-        first = next((other for other in unique if replace(other, path=answers.path) == answers), None)
+        first = next((entry for entry in unique if replace(entry, path=answers.path) == answers), None)
         if first:
             rejected.append((answers.path, f"is a copy of {first.path}"))
         else:
             unique.append(answers)
     valid = []
     for answers in sorted(unique, key=lambda answers: answers.participant):
-        clash = [other for other in unique if other is not answers and _clash(other, answers)]
-        if clash:
-            others = ", ".join(str(other.path) for other in clash)
-            same = any(other.session == answers.session for other in clash)
-            what = "the same session with other answers as" if same else "another session than"
-            rejected.append((answers.path, f"participant {answers.participant}: {what} {others}; keep the first only"))
+        rivals = [entry for entry in unique if entry is not answers and _conflict(entry, answers)]
+        if rivals:
+            paths = ", ".join(str(entry.path) for entry in rivals)
+            same = any(entry.session == answers.session for entry in rivals)
+            relation = "the same session with other answers as" if same else "another session than"
+            reason = f"participant {answers.participant}: {relation} {paths}; keep the first only"
+            rejected.append((answers.path, reason))
         else:
             valid.append(answers)
-    return Sorted(tuple(valid), tuple(rejected))
+    return SortedAnswers(tuple(valid), tuple(rejected))
 
 
 def check(answers: Answers, study: Study) -> None:
-    """Raise `Rejected` where answers do not fit the study: another one, no such participant, other pairs."""
+    """Raise `Rejected` where answers are to another study, of an unknown participant, or to other pairs."""
     if answers.study != study.id:
         raise Rejected(f"belongs to study {answers.study}, not to {study.id} (run {study.run})")
     if not 1 <= answers.participant <= len(study.sessions):
@@ -171,12 +172,12 @@ def check(answers: Answers, study: Study) -> None:
         raise Rejected(f"the pairs are not those of participant {answers.participant}")
 
 
-def _clash(one: Answers, other: Answers) -> bool:
-    return one.participant == other.participant or one.session == other.session
+def _conflict(first: Answers, second: Answers) -> bool:
+    return first.participant == second.participant or first.session == second.session
 
 
 def _key(file: Path, strict: bool) -> Study | None:
-    """Return the study of a key file. One that merely lies about must not stop the scoring of another study."""
+    """Return the study of a key file. Unless `strict`, an unreadable one is None: it may be of another study."""
     try:
         return read_key(file)
     except CgbenchError:
@@ -186,15 +187,15 @@ def _key(file: Path, strict: bool) -> Study | None:
 
 
 def _content(path: Path) -> Any:
-    """Return the JSON of a file that may be anything."""
+    """Return the JSON of a file with unknown content."""
     if not path.exists():
         raise Rejected("is not there")
     if not path.is_file():
         raise Rejected("is not a file")
     with path.open("rb") as file:
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise Rejected(f"is larger than any answers file ({LARGEST // 1000} kB)")
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise Rejected(f"is larger than any answers file ({MAX_BYTES // 1000} kB)")
     try:
         return json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
@@ -204,9 +205,8 @@ def _content(path: Path) -> Any:
 def _answer(trial: Mapping[str, Any]) -> Answer:
     if trial.get("chosen") not in SIDES:
         raise Rejected("an answer is neither left nor right")
-    numbers = (_count(trial, name) for name in ("left", "right", "response_ms", "shown_ms"))
-    left, right, response, shown = numbers
-    return Answer(left, right, trial["chosen"], response, shown)
+    left, right, response_ms, shown_ms = (_count(trial, name) for name in ("left", "right", "response_ms", "shown_ms"))
+    return Answer(left, right, trial["chosen"], response_ms, shown_ms)
 
 
 def _count(content: Mapping[str, Any], name: str) -> int:
@@ -216,7 +216,7 @@ def _count(content: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _text(content: Mapping[str, Any], name: str, length: int) -> str:
+def _hex_digits(content: Mapping[str, Any], name: str, length: int) -> str:
     """Return a field of `length` hex digits."""
     value = content.get(name)
     if not isinstance(value, str) or len(value) != length or set(value) - set("0123456789abcdef"):
@@ -226,9 +226,9 @@ def _text(content: Mapping[str, Any], name: str, length: int) -> str:
 
 def _time(content: Mapping[str, Any], name: str) -> datetime:
     try:
-        found = datetime.fromisoformat(content.get(name))
+        time = datetime.fromisoformat(content.get(name, ""))
     except (TypeError, ValueError):
-        found = None
-    if found is None or found.tzinfo is None:
+        time = None
+    if time is None or time.tzinfo is None:
         raise Rejected(f"'{name}' is not a time")
-    return found
+    return time

@@ -1,4 +1,4 @@
-"""How often each method's images were judged real, with a bootstrap error: Table 1 of the CycleGAN paper."""
+"""Scores of a study: how often each method's images were judged real, with a bootstrap error (CycleGAN, Table 1)."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,8 +16,8 @@ from cgbench.reports.perceptual_study.study import Study
 from cgbench.seeds import generator
 
 RESAMPLES = 10_000
-FEW = 10  # participants; below it a percentile interval is clearly too narrow
-SLACK_MS = 100  # how far from the asked time a pair may be shown before it is reported
+FEW_PARTICIPANTS = 10  # with fewer, a percentile interval is clearly too narrow
+TOLERANCE_MS = 100  # deviation of the time that a pair was shown, beyond which it is reported
 NONE = "–"
 CSV_COLUMNS = (
     "study", "run", "dataset", "direction", "method", "participants", "trials", "judged_real_percent",
@@ -37,7 +37,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Row:
-    """One method: participants who counted, their scored trials, and the percentage judged real; None without any.
+    """One method: its participants, their scored trials, and the percentage judged real, None without participants.
     `paper` is the published value for the method of that name."""
 
     method: str
@@ -49,7 +49,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The scores of a study and what a reader must know of them."""
+    """The scores of a study, and notes on them."""
 
     study: Study
     rows: tuple[Row, ...]
@@ -57,7 +57,7 @@ class Outcome:
 
 
 def score(study: Study, valid: Sequence[Answers]) -> Outcome:
-    """Return the scores of valid answers. All methods are resampled with the same stream, of the study's seed."""
+    """Return the scores of valid answers. All methods are resampled with the same stream, by the study's seed."""
     rows = []
     for method in study.methods:
         shares = [judged_real(answers, study) for answers in valid if _method(answers, study) == method]
@@ -69,16 +69,17 @@ def score(study: Study, valid: Sequence[Answers]) -> Outcome:
 
 
 def judged_real(answers: Answers, study: Study) -> float:
-    """Return the share of a participant's scored trials, from 0 to 1, where the made image was called real."""
+    """Return the share of a participant's scored trials, from 0 to 1, in which the translated image was judged real."""
     scored = answers.answers[study.practice :]
     return sum(answer.chosen != study.real_side((answer.left, answer.right)) for answer in scored) / len(scored)
 
 
 def bootstrap(values: np.ndarray, rng: np.random.Generator, resamples: int = RESAMPLES) -> Estimate:
-    """Return the mean of values (participants,) and what it varies by for other participants (Efron 1979).
+    """Return the mean of values (participants,) with its bootstrap error and interval over participants (Efron 1979).
 
-    Whole participants are drawn with replacement, each with all trials: their answers depend on each other. The error
-    is the standard deviation of the resampled means, the interval their 2.5th and 97.5th percentiles.
+    Whole participants are resampled with replacement, each with all trials, as the answers of one participant are
+    dependent. The error is the standard deviation of the resampled means, the interval their 2.5th and 97.5th
+    percentiles.
     """
     if len(values) < 2:
         return Estimate(float(values.mean()), math.nan, math.nan, math.nan)
@@ -110,7 +111,8 @@ def csv(outcome: Outcome) -> str:
     lines = []
     for row in outcome.rows:
         line = {**common, "method": row.method, "participants": row.participants, "trials": row.trials}
-        numbers = {"paper_percent": row.paper and row.paper.value, "paper_error": row.paper and row.paper.error}
+        value, error = (row.paper.value, row.paper.error) if row.paper else (None, None)
+        numbers: dict[str, float | None] = {"paper_percent": value, "paper_error": error}
         if row.percent:
             numbers |= {"judged_real_percent": row.percent.mean, "bootstrap_error": row.percent.error}
             numbers |= {"low": row.percent.low, "high": row.percent.high}
@@ -122,7 +124,7 @@ FORMATS: dict[str, Callable[[Outcome], str]] = {"md": markdown, "latex": latex, 
 
 
 def _notes(study: Study, rows: Sequence[Row], valid: Sequence[Answers]) -> list[str]:
-    """Return how the numbers were made, then what is wrong with them."""
+    """Return notes on how the numbers were computed, then on their limitations."""
     notes = [
         "% judged real: how often the method's image was called the real one of a pair; 50 % is guessing, as with "
         "images that nobody can tell from real ones",
@@ -140,27 +142,27 @@ def _notes(study: Study, rows: Sequence[Row], valid: Sequence[Answers]) -> list[
     counted = [row.participants for row in rows if row.participants]
     if 1 in counted:
         notes.append("one participant gives no error")
-    if any(1 < count < FEW for count in counted):
-        notes.append(f"with fewer than {FEW} participants the bootstrap interval is too narrow")
-    return notes + _remarks(study, valid)
+    if any(1 < count < FEW_PARTICIPANTS for count in counted):
+        notes.append(f"with fewer than {FEW_PARTICIPANTS} participants the bootstrap interval is too narrow")
+    return notes + _irregularities(study, valid)
 
 
-def _remarks(study: Study, valid: Sequence[Answers]) -> list[str]:
-    """Return how long pairs were seen, and which participants did something odd; all of it is counted."""
+def _irregularities(study: Study, valid: Sequence[Answers]) -> list[str]:
+    """Return notes on the times that pairs were shown, and on participants with irregular sessions; all count."""
     scored = {answers.participant: answers.answers[study.practice :] for answers in valid}
     shown = [answer.shown_ms for answers in scored.values() for answer in answers]
-    off = sum(abs(time - study.shown_ms) > SLACK_MS for time in shown)
-    seen = f"pairs were shown for {np.median(shown):.0f} ms (median; {min(shown)} to {max(shown)} ms)"
-    remarks = [seen + (f"; {off} of {len(shown)} were more than {SLACK_MS} ms off" if off else "")]
-    again = [str(answers.participant) for answers in valid if answers.earlier_starts]
-    if again:
-        remarks.append(
-            f"began before in the same browser, and may have seen pairs twice: participant {', '.join(again)}"
+    off = sum(abs(time - study.shown_ms) > TOLERANCE_MS for time in shown)
+    times = f"pairs were shown for {np.median(shown):.0f} ms (median; {min(shown)} to {max(shown)} ms)"
+    notes = [times + (f"; {off} of {len(shown)} were more than {TOLERANCE_MS} ms off" if off else "")]
+    restarted = [str(answers.participant) for answers in valid if answers.earlier_starts]
+    if restarted:
+        notes.append(
+            f"began before in the same browser, and may have seen pairs twice: participant {', '.join(restarted)}"
         )
     one_side = [str(number) for number, answers in scored.items() if len({answer.chosen for answer in answers}) == 1]
     if one_side and study.scored > 1:
-        remarks.append(f"chose the same side in every scored pair: participant {', '.join(one_side)}")
-    return remarks
+        notes.append(f"chose the same side in every scored pair: participant {', '.join(one_side)}")
+    return notes
 
 
 def _method(answers: Answers, study: Study) -> str:
@@ -168,7 +170,7 @@ def _method(answers: Answers, study: Study) -> str:
 
 
 def _has_labels(study: Study) -> bool:
-    """Whether the study compares photos with drawn maps of them, as the paper's does."""
+    """Return whether the study translates between photos and label maps, as the paper's does."""
     return study.kinds in (("labels", "photo"), ("photo", "labels"))
 
 

@@ -1,4 +1,4 @@
-"""The images of a study: what a run's methods made of its test images, and the real ones beside them."""
+"""Stimuli of a study: the translations of a run's test images, and the real images beside them."""
 
 import hashlib
 import io
@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from cgbench.api.names import TrialState
 from cgbench.errors import CgbenchError
 from cgbench.results.run import UNTRAINED, Run, TrialResult
 
-# The untrained row that holds the real images, and what they are; the first one that the run has.
-SOURCES = (("real", "the true target image of the same scene"), ("shuffled", "a real target image of another scene"))
+# Untrained rows that may hold the real images, and their descriptions; the first row that the run has is used.
+REAL_ROWS = (("real", "the true target image of the same scene"), ("shuffled", "a real target image of another scene"))
 
 
 @dataclass(frozen=True)
 class Stimulus:
-    """A file without any note of its origin, the digest of its pixels, and its (width, height)."""
+    """An image file without metadata, the digest of its pixels, and its (width, height)."""
 
     file: bytes
     digest: str
@@ -27,30 +28,31 @@ class Stimulus:
 
 @dataclass(frozen=True)
 class Stimuli:
-    """Files by method ("" for real images) and test image; `missing` says why a method has none."""
+    """Image files by method ("" for the real images) and test image. `missing` is the reason why a method has none,
+    `real` the description of the real images, `side` the largest side of an image in pixels."""
 
     files: Mapping[str, Mapping[str, Path]]
     missing: Mapping[str, str]
     real: str
     side: int
 
-    def common(self, methods: Iterable[str]) -> list[str]:
-        """Return the test images of which all methods and the real row have a file, each real image once."""
-        seen: set[str] = set()
+    def common_keys(self, methods: Iterable[str]) -> list[str]:
+        """Return the sorted keys of the test images that all methods and the real row have, without repeated images."""
+        digests: set[str] = set()
         keys = set(self.files[""]).intersection(*(self.files[name] for name in methods))
         kept = []
         for key in sorted(keys):
-            found = _digest(self._pixels(key, ""))
-            if found not in seen:
+            digest = _digest(self._pixels(key, ""))
+            if digest not in digests:
                 kept.append(key)
-            seen.add(found)
+            digests.add(digest)
         return kept
 
-    def picture(self, key: str, method: str) -> Stimulus:
-        """Return an image, made smaller where a side exceeds `side`; real and made ones go the same way."""
+    def stimulus(self, key: str, method: str) -> Stimulus:
+        """Return an image, reduced where a side exceeds `side`; real and translated images are processed alike."""
         pixels = self._pixels(key, method)
         buffer = io.BytesIO()
-        # Without loss, and a quarter smaller than PNG (photos of CamVid, 256 pixels); `quality` is only effort here.
+        # Lossless, and a quarter smaller than PNG (photos of CamVid, 256 pixels); `quality` is the effort here.
         Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, quality=30, method=2)
         return Stimulus(buffer.getvalue(), _digest(pixels), (pixels.shape[1], pixels.shape[0]))
 
@@ -66,19 +68,33 @@ class Stimuli:
 
 
 def read_stimuli(run: Run, direction: str, methods: Iterable[str], seed: int, side: int) -> Stimuli:
-    """Return the images of the trials with `seed`; where no real images are there, raise `CgbenchError`."""
+    """Return the images of the trials of one seed.
+
+    Args:
+        run: The run.
+        direction: The direction of translation.
+        methods: The methods to read.
+        seed: The training seed.
+        side: The largest side of an image in pixels.
+
+    Returns:
+        The stimuli; methods without images are in `missing`.
+
+    Raises:
+        CgbenchError: The run has no real images.
+    """
     files, missing = {}, {}
     for name in methods:
         trial = _trial(run, name, seed)
-        files[name] = _images(trial, direction) if trial and trial.state == "done" else {}
-        if trial is None or trial.state != "done":
+        files[name] = _images(trial, direction) if trial and trial.state == TrialState.DONE else {}
+        if trial is None or trial.state != TrialState.DONE:
             missing[name] = f"seed {seed} is {trial.state if trial else 'not there'}"
         elif not files[name]:
             missing[name] = f"has no {run.dataset['directions'].get(direction, direction)} images"
-    for name, what in SOURCES:
+    for name, description in REAL_ROWS:
         trial = _trial(run, name, seed) if name in run.order else None
-        if trial and trial.state == "done" and (found := _images(trial, direction)):
-            return Stimuli({**files, "": found}, missing, what, side)
+        if trial and trial.state == TrialState.DONE and (images := _images(trial, direction)):
+            return Stimuli({**files, "": images}, missing, description, side)
     raise CgbenchError(f"{run.path} has no real test images ({direction}): its rows 'real' and 'shuffled' have none")
 
 
@@ -87,12 +103,12 @@ def _digest(pixels: np.ndarray) -> str:
 
 
 def _trial(run: Run, method: str, seed: int) -> TrialResult | None:
-    """Return a method's trial of a seed; an untrained row's is the first that is done where that seed has none."""
-    trials = run.of(method)
-    found = [trial for trial in trials if trial.seed == seed]
-    if not found and run.roles[method] in UNTRAINED:
-        found = [trial for trial in trials if trial.state == "done"]
-    return found[0] if found else None
+    """Return the trial of a method and seed; for an untrained row without that seed, the first finished trial."""
+    trials = run.trials_of(method)
+    matching = [trial for trial in trials if trial.seed == seed]
+    if not matching and run.roles[method] in UNTRAINED:
+        matching = [trial for trial in trials if trial.state == TrialState.DONE]
+    return matching[0] if matching else None
 
 
 def _images(trial: TrialResult, direction: str) -> dict[str, Path]:

@@ -1,1 +1,1 @@
-"""The parts of a report, one file each: rows, table, Markdown."""
+"""The sections of a report, one file each: rows, printable table, Markdown."""

@@ -1,4 +1,4 @@
-"""What stands below the tables of scores: what was not measured and why, and how sure distances between sets are."""
+"""Caveats below the score tables: metrics that were not measured, and the accuracy of distances between image sets."""
 
 from collections.abc import Mapping
 
@@ -8,11 +8,11 @@ from cgbench.api.metric import ERROR, REAL, Value
 from cgbench.reports.formats.numbers import declared, in_order, number
 from cgbench.results.records import not_measured
 
-ENOUGH_IMAGES = 2048  # as many as Inception has features: below, its covariance is singular (Heusel et al. 2017)
+ENOUGH_IMAGES = 2048  # the number of Inception features: with fewer, the covariance is singular (Heusel et al. 2017)
 
 
 def caveats(records: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
-    """Return one sentence per instrument that is absent, and per direction with distances between sets of images."""
+    """Return a sentence per reason why metrics were not measured, and one per direction with distances between sets."""
     return [*_absences(records, values), *_set_sizes(records, values)]
 
 
@@ -27,8 +27,9 @@ def _absences(records: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
 
 
 def _set_sizes(records: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
-    """Say how many images a distance compares, warn where they are few, and give its largest standard error."""
-    found = []
+    """Return per direction the numbers of images that distances compare, a warning where they are few, and the largest
+    standard error of each distance."""
+    lines = []
     real = records[records["metric"].str.endswith(f"/{REAL}")]
     for direction, rows in real.groupby("direction", sort=False):
         names = in_order({name.partition("/")[0] for name in rows["metric"]}, values)
@@ -44,5 +45,5 @@ def _set_sizes(records: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
             if errors.notna().any():
                 value = declared(values, name)
                 text += f" Standard error of {value.label} over images: {number(errors.max(), value.digits)} at most."
-        found.append(text)
-    return found
+        lines.append(text)
+    return lines

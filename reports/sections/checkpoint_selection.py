@@ -1,4 +1,4 @@
-"""Which checkpoint a number is of: the last, the best on validation images, or the best on the test images."""
+"""Checkpoint selection: scores of the last step, of the best on validation images, and of the best on test images."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from cgbench.api.method import DIRECTIONS
 from cgbench.api.metric import Value
+from cgbench.api.names import DIRECTIONS
 from cgbench.reports.formats.markdown import escaped, markdown_table
 from cgbench.reports.formats.numbers import declared, header, in_order, number
 from cgbench.results.records import TEST, VALIDATION
@@ -24,7 +24,8 @@ CAPTION = (
 
 @dataclass(frozen=True)
 class SelectionTable:
-    """One direction: `groups` holds per score its header and lines of (method, last, by validation, oracle, gap)."""
+    """The table of one direction: `groups` holds for each score its header and its lines of (method, last, by
+    validation, oracle, gap)."""
 
     direction: str
     name: str
@@ -34,14 +35,14 @@ class SelectionTable:
 def selection(history: pd.DataFrame, values: Mapping[str, Value], methods: Sequence[str]) -> pd.DataFrame:
     """Return one row per direction, score, method and seed that was measured at two steps or more.
 
-    Each score chooses for itself, by its own direction of better; a score without one, or a detail of a score, chooses
-    nothing. Of equal steps the first is taken. `chosen` is NaN where there are no validation images; `gap` is positive
-    where the oracle flatters.
+    Each score selects its own step, by what is declared as better; a score without such a declaration, or a detail of a
+    score, is left out. Of equal steps the first is taken. `chosen` is NaN where there are no validation images; `gap`
+    is positive where the oracle is better.
     """
     rows = []
-    wanted = history[history["method"].isin(methods) & ~history["metric"].str.contains("/")]
-    wanted = wanted[wanted["value"].abs() < math.inf]  # also drops NaN
-    for key, group in wanted.groupby(["direction", "metric", "method", "seed"], sort=False):
+    scores = history[history["method"].isin(methods) & ~history["metric"].str.contains("/")]
+    scores = scores[scores["value"].abs() < math.inf]  # also drops NaN
+    for key, group in scores.groupby(["direction", "metric", "method", "seed"], sort=False):
         better = declared(values, key[1]).better
         test = _by_step(group, TEST)
         if not better or len(test) < 2:
@@ -59,16 +60,17 @@ def selection(history: pd.DataFrame, values: Mapping[str, Value], methods: Seque
 
 
 def selection_tables(
-    found: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str], order: Sequence[str]
+    selected: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str], order: Sequence[str]
 ) -> list[SelectionTable]:
-    """Return the printable tables, one per direction, with means over seeds."""
-    means = found.drop(columns="seed").groupby(["direction", "metric", "method"], sort=False).mean().reset_index()
+    """Return the printable tables, one per direction, with means over seeds. `names` are the display names of
+    directions, `order` that of methods."""
+    means = selected.drop(columns="seed").groupby(["direction", "metric", "method"], sort=False).mean().reset_index()
     tables = []
     for direction in DIRECTIONS:
-        here = means[means["direction"] == direction]
+        shown = means[means["direction"] == direction]
         groups = []
-        for metric in in_order(set(here["metric"]), values):
-            rows = here[here["metric"] == metric].set_index("method")
+        for metric in in_order(set(shown["metric"]), values):
+            rows = shown[shown["metric"] == metric].set_index("method")
             lines = [_line(name, rows.loc[name], declared(values, metric)) for name in order if name in rows.index]
             groups.append((header(declared(values, metric)), tuple(lines)))
         if groups:
@@ -88,7 +90,7 @@ def selection_markdown(tables: Sequence[SelectionTable]) -> str:
 
 
 def _by_step(group: pd.DataFrame, split: str) -> pd.Series:
-    """Return the values of a split by step, in the order of steps."""
+    """Return the values of a split, indexed by step in ascending order."""
     rows = group[group["split"] == split].drop_duplicates("step", keep="last").sort_values("step")
     return rows.set_index("step")["value"]
 

@@ -1,4 +1,4 @@
-"""What each method costs: weights, training time, memory, and images a second. Measured, so never the same twice."""
+"""Costs of each method: weights, training time, memory and images per second, as measured."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from cgbench.api.method import DIRECTIONS
+from cgbench.api.names import DIRECTIONS, TrialState
 from cgbench.files import read_json
 from cgbench.formatting import duration
 from cgbench.reports.formats.markdown import escaped, markdown_table
@@ -22,7 +22,7 @@ CAPTION = (
 
 @dataclass(frozen=True)
 class CostTable:
-    """The printable table: headers, and a line of texts per trained method."""
+    """The printable table: headers, and a line of cells per trained method."""
 
     headers: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
@@ -31,10 +31,10 @@ class CostTable:
 
 def costs(run: Run) -> pd.DataFrame:
     """Return one row per finished trial of a trained method: number of weights, training seconds, images of each domain
-    per second of training, peak memory in bytes, and images per second of translation by direction; NaN: not known."""
+    per second of training, peak memory in bytes, and images per second of translation by direction; NaN if unknown."""
     rows = []
     for trial in run.trials:
-        if trial.method not in run.trained or trial.state != "done":
+        if trial.method not in run.trained or trial.state != TrialState.DONE:
             continue
         seconds = trial.status.get("seconds") or math.nan
         rates = read_json(trial.folder.cost)["images_per_second"] if trial.folder.cost.exists() else {}
@@ -45,16 +45,16 @@ def costs(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def cost_table(found: pd.DataFrame, run: Run) -> CostTable | None:
-    """Return the table of mean costs; None where nothing was measured."""
-    if found.empty:
+def cost_table(rows: pd.DataFrame, run: Run) -> CostTable | None:
+    """Return the table of mean costs, of `rows` as `costs` returns them; None if there are none."""
+    if rows.empty:
         return None
-    means = found.drop(columns="seed").groupby("method").mean()
+    means = rows.drop(columns="seed").groupby("method").mean()
     names = run.dataset["directions"]
-    ways = [direction for direction in DIRECTIONS if means[direction].notna().any()]
+    directions = [direction for direction in DIRECTIONS if means[direction].notna().any()]
     headers = ("method", "weights", "training", "images/s in training", "peak memory",
-               *(f"images/s {names.get(direction, direction)}" for direction in ways))  # fmt: skip
-    lines = tuple(_line(name, means.loc[name], ways) for name in run.order if name in means.index)
+               *(f"images/s {names.get(direction, direction)}" for direction in directions))  # fmt: skip
+    lines = tuple(_line(name, means.loc[name], directions) for name in run.order if name in means.index)
     return CostTable(headers, lines, f"{_devices(run)} {CAPTION}")
 
 
@@ -65,22 +65,22 @@ def costs_markdown(table: CostTable) -> str:
 
 
 def _devices(run: Run) -> str:
-    found = dict.fromkeys(trial.spec.get("device", "") for trial in run.trials if trial.method in run.trained)
-    return f"Trained on {', '.join(filter(None, found)) or 'an unknown device'}."
+    devices = dict.fromkeys(trial.spec.get("device", "") for trial in run.trials if trial.method in run.trained)
+    return f"Trained on {', '.join(filter(None, devices)) or 'an unknown device'}."
 
 
-def _line(method: str, means: pd.Series, ways: Sequence[str]) -> tuple[str, ...]:
-    known = {
+def _line(method: str, means: pd.Series, directions: Sequence[str]) -> tuple[str, ...]:
+    formats = {
         "weights": lambda value: f"{value:,.0f}",
         "seconds": duration,
-        "trained_per_second": _three,
+        "trained_per_second": _three_digits,
         "memory": lambda value: f"{value / 1e6:,.0f} MB",
-        **dict.fromkeys(ways, _three),
+        **dict.fromkeys(directions, _three_digits),
     }
-    return (method, *("–" if math.isnan(means[key]) else text(means[key]) for key, text in known.items()))
+    return (method, *("–" if math.isnan(means[key]) else text(means[key]) for key, text in formats.items()))
 
 
-def _three(value: float) -> str:
+def _three_digits(value: float) -> str:
     """Return a rate with three significant digits: "0.52", "5.2", "1,240"."""
     digits = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
     return f"{round(value, digits):,.{min(digits, 2)}f}"

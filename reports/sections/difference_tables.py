@@ -1,12 +1,12 @@
-"""Differences from the reference method as tables: Markdown, and the cells of the page."""
+"""Tables of the differences from the reference method: cells for the page, and Markdown."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
-from cgbench.api.method import DIRECTIONS
 from cgbench.api.metric import Value
+from cgbench.api.names import DIRECTIONS
 from cgbench.reports.formats.markdown import escaped, markdown_table
 from cgbench.reports.formats.numbers import declared, header, in_order, number
 from cgbench.reports.sections.differences import SEEDS, Comparison
@@ -15,7 +15,7 @@ from cgbench.results.significance import ALPHA, POWER
 
 @dataclass(frozen=True)
 class DifferenceCell:
-    """A difference "+0.12", its interval "[−0.01, +0.25]", and whether that excludes zero."""
+    """A difference "+0.12", its interval "[−0.01, +0.25]", and whether the interval excludes zero."""
 
     mean: str
     interval: str
@@ -47,24 +47,24 @@ def difference_tables(
     rows = comparison.rows[comparison.rows["basis"] == SEEDS]
     tables = []
     for direction in DIRECTIONS:
-        here = rows[rows["direction"] == direction]
-        if here.empty:
+        shown = rows[rows["direction"] == direction]
+        if shown.empty:
             continue
-        metrics = in_order(set(here["metric"]), values)
-        shown = [declared(values, metric) for metric in metrics]
-        cells = {(row.method, row.metric): _cell(row, declared(values, row.metric)) for row in here.itertuples()}
+        metrics = in_order(set(shown["metric"]), values)
+        columns = [declared(values, metric) for metric in metrics]
+        cells = {(row.method, row.metric): _cell(row, declared(values, row.metric)) for row in shown.itertuples()}
         empty = DifferenceCell("–", "", False)
-        methods = list(dict.fromkeys(here["method"]))
-        medians = here.groupby("metric")["detectable"].median()
+        methods = list(dict.fromkeys(shown["method"]))
+        medians = shown.groupby("metric")["detectable"].median()
         tables.append(
             DifferenceTable(
                 direction,
                 names.get(direction, direction),
                 comparison.reference,
-                tuple(header(value) for value in shown),
+                tuple(header(value) for value in columns),
                 tuple((name, tuple(cells.get((name, metric), empty) for metric in metrics)) for name in methods),
-                tuple(f"{medians[value.name]:.{value.digits}f}" for value in shown),
-                _caption(here, comparison.reference),
+                tuple(f"{medians[value.name]:.{value.digits}f}" for value in columns),
+                _caption(shown, comparison.reference),
             )
         )
     return tables
@@ -88,7 +88,7 @@ def _cell(row: pd.Series, value: Value) -> DifferenceCell:
 
 
 def _caption(rows: pd.DataFrame, reference: str) -> str:
-    """Return what a reader must know to read the differences."""
+    """Return the caption of a table: the pairing, the meaning of intervals and bold, and the last row."""
     seeds = sorted(set(rows["seeds"]))
     spread = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     return (

@@ -1,4 +1,4 @@
-"""Each trained method against a reference method: paired differences, how sure they are, and what could be seen."""
+"""Paired differences of each trained method from a reference method: intervals, tests, detectable differences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cgbench.api.metric import Value
+from cgbench.api.names import TrialState
 from cgbench.errors import CgbenchError, did_you_mean
 from cgbench.files import read_jsonl
 from cgbench.results.run import Run
@@ -23,52 +24,52 @@ class Comparison:
     """All differences of a run from its `reference`: one row per direction, metric, basis and method.
 
     The basis "seeds" compares the numbers of the table, seed by seed, on these test images. "seeds and images" compares
-    the scores of single images, where a metric has such, and speaks of other images as well. `difference` is method
-    minus reference; `low` to `high` is its interval at the level at which Holm's procedure tests it among the methods
-    of its column; `p` is adjusted by it; `better` says that a significant difference is one for the better.
+    the scores of single images, where a metric has such, and generalises to other images as well. `difference` is
+    method minus reference; `low` to `high` is its interval at the level at which Holm's procedure tests it among the
+    methods of its column; `p` is adjusted by it; `better` is whether the difference is significant and for the better.
     """
 
     reference: str
     rows: pd.DataFrame
 
     def better(self) -> set[tuple[str, str, str]]:
-        """Return (direction, method, metric) of the numbers that are surely better than the reference's."""
-        found = self.rows[(self.rows["basis"] == SEEDS) & self.rows["better"]]
-        return set(zip(found["direction"], found["method"], found["metric"], strict=True))
+        """Return (direction, method, metric) of the numbers that are significantly better than the reference's."""
+        rows = self.rows[(self.rows["basis"] == SEEDS) & self.rows["better"]]
+        return set(zip(rows["direction"], rows["method"], rows["metric"], strict=True))
 
 
 def compare(run: Run, values: Mapping[str, Value], reference: str = "") -> Comparison | None:
-    """Return the differences from `reference`: cyclegan if none is named, else the first trained method.
+    """Return the differences from `reference`, by default cyclegan or, without it, the first trained method.
 
-    Only seeds that both have, so the weights both started from and the images both saw are the same. None where nothing
-    can be said: fewer than two seeds, or nothing to compare. An unknown reference raises `CgbenchError`.
+    Only seeds that both methods have are compared, so that both started from the same weights and saw the same images.
+    None with fewer than two seeds, or without a method to compare. An unknown reference raises `CgbenchError`.
     """
     if reference and reference not in run.order:
         raise CgbenchError(f"--reference {reference}: not in this run: {did_you_mean(reference, list(run.order))}")
-    chosen = reference or (DEFAULT_REFERENCE if DEFAULT_REFERENCE in run.trained else next(iter(run.trained), ""))
-    methods = [name for name in run.trained if name != chosen]
+    resolved = reference or (DEFAULT_REFERENCE if DEFAULT_REFERENCE in run.trained else next(iter(run.trained), ""))
+    methods = [name for name in run.trained if name != resolved]
     rows = []
     for (direction, metric), numbers in _numbers(run).groupby(["direction", "metric"], sort=False):
         better = values[metric].better if metric in values else ""
         by_seed = numbers.pivot(index="seed", columns="method", values="value")
-        found = {name: _seeds(by_seed, name, chosen) for name in methods}
-        rows += _family(SEEDS, direction, metric, better, chosen, found)
-    for (direction, metric), numbers in _scores(run, {chosen, *methods}).groupby(["direction", "metric"], sort=False):
+        effects = {name: _seed_effect(by_seed, name, resolved) for name in methods}
+        rows += _family(SEEDS, direction, metric, better, resolved, effects)
+    for (direction, metric), numbers in _scores(run, {resolved, *methods}).groupby(["direction", "metric"], sort=False):
         better = values[metric].better if metric in values else ""
         by_image = numbers.pivot(index=["seed", "key"], columns="method", values="value")
-        found = {name: _images(by_image, name, chosen) for name in methods}
-        rows += _family(BOTH, direction, metric, better, chosen, found)
-    return Comparison(chosen, pd.DataFrame(rows, columns=COLUMNS)) if rows else None
+        effects = {name: _image_effect(by_image, name, resolved) for name in methods}
+        rows += _family(BOTH, direction, metric, better, resolved, effects)
+    return Comparison(resolved, pd.DataFrame(rows, columns=COLUMNS)) if rows else None
 
 
-Measured = tuple[Effect, int, int]  # an effect, its seeds and its images
+MeasuredEffect = tuple[Effect, int, int]  # an effect, its number of seeds and its number of images
 
 
 def _family(
-    basis: str, direction: str, metric: str, better: str, reference: str, found: Mapping[str, Measured | None]
+    basis: str, direction: str, metric: str, better: str, reference: str, effects: Mapping[str, MeasuredEffect | None]
 ) -> list[dict]:
     """Return the rows of one column: all methods together are one family of tests."""
-    measured = {name: entry for name, entry in found.items() if entry is not None}
+    measured = {name: entry for name, entry in effects.items() if entry is not None}
     verdicts = holm([effect for effect, _, _ in measured.values()])
     rows = []
     for (method, (effect, seeds, images)), verdict in zip(measured.items(), verdicts, strict=True):
@@ -84,38 +85,36 @@ def _family(
     return rows
 
 
-def _seeds(by_seed: pd.DataFrame, method: str, reference: str) -> Measured | None:
-    """Return the effect over the seeds that both have."""
+def _seed_effect(by_seed: pd.DataFrame, method: str, reference: str) -> MeasuredEffect | None:
+    """Return the effect over the seeds that both methods have."""
     if not {method, reference} <= set(by_seed.columns):
         return None
     differences = (by_seed[method] - by_seed[reference]).dropna()
     effect = over_seeds(differences.to_numpy())
-    return effect and (effect, len(differences), 0)
+    return None if effect is None else (effect, len(differences), 0)
 
 
-def _images(by_image: pd.DataFrame, method: str, reference: str) -> Measured | None:
-    """Return the effect over the seeds and images that both have; an image without a score for a seed is left out."""
+def _image_effect(by_image: pd.DataFrame, method: str, reference: str) -> MeasuredEffect | None:
+    """Return the effect over the seeds and images that both methods have; an image that lacks a seed is left out."""
     if not {method, reference} <= set(by_image.columns):
         return None
     table = (by_image[method] - by_image[reference]).unstack("key").dropna(how="all").dropna(axis=1)
     effect = over_seeds_and_images(table.to_numpy())
-    return effect and (effect, *table.shape)
+    return None if effect is None else (effect, table.shape[0], table.shape[1])
 
 
 def _numbers(run: Run) -> pd.DataFrame:
-    """Return the finite numbers of finished trials, each at its last step; details ("fcn_iou/road") left out."""
-    wanted = (run.records["metric"] != "") & ~run.records["metric"].str.contains("/")
-    records = run.records[wanted & (run.records["status"] == "done")]
-    records = records[np.isfinite(records["value"])].sort_values("step", kind="stable")
-    last = records.drop_duplicates(["direction", "method", "seed", "metric"], keep="last").sort_index()
-    return last[["direction", "method", "seed", "metric", "value"]]
+    """Return the finite numbers of finished trials; details ("fcn_iou/road") left out."""
+    done = run.records[(run.records["status"] == TrialState.DONE) & (run.records["metric"] != "")]
+    finite = done[np.isfinite(done["value"]) & ~done["metric"].str.contains("/")]
+    return finite[["direction", "method", "seed", "metric", "value"]]
 
 
 def _scores(run: Run, methods: set[str]) -> pd.DataFrame:
     """Return the scores of single images of the finished trials of `methods`."""
     rows = []
     for trial in run.trials:
-        if trial.state == "done" and trial.method in methods:
+        if trial.state == TrialState.DONE and trial.method in methods:
             rows += [
                 {**row, "method": trial.method, "seed": trial.seed} for row in read_jsonl(trial.folder.image_scores)
             ]

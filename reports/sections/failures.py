@@ -1,4 +1,4 @@
-"""Where methods fail: how many seeds and images show each failure, as tables, and what was found in words."""
+"""Failures of each method: tables of seeds and images that show them, and findings as sentences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,13 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from cgbench.api.method import DIRECTIONS
+from cgbench.api.names import DIRECTIONS, FailureState, TrialState
 from cgbench.files import read_json
 from cgbench.reports.formats.markdown import escaped, markdown_table
 from cgbench.results.run import UNTRAINED, Run
 
 COLUMNS = ["direction", "method", "seed", "failure", "state", "rate", "images", "evidence", "detail", "explained_by"]
-FOUND, EXPLAINED, NOT_APPLICABLE, BROKE = "found", "explained", "not applicable", "failed"
 CAPTION = (
     "Seeds that fail, of those examined, and the mean share of test images that show it. In brackets: seeds in which "
     "another failure brings this one with it. – cannot be looked for. Copy and shuffled are here to see that the "
@@ -22,7 +21,8 @@ CAPTION = (
 
 @dataclass(frozen=True)
 class FailureCell:
-    """`found` seeds fail; `main` says so ("2 of 3 · 41%"), `note` how many fail only because of another failure."""
+    """One method and failure: `found` seeds fail, `main` is the text ("2 of 3 · 41%"), `note` the text on seeds that
+    fail only because of another failure."""
 
     main: str
     note: str = ""
@@ -47,7 +47,7 @@ class FailureTable:
 
 @dataclass(frozen=True)
 class Rule:
-    """How a failure is told: what its evidence is, when an image shows it, and when a trial has it."""
+    """The definition of a failure as text: its evidence, the threshold for an image, and the threshold for a trial."""
 
     label: str
     summary: str
@@ -57,24 +57,23 @@ class Rule:
 
 
 def read_failures(run: Run) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
-    """Return what detectors found, one row per direction, method, seed and failure, and what each failure is, by name.
-
-    Trials that were evaluated before there were detectors have no rows.
-    """
-    rows, about = [], {}
+    """Return the detections, one row per direction, method, seed and failure, and the definition of each failure by
+    name. Trials that were evaluated before there were detectors have no rows."""
+    rows: list[dict[str, Any]] = []
+    definitions: dict[str, dict[str, Any]] = {}
     for trial in run.trials:
-        if trial.state != "done" or not trial.folder.failures.exists():
+        if trial.state != TrialState.DONE or not trial.folder.failures.exists():
             continue
-        for direction, found in read_json(trial.folder.failures).items():
-            for name, entry in found.items():
-                about.setdefault(name, entry)
+        for direction, detections in read_json(trial.folder.failures).items():
+            for name, entry in detections.items():
+                definitions.setdefault(name, entry)
                 row = {"direction": direction, "method": trial.method, "seed": trial.seed, "failure": name}
                 rows.append(row | {key: entry.get(key) for key in COLUMNS[4:]})
-    return pd.DataFrame(rows, columns=COLUMNS), about
+    return pd.DataFrame(rows, columns=COLUMNS), definitions
 
 
-def rules(about: Mapping[str, Mapping[str, Any]]) -> list[Rule]:
-    """Return how each failure is told, in words."""
+def rules(definitions: Mapping[str, Mapping[str, Any]]) -> list[Rule]:
+    """Return the definition of each failure as text."""
     return [
         Rule(
             entry["label"],
@@ -83,23 +82,34 @@ def rules(about: Mapping[str, Mapping[str, Any]]) -> list[Rule]:
             f"{entry['threshold']:g} or {'more' if entry['above'] else 'less'}".replace("-", "−"),
             f"{entry['share']:.0%} of the images",
         )
-        for entry in about.values()
+        for entry in definitions.values()
     ]
 
 
 def failure_tables(
-    found: pd.DataFrame, about: Mapping[str, Mapping[str, Any]], order: Sequence[str], roles: Mapping[str, str],
-    names: Mapping[str, str],
+    detections: pd.DataFrame, definitions: Mapping[str, Mapping[str, Any]], order: Sequence[str],
+    roles: Mapping[str, str], names: Mapping[str, str],
 ) -> list[FailureTable]:  # fmt: skip
-    """Return one table per direction that was examined; `names` maps a direction to what it is called."""
-    labels = {name: entry["label"] for name, entry in about.items()}
+    """Return the printable tables of failures.
+
+    Args:
+        detections: The rows that `read_failures` returns.
+        definitions: The definitions of failures by name.
+        order: The methods in the order of tables.
+        roles: The role of each method.
+        names: The display names of directions.
+
+    Returns:
+        One table per direction that has detections.
+    """
+    labels = {name: entry["label"] for name, entry in definitions.items()}
     tables = []
     for direction in DIRECTIONS:
-        here = found[found["direction"] == direction]
-        methods = [name for name in order if name in set(here["method"])]
+        shown = detections[detections["direction"] == direction]
+        methods = [name for name in order if name in set(shown["method"])]
         if not methods:
             continue
-        cells = {key: rows for key, rows in here.groupby(["method", "failure"], sort=False)}
+        cells = {key: rows for key, rows in shown.groupby(["method", "failure"], sort=False)}
         rows = tuple(
             (method, roles.get(method, ""), tuple(_cell(cells.get((method, name)), labels) for name in labels))
             for method in methods
@@ -112,8 +122,8 @@ def failure_tables(
     return tables
 
 
-def failures_markdown(tables: Sequence[FailureTable], how: Sequence[Rule]) -> str:
-    """Return the tables as Markdown, with what was found below each, and how failures are told at the end."""
+def failures_markdown(tables: Sequence[FailureTable], definitions: Sequence[Rule]) -> str:
+    """Return the tables as Markdown, with the findings below each, and a table of the definitions at the end."""
     parts = []
     for table in tables:
         lines = [["method", *map(escaped, table.headers)]]
@@ -124,26 +134,27 @@ def failures_markdown(tables: Sequence[FailureTable], how: Sequence[Rule]) -> st
         parts += ["".join(f"- {escaped(text)}\n" for text in table.findings)] if table.findings else []
     if tables:
         lines = [["failure", "an image shows it where this is", "", "a trial has it from"]]
-        lines += [[escaped(rule.label), escaped(rule.evidence), rule.image, rule.trial] for rule in how]
+        lines += [[escaped(rule.label), escaped(rule.evidence), rule.image, rule.trial] for rule in definitions]
         parts.append(f"### How failures are told\n\n{markdown_table(lines)}\n")
     return "\n".join(parts)
 
 
-def failures_csv(found: pd.DataFrame) -> str:
-    """Return everything that detectors found as CSV, one line per direction, method, seed and failure."""
-    flat = found.assign(explained_by=found["explained_by"].map(lambda names: ";".join(names) if names else ""))
+def failures_csv(detections: pd.DataFrame) -> str:
+    """Return all detections as CSV, one line per direction, method, seed and failure."""
+    explained_by = detections["explained_by"].map(lambda names: ";".join(names) if names else "")
+    flat = detections.assign(explained_by=explained_by)
     return flat.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
 def _cell(rows: pd.DataFrame | None, labels: Mapping[str, str]) -> FailureCell:
     """Return the cell of one method and failure from its rows, one per seed."""
-    if rows is None or (rows["state"] == NOT_APPLICABLE).all():
+    if rows is None or (rows["state"] == FailureState.NOT_APPLICABLE).all():
         return FailureCell("–")
-    judged = rows[~rows["state"].isin([NOT_APPLICABLE, BROKE])]
+    judged = rows[~rows["state"].isin([FailureState.NOT_APPLICABLE, FailureState.FAILED])]
     if judged.empty:
         return FailureCell("detector broke")
-    count, note = int((judged["state"] == FOUND).sum()), ""
-    explained = judged[judged["state"] == EXPLAINED]
+    count, note = int((judged["state"] == FailureState.FOUND).sum()), ""
+    explained = judged[judged["state"] == FailureState.EXPLAINED]
     if len(explained):
         causes = dict.fromkeys(labels.get(name, name) for names in explained["explained_by"] for name in names)
         note = f"({len(explained)} with {', '.join(causes)})"
@@ -151,10 +162,10 @@ def _cell(rows: pd.DataFrame | None, labels: Mapping[str, str]) -> FailureCell:
 
 
 def _finding(rows: pd.DataFrame | None, labels: Mapping[str, str]) -> str:
-    """Return what was found of one failure in one method, in the words of its first seed; "" where it was not."""
-    if rows is None or not (rows["state"] == FOUND).any():
+    """Return the sentence on one failure of one method, with the detail of its first seed; "" if no seed has it."""
+    if rows is None or not (rows["state"] == FailureState.FOUND).any():
         return ""
-    seeds = rows[rows["state"] == FOUND]
+    seeds = rows[rows["state"] == FailureState.FOUND]
     first = seeds.iloc[0]
     text = f"{first['method']}: {labels[first['failure']]} (seed {', '.join(map(str, seeds['seed']))})"
     return f"{text}: {first['detail']}" if first["detail"] else text

@@ -1,22 +1,21 @@
-"""The grid of translations: the same test images as rows, methods as columns, as data URIs with alternative texts."""
+"""The image grid: the same test images as rows, methods as columns, as data URIs with alternative texts."""
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from cgbench.api.method import DIRECTIONS
+from cgbench.api.names import DIRECTIONS, TrialState
 from cgbench.reports.formats.images import data_uri
 from cgbench.results.run import UNTRAINED, Run, TrialResult
+from cgbench.selection import evenly_spaced
 
 INPUT, TRUTH = "copy", "real"  # the untrained methods whose outputs are the sources and the true targets
 ROWS = 8
-BUDGET = 16_000_000  # bytes of PNG files on one page; beyond it, pictures are made smaller
+BUDGET = 16_000_000  # bytes of PNG files on one page; beyond it, images are reduced
 SMALL_SIDE = 160
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture, or in its place a status text. `seed` is None where the picture is the same for all seeds."""
+class GridImage:
+    """One image, or a status text in its place. `seed` is None where the image is the same for all seeds."""
 
     seed: int | None
     uri: str
@@ -26,107 +25,105 @@ class Picture:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the grid: the method and how it is called there."""
+    """A column of the grid: the method, and its label there."""
 
     method: str
     label: str
 
 
 @dataclass(frozen=True)
-class Gallery:
-    """The grid of one direction: `cells[row][column]` holds one picture per seed, or one for all seeds."""
+class ImageGrid:
+    """The grid of one direction: `cells[row][column]` holds one image per seed, or one for all seeds."""
 
     direction: str
     name: str
     keys: tuple[str, ...]
     columns: tuple[Column, ...]
-    cells: tuple[tuple[tuple[Picture, ...], ...], ...]
+    cells: tuple[tuple[tuple[GridImage, ...], ...], ...]
 
 
 @dataclass(frozen=True)
-class Galleries:
-    """All grids of a page. `small` says that the pictures were made smaller to keep the page small."""
+class ImageGrids:
+    """All grids of a page. `small` is whether the images were reduced to keep the page small."""
 
-    grids: tuple[Gallery, ...]
+    grids: tuple[ImageGrid, ...]
     small: bool
 
 
-def galleries(run: Run, rows: int = ROWS) -> Galleries:
+def image_grids(run: Run, rows: int = ROWS) -> ImageGrids:
     """Return the grids of all directions that have outputs, with `rows` test images spread evenly over the split.
 
-    Pictures are the PNG files as they are. Where those exceed `BUDGET` bytes, all of them alike are reduced to
+    Images are the unchanged PNG files. Where those exceed `BUDGET` bytes together, all of them are reduced to
     `SMALL_SIDE` pixels and stored as WebP.
     """
     columns = _columns(run)
     keys = {direction: even_keys(_keys(run, direction), rows) for direction in DIRECTIONS}
-    keys = {direction: chosen for direction, chosen in keys.items() if chosen}
+    keys = {direction: shown for direction, shown in keys.items() if shown}
     files = [
         trial.folder.output(direction, key)
-        for direction, chosen in keys.items()
+        for direction, shown in keys.items()
         for column in columns
         for trial in _shown(run, column.method)
-        for key in chosen
+        for key in shown
     ]
     small = sum(path.stat().st_size for path in files if path.is_file()) > BUDGET
     names = run.dataset["directions"]
     grids = []
-    for direction, chosen in keys.items():
+    for direction, shown in keys.items():
         name = names.get(direction, direction)
-        cells = tuple(tuple(_cell(run, column, direction, name, key, small) for column in columns) for key in chosen)
-        grids.append(Gallery(direction, name, tuple(chosen), columns, cells))
-    return Galleries(tuple(grids), small)
+        cells = tuple(tuple(_cell(run, column, direction, name, key, small) for column in columns) for key in shown)
+        grids.append(ImageGrid(direction, name, tuple(shown), columns, cells))
+    return ImageGrids(tuple(grids), small)
 
 
 def even_keys(keys: list[str], count: int) -> list[str]:
-    """Return at most `count` of the keys, evenly spaced from the first to the last: a choice that no score has made."""
-    if len(keys) <= count:
-        return keys
-    return [keys[place] for place in np.linspace(0, len(keys) - 1, count).round().astype(int)]
+    """Return at most `count` of the keys, evenly spaced from the first to the last, so independent of any score."""
+    return [keys[index] for index in evenly_spaced(len(keys), count)]
 
 
 def _columns(run: Run) -> tuple[Column, ...]:
-    """Return the input, the trained methods, and the truth, as far as the run has them."""
-    left = [Column(INPUT, "input")] if run.roles.get(INPUT) else []
-    right = [Column(TRUTH, "ground truth")] if run.roles.get(TRUTH) else []
-    return (*left, *(Column(name, name) for name in run.trained), *right)
+    """Return the columns of the input, the trained methods and the ground truth, as far as the run has them."""
+    first = [Column(INPUT, "input")] if run.roles.get(INPUT) else []
+    last = [Column(TRUTH, "ground truth")] if run.roles.get(TRUTH) else []
+    return (*first, *(Column(name, name) for name in run.trained), *last)
 
 
 def _keys(run: Run, direction: str) -> list[str]:
-    """Return the names of all test images that some shown method has an output of, sorted."""
+    """Return the sorted keys of all test images that any shown method has an output of."""
     methods = [column.method for column in _columns(run)]
     folders = [trial.folder.path / "outputs" / direction for name in methods for trial in _shown(run, name)]
     return sorted({path.stem for folder in folders for path in folder.glob("*.png")})
 
 
 def _shown(run: Run, method: str) -> list[TrialResult]:
-    """Return the trials whose pictures are shown: all of a trained method, one of an untrained."""
-    trials = run.of(method)
+    """Return the trials whose images are shown: all of a trained method, one of an untrained."""
+    trials = run.trials_of(method)
     if run.roles[method] not in UNTRAINED:
         return trials
-    return sorted(trials, key=lambda trial: trial.state != "done")[:1]
+    return sorted(trials, key=lambda trial: trial.state != TrialState.DONE)[:1]
 
 
-def _cell(run: Run, column: Column, direction: str, name: str, key: str, small: bool) -> tuple[Picture, ...]:
-    """Return the pictures of one cell, one per seed of the run."""
+def _cell(run: Run, column: Column, direction: str, name: str, key: str, small: bool) -> tuple[GridImage, ...]:
+    """Return the images of one cell, one per seed of the run."""
     trials = _shown(run, column.method)
     if run.roles[column.method] in UNTRAINED:
-        return tuple(_picture(trial, None, column, direction, name, key, small) for trial in trials)
+        return tuple(_grid_image(trial, None, column, direction, name, key, small) for trial in trials)
     by_seed = {trial.seed: trial for trial in trials}
-    return tuple(_picture(by_seed.get(seed), seed, column, direction, name, key, small) for seed in run.seeds)
+    return tuple(_grid_image(by_seed.get(seed), seed, column, direction, name, key, small) for seed in run.seeds)
 
 
-def _picture(
+def _grid_image(
     trial: TrialResult | None, seed: int | None, column: Column, direction: str, name: str, key: str, small: bool
-) -> Picture:
-    """Return one picture; where there is none, why."""
-    which = "" if seed is None else f", seed {seed}"
-    alt = f"{name}, {column.label}{which}, test image {key}"
-    if trial is None or trial.state != "done":
-        return Picture(seed, "", alt, trial.state if trial else "not started")
+) -> GridImage:
+    """Return one image, or the reason why there is none."""
+    seed_text = "" if seed is None else f", seed {seed}"
+    alt = f"{name}, {column.label}{seed_text}, test image {key}"
+    if trial is None or trial.state != TrialState.DONE:
+        return GridImage(seed, "", alt, trial.state if trial else "not started")
     path = trial.folder.output(direction, key)
     try:
-        return Picture(seed, data_uri(path, SMALL_SIDE if small else 0), alt, "")
+        return GridImage(seed, data_uri(path, SMALL_SIDE if small else 0), alt, "")
     except FileNotFoundError:
-        return Picture(seed, "", alt, "no image")
+        return GridImage(seed, "", alt, "no image")
     except (OSError, SyntaxError):
-        return Picture(seed, "", alt, "unreadable image")
+        return GridImage(seed, "", alt, "unreadable image")

@@ -1,19 +1,20 @@
-"""What a reader needs to check a comparison: what each method is, every setting and its layer, and what it ran on."""
+"""Provenance of a comparison: the methods, every setting and its layer, protocols, software and hardware."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from cgbench.config import FIELDS
 from cgbench.results.run import Run, TrialResult
 
-CALLED = {"precision": "precision", "deterministic": "--deterministic", "continued": "went on with"}
+LABELS = {"precision": "precision", "deterministic": "--deterministic", "continued": "went on with"}
 
 
 @dataclass(frozen=True)
 class TermRow:
-    """One loss term: `function` where all methods use the same, and a text per trained method: its weight."""
+    """One loss term: `function` if all methods use the same, else "", and the weight in each trained method as text."""
 
     term: str
     player: str
@@ -23,7 +24,7 @@ class TermRow:
 
 @dataclass(frozen=True)
 class Setting:
-    """One value of the configuration. `methods` is empty where it holds for all of them."""
+    """One value of the configuration, and the methods that it holds for; `methods` is "" for all."""
 
     name: str
     value: str
@@ -34,7 +35,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Fact:
-    """A property of trials, its value, and which trials have it; `trials` is empty where all do."""
+    """A property of trials, its value, and the trials that have it; `trials` is "" for all."""
 
     name: str
     value: str
@@ -42,7 +43,7 @@ class Fact:
 
 
 def term_names(run: Run) -> list[str]:
-    """Return the names of all terms, in the order in which the methods declare them."""
+    """Return the names of all loss terms, in the order of declaration."""
     return list(dict.fromkeys(term["name"] for name in run.trained for term in _terms(run, name)))
 
 
@@ -50,18 +51,18 @@ def term_rows(run: Run) -> list[TermRow]:
     """Return one row per term with its weight in each trained method; "–" where a method does not have it."""
     rows = []
     for name in term_names(run):
-        found = {method: term for method in run.trained for term in _terms(run, method) if term["name"] == name}
-        functions = {term["function"] for term in found.values()}
-        players = list(dict.fromkeys(term["player"] for term in found.values()))
+        terms = {method: term for method in run.trained for term in _terms(run, method) if term["name"] == name}
+        functions = {term["function"] for term in terms.values()}
+        players = list(dict.fromkeys(term["player"] for term in terms.values()))
         shared = functions.pop() if len(functions) == 1 else ""
-        weights = tuple(_weight(found.get(method), shared) for method in run.trained)
+        weights = tuple(_weight(terms.get(method), shared) for method in run.trained)
         rows.append(TermRow(name, ", ".join(players), shared, weights))
     return rows
 
 
 def settings(run: Run) -> list[Setting]:
-    """Return every setting of the trained methods, with the layer it came from; several rows where methods differ."""
-    specs = {name: run.of(name)[0].spec for name in run.trained if run.of(name)}
+    """Return every setting of the trained methods with the layer that set it; a row per value where methods differ."""
+    specs = {name: run.trials_of(name)[0].spec for name in run.trained if run.trials_of(name)}
     keys = dict.fromkeys(key for spec in specs.values() for key in [*spec["config"], *spec["weights"]])
     rows = []
     for key in keys:
@@ -72,31 +73,39 @@ def settings(run: Run) -> list[Setting]:
                 holders.setdefault((_plain(value), spec["origins"].get(key, "recipe")), []).append(method)
         doc = FIELDS[key].metadata["doc"].replace("`", "") if key in FIELDS else "Weight of this loss term."
         for (value, layer), methods in holders.items():
-            everywhere = len(methods) == len(specs)
-            rows.append(Setting(key, value, layer, doc, "" if everywhere else ", ".join(methods)))
+            shared = len(methods) == len(specs)
+            rows.append(Setting(key, value, layer, doc, "" if shared else ", ".join(methods)))
     return rows
 
 
 def facts(run: Run) -> list[Fact]:
-    """Return device, hardware, precision, determinism, data, git commit and package versions, with the trials that
-    differ, and what changed for those that went on in another environment."""
-    found = _fact("device", run.trials, lambda spec: spec.get("device", ""))
+    """Return device, hardware, precision, determinism, data, git commit and package versions, with the trials of each
+    value where they differ, and the changes of environment of trials that were resumed in another one."""
+    rows = _fact("device", run.trials, lambda spec: spec.get("device", ""))
     for name in dict.fromkeys(key for trial in run.trials for key in trial.spec.get("hardware", {})):
-        found += _fact(name, run.trials, lambda spec, name=name: spec.get("hardware", {}).get(name, ""))
+        rows += _fact(name, run.trials, partial(_entry, "hardware", name))
     for name in ("precision", "deterministic", "continued"):
         if any(name in trial.spec for trial in run.trials):
-            found += _fact(CALLED[name], run.trials, lambda spec, name=name: _text(spec.get(name, "")))
+            rows += _fact(LABELS[name], run.trials, partial(_field, name))
     data = [trial for trial in run.trials if trial.method in run.trained and "data" in trial.spec]
-    found += _fact("training images (digest)", data, lambda spec: _text(spec["data"]))
-    found += _fact("git commit", run.trials, lambda spec: spec.get("git", ""))
+    rows += _fact("training images (digest)", data, lambda spec: _text(spec["data"]))
+    rows += _fact("git commit", run.trials, lambda spec: spec.get("git", ""))
     packages = dict.fromkeys(package for trial in run.trials for package in trial.spec.get("versions", {}))
     for package in packages:
-        found += _fact(package, run.trials, lambda spec, package=package: spec.get("versions", {}).get(package, ""))
-    return found
+        rows += _fact(package, run.trials, partial(_entry, "versions", package))
+    return rows
+
+
+def _entry(group: str, name: str, spec: Mapping[str, Any]) -> Any:
+    return spec.get(group, {}).get(name, "")
+
+
+def _field(name: str, spec: Mapping[str, Any]) -> str:
+    return _text(spec.get(name, ""))
 
 
 def _text(value: Any) -> str:
-    """Return a recorded value in plain words: "a 0123, b 4567" for a dictionary, "no" for False."""
+    """Return a recorded value as text: "a 0123, b 4567" for a dictionary, "no" for False."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {_text(entry)}" for key, entry in value.items())
     if isinstance(value, list):
@@ -105,7 +114,7 @@ def _text(value: Any) -> str:
 
 
 def protocols(run: Run) -> list[dict[str, str]]:
-    """Return each protocol that a number was measured by: its digest, what it measured, and its details as JSON."""
+    """Return each protocol of the run's numbers: its digest, the metrics measured by it, and its details as JSON."""
     details = run.protocols()
     rows = []
     for digest, group in run.records[run.records["protocol"] != ""].groupby("protocol", sort=True):
@@ -117,7 +126,7 @@ def protocols(run: Run) -> list[dict[str, str]]:
 
 
 def _terms(run: Run, method: str) -> list[dict[str, Any]]:
-    trials = run.of(method)
+    trials = run.trials_of(method)
     return trials[0].spec["method"]["terms"] if trials else []
 
 
@@ -128,14 +137,15 @@ def _weight(term: dict[str, Any] | None, shared: str) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Return a setting as it would be written on the command line."""
+    """Return a setting in the syntax of the command line."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _fact(name: str, trials: Iterable[TrialResult], value_of) -> list[Fact]:
-    """Return one fact where all trials agree, else one for each value with the trials that have it."""
+def _fact(name: str, trials: Iterable[TrialResult], value_of: Callable[[dict[str, Any]], Any]) -> list[Fact]:
+    """Return one fact where all trials agree, else one for each value with the trials that have it. `value_of` returns
+    the value of a trial.json."""
     holders: dict[str, list[str]] = {}
     for trial in trials:
         holders.setdefault(str(value_of(trial.spec)), []).append(f"{trial.method} seed {trial.seed}")

@@ -1,4 +1,4 @@
-"""Score tables of a report: cells, captions, Markdown and CSV."""
+"""Score tables of a report: cells, captions, Markdown, LaTeX and CSV."""
 
 import math
 from collections.abc import Mapping, Sequence, Set
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from cgbench.api.metric import Value
+from cgbench.api.names import Role
 from cgbench.reports.formats.csv import csv_text
 from cgbench.reports.formats.latex import PREAMBLE, tex, tex_float, tex_line
 from cgbench.reports.formats.markdown import escaped, markdown_table
@@ -16,8 +17,8 @@ from cgbench.reports.sections.scores import NOT_APPLICABLE
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: `mean` is "0.51" or empty, `spread` "± 0.02" or empty, `note` the status beside or in place of them;
-    `interval` is "0.46 to 0.56" or empty, for where there is room."""
+    """One cell: `mean` is "0.51" or "", `spread` "± 0.02" or "", `note` the status beside them or in their place;
+    `interval` is "0.46 to 0.56" or "", and shown on the page only."""
 
     mean: str
     spread: str
@@ -33,7 +34,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One method of a table. `settings` tells what was changed for it by hand, such as "features=scorer"."""
+    """One method of a table. `settings` are its overrides, such as "features=scorer"."""
 
     method: str
     role: str
@@ -49,7 +50,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Methods × metrics in one direction. `headers` are metric labels with the arrow of what is better."""
+    """Methods × metrics in one direction. `headers` are metric labels with an arrow, ↑ if higher is better."""
 
     direction: str
     name: str
@@ -62,9 +63,17 @@ def layout(
     table: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str],
     better: Set[tuple[str, str, str]] = frozenset(), reference: str = "",
 ) -> list[Table]:  # fmt: skip
-    """Return the printable tables of a summary, one per direction. `names` maps a direction to what it is called.
+    """Return the printable tables of a summary.
 
-    `better` are the (direction, method, metric) that are surely better than the `reference` method's: they are bold.
+    Args:
+        table: The summary.
+        values: The declarations of the metrics by name.
+        names: The display names of directions.
+        better: (direction, method, metric) of the numbers significantly better than the reference's: they are bold.
+        reference: The reference method, "" for none.
+
+    Returns:
+        One table per direction.
     """
     tables = []
     for direction, group in table.groupby("direction", sort=False):
@@ -74,7 +83,7 @@ def layout(
                 method,
                 cells["role"].iloc[0],
                 cells["settings"].iloc[0],
-                tuple(_printed(row, values, better) for row in cells.itertuples()),
+                tuple(_table_cell(row, values, better) for row in cells.itertuples()),
             )
             for method, cells in group.groupby("method", sort=False)
         )
@@ -84,10 +93,10 @@ def layout(
     return tables
 
 
-def markdown(shown: Sequence[Table]) -> str:
+def markdown(tables: Sequence[Table]) -> str:
     """Return tables as Markdown: per direction a heading, a table and a caption."""
     parts = []
-    for table in shown:
+    for table in tables:
         lines = [["method", *map(escaped, table.headers)]]
         lines += [[escaped(row.label), *map(_markdown_cell, row.cells)] for row in table.rows]
         heading = f"### {table.direction}: {escaped(table.name)}"
@@ -98,7 +107,8 @@ def markdown(shown: Sequence[Table]) -> str:
 def csv(table: pd.DataFrame, names: Mapping[str, str]) -> str:
     """Return the summary as CSV: one row per direction and method, per metric its mean, spread and interval.
 
-    Numbers have six significant digits; an empty one is explained by the row's status, or the metric does not apply.
+    Numbers have six significant digits. Where one is empty, the row's status is the reason, or the metric does not
+    apply.
     """
     rows = []
     for (direction, method), group in table.groupby(["direction", "method"], sort=False):
@@ -114,7 +124,7 @@ def csv(table: pd.DataFrame, names: Mapping[str, str]) -> str:
     return csv_text(pd.DataFrame(rows))
 
 
-def _printed(row, values: Mapping[str, Value], better: Set[tuple[str, str, str]]) -> Cell:
+def _table_cell(row, values: Mapping[str, Value], better: Set[tuple[str, str, str]]) -> Cell:
     """Return the cell of one row of the summary."""
     if math.isnan(row.mean):
         return Cell("", "", row.status)
@@ -127,7 +137,7 @@ def _printed(row, values: Mapping[str, Value], better: Set[tuple[str, str, str]]
 
 
 def _caption(group: pd.DataFrame, name: str, reference: str) -> str:
-    """Return what a reader must know to read one table."""
+    """Return the caption of a table: images, seeds, marks, and the kinds of methods in it."""
     images = sorted(set(group["n_images"]) - {0})
     if not images:
         return f"{name}: no trial has a number."
@@ -143,7 +153,7 @@ def _caption(group: pd.DataFrame, name: str, reference: str) -> str:
         parts.append(f" Bold: better than {reference}, by an interval of the difference over seeds that excludes zero.")
     if (group["settings"] != "").any():
         parts.append(" In brackets: settings changed by hand for that method.")
-    if (group["role"] == "supervised").any():
+    if (group["role"] == Role.SUPERVISED).any():
         parts.append(" Supervised: trained on pairs or labels, which the others never see.")
     return "".join(parts)
 
@@ -157,11 +167,11 @@ def tables_latex(tables: Sequence[Table], title: str) -> str:
     """Return the tables of a summary as LaTeX floats, with `title` before their captions."""
     parts = [PREAMBLE]
     for table in tables:
-        body = [tex_line([tex(row.label), *map(_cell, row.cells)]) for row in table.rows]
+        body = [tex_line([tex(row.label), *map(_latex_cell, row.cells)]) for row in table.rows]
         head = tex_line(map(tex, ("method", *table.headers)))
         parts.append(tex_float([f"{title}.", table.caption], "l" + "r" * len(table.headers), head, body))
     return "\n".join(parts)
 
 
-def _cell(cell: Cell) -> str:
+def _latex_cell(cell: Cell) -> str:
     return rf"\textbf{{{tex(cell.text)}}}" if cell.better else tex(cell.text)

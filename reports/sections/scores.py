@@ -1,4 +1,4 @@
-"""Tables: records → one long summary → Markdown, CSV and the cells of the page. Pure functions of their arguments."""
+"""Summary of scores: mean, spread and interval over seeds, by direction, method and metric."""
 
 import math
 from collections import Counter
@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from cgbench.api.method import DIRECTIONS
 from cgbench.api.metric import Value
+from cgbench.api.names import DIRECTIONS, TrialState
 from cgbench.reports.formats.numbers import in_order
-from cgbench.results.records import not_measured, one_protocol
+from cgbench.results.records import ensure_one_protocol, not_measured
 from cgbench.results.run import NOT_STARTED, row_order
 from cgbench.results.significance import ALPHA, over_seeds
 
@@ -35,43 +35,55 @@ COLUMNS = [
 
 def summary(
     records: pd.DataFrame, values: Mapping[str, Value], order: Sequence[str], roles: Mapping[str, str],
-    remarks: Mapping[str, str] | None = None,
+    overrides: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:  # fmt: skip
-    """Return one row per direction, method and metric, in the order they are shown; `remarks` become its `settings`.
+    """Return the summary of a run.
 
     `mean`, `spread` (sample standard deviation; NaN for one seed) and the interval `low` to `high` that covers the mean
-    of further seeds with probability 0.95 (Student's) run over the `n_seeds` of `n_trials` seeds that have a number,
-    each at its last measured step. `status` says what the others are; it is empty where all have one,
-    and "–" where the metric does not apply. A run without any number has rows with an empty metric. Numbers of
-    different protocols raise `CgbenchError`.
+    of further seeds with probability 0.95 (Student's) are over the `n_seeds` of `n_trials` seeds that have a number.
+    `status` is the reason for the others; it is "" where all have a number, and "–" where the metric does not apply.
+
+    Args:
+        records: The final records of a run, as `read_run` returns them.
+        values: The declarations of the metrics by name.
+        order: The methods in the order of tables; others in `records` follow them.
+        roles: The role of each method.
+        overrides: The overrides of each method, which become the column `settings`.
+
+    Returns:
+        One row per direction, method and metric, in the order of display. A run without any number has rows with an
+        empty metric.
+
+    Raises:
+        CgbenchError: Numbers of one metric were measured by different protocols.
     """
-    one_protocol(records)
+    ensure_one_protocol(records)
     directions = [name for name in DIRECTIONS if name in set(records["direction"])] or list(DIRECTIONS)
     methods = row_order([*order, *sorted(set(records["method"]) - set(order))], roles)
     by_method = {name: records[records["method"] == name] for name in methods}
     rows = []
     for direction in directions:
-        absent = {metric for way, metric in not_measured(records) if way == direction}
+        absent = {metric for name, metric in not_measured(records) if name == direction}
         metrics = _metrics(records[(records["direction"] == direction) & ~records["metric"].isin(absent)], values)
         for method in methods:
             for metric in metrics:
-                cell = _cell(by_method[method], direction, metric)
-                about = {"method": method, "role": roles.get(method, ""), "settings": (remarks or {}).get(method, "")}
-                rows.append({"direction": direction, **about, "metric": metric, **cell})
+                key = {"direction": direction, "method": method, "role": roles.get(method, "")}
+                key |= {"settings": (overrides or {}).get(method, ""), "metric": metric}
+                rows.append({**key, **_cell(by_method[method], direction, metric)})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _metrics(measured: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
-    """Return the metrics in a table's columns: in declared order, then unknown ones; [""] where there is none.
+    """Return the metrics in the columns of a table: in declared order, then those without a declaration; [""] if none.
 
     Details of a number ("fcn_iou/road") are no columns.
     """
-    found = {name for name in measured["metric"] if name and "/" not in name}
-    return in_order(found, values) or [""]
+    names = {name for name in measured["metric"] if name and "/" not in name}
+    return in_order(names, values) or [""]
 
 
 def _cell(trials: pd.DataFrame, direction: str, metric: str) -> dict:
-    """Return mean, spread, counts and status of one method in one column."""
+    """Return mean, spread, interval, counts and status of one method in one column."""
     outcomes = {seed: _outcome(rows, direction, metric) for seed, rows in trials.groupby("seed")}
     numbers = [value for outcome, value, _ in outcomes.values() if outcome == NUMBER]
     return {
@@ -86,29 +98,29 @@ def _cell(trials: pd.DataFrame, direction: str, metric: str) -> dict:
 
 
 def _interval(numbers: Sequence[float]) -> tuple[float, float]:
-    """Return the interval of the mean over seeds; NaN where there are fewer than two, or they do not vary at all."""
+    """Return the interval of the mean over seeds; NaN for fewer than two seeds, and for seeds that are all equal."""
     effect = over_seeds(numbers)
-    varies = len(set(numbers)) > 1  # equal numbers may have a spread of 1e-17
+    varies = len(set(numbers)) > 1  # rounding may give equal numbers a spread of 1e-17
     return effect.interval(ALPHA) if effect and varies else (math.nan, math.nan)
 
 
 def _outcome(rows: pd.DataFrame, direction: str, metric: str) -> tuple[str, float, int]:
-    """Return what one trial gives for a column: (NUMBER, value, images), or the reason why there is no number."""
+    """Return the result of one trial for a column: (NUMBER, value, images), or (reason, NaN, ...) without a number."""
     state = rows["status"].iloc[0]
-    if state != "done":
+    if state != TrialState.DONE:
         return state, math.nan, 0
     if (rows["metric"] == "").all():
         return "not measured", math.nan, 0
-    hits = rows[(rows["direction"] == direction) & (rows["metric"] == metric)].sort_values("step", kind="stable")
-    if hits.empty:
+    measured = rows[(rows["direction"] == direction) & (rows["metric"] == metric)]
+    if measured.empty:
         return NOT_APPLICABLE, math.nan, 0
-    last = hits.iloc[-1]
-    outcome = NUMBER if math.isfinite(last["value"]) else last["reason"] or "undefined"
-    return outcome, float(last["value"]), int(last["n"])
+    record = measured.iloc[0]
+    outcome = NUMBER if math.isfinite(record["value"]) else record["reason"] or "undefined"
+    return outcome, float(record["value"]), int(record["n"])
 
 
 def _status(outcomes: Counter) -> str:
-    """Return the status text of a cell from how its seeds came out."""
+    """Return the status text of a cell from the outcomes of its seeds."""
     total, numbers = outcomes.total(), outcomes[NUMBER]
     if total == 0:
         return NOT_STARTED
@@ -116,8 +128,8 @@ def _status(outcomes: Counter) -> str:
         return ""
     if numbers == 0 and outcomes[NOT_APPLICABLE]:
         return NOT_APPLICABLE
-    others = {name: count for name, count in sorted(outcomes.items()) if name != NUMBER and count}
-    if numbers == 0 and len(others) == 1:
-        return next(iter(others))
-    listed = ", ".join(f"{n} {'not measured' if name == NOT_APPLICABLE else name}" for name, n in others.items())
+    reasons = {name: count for name, count in sorted(outcomes.items()) if name != NUMBER and count}
+    if numbers == 0 and len(reasons) == 1:
+        return next(iter(reasons))
+    listed = ", ".join(f"{n} {'not measured' if name == NOT_APPLICABLE else name}" for name, n in reasons.items())
     return f"{numbers} of {total} seeds; {listed}" if numbers else listed

@@ -1,7 +1,7 @@
-"""The failure gallery: test images that scores chose, the worst ones, beside images that nothing but a seed chose.
+"""The failure gallery: the test images with the worst scores, beside images sampled at random.
 
-All images are of one seed. An example is one test image: input, truth, and of each method the output with its scores
-and the failures it shows; where a method's worst images are looked at, its reconstruction and the scorer's classes too.
+All images are of one seed. An example is one test image: input, ground truth, and for each method the output with its
+scores and failures; for the worst images of a method also its reconstruction and the classes that the scorer predicts.
 """
 
 import math
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench.api.method import DIRECTIONS
 from cgbench.api.metric import Value
+from cgbench.api.names import DIRECTIONS, TrialState
 from cgbench.files import file_name, read_json, read_jsonl
 from cgbench.reports.formats.images import data_uri
 from cgbench.reports.formats.numbers import in_order
@@ -20,15 +20,15 @@ from cgbench.reports.sections.image_grid import INPUT, TRUTH
 from cgbench.results.run import Run, TrialResult
 from cgbench.seeds import generator
 
-BUDGET = 3_500_000  # bytes of all pictures of the gallery, before they become text
+BUDGET = 3_500_000  # bytes of all images of the gallery, before base64
 SMALL_QUALITY = 78
-OOD_IMAGES = 6  # images of the split `ood`
+OOD_IMAGES = 6  # out-of-distribution scenes per direction
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is shown: for how many metrics the worst are chosen, how many worst and sampled ones, and the side in
-    pixels to which pictures are reduced; 0 leaves the files as they are."""
+    """The size of a gallery: the number of metrics, of worst images per metric and of sampled images, and the side in
+    pixels to which images are reduced; 0 leaves the files unchanged."""
 
     metrics: int
     worst: int
@@ -41,8 +41,8 @@ SIZES = (Size(4, 6, 6, 0), Size(3, 5, 5, 0), Size(2, 4, 4, 96), Size(1, 4, 4, 96
 
 @dataclass(frozen=True)
 class MethodOutput:
-    """What one method made of one test image. `scores` by metric; `failures` are the labels of those it shows; `status`
-    says why there is no picture."""
+    """The output of one method for one test image. `scores` are by metric, `failures` the labels of the failures that
+    the image shows; `status` is the reason why there is no image."""
 
     method: str
     uri: str
@@ -56,7 +56,7 @@ class MethodOutput:
 
 @dataclass(frozen=True)
 class Example:
-    """One test image. `sampled` says that the random draw chose it; `truth` is empty where nobody knows it."""
+    """One test image. `sampled` is whether the random sample holds it; `truth` is "" where there is no ground truth."""
 
     key: str
     sampled: bool
@@ -67,7 +67,7 @@ class Example:
 
 @dataclass(frozen=True)
 class DirectionGallery:
-    """The gallery of one direction. `metrics` are those whose worst images are all there."""
+    """The gallery of one direction. `metrics` are those whose worst images are all in it."""
 
     direction: str
     name: str
@@ -85,43 +85,44 @@ def worst_images(run: Run, values: Mapping[str, Value]) -> list[DirectionGallery
     seed = shown_seed(run)
     if seed is None:
         return []
-    stories = [story for way in DIRECTIONS if (story := _DirectionScores.read(run, way, seed, values)).metrics]
+    directions = [_DirectionScores.read(run, direction, seed, values) for direction in DIRECTIONS]
+    directions = [scores for scores in directions if scores.metrics]
     for size in SIZES:
-        made = [story.gallery(size) for story in stories]
-        if sum(map(_weight, made)) <= BUDGET:
+        galleries = [scores.gallery(size) for scores in directions]
+        if sum(map(_bytes, galleries)) <= BUDGET:
             break
-    return made if stories else []
+    return galleries if directions else []
 
 
 def shown_seed(run: Run) -> int | None:
-    """Return the first seed of which every trained method is done, else of which most are; None where none is."""
+    """Return the first seed that most trained methods, ideally all, have finished; None where none has finished any."""
     done = {seed: sum(trial.seed == seed for trial in _done(run, run.trained)) for seed in run.seeds}
     best = max(done.values(), default=0)
     return next(seed for seed in run.seeds if done[seed] == best) if best else None
 
 
 def worst(scores: Mapping[str, float], value: Value, count: int) -> list[str]:
-    """Return the keys of the `count` worst scores, the worst first; equal ones by their key."""
+    """Return the keys of the `count` worst scores, the worst first; equal scores are ordered by key."""
     sign = 1 if value.better == "higher" else -1
     return sorted(scores, key=lambda key: (sign * scores[key], key))[:count]
 
 
 def disagreement(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return by key the standard deviation over methods of an image's scores, for images that two or more have."""
-    keys = {key for one in scores for key in one}
-    found = {key: [one[key] for one in scores if key in one] for key in keys}
-    return {key: float(np.std(numbers)) for key, numbers in found.items() if len(numbers) > 1}
+    keys = {key for by_key in scores for key in by_key}
+    by_image = {key: [by_key[key] for by_key in scores if key in by_key] for key in keys}
+    return {key: float(np.std(numbers)) for key, numbers in by_image.items() if len(numbers) > 1}
 
 
 def sampled(keys: Sequence[str], count: int, *purpose: str) -> list[str]:
-    """Return `count` of the keys, drawn by a fixed seed: the same for all methods, runs of these images and days."""
+    """Return `count` of the keys, sampled with a fixed seed: the same for all methods and all runs on these images."""
     order = generator(0, "gallery", *purpose).permutation(len(keys))
-    return sorted(keys[place] for place in order[:count])
+    return sorted(keys[index] for index in order[:count])
 
 
 @dataclass(frozen=True)
 class _DirectionScores:
-    """What is known of one direction: the trials shown, their scores by method and metric, and their failures."""
+    """The data of one direction: the trials shown, their scores by method, metric and key, and their failures."""
 
     run: Run
     direction: str
@@ -139,58 +140,62 @@ class _DirectionScores:
             for row in read_jsonl(trial.folder.image_scores):
                 if row["direction"] == direction:
                     scores.setdefault(method, {}).setdefault(row["metric"], {})[row["key"]] = row["value"]
-        found = {metric for by_metric in scores.values() for metric in by_metric}
-        ordered = [values[name] for name in in_order(found, values) if name in values and values[name].better]
+        scored = {metric for by_metric in scores.values() for metric in by_metric}
+        metrics = [values[name] for name in in_order(scored, values) if name in values and values[name].better]
         failures = {method: _flags(trial, direction) for method, trial in trials.items()}
-        return cls(run, direction, seed, trials, tuple(ordered), scores, failures)
+        return cls(run, direction, seed, trials, tuple(metrics), scores, failures)
 
     def gallery(self, size: Size) -> DirectionGallery:
         """Return the gallery in one size."""
         metrics = self.metrics[: size.metrics]
-        keys = sorted({key for one in self.scores.values() for by_key in one.values() for key in by_key})
-        draw = set(sampled(keys, size.sampled, "test"))
-        closer = {method: set(draw) for method in self.scores}  # images of which reconstruction and classes are shown
-        chosen = set(draw)
+        keys = sorted({key for by_metric in self.scores.values() for by_key in by_metric.values() for key in by_key})
+        sample = set(sampled(keys, size.sampled, "test"))
+        detailed = {method: set(sample) for method in self.scores}  # images with reconstruction and predicted classes
+        chosen = set(sample)
         for value in metrics:
-            by_method = {method: one[value.name] for method, one in self.scores.items() if value.name in one}
+            by_method = {name: scores[value.name] for name, scores in self.scores.items() if value.name in scores}
             for method, scores in by_method.items():
-                closer[method] |= set(worst(scores, value, size.worst))
-            apart = disagreement(list(by_method.values()))
-            chosen |= set(sorted(apart, key=lambda key: (-apart[key], key))[: size.worst])
-            means = {key: float(np.mean([one[key] for one in by_method.values() if key in one])) for key in keys}
+                detailed[method] |= set(worst(scores, value, size.worst))
+            spread = disagreement(list(by_method.values()))
+            chosen |= set(sorted(spread, key=lambda key: (-spread[key], key))[: size.worst])
+            means = {
+                key: float(np.mean([scores[key] for scores in by_method.values() if key in scores])) for key in keys
+            }
             chosen |= set(worst({key: mean for key, mean in means.items() if math.isfinite(mean)}, value, size.worst))
-        chosen = sorted(chosen.union(*closer.values()))
+        keys_shown = sorted(chosen.union(*detailed.values()))
         side, name = size.side, self.run.dataset["directions"].get(self.direction, self.direction)
-        made = tuple(self._example(key, self.direction, name, side, key in draw, closer) for key in chosen)
+        examples = tuple(self._example(key, self.direction, name, side, key in sample, detailed) for key in keys_shown)
         return DirectionGallery(
-            self.direction, name, self.seed, tuple(self.scores), metrics, size.worst, made,
+            self.direction, name, self.seed, tuple(self.scores), metrics, size.worst, examples,
             self._ood(name, side), side > 0,
         )  # fmt: skip
 
     def _ood(self, name: str, side: int) -> tuple[Example, ...]:
         """Return out-of-distribution scenes: those on which most methods fail, then sampled ones."""
-        way = f"{self.direction}-ood"
-        folders = [trial.folder.path / "outputs" / way for trial in self.trials.values()]
+        direction = f"{self.direction}-ood"
+        folders = [trial.folder.path / "outputs" / direction for trial in self.trials.values()]
         keys = sorted({path.stem for folder in folders for path in folder.glob("*.png")})
         count = {key: sum(bool(flags.get(key)) for flags in self.failures.values()) for key in keys}
         first = sorted((key for key in keys if count[key]), key=lambda key: (-count[key], key))[: OOD_IMAGES // 2]
         rest = [key for key in sampled(keys, OOD_IMAGES, "ood") if key not in first]
-        return tuple(self._example(key, way, name, side, key in rest, {}) for key in [*first, *rest][:OOD_IMAGES])
+        shown = [*first, *rest][:OOD_IMAGES]
+        return tuple(self._example(key, direction, name, side, key in rest, {}) for key in shown)
 
     def _example(
-        self, key: str, way: str, name: str, side: int, is_sampled: bool, closer: Mapping[str, set[str]]
-    ) -> Example:  # fmt: skip
-        outputs = tuple(
-            self._output(method, key, way, name, side, key in closer.get(method, ())) for method in self.scores
-        )
+        self, key: str, direction: str, name: str, side: int, is_sampled: bool, detailed: Mapping[str, set[str]]
+    ) -> Example:
         return Example(
-            key, is_sampled, self._reference(INPUT, way, key, side), self._reference(TRUTH, way, key, side), outputs
-        )
+            key, is_sampled, self._untrained(INPUT, direction, key, side), self._untrained(TRUTH, direction, key, side),
+            tuple(
+                self._output(method, key, direction, name, side, key in detailed.get(method, ()))
+                for method in self.scores
+            ),
+        )  # fmt: skip
 
-    def _output(self, method: str, key: str, way: str, name: str, side: int, close: bool) -> MethodOutput:
+    def _output(self, method: str, key: str, direction: str, name: str, side: int, details: bool) -> MethodOutput:
         folder = self.trials[method].folder
         alt = f"{name}, {method}, seed {self.seed}, image {key}"
-        uri, status = _uri(folder.output(way, key), side)
+        uri, status = _uri(folder.output(direction, key), side)
         scores = {
             value.name: self.scores[method][value.name][key]
             for value in self.metrics
@@ -198,34 +203,34 @@ class _DirectionScores:
         }
         return MethodOutput(
             method, uri, alt, status, scores, self.failures[method].get(key, ()),
-            _uri(folder.reconstruction(way, key), side)[0] if close else "",
-            _uri(folder.segmentation(way, key), 0)[0] if close else "",
+            _uri(folder.reconstruction(direction, key), side)[0] if details else "",
+            _uri(folder.segmentation(direction, key), 0)[0] if details else "",
         )  # fmt: skip
 
-    def _reference(self, method: str, way: str, key: str, side: int) -> str:
-        """Return the picture of an untrained row, which is the same for all seeds; "" where there is none."""
+    def _untrained(self, method: str, direction: str, key: str, side: int) -> str:
+        """Return the image of an untrained row, which is the same for all seeds; "" where there is none."""
         trials = _done(self.run, [method]) if method in self.run.order else []
-        return _uri(trials[0].folder.output(way, key), side)[0] if trials else ""
+        return _uri(trials[0].folder.output(direction, key), side)[0] if trials else ""
 
 
 def _done(run: Run, methods: Iterable[str]) -> list[TrialResult]:
-    return [trial for method in methods for trial in run.of(method) if trial.state == "done"]
+    return [trial for method in methods for trial in run.trials_of(method) if trial.state == TrialState.DONE]
 
 
 def _flags(trial: TrialResult, direction: str) -> dict[str, tuple[str, ...]]:
-    """Return by image, as files are named, the labels of the failures that it shows."""
+    """Return the labels of the failures that each image shows, by key and by the key's file name."""
     path = trial.folder.failures
-    found: dict[str, tuple[str, ...]] = {}
+    labels: dict[str, tuple[str, ...]] = {}
     for entry in read_json(path).get(direction, {}).values() if path.exists() else ():
         for key in entry.get("flagged", ()):
-            found[key] = (*found.get(key, ()), entry["label"])
+            labels[key] = (*labels.get(key, ()), entry["label"])
             if file_name(key) != key:
-                found[file_name(key)] = found[key]
-    return found
+                labels[file_name(key)] = labels[key]
+    return labels
 
 
 def _uri(path: Path, side: int) -> tuple[str, str]:
-    """Return a picture as a data URI and "", or "" and why there is none; a `side` above 0 reduces it."""
+    """Return an image as a data URI and "", or "" and the reason; a `side` above 0 reduces it to that many pixels."""
     try:
         return data_uri(path, side, SMALL_QUALITY), ""
     except FileNotFoundError:
@@ -234,11 +239,10 @@ def _uri(path: Path, side: int) -> tuple[str, str]:
         return "", "unreadable image"
 
 
-def _weight(gallery: DirectionGallery) -> int:
-    """Return the bytes of a gallery's pictures, before they become text."""
-    pictures = [uri for example in (*gallery.examples, *gallery.ood) for uri in (example.source, example.truth)]
-    for example in (*gallery.examples, *gallery.ood):
-        pictures += [
-            uri for output in example.outputs for uri in (output.uri, output.reconstruction, output.segmentation)
-        ]
-    return sum(map(len, pictures)) * 3 // 4
+def _bytes(gallery: DirectionGallery) -> int:
+    """Return the number of bytes of a gallery's images, before base64."""
+    examples = (*gallery.examples, *gallery.ood)
+    uris = [uri for example in examples for uri in (example.source, example.truth)]
+    for example in examples:
+        uris += [uri for output in example.outputs for uri in (output.uri, output.reconstruction, output.segmentation)]
+    return sum(map(len, uris)) * 3 // 4

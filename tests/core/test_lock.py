@@ -38,7 +38,7 @@ def test_the_second_process_is_refused_with_the_first_ones_name(other, tmp_path)
     named = rf"in use by process {other.pid} on {socket.gethostname()} since .*--wait"
     with pytest.raises(InUse, match=named), locked(tmp_path / "run"):
         pass
-    command = ["run", "--methods", "gan_only", "--dataset", "streets", *SMALL, "--runs", tmp_path, "--name", "run"]
+    command = ["run", "--methods", "gan_only", "--dataset", "streets", *SMALL, "--runs-dir", tmp_path, "--name", "run"]
     assert f"process {other.pid} on " in cgbench(*command, code=2)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock"]
 

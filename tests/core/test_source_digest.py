@@ -1,6 +1,9 @@
-"""A dataset's code is told apart by its text, and only where the text is that of what runs."""
+"""Source digests: code is identified by its text, and only where that is the text of the running code."""
 
+import ast
+import importlib
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from cgbench.datasets import streets
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A package `drawings` with a module and a sub-package, as old as the house."""
+    """A package `drawings` with a module and a sub-package, whose files are older than this process."""
     (tmp_path / "drawings" / "deep").mkdir(parents=True)
     for name in ("__init__.py", "lines.py", "deep/__init__.py", "deep/dots.py"):
         (tmp_path / "drawings" / name).write_text(f"# {name}\n")
@@ -53,10 +56,59 @@ def test_code_that_changed_since_the_process_began_has_no_digest(package, monkey
     assert now("drawings") is None
 
 
-def test_the_datasets_of_the_house_say_what_makes_their_pictures():
+# modules that a dataset imports and that cannot change a pixel
+WITHOUT_PIXELS = {
+    **{
+        f"cgbench.api.{name}": "declarations: the palette is in the cache key itself, and the ignored id is fixed"
+        for name in ("dataset", "names", "registry")
+    },
+    "cgbench.digests": "names the code",
+    "cgbench.errors": "messages",
+    "cgbench.files": "records of a run",
+    "cgbench.formatting": "printable keys, which are in the cache key themselves",
+}
+
+
+def imported(module):
+    """The modules of ours that a module imports, wherever in it."""
+    modules = set()
+    for node in ast.walk(ast.parse(Path(find_spec(module).origin).read_text())):
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            modules.add(node.module)
+            if node.module.startswith("cgbench") and find_spec(node.module).submodule_search_locations is not None:
+                modules.update(name for alias in node.names if find_spec(name := f"{node.module}.{alias.name}"))
+    return {name for name in modules if name.split(".")[0] == "cgbench"}
+
+
+def deciding_pixels(module):
+    """A dataset's module and the modules of ours that it imports, transitively, apart from `WITHOUT_PIXELS`."""
+    closure, todo = set(), [module]
+    while todo:
+        name = todo.pop()
+        if name not in closure and not any(f"{name}.".startswith(f"{prefix}.") for prefix in WITHOUT_PIXELS):
+            closure.add(name)
+            todo += imported(name)
+    return closure
+
+
+def source_files(modules):
+    """The source files that a digest of modules covers, without the `__init__.py`, which hold a docstring alone."""
+    files = {path for name in modules for path, _ in digests._sources(name)}
+    return {path for path in files if path.name != "__init__.py"}
+
+
+def test_the_identity_of_a_built_in_dataset_covers_the_modules_that_decide_its_images_and_no_others():
     assert {"streets", "phantoms", "camvid", "cityscapes", "folder"} <= set(DATASETS.names())
     for name in DATASETS.names():
         data = DATASETS.factory(name)(None)
         assert data.identity() and "identity" in vars(type(data))
+        modules = importlib.import_module(DATASETS.origin(name)).IMAGE_MODULES
+        assert data.identity().split()[0] == source_digest(*modules)
+        deciding = {Path(find_spec(module).origin) for module in deciding_pixels(DATASETS.origin(name))}
+        assert source_files(modules) == {path for path in deciding if path.name != "__init__.py"}
+        assert not source_files(modules) & source_files(["cgbench.datasets.checks", "cgbench.datasets.download"])
     rendering = Path(streets.__file__).parent / "street_scenes" / "render.py"
-    assert any(path == rendering for path, _ in digests._sources("cgbench.datasets"))
+    assert any(path == rendering for path, _ in digests._sources("cgbench.datasets.street_scenes"))
+    assert rendering in source_files(streets.IMAGE_MODULES)

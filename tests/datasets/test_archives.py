@@ -1,4 +1,4 @@
-"""Unpacking: archives that attack leave nothing outside their folder, and nothing at all where they are refused."""
+"""Unpacking of archives: malicious ones leave nothing outside their folder, and nothing at all where refused."""
 
 import io
 import tarfile
@@ -8,7 +8,7 @@ import pytest
 
 from cgbench.datasets.download import archives
 from cgbench.datasets.download.archives import ArchiveRefused, unpack
-from helpers.archives import GOOD, good_members, zipped
+from helpers.archives import GOOD, good_members, zip_archive
 
 EVIL_NAMES = ["/etc/x.png", "../x.png", "tiny/../../x.png", "C:/x.png", "a\\b.png", "a\x1b[2J.png", "x" * 300, "\\x"]
 
@@ -18,7 +18,7 @@ EVIL_NAMES = ["/etc/x.png", "../x.png", "tiny/../../x.png", "C:/x.png", "a\\b.pn
 def test_names_cannot_leave_the_folder(tmp_path, name, kind):
     path = tmp_path / "evil"
     if kind == "zip":
-        path.write_bytes(zipped({"tiny/a.png": b"first", name: b"evil"}))
+        path.write_bytes(zip_archive({"tiny/a.png": b"first", name: b"evil"}))
     else:
         tar(path, [("tiny/a.png", b"first", {}), (name, b"evil", {})])
     with pytest.raises(ArchiveRefused, match="nothing was unpacked"):
@@ -54,7 +54,7 @@ def test_links_and_encryption_in_a_zip_are_refused(tmp_path):
         archive.writestr(link, "/etc/passwd")
     with pytest.raises(ArchiveRefused, match="is a link"):
         unpack(tmp_path / "evil", tmp_path / "out", print)
-    data = bytearray(zipped({"a.png": b"x"}))
+    data = bytearray(zip_archive({"a.png": b"x"}))
     data[6] |= 1
     data[data.index(b"PK\1\2") + 8] |= 1
     (tmp_path / "evil").write_bytes(data)
@@ -91,8 +91,8 @@ def test_too_many_members_and_the_same_name_twice_are_refused(tmp_path, monkeypa
     tar(tmp_path / "twice", [("a.png", b"a", {}), ("A.png", b"b", {})])
     with pytest.raises(ArchiveRefused, match="twice"):
         unpack(tmp_path / "twice", tmp_path / "out", print)
-    monkeypatch.setattr(archives, "MOST_MEMBERS", 3)
-    (tmp_path / "many").write_bytes(zipped({f"{k}.png": b"x" for k in range(4)}))
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 3)
+    (tmp_path / "many").write_bytes(zip_archive({f"{k}.png": b"x" for k in range(4)}))
     with pytest.raises(ArchiveRefused, match="more than 3 members"):
         unpack(tmp_path / "many", tmp_path / "out", print)
 
@@ -113,6 +113,6 @@ def test_damaged_archives_leave_nothing(tmp_path, cut, kind):
 
 def test_hidden_files_are_left_out(tmp_path):
     names = ["tiny/a.png", "tiny/.DS_Store", "__MACOSX/tiny/._a.png", "tiny/._a.png"]
-    (tmp_path / "mac").write_bytes(zipped({name: b"x" for name in names}))
+    (tmp_path / "mac").write_bytes(zip_archive({name: b"x" for name in names}))
     assert unpack(tmp_path / "mac", tmp_path / "out", lambda *_: None) == 1
     assert [path.name for path in tmp_path.joinpath("out").rglob("*") if path.is_file()] == ["a.png"]

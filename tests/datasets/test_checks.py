@@ -1,4 +1,4 @@
-"""The data doctor: every planted fault is named, all in one go, and healthy sets give nothing."""
+"""Dataset checks: every planted fault is reported, all in one run, and healthy datasets give no issue."""
 
 import io
 import json
@@ -21,9 +21,9 @@ from helpers.cli import SMALL, cgbench
 from helpers.image_folders import healthy, scene
 
 
-def found(report, name):
-    """The files that a check names."""
-    return {file for finding in report.findings if finding.check == name for file in finding.files}
+def files_of(report, check_name):
+    """The files that a check reports."""
+    return {file for issue in report.issues if issue.check == check_name for file in issue.files}
 
 
 def bytes_of(image, form="PNG", **options):
@@ -37,7 +37,7 @@ def chunk(kind, data):
 
 
 def bomb(width, height):
-    """A PNG of a few hundred bytes that says it is so large."""
+    """A PNG of a few hundred bytes whose header claims this size."""
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
@@ -48,15 +48,15 @@ def bomb(width, height):
 
 def test_a_healthy_folder_gives_nothing(tmp_path):
     report = check(Folder(healthy(tmp_path / "good")))
-    assert report.findings == () and report.dataset == "good"
-    first = report.counted[0]
+    assert report.issues == () and report.dataset == "good"
+    first = report.summaries[0]
     assert (first.split, first.domain, first.images, first.size) == ("train", "A", 12, "96 × 96")
 
 
 @pytest.mark.parametrize("name", ["streets", "phantoms"])
 def test_drawn_datasets_give_nothing(name):
     report = check(DATASETS.get(name), limit=12)
-    assert report.findings == () and report.root == ""
+    assert report.issues == () and report.root == ""
     assert "only 12 images" in report.remarks[0]
 
 
@@ -86,7 +86,7 @@ def test_every_file_that_cannot_be_used_is_named_in_one_go(tmp_path):
     root = healthy(tmp_path / "set")
     names = {f"{where}/{name}" for where in ("trainA", "testB") for name in unreadable(root / where)}
     report = check(Folder(root))
-    assert len(names) == 28 and found(report, "unreadable") == names
+    assert len(names) == 28 and files_of(report, "unreadable") == names
     output = cgbench("datasets", "check", "folder", "--data-root", root, code=1)
     for name in names:
         assert name in output
@@ -94,7 +94,7 @@ def test_every_file_that_cannot_be_used_is_named_in_one_go(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["zero.png", "short.jpg", "bomb.png", "pipe.png"])
-def test_a_run_refuses_what_the_doctor_calls_an_error_and_names_the_doctor(tmp_path, name):
+def test_a_run_refuses_what_the_dataset_check_calls_an_error_and_names_the_check(tmp_path, name):
     from cgbench.benchmarks.data.loading import load_images
     from cgbench.config import TrialConfig
     from cgbench.errors import DataBroken
@@ -108,18 +108,28 @@ def test_a_run_refuses_what_the_doctor_calls_an_error_and_names_the_doctor(tmp_p
         load_images(Folder(root), "test", "B", 16, TrialConfig())
 
 
-def test_a_run_names_the_doctor_before_it_plans(tmp_path):
+def test_a_run_names_the_dataset_check_before_it_plans(tmp_path):
     root = healthy(tmp_path / "set")
     scene(935).save(root / "testA" / "a012.jpg")
     scene(936).save(root / "testA" / "a012.png")
     output = cgbench(
-        "run", "--methods", "gan_only", "--dataset", "folder", "--data-root", root, *SMALL, "--runs", tmp_path, code=2
+        "run",
+        "--methods",
+        "gan_only",
+        "--dataset",
+        "folder",
+        "--data-root",
+        root,
+        *SMALL,
+        "--runs-dir",
+        tmp_path,
+        code=2,
     )
     assert "has the same name as a012" in output and "'cgbench datasets check folder'" in output
 
 
 def test_files_without_permission_are_named(tmp_path, monkeypatch):
-    """Root may read everything, so the system's refusal is acted."""
+    """Root may read everything, so the refusal of the system is simulated."""
     root = healthy(tmp_path / "set")
     real = Image.open
 
@@ -130,7 +140,7 @@ def test_files_without_permission_are_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image, "open", refusing)
     report = check(Folder(root))
-    assert found(report, "unreadable") == {"trainA/a003.png"} and "chmod u+r" in report.findings[0].text
+    assert files_of(report, "unreadable") == {"trainA/a003.png"} and "chmod u+r" in report.issues[0].text
 
 
 def test_suspicious_files_are_named(tmp_path):
@@ -157,9 +167,9 @@ def test_suspicious_files_are_named(tmp_path):
         "colours": "ink.jpg", "dark": "dim.png", "repeated": "again.png",
     }  # fmt: skip
     for name, file in named.items():
-        assert found(report, name) == {f"trainA/{file}"}, name
-    assert found(report, "ignored") == {"trainA/.hidden.png", "trainA/folder.png", "trainA/moving.gif"}
-    assert found(report, "names") == {"trainA/a000.png", "trainA/caf\\xe9\\x1b.png"}
+        assert files_of(report, name) == {f"trainA/{file}"}, name
+    assert files_of(report, "ignored") == {"trainA/.hidden.png", "trainA/folder.png", "trainA/moving.gif"}
+    assert files_of(report, "names") == {"trainA/a000.png", "trainA/caf\\xe9\\x1b.png"}
     output = cgbench("datasets", "check", "folder", "--data-root", root)
     assert "\x1b" not in output and "caf\\xe9\\x1b.png" in output
     data = json.loads(cgbench("datasets", "check", "folder", "--data-root", root, "--format", "json"))
@@ -188,8 +198,8 @@ def test_empty_domains_and_names_that_are_taken(tmp_path):
         path.unlink()
     (root / "trainA" / "a000.jpg").write_bytes(bytes_of(scene(930), "JPEG"))
     report = check(Folder(root))
-    assert [f.text for f in report.findings if f.check == "empty"] == ["split 'test' has no image of domain B (B)"]
-    assert found(report, "partner") == {"trainA/a000.png"}
+    assert [f.text for f in report.issues if f.check == "empty"] == ["split 'test' has no image of domain B (B)"]
+    assert files_of(report, "partner") == {"trainA/a000.png"}
 
 
 def test_pairs_but_for_one_file(tmp_path):
@@ -197,9 +207,9 @@ def test_pairs_but_for_one_file(tmp_path):
     for letter in "AB":
         for number, path in enumerate(sorted((root / f"test{letter}").iterdir())):
             path.rename(path.with_name(f"{number:02d}_{letter}.png"))
-    assert check(Folder(root)).findings == ()
+    assert check(Folder(root)).issues == ()
     (root / "testB" / "03_B.png").unlink()
-    assert found(check(Folder(root)), "pairs") == {"testA/03_A.png"}
+    assert files_of(check(Folder(root)), "pairs") == {"testA/03_A.png"}
 
 
 def test_nothing_there_is_said_as_by_run(tmp_path):
@@ -217,7 +227,7 @@ def test_nothing_there_is_said_as_by_run(tmp_path):
 
 @pytest.fixture
 def city(tmp_path):
-    """A small CamVid: label maps of three stripes whose borders move, photos that follow them."""
+    """A small CamVid: label maps of random rectangles, and noisy photos of the same shapes."""
     root = tmp_path / "camvid"
     rng = np.random.default_rng(3)
     for split, count in (("train", 12), ("val", 6)):
@@ -236,7 +246,7 @@ def city(tmp_path):
 
 
 def test_a_healthy_labelled_set_gives_nothing(city):
-    assert check(CamVid(city)).findings == ()
+    assert check(CamVid(city)).issues == ()
 
 
 def test_faults_of_label_maps_are_named(city):
@@ -252,18 +262,18 @@ def test_faults_of_label_maps_are_named(city):
     exif[274] = 3
     Image.open(train).save(train, exif=exif)
     report = check(CamVid(city))
-    assert found(report, "unreadable") == {f"valannot/{names[0]}"} and "class id 40" in report.findings[0].text
-    assert found(report, "blank") == {f"valannot/{name}" for name in names[1:3]}
-    assert found(report, "label-shape") == {f"val/{names[3]}"}
-    assert found(report, "partner") == {f"val/{names[4]}"}
-    assert found(report, "rotated") == {f"train/{train.name}"}
+    assert files_of(report, "unreadable") == {f"valannot/{names[0]}"} and "class id 40" in report.issues[0].text
+    assert files_of(report, "blank") == {f"valannot/{name}" for name in names[1:3]}
+    assert files_of(report, "label-shape") == {f"val/{names[3]}"}
+    assert files_of(report, "partner") == {f"val/{names[4]}"}
+    assert files_of(report, "rotated") == {f"train/{train.name}"}
 
 
 def test_labels_and_photos_exchanged_is_an_error(city):
     class Exchanged(CamVid):
         domains = (Domain("photo"), Domain("labels", "labels"))
 
-    assert [f.check for f in check(Exchanged(city)).findings if f.severity == "error"] == ["swapped"]
+    assert [f.check for f in check(Exchanged(city)).issues if f.severity == "error"] == ["swapped"]
 
 
 def test_test_sets_exchanged_is_an_error(tmp_path):
@@ -272,10 +282,10 @@ def test_test_sets_exchanged_is_an_error(tmp_path):
     (root / "testB").rename(root / "testA")
     (root / "x").rename(root / "testB")
     report = check(Folder(root))
-    assert {f.check for f in report.findings} == {"swapped"} and report.count("error") == 2
+    assert {f.check for f in report.issues} == {"swapped"} and report.count("error") == 2
 
 
-# a dataset of somebody else's
+# a plug-in
 
 
 class Odd(Dataset):
@@ -299,14 +309,14 @@ class Odd(Dataset):
 
 def test_a_plugin_that_keeps_no_promise_is_reported_and_not_fatal():
     report = check(Odd())
-    assert found(report, "unreadable") == {"train A b", "train A c", "train B boom"}
-    assert any("ZeroDivisionError" in finding.text for finding in report.findings)
-    assert found(report, "label-ids") == {f"test B {key}" for key in "abce"}
-    assert found(report, "partner") == {"d", "e"}
+    assert files_of(report, "unreadable") == {"train A b", "train A c", "train B boom"}
+    assert any("ZeroDivisionError" in issue.text for issue in report.issues)
+    assert files_of(report, "label-ids") == {f"test B {key}" for key in "abce"}
+    assert files_of(report, "partner") == {"d", "e"}
 
 
-def test_broken_pictures_of_sixteen_bits_are_scaled_not_clipped(tmp_path):
-    """Peers' users got black or white images: 16-bit colour keeps its upper byte."""
+def test_images_of_sixteen_bits_are_scaled_not_clipped(tmp_path):
+    """16-bit colour keeps its upper byte; users of other programs got black or white images."""
     rows = np.array([[[0, 256, 32768], [65535, 65280, 255]]], ">u2")
     raw = b"".join(b"\0" + row.tobytes() for row in rows)
     head = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""Datasets read from files: layouts, pairing, splits, labels, and what is said when something is missing."""
+"""Datasets read from files: layouts, pairing, splits, labels, and messages about missing data."""
 
 import os
 from pathlib import Path
@@ -9,6 +9,7 @@ from PIL import Image
 
 from cgbench.api.dataset import Dataset
 from cgbench.api.registry import DATASETS
+from cgbench.benchmarks.testing.conformance import check_dataset
 from cgbench.datasets import camvid, cityscapes
 from cgbench.datasets.camvid import CamVid
 from cgbench.datasets.cityscapes import Cityscapes
@@ -328,3 +329,24 @@ def test_folder_refuses_two_images_of_one_name(tmp_path):
     root = two_folders(tmp_path, ["a.png", "a.jpg"], ["b.png", "c.png"])
     with pytest.raises(DataBroken, match="same name"):
         Folder(root).items("train", "A")
+
+
+# conformance
+
+
+def test_camvid_conforms(fake_camvid):
+    put(fake_camvid / "valannot" / "0016E5_0000.png", np.full((6, 8), 3))
+    check_dataset("camvid", fake_camvid)
+
+
+def test_cityscapes_conforms(city_raw, tmp_path):
+    check_dataset("cityscapes", city_raw)
+    for split, count in (("train", 3), ("test", 2)):
+        for i in range(count):
+            put(tmp_path / "pairs" / split / f"{i}.png", np.concatenate([flat(i, 4, 8), ROAD_AND_CAR], axis=1))
+    check_dataset("cityscapes", tmp_path / "pairs")
+
+
+def test_folder_conforms(tmp_path):
+    check_dataset("folder", two_folders(tmp_path / "unpaired", ["a.png", "b.png"], ["c.png", "d.png", "e.png"]))
+    check_dataset("folder", two_folders(tmp_path / "paired", ["1_A.png", "2_A.png"], ["1_B.png", "2_B.png"]))

@@ -1,4 +1,4 @@
-"""Fetching: against a server on this machine that breaks off, lies and sends other bytes."""
+"""Fetching of public datasets, from a local server that breaks connections, lies and sends other bytes."""
 
 import hashlib
 import io
@@ -17,23 +17,23 @@ from cgbench.datasets.download.catalogue import CATALOGUE, PublicSet
 from cgbench.datasets.download.fetch import fetch
 from cgbench.datasets.download.http import DownloadFailed, Limits, checked_url, download
 from cgbench.errors import CgbenchError, DataBroken
-from helpers.archives import COUNTS, GOOD, good_members, picture, zipped
+from helpers.archives import COUNTS, GOOD, good_members, png_image, zip_archive
 from helpers.cli import cgbench
 
-QUICK = Limits(largest=10_000_000, timeout=1.0, pause=0.0)
+QUICK = Limits(max_bytes=10_000_000, timeout=1.0, pause=0.0)
 
 
 TINY = PublicSet("tiny", "http://127.0.0.1:1/tiny.zip", "no licence", "Nobody (2020)", COUNTS)
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `data`; `behave(handler, start, turn)` may answer instead; `asked` keeps the Range of every request."""
+    """Serves `data`; `behave(handler, start, turn)` may answer instead; `requested` holds the Range headers."""
 
     daemon_threads = True
 
     def __init__(self, data, behave=None, ranges=True):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.data, self.behave, self.ranges, self.asked = data, behave, ranges, []
+        self.data, self.behave, self.ranges, self.requested = data, behave, ranges, []
         self.etag = '"one"'
         self.url = f"http://127.0.0.1:{self.server_port}/tiny.zip"
 
@@ -46,13 +46,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         server = self.server
-        server.asked.append(self.headers.get("Range"))
+        server.requested.append(self.headers.get("Range"))
         start = 0
-        if server.ranges and (asked := self.headers.get("Range")):
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+        if server.ranges and (requested := self.headers.get("Range")):
+            start = int(requested.removeprefix("bytes=").removesuffix("-"))
             if self.headers.get("If-Range") not in (None, server.etag):
                 start = 0
-        if server.behave and server.behave(self, start, len(server.asked)):
+        if server.behave and server.behave(self, start, len(server.requested)):
             return
         self.answer(start)
 
@@ -87,15 +87,15 @@ def serve():
 
 
 def load(server, target, limits=QUICK):
-    said = []
-    download(server.url, target, limits, said.append, lambda done, total: None)
-    return said
+    lines = []
+    download(server.url, target, limits, lines.append, lambda done, total: None)
+    return lines
 
 
-def got(server, root, entry=TINY, limits=QUICK, url=None):
-    said = []
-    folder = fetch(entry, root, url or server.url, said.append, lambda done, total: None, limits)
-    return folder, "\n".join(said)
+def fetched(server, root, entry=TINY, limits=QUICK, url=None):
+    lines = []
+    folder = fetch(entry, root, url or server.url, lines.append, lambda done, total: None, limits)
+    return folder, "\n".join(lines)
 
 
 # the main job
@@ -103,20 +103,20 @@ def got(server, root, entry=TINY, limits=QUICK, url=None):
 
 def test_a_set_is_fetched_counted_and_described(serve, tmp_path):
     server = serve()
-    folder, said = got(server, tmp_path)
+    folder, lines = fetched(server, tmp_path)
     assert {name: len(list((folder / name).iterdir())) for name in COUNTS} == COUNTS
     for words in ("no licence", "Nobody (2020)", "trainA 3", "cgbench run", f"--data-root {folder}"):
-        assert words in said
+        assert words in lines
     source = json.loads((tmp_path / "tiny.source.json").read_text())
     assert source["sha256"] == hashlib.sha256(GOOD).hexdigest() and source["bytes"] == len(GOOD)
     assert source["url"] == server.url and source["images"] == COUNTS
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny", "tiny.source.json"], "nothing else is left"
-    assert "is there already" in got(server, tmp_path)[1] and len(server.asked) == 1
+    assert "is there already" in fetched(server, tmp_path)[1] and len(server.requested) == 1
 
 
 def test_the_next_commands_find_what_was_fetched(serve, tmp_path):
-    folder, said = got(serve(), tmp_path)
-    check, run = (line.removeprefix("Next:").split() for line in said.splitlines()[-2:])
+    folder, lines = fetched(serve(), tmp_path)
+    check, run = (line.removeprefix("Next:").split() for line in lines.splitlines()[-2:])
     assert check[:4] == ["cgbench", "datasets", "check", "folder"] and "3 images" in cgbench(*check[1:])
     options = main.commands["run"].make_context("run", run[2:]).params
     assert (options["dataset"], options["data_root"]) == ("folder", folder)
@@ -128,12 +128,12 @@ def test_pairs_side_by_side_are_a_layout_of_folder(serve, tmp_path):
         for split, count in (("train", 4), ("val", 2)):
             for k in range(count):
                 entry = tarfile.TarInfo(f"./pairs/{split}/{k}.png")
-                data = picture(k + 10 * count)
+                data = png_image(k + 10 * count)
                 entry.size = len(data)
                 archive.addfile(entry, io.BytesIO(data))
     entry = PublicSet("pairs", "http://x/pairs.tar.gz", "no licence", "Nobody", {"train": 4}, ("train", "val"))
-    folder, said = got(serve(buffer.getvalue()), tmp_path, entry)
-    assert "train 4, val 2" in said
+    folder, lines = fetched(serve(buffer.getvalue()), tmp_path, entry)
+    assert "train 4, val 2" in lines
     from cgbench.datasets.folder import Folder
 
     data = Folder(folder)
@@ -154,7 +154,7 @@ def test_a_cut_connection_goes_on_where_it_broke(serve, tmp_path):
     load(server, tmp_path / "tiny.zip")
     assert (tmp_path / "tiny.zip").read_bytes() == GOOD
     fifth = len(GOOD) // 5
-    assert server.asked == [None, f"bytes={fifth}-", f"bytes={2 * fifth}-", f"bytes={3 * fifth}-"]
+    assert server.requested == [None, f"bytes={fifth}-", f"bytes={2 * fifth}-", f"bytes={3 * fifth}-"]
 
 
 def test_a_later_command_goes_on_where_an_earlier_one_was_stopped(serve, tmp_path):
@@ -166,9 +166,9 @@ def test_a_later_command_goes_on_where_an_earlier_one_was_stopped(serve, tmp_pat
     with pytest.raises(DownloadFailed, match=r"without progress.*kept in .*tiny\.zip\.part"):
         load(server, tmp_path / "tiny.zip")
     assert (tmp_path / "tiny.zip.part").read_bytes() == GOOD[:100]
-    server.behave, server.asked = None, []
+    server.behave, server.requested = None, []
     load(server, tmp_path / "tiny.zip")
-    assert server.asked == ["bytes=100-"] and (tmp_path / "tiny.zip").read_bytes() == GOOD
+    assert server.requested == ["bytes=100-"] and (tmp_path / "tiny.zip").read_bytes() == GOOD
 
 
 def test_ctrl_c_keeps_the_part(serve, tmp_path):
@@ -231,7 +231,7 @@ def test_a_length_that_is_too_long_ends_after_a_few_attempts(serve, tmp_path):
     server = serve(behave=boast)
     with pytest.raises(DownloadFailed, match=r"contradicts itself.*should be longer"):
         load(server, tmp_path / "tiny.zip")
-    assert len(server.asked) < 15
+    assert len(server.requested) < 15
 
 
 def test_a_length_that_is_too_short_gives_an_archive_that_is_refused(serve, tmp_path):
@@ -240,7 +240,7 @@ def test_a_length_that_is_too_short_gives_an_archive_that_is_refused(serve, tmp_
         return True
 
     with pytest.raises(CgbenchError, match=r"tiny\.zip.*(damaged|no such archive).*loads it again"):
-        got(serve(behave=understate), tmp_path)
+        fetched(serve(behave=understate), tmp_path)
     assert not (tmp_path / "tiny").exists()
 
 
@@ -249,13 +249,13 @@ def test_an_answer_that_says_no_is_not_repeated(serve, tmp_path, code):
     server = serve(behave=lambda handler, start, turn: handler.send_error(code) or True)
     with pytest.raises(DownloadFailed, match=f"answers {code}.*--url"):
         load(server, tmp_path / "tiny.zip")
-    assert len(server.asked) == 1
+    assert len(server.requested) == 1
 
 
 def test_a_server_that_is_busy_is_asked_again(serve, tmp_path):
     server = serve(behave=lambda handler, start, turn: turn < 3 and (handler.send_error(503) or True))
     load(server, tmp_path / "tiny.zip")
-    assert len(server.asked) == 3
+    assert len(server.requested) == 3
 
 
 def test_redirects_are_followed_but_not_in_circles_nor_to_files(serve, tmp_path):
@@ -274,7 +274,7 @@ def test_redirects_are_followed_but_not_in_circles_nor_to_files(serve, tmp_path)
     circle = serve(behave=to(""))
     with pytest.raises(DownloadFailed, match="redirect"):
         load(circle, tmp_path / "b.zip")
-    assert len(circle.asked) < 30
+    assert len(circle.requested) < 30
     for place in ("file:///etc/passwd", "ftp://127.0.0.1/x"):
         with pytest.raises(CgbenchError, match=r"only http|not allowed"):
             load(serve(behave=to(place)), tmp_path / "c.zip")
@@ -308,7 +308,7 @@ def test_a_server_that_drips_is_left(serve, tmp_path, monkeypatch):
             time.sleep(0.02)
         return True
 
-    monkeypatch.setattr(http, "MOST_ATTEMPTS", 2)
+    monkeypatch.setattr(http, "MAX_ATTEMPTS", 2)
     with pytest.raises(DownloadFailed, match="hardly sends"):
         load(serve(behave=drip), tmp_path / "tiny.zip")
 
@@ -319,7 +319,7 @@ def test_nobody_listening_is_said(tmp_path):
 
 
 def test_too_much_is_refused_announced_or_not(serve, tmp_path):
-    small = Limits(largest=500, timeout=1.0, pause=0.0)
+    small = Limits(max_bytes=500, timeout=1.0, pause=0.0)
     with pytest.raises(DownloadFailed, match="more than"):
         load(serve(), tmp_path / "a.zip", small)
 
@@ -357,43 +357,43 @@ def test_other_bytes_than_the_digest_says_are_refused(serve, tmp_path):
     corrupt = bytearray(GOOD)
     corrupt[len(GOOD) // 2] ^= 1
     with pytest.raises(DownloadFailed, match="SHA-256"):
-        got(serve(bytes(corrupt)), tmp_path, right)
+        fetched(serve(bytes(corrupt)), tmp_path, right)
     assert not (tmp_path / "tiny").exists() and not (tmp_path / "tiny.zip").exists()
-    assert got(serve(), tmp_path, right)[0].is_dir()
+    assert fetched(serve(), tmp_path, right)[0].is_dir()
 
 
 def test_corrupt_bytes_without_a_digest_fail_the_archives_own_sum(serve, tmp_path):
     corrupt = bytearray(GOOD)
-    corrupt[GOOD.index(picture(3)) + 200] ^= 1
+    corrupt[GOOD.index(png_image(3)) + 200] ^= 1
     with pytest.raises(ArchiveRefused, match="CRC"):
-        got(serve(bytes(corrupt)), tmp_path)
+        fetched(serve(bytes(corrupt)), tmp_path)
     assert not (tmp_path / "tiny").exists()
 
 
 def test_another_archive_than_last_time_is_noticed(serve, tmp_path):
     import shutil
 
-    folder, _ = got(serve(), tmp_path)
+    folder, _ = fetched(serve(), tmp_path)
     shutil.rmtree(folder)
-    other = zipped(good_members() | {"tiny/readme.txt": b"new"})
+    other = zip_archive(good_members() | {"tiny/readme.txt": b"new"})
     with pytest.raises(DownloadFailed, match=r"tiny\.source\.json to accept"):
-        got(serve(other), tmp_path)
+        fetched(serve(other), tmp_path)
     (tmp_path / "tiny.source.json").unlink()
-    assert got(serve(other), tmp_path)[0].is_dir()
+    assert fetched(serve(other), tmp_path)[0].is_dir()
 
 
 def test_other_counts_than_the_catalogues_keep_the_archive_and_say_so(serve, tmp_path):
     members = good_members()
     members.pop("tiny/trainB/1.png")
     with pytest.raises(DataBroken, match=r"trainB holds 1 images instead of 2.*archive is kept"):
-        got(serve(zipped(members)), tmp_path)
+        fetched(serve(zip_archive(members)), tmp_path)
     assert (tmp_path / "tiny.zip").exists() and not (tmp_path / "tiny").exists()
 
 
 def test_a_folder_that_is_there_but_incomplete_is_not_touched(serve, tmp_path):
     (tmp_path / "tiny" / "trainA").mkdir(parents=True)
     with pytest.raises(DataBroken, match="move it away"):
-        got(serve(), tmp_path)
+        fetched(serve(), tmp_path)
 
 
 # the catalogue and the command line

@@ -1,4 +1,4 @@
-"""Reading images by stated rules, and squares of them."""
+"""Image files: decoding by fixed rules, and resizing to square images."""
 
 import struct
 import zlib
@@ -8,10 +8,10 @@ import pytest
 from PIL import Image, ImageFile
 
 from cgbench.api.dataset import SemanticClass
+from cgbench.api.palette import nearest_class
 from cgbench.datasets import images
 from cgbench.datasets.images import coloured, header, image_files, read_image, read_labels, same_shape, square
 from cgbench.errors import CgbenchError, DataBroken
-from cgbench.palette import nearest_class
 
 RNG = np.random.default_rng(0)
 PHOTO = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -225,7 +225,7 @@ def test_truncation_is_seen_even_where_another_package_forgives_it(tmp_path, mon
 
 @pytest.mark.parametrize("form", ["GIF", "EPS", "PPM", "PCX", "JPEG2000"])
 def test_other_formats_are_refused_whatever_they_are_called(tmp_path, form):
-    """EPS above all: Pillow would start an interpreter on it."""
+    """Above all EPS, for which Pillow would start an interpreter."""
     path = tmp_path / "named.png"
     Image.fromarray(PHOTO).save(path, form)
     with pytest.raises(DataBroken, match=r"named\.png: is no JPEG, PNG"):

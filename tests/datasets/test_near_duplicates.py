@@ -1,4 +1,4 @@
-"""Near-duplicates and shared scenes, on planted cases, and their absence on healthy sets."""
+"""Near-duplicates and shared scenes: planted cases are found, and healthy sets have none."""
 
 import io
 
@@ -33,7 +33,7 @@ def cropped(image, share, rng):
 
 
 RNG = np.random.default_rng(5)
-# what is done to a picture, and the share that must be found again
+# a change of an image, and the share of near-duplicates that must be found
 PLANTED = {
     "the same": (lambda image: image, 1.0),
     "JPEG 30": (lambda image: recompressed(image, 30), 1.0),
@@ -52,16 +52,16 @@ PLANTED = {
 
 
 @pytest.fixture(scope="module")
-def pictures():
+def images():
     return [scene(k, size=(192, 192)) for k in range(COUNT)]
 
 
 @pytest.mark.parametrize("kind", PLANTED)
 @pytest.mark.parametrize("turned", [False, True], ids=["in training", "in test"])
-def test_planted_near_duplicates_are_found(pictures, kind, turned):
+def test_planted_near_duplicates_are_found(images, kind, turned):
     change, share = PLANTED[kind]
     others = [thumb(scene(k, size=(192, 192))) for k in range(100, 100 + COUNT)]
-    planted, originals = np.stack([thumb(change(p)) for p in pictures]), np.stack([thumb(p) for p in pictures])
+    planted, originals = np.stack([thumb(change(p)) for p in images]), np.stack([thumb(p) for p in images])
     sets = (planted, np.stack([*others, *originals])) if turned else (originals, np.stack([*others, *planted]))
     pairs, _ = near_duplicates(*sets)
     right = [pair for pair in pairs if pair.second == COUNT + pair.first]
@@ -69,9 +69,9 @@ def test_planted_near_duplicates_are_found(pictures, kind, turned):
     assert len(right) >= share * COUNT
 
 
-def test_other_scenes_are_no_duplicates(pictures):
+def test_other_scenes_are_no_duplicates(images):
     pairs, threshold = near_duplicates(
-        np.stack([thumb(p) for p in pictures]), np.stack([thumb(scene(k)) for k in range(100, 300)])
+        np.stack([thumb(p) for p in images]), np.stack([thumb(scene(k)) for k in range(100, 300)])
     )
     assert pairs == [] and 0.85 < threshold < 0.95
 
@@ -97,9 +97,9 @@ def test_leaks_are_reported_with_both_names(tmp_path):
     Image.open(root / "trainB" / "b015.png").transpose(0).save(root / "testB" / "mirror.png")
     Image.open(root / "trainB" / "b016.png").save(root / "trainA" / "both.png")
     report = check(Folder(root))
-    leaks = {f.files[0]: f.text.split()[0] for f in report.findings if f.check == "leak"}
+    leaks = {f.files[0]: f.text.split()[0] for f in report.issues if f.check == "leak"}
     assert leaks == {"testA/leak.jpg": "trainA/a004.png", "testB/mirror.png": "trainB/b015.png"}
-    assert [(f.files[0], f.severity) for f in report.findings if f.check == "between-domains"] == [
+    assert [(f.files[0], f.severity) for f in report.issues if f.check == "between-domains"] == [
         ("trainA/both.png", "error")
     ]
 
@@ -119,26 +119,26 @@ def night(image):
     return Image.fromarray((pixels * (0.5, 0.6, 0.9)).astype(np.uint8))
 
 
-def test_pairs_are_found_by_name_by_order_and_by_edges(pictures):
-    a, b = outlines(pictures), outlines([night(p) for p in pictures])
+def test_pairs_are_found_by_name_by_order_and_by_edges(images):
+    a, b = outlines(images), outlines([night(p) for p in images])
     turn = np.roll(np.arange(COUNT), 7)
     by_name = [(i, int(np.flatnonzero(turn == i)[0])) for i in range(COUNT)]
-    assert same_scenes(a, b[turn], by_name).how == "name"
+    assert same_scenes(a, b[turn], by_name).matched_by == "name"
     result = same_scenes(a, b, [])
-    assert result.how == "order" and result.excess > 6 and len(result.pairs) == COUNT
+    assert result.matched_by == "order" and result.excess > 6 and len(result.pairs) == COUNT
     shuffled = same_scenes(a[:-1], b[turn], [])
     right = {(i, j) for i, j in by_name if i < COUNT - 1}
-    assert shuffled.how == "edges" and set(shuffled.pairs) <= right and len(shuffled.pairs) > 0.8 * COUNT
+    assert shuffled.matched_by == "edges" and set(shuffled.pairs) <= right and len(shuffled.pairs) > 0.8 * COUNT
 
 
-def test_a_few_pairs_among_many_are_found(pictures):
-    a = outlines(pictures)
-    b = outlines([*(night(scene(k)) for k in range(200, 230)), *(night(p) for p in pictures[:3])])
+def test_a_few_pairs_among_many_are_found(images):
+    a = outlines(images)
+    b = outlines([*(night(scene(k)) for k in range(200, 230)), *(night(p) for p in images[:3])])
     assert set(same_scenes(a, b, []).pairs) <= {(0, 30), (1, 31), (2, 32)} and same_scenes(a, b, []).pairs
 
 
-def test_equal_names_alone_are_no_pairs(pictures):
-    a, b = outlines(pictures), outlines([night(scene(k)) for k in range(300, 300 + COUNT)])
+def test_equal_names_alone_are_no_pairs(images):
+    a, b = outlines(images), outlines([night(scene(k)) for k in range(300, 300 + COUNT)])
     assert same_scenes(a, b, [(k, k) for k in range(COUNT)]).pairs == ()
 
 
@@ -148,6 +148,6 @@ def test_an_unpaired_set_of_pairs_is_reported_with_names(tmp_path):
         path.unlink()
     for path in (root / "trainA").iterdir():
         night(Image.open(path)).save(root / "trainB" / path.name)
-    findings = [f for f in check(Folder(root)).findings if f.check == "same-scenes"]
-    assert len(findings) == 1 and "12 pairs with the same name" in findings[0].text
-    assert "trainA/a003.png and trainB/a003.png" in findings[0].files
+    issues = [f for f in check(Folder(root)).issues if f.check == "same-scenes"]
+    assert len(issues) == 1 and "12 pairs with the same name" in issues[0].text
+    assert "trainA/a003.png and trainB/a003.png" in issues[0].files

@@ -1,4 +1,4 @@
-"""`phantoms`: the same slices every time, exact labels, opposite contrasts, people who differ between domains."""
+"""`phantoms`: deterministic slices, exact labels, opposite contrasts, other people in each domain."""
 
 import numpy as np
 import pytest
@@ -81,8 +81,8 @@ def test_an_anatomy_is_the_same_at_any_resolution():
 
 
 def test_every_class_occurs_and_no_other():
-    found = np.unique(np.concatenate([labels("test-ct", k, 64).ravel() for k in range(20)]))
-    assert found.tolist() == list(range(len(PALETTE)))
+    present = np.unique(np.concatenate([labels("test-ct", k, 64).ravel() for k in range(20)]))
+    assert present.tolist() == list(range(len(PALETTE)))
 
 
 def test_an_unknown_split_is_refused():
@@ -92,7 +92,7 @@ def test_an_unknown_split_is_refused():
 
 def test_each_modality_has_its_own_scorer_and_both_directions_a_score(tmp_path):
     arguments = ["--methods", "gan_only", "--dataset", "phantoms", "--preset", "smoke", "--set", "steps=2"]
-    text = cgbench("run", *arguments, "--runs", tmp_path, "--device", "cpu")
+    text = cgbench("run", *arguments, "--runs-dir", tmp_path, "--device", "cpu")
     assert "MR→CT" in text and "CT→MR" in text and text.count("FCN pixel") >= 2
     protocols = (tmp_path / "phantoms-smoke" / "phantoms" / "real" / "seed-0" / "protocols.json").read_text()
     scorers = {line.split('"')[3] for line in protocols.splitlines() if '"scorer"' in line} - {""}

@@ -1,4 +1,4 @@
-"""The built-in dataset: determinism, geometry that does not depend on resolution, splits, variety, difficulty."""
+"""`streets`: determinism, geometry that does not depend on resolution, splits, variety, difficulty."""
 
 import hashlib
 import subprocess
@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from cgbench.api.dataset import IGNORE
+from cgbench.api.names import IGNORE
 from cgbench.api.registry import DATASETS
 from cgbench.datasets import streets
 from cgbench.datasets.street_scenes.geometry import MATERIALS, Camera
@@ -47,7 +47,7 @@ def test_a_scene_is_the_same_every_time(split, index):
         return photo(split, index, 40), labels(split, index, 40)
 
     first = drawn()
-    photo(split, index + 1, 40)  # the scene in hand is another one
+    photo(split, index + 1, 40)  # replaces the memoized scene
     for before, again in zip(first, drawn(), strict=True):
         np.testing.assert_array_equal(before, again)
 
@@ -55,8 +55,8 @@ def test_a_scene_is_the_same_every_time(split, index):
 def test_an_image_and_its_labels_are_of_one_scene_that_is_built_once(monkeypatch):
     built, build_scene = [], streets.build_scene
 
-    def counted(*given, **how):
-        built.append(build_scene(*given, **how))
+    def counted(*args, **kwargs):
+        built.append(build_scene(*args, **kwargs))
         return built[-1]
 
     monkeypatch.setattr(streets, "build_scene", counted)
@@ -70,15 +70,15 @@ def test_a_scene_is_the_same_in_another_process():
         "import hashlib; from cgbench.datasets.streets import photo, labels;"
         "print(hashlib.sha256(photo('test', 1, 40).tobytes() + labels('test', 1, 40).tobytes()).hexdigest())"
     )
-    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    here = hashlib.sha256(photo("test", 1, 40).tobytes() + labels("test", 1, 40).tobytes()).hexdigest()
-    assert there == here
+    elsewhere = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    in_this_process = hashlib.sha256(photo("test", 1, 40).tobytes() + labels("test", 1, 40).tobytes()).hexdigest()
+    assert elsewhere == in_this_process
 
 
 def test_splits_and_indices_are_different_scenes():
-    pictures = [photo(split, index, 32) for split in ("train", "test", "ood") for index in (0, 1)]
-    for i, first in enumerate(pictures):
-        for second in pictures[i + 1 :]:
+    photos = [photo(split, index, 32) for split in ("train", "test", "ood") for index in (0, 1)]
+    for i, first in enumerate(photos):
+        for second in photos[i + 1 :]:
             assert np.abs(first.astype(int) - second).mean() > 8
 
 
@@ -87,15 +87,15 @@ def test_layout_does_not_depend_on_resolution():
     assert min(agreement) > 0.92, agreement
 
 
-def test_photo_and_labels_show_the_same_picture():
+def test_photo_and_labels_show_the_same_scene():
     """Edges of the labels are edges of the photo: contrast across class borders exceeds that within classes."""
     photos, ids = sample()
     grey = photos.astype(float).mean(axis=3)
     step, border = np.abs(np.diff(grey, axis=2)), np.diff(ids.astype(int), axis=2) != 0
-    there = step[border].mean()
-    assert there > 2 * step[~border].mean()
+    at_borders = step[border].mean()
+    assert at_borders > 2 * step[~border].mean()
     shifted = np.roll(border, 5, axis=1)
-    assert there > 1.3 * step[shifted].mean()
+    assert at_borders > 1.3 * step[shifted].mean()
 
 
 def test_train_domains_share_no_scene():
@@ -142,7 +142,7 @@ def test_photos_are_uint8_of_the_side_asked_for():
         assert image.shape == (side, side, 3) and image.dtype == np.uint8 and image.std() > 5
 
 
-def test_strange_things_are_seen_and_ignored():
+def test_out_of_distribution_objects_are_visible_and_ignored():
     for item in Streets().items("ood", "A"):
         ids = item.labels(32)
         assert (ids == IGNORE).mean() > 0.004, item.key
@@ -172,7 +172,7 @@ def test_layouts_vary():
 
 
 def test_photo_to_labels_is_not_a_matter_of_colour():
-    """The nearest mean colour of the classes, even when told the truth on these photos, decides few pixels."""
+    """The nearest mean colour of the classes, even if fitted to these very photos, classifies few pixels."""
     photos, ids = sample()
     pixels, classes = photos.reshape(-1, 3).astype(float), ids.ravel()
     means = np.stack([pixels[classes == k].mean(axis=0) for k in range(len(PALETTE))])

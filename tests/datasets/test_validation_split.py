@@ -1,12 +1,15 @@
-"""Validation images out of the training set: never trained on, not by the scorer either."""
+"""Validation images held out of the training set: never trained on, not by the scorer either."""
+
+import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cgbench.api.dataset import Dataset, Domain, Item
+from cgbench.api.dataset import Dataset, Domain, FileProblem, Item, Listing, SemanticClass
 from cgbench.datasets.phantoms import Phantoms
 from cgbench.datasets.streets import Streets
-from cgbench.datasets.validation_split import hold_out
+from cgbench.datasets.validation_split import ValidationSplit, hold_out
 from cgbench.errors import CgbenchError
 
 
@@ -39,6 +42,62 @@ def test_training_and_pairs_lack_what_is_held_out():
 def test_a_dataset_with_a_split_of_its_own_or_a_count_of_zero_stays_as_it_is():
     streets, halves = Streets(), Halves()
     assert hold_out(streets, 5) is streets and hold_out(halves, 0) is halves
+
+
+class Declared(Halves):
+    """A dataset whose every declaration differs from the default."""
+
+    licence, source, label_source, split_rule = "a licence", "a source", "a label source", "a rule"
+    palette, settings = (SemanticClass("x", (1, 2, 3)),), {"demo": {"batch_size": 2}}
+    paired_test = shares_scenes = True
+    label = "labelled"
+
+    def missing(self):
+        return "all of it"
+
+    def identity(self):
+        return "an identity"
+
+    def folders(self):
+        return (self.root / "x",)
+
+    def listing(self, split, domain):
+        return Listing(self.items(split, domain), (FileProblem(Path("a.png"), "is broken"),))
+
+    def direction_name(self, direction):
+        return f"to {direction}"
+
+    def target(self, direction):
+        return Domain(direction)
+
+
+def test_all_else_is_that_of_the_wrapped_dataset():
+    whole = Declared(Path("root"))
+    data = hold_out(whole, 3)
+    public = {name for name in (*vars(Dataset), *Dataset.__annotations__, *vars(whole)) if not name.startswith("_")}
+    values = public - {"items", "listing", "splits", "missing", "identity", "folders", "direction_name", "target"}
+    assert {"name", "label", "domains", "root", "label_source", "settings", "shares_scenes"} < values
+    for name in values:
+        assert getattr(data, name) == getattr(whole, name), name
+    assert (data.missing(), data.identity(), data.folders()) == ("all of it", "an identity", (Path("root/x"),))
+    assert (data.direction_name("AtoB"), data.target("BtoA")) == ("to AtoB", Domain("BtoA"))
+    assert data.splits == (*whole.splits, "val")
+    for split in data.splits:
+        listing = data.listing(split, "A")
+        assert [item.key for item in listing.items] == keys(data, split, "A") and len(listing.problems) == 1
+
+
+def test_a_subclass_without_an_identity_of_its_own_has_none_when_wrapped():
+    class Other(Declared):
+        pass
+
+    assert isinstance(hold_out(Other(), 3), ValidationSplit) and hold_out(Other(), 3).identity() is None
+    assert hold_out(Halves(), 3).identity() is None
+
+
+def test_a_view_can_be_pickled():
+    data = hold_out(Halves(), 3)
+    assert keys(pickle.loads(pickle.dumps(data)), "val", "A") == keys(data, "val", "A")
 
 
 def test_something_must_be_left_to_train_on():

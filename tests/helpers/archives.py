@@ -1,4 +1,4 @@
-"""Archives of tiny data sets, made in memory."""
+"""Archives of tiny datasets, made in memory."""
 
 import io
 import zipfile
@@ -9,13 +9,13 @@ from PIL import Image
 COUNTS = {"trainA": 3, "trainB": 2, "testA": 1, "testB": 2}
 
 
-def picture(number):
+def png_image(number):
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(number).integers(0, 256, (20, 20, 3), dtype=np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def zipped(members):
+def zip_archive(members):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in members.items():
@@ -25,7 +25,9 @@ def zipped(members):
 
 def good_members(name="tiny"):
     number = iter(range(100))
-    return {f"{name}/{folder}/{k}.png": picture(next(number)) for folder, count in COUNTS.items() for k in range(count)}
+    return {
+        f"{name}/{folder}/{k}.png": png_image(next(number)) for folder, count in COUNTS.items() for k in range(count)
+    }
 
 
-GOOD = zipped(good_members())
+GOOD = zip_archive(good_members())

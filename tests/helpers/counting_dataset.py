@@ -1,4 +1,4 @@
-"""A drawn dataset that counts what it draws, and what tests of the cache of decoded images ask of a folder."""
+"""A procedural dataset that counts the images it renders, and helpers for tests of the decoded-image cache."""
 
 import os
 from pathlib import Path
@@ -15,24 +15,24 @@ SIDE = 12
 
 
 class Drawn(Dataset):
-    """Pictures and labels of noise, in which every argument has a say."""
+    """Images and labels of noise that depend on every argument; `rendered` counts them."""
 
     name, summary = "drawn", "noise"
     domains = (Domain("labels", "labels"), Domain("photo"))
     palette = tuple(SemanticClass(str(k), (k, k, k)) for k in range(3))
     paired_test = True
 
-    def __init__(self, count: int = 6, says: str | None = "first") -> None:
+    def __init__(self, count: int = 6, cache_identity: str | None = "first") -> None:
         super().__init__(None)
-        self.count, self.says, self.drawn = count, says, 0
+        self.count, self.cache_identity, self.rendered = count, cache_identity, 0
 
     def identity(self) -> str | None:
-        return self.says
+        return self.cache_identity
 
     def items(self, split, domain):
         def draw(number, channels, side):
-            self.drawn += 1
-            seed = [number, channels, *map(ord, split + domain + str(self.says))]
+            self.rendered += 1
+            seed = [number, channels, *map(ord, split + domain + str(self.cache_identity))]
             high = len(self.palette) if channels == 1 else 256
             noise = np.random.default_rng(seed).integers(0, high, (side + 3, side, channels), dtype=np.uint8)
             return noise if channels == 3 else noise[..., 0]
@@ -44,12 +44,12 @@ class Drawn(Dataset):
 
 
 def eager(monkeypatch, folder: Path, limit: str = "1 MB") -> Path:
-    """Keep sets of any size in a cache of its own, believe in files at once, and forget what was said before. Returns
-    where decoded images lie."""
+    """Cache sets of any size in a cache of its own, trust files at once, and reset the warnings. Returns the folder of
+    the cache."""
     monkeypatch.setenv("CGBENCH_CACHE", str(folder))
     monkeypatch.setenv("CGBENCH_CACHE_LIMIT", limit)
     monkeypatch.setattr(decoded_cache, "MIN_CACHED_IMAGES", 1)
-    monkeypatch.setattr(cache_key, "SETTLED", -1e9)
+    monkeypatch.setattr(cache_key, "SETTLE_SECONDS", -1e9)
     monkeypatch.setattr(cache_entries, "warned", set())
     monkeypatch.setattr(cache_entries, "in_use", set())
     return decoded_folder()
@@ -59,14 +59,14 @@ def load(dataset: Dataset, split="test", domain="B", side=SIDE, labels=True, lim
     return load_images(dataset, split, domain, side, tiny_config(**settings), limit, labels=labels)
 
 
-def same(found, expected) -> bool:
-    """Whether two sets hold the same bits under the same keys, and say so."""
+def same(actual, expected) -> bool:
+    """Whether two image sets have the same keys, bits and digest."""
     return (
-        found.keys == expected.keys
-        and np.array_equal(found.images, expected.images)
-        and (found.labels is None) == (expected.labels is None)
-        and (found.labels is None or np.array_equal(found.labels, expected.labels))
-        and found.digest == expected.digest
+        actual.keys == expected.keys
+        and np.array_equal(actual.images, expected.images)
+        and (actual.labels is None) == (expected.labels is None)
+        and (actual.labels is None or np.array_equal(actual.labels, expected.labels))
+        and actual.digest == expected.digest
     )
 
 

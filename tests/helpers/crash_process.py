@@ -87,9 +87,9 @@ def serve() -> None:
 
 def _loss_curves(run, losses) -> tuple:
     from cgbench.reports.figures.losses import read_losses
-    from cgbench.reports.figures.style import styles
+    from cgbench.reports.figures.style import assign_styles
 
-    return tuple(losses.loss_panels(read_losses(run.trials), ["cycle_a"], styles(run.order, run.roles)))
+    return tuple(losses.loss_panels(read_losses(run.trials), ["cycle_a"], assign_styles(run.order, run.roles)))
 
 
 def _live(main, request: dict, said: Path, count: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pictures for the tests of the data side: scenes that no two are alike, and folders of them."""
+"""Images for the tests of datasets: scenes that all differ, and folders of them."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ RNG_SEED = 7
 
 
 def scene(number: int, warm: bool = True, size: tuple[int, int] = (96, 96)) -> Image.Image:
-    """A picture of soft ground and hard shapes, its own for every number; `warm` is its colouring alone."""
+    """An image of a smooth ground and sharp shapes, another one for every number; `warm` changes its colours only."""
     rng = np.random.default_rng([RNG_SEED, number])
     ground = Image.fromarray(rng.integers(60, 200, (5, 5), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(ground)
@@ -25,7 +25,7 @@ def scene(number: int, warm: bool = True, size: tuple[int, int] = (96, 96)) -> I
 
 
 def healthy(root: Path, train: int = 12, test: int = 6) -> Path:
-    """A folder of four sets without a fault: every picture another scene, A warm and B cold."""
+    """A folder of four sets without a fault: every image another scene, A warm and B cold."""
     number = 0
     for split, count in (("train", train), ("test", test)):
         for domain in "AB":

@@ -1,4 +1,4 @@
-"""Faults that a change of the code may bring and no record shows: each is a patch of the program in this process."""
+"""Injected faults that no record shows: each is a patch of the program in this process."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ def wrong_sign(patch):
 
 
 def identity_doubled(patch):
-    """Both identity terms weigh twice what the record says."""
+    """Both identity terms have twice the recorded weight."""
     _reweighted(patch, {"identity_a": 2.0, "identity_b": 2.0})
 
 
@@ -27,34 +27,34 @@ def no_normalisation(patch):
 
 
 def learning_rate_tripled(patch):
-    """Every step is three times as long as the record says."""
-    real = trainer.learning_rate_factor
-    patch.setattr(trainer, "learning_rate_factor", lambda *at: 3 * real(*at))
+    """Every step is three times as long as recorded."""
+    original = trainer.learning_rate_factor
+    patch.setattr(trainer, "learning_rate_factor", lambda *arguments: 3 * original(*arguments))
 
 
 def palette_shifted(patch):
-    """Translated label images are read with each class one place further."""
-    real = segmentation.nearest_class
-    patch.setattr(segmentation, "nearest_class", lambda images, palette: (real(images, palette) + 1) % len(palette))
+    """Translated label images are read with every class shifted by one."""
+    original = segmentation.nearest_class
+    patch.setattr(segmentation, "nearest_class", lambda images, palette: (original(images, palette) + 1) % len(palette))
 
 
 def dataset_palette_shifted(patch):
-    """Label images are drawn with each class in the colour of the next one: other images, so another protocol."""
+    """Label images are rendered with each class in the colour of the next one: other images, so another protocol."""
     colours = [entry.colour for entry in streets.PALETTE]
-    moved = [
+    shifted = [
         replace(entry, colour=colour) for entry, colour in zip(streets.PALETTE, colours[1:] + colours[:1], strict=True)
     ]
-    patch.setattr(streets, "PALETTE", tuple(moved))
-    patch.setenv("CGBENCH_CACHE_LIMIT", "0")  # the text of the code, by which pictures are kept, is what it was
+    patch.setattr(streets, "PALETTE", tuple(shifted))
+    patch.setenv("CGBENCH_CACHE_LIMIT", "0")  # the source code, which the cache key depends on, is unchanged
 
 
 TRAINING = (wrong_sign, identity_doubled, no_normalisation, learning_rate_tripled, palette_shifted)
 
 
 def _reweighted(patch, factors):
-    real = runner.Model
+    original = runner.Model
 
-    class Model(real):
+    class Model(original):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             players = [
@@ -62,8 +62,8 @@ def _reweighted(patch, factors):
                     player,
                     terms=tuple(replace(t, weight=t.weight * factors.get(t.name, 1.0)) for t in player.terms),
                 )
-                for player in self.live.players
+                for player in self.live_part.players
             ]
-            self.live = replace(self.live, players=tuple(players))
+            self.live_part = replace(self.live_part, players=tuple(players))
 
     patch.setattr(runner, "Model", Model)

@@ -1,4 +1,4 @@
-"""HTML pages as tests see them: hostile text, parsed elements, the DOM of a browser."""
+"""HTML pages in tests: hostile text, parsed elements, the DOM of a browser."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ HOSTILE = "<script>alert(1)</script>\"'&$x$"
 
 
 class Collector(HTMLParser):
-    """Remembers the elements of a page, the text of its headings, and ids that are used twice."""
+    """Parser that collects the elements of a page, its ids and the text of its headings."""
 
     def __init__(self, text):
         super().__init__()
@@ -37,7 +37,7 @@ class Collector(HTMLParser):
 
 
 def dom(text: str, folder: Path) -> str:
-    """Return the page as the browser leaves it once all has loaded."""
+    """Return the DOM of a page, as HTML, after a browser has loaded it."""
     (target := folder / "page.html").write_text(text, encoding="utf-8")
     command = [
         BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",

@@ -1,4 +1,4 @@
-"""A small run folder as training would leave it, with plausible pictures, losses and scores; no torch."""
+"""A small run folder in the form that training leaves, with plausible images, losses and scores; no torch."""
 
 import math
 from pathlib import Path
@@ -87,14 +87,14 @@ def build_trial(folder: TrialFolder, method: str, seed: int, state: str, scenes:
     write_json(folder.protocols, {"aaaaaaaaaaaa": {"metric": "fcn_score", **details}, "bbbbbbbbbbbb": details})
     for direction in NAMES:
         for index, pair in enumerate(scenes):
-            picture = translated(method, seed, index, *(pair if direction == "AtoB" else pair[::-1]))
+            image = translated(method, seed, index, *(pair if direction == "AtoB" else pair[::-1]))
             target = folder.output(direction, f"scene-{index:03d}")
             target.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).save(target)
+            Image.fromarray(image).save(target)
 
 
 def trial_json(method: str, seed: int) -> dict:
-    """Return what the runner records of a trial before it trains."""
+    """Return the trial.json that the runner writes before training."""
     layers = [
         ("preset", {"steps": 2000, "batch_size": 4, "load_size": 72, "crop_size": 64}),
         ("--set", {"horizontal_flip": "false"}),
@@ -112,7 +112,7 @@ def trial_json(method: str, seed: int) -> dict:
     ]  # fmt: skip
     dropped = DROPPED.get(method)
     return {
-        "schema": 1,
+        "schema": 2,
         "method": {
             "name": method, "summary": f"the method {method}", "parent": "cyclegan" if dropped else "",
             "changes": [f"without {dropped}_{side}" for side in "ab"] if dropped else [],
@@ -132,7 +132,7 @@ def trial_json(method: str, seed: int) -> dict:
 
 
 def metrics(method: str, seed: int, images: int) -> list[dict]:
-    """Return the numbers of a trial; the last ones are those of step 2000."""
+    """Return the metrics of a trial, of steps 1000 and 2000."""
     shift = 0 if method in ROLES else 0.02 * (seed - 1)
     level = LEVEL.get(method, 0.3) + shift
     common = {"n": images, "protocol": "aaaaaaaaaaaa"}
@@ -151,7 +151,7 @@ def metrics(method: str, seed: int, images: int) -> list[dict]:
 
 
 def losses(method: str, seed: int, steps: int, state: str) -> list[dict]:
-    """Return a loss log that falls, with noise; a diverged trial runs away at its end."""
+    """Return a log of falling losses with noise; that of a diverged trial ends with an infinite one."""
     rng = np.random.default_rng([seed, len(method)])
     kinds = [kind for kind in WEIGHTS if kind != DROPPED.get(method)]
     rows = []
@@ -165,7 +165,7 @@ def losses(method: str, seed: int, steps: int, state: str) -> list[dict]:
 
 
 def scene(index: int, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a label picture and a shaded photo of the same scene, uint8 (side, side, 3)."""
+    """Return a label image and a shaded photo of the same scene, uint8 (side, side, 3)."""
     rng = np.random.default_rng([7, index])
     rows, columns = np.mgrid[0:side, 0:side] / side
     labels = np.where(rows[..., None] > rng.uniform(0.5, 0.7), [128, 64, 128], [70, 130, 180])
@@ -179,7 +179,7 @@ def scene(index: int, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def translated(method: str, seed: int, index: int, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return a picture between source and target that looks like what the method does."""
+    """Return a mixture of source and target that resembles the output of the method."""
     if method == "copy":
         return source
     if method == "real":
@@ -199,36 +199,36 @@ FAILURES = {
 }
 
 
-def add_failures(run: Path, images: int = 12, odd: int = 4) -> Path:
-    """Give every finished trial of a run scores of single images, failures, and the pictures that belong to them."""
+def add_failures(run: Path, images: int = 12, ood_images: int = 4) -> Path:
+    """Add scores of single images, failures, reconstructions, segmentations and OOD outputs to every finished trial."""
     for folder in trial_folders(run):
         spec, done = read_json(folder.trial), folder.status()["state"] == "done"
         method, seed = spec["method"]["name"], spec["seed"]
         if not done:
             continue
         keys = [f"scene-{index:03d}" for index in range(images)]
-        write_json(folder.failures, {way: _found(method, seed, keys) for way in NAMES})
+        write_json(folder.failures, {direction: _detections(method, seed, keys) for direction in NAMES})
         rng = np.random.default_rng([seed, len(method), 3])
         names = {"AtoB": ("fcn_pixel", "fcn_iou"), "BtoA": ("label_pixel", "reconstruction_l1")}
         rows = [
-            {"direction": way, "key": key, "metric": name, "value": round(float(rng.random()), 6)}
-            for way in NAMES for name in names[way] for key in keys
+            {"direction": direction, "key": key, "metric": name, "value": round(float(rng.random()), 6)}
+            for direction in NAMES for name in names[direction] for key in keys
         ]  # fmt: skip
         write_jsonl(folder.image_scores, rows)
-        for way in NAMES:
+        for direction in NAMES:
             for key in keys:
-                for path in (folder.reconstruction(way, key), folder.segmentation(way, key)):
+                for path in (folder.reconstruction(direction, key), folder.segmentation(direction, key)):
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(folder.output(way, key).read_bytes())
-            for index in range(odd):
-                path = folder.output(f"{way}-ood", f"ood-{index}")
+                    path.write_bytes(folder.output(direction, key).read_bytes())
+            for index in range(ood_images):
+                path = folder.output(f"{direction}-ood", f"ood-{index}")
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(folder.output(way, keys[index % images]).read_bytes())
+                path.write_bytes(folder.output(direction, keys[index % images]).read_bytes())
     return run
 
 
-def _found(method: str, seed: int, keys: list[str]) -> dict:
-    """Return what detectors would say of a method: the copy is a copy, gan_only loses things, shuffled ones as well."""
+def _detections(method: str, seed: int, keys: list[str]) -> dict:
+    """Return the detections of one method and direction: copy is a copy without structure, gan_only loses structure."""
     entries = {}
     for name, (label, threshold, above, share) in FAILURES.items():
         rate = {("copy", "copy"): 1.0, ("copy", "lost"): 0.5, ("gan_only", "lost"): 0.5 + 0.25 * (seed == 0)}
@@ -240,6 +240,6 @@ def _found(method: str, seed: int, keys: list[str]) -> dict:
             entry |= {"state": "explained", "explained_by": ["copy"]}
         if name == "hidden" and (method in ROLES or method == "gan_only"):
             entry = {"state": "not applicable", "reason": "needs a way back"}
-        about = {"label": label, "summary": f"what {label} is", "measure": f"the measure of {label}"}
-        entries[name] = entry | about | {"threshold": threshold, "above": above, "share": share, "version": 1}
+        definition = {"label": label, "summary": f"what {label} is", "evidence_definition": f"the measure of {label}"}
+        entries[name] = entry | definition | {"threshold": threshold, "above": above, "share": share, "version": 1}
     return entries

@@ -1,6 +1,7 @@
-"""Simulated comparisons: seeds drawn with the spreads and correlations of a real baseline, and changes put into them.
+"""Simulated comparisons: seeds drawn with the spreads and correlations of a real baseline, and injected changes.
 
-Run as a program it prints the table of benchmarks/baselines/README.md: python tests/gate_simulation.py FILE COUNT
+Run as a program it prints the table of benchmarks/baselines/README.md: python tests/helpers/simulated_seeds.py FILE
+COUNT
 """
 
 import sys
@@ -11,67 +12,69 @@ from pathlib import Path
 import numpy as np
 
 from cgbench.benchmarks.regression.baseline_file import Baseline, read_baseline
-from cgbench.benchmarks.regression.gate import Rules, check, limits, outcome
-from cgbench.benchmarks.regression.run_numbers import TRAINED, Measurements
+from cgbench.benchmarks.regression.gate import Rules, check, make_tolerance, outcome
+from cgbench.benchmarks.regression.run_numbers import TRAINED, RunNumbers
 
 CI = Path(__file__).resolve().parents[2] / "benchmarks" / "baselines" / "ci.json"
-HEAVY = 5  # degrees of freedom of heavy tails: some seeds are unlucky in all their numbers
+HEAVY = 5  # degrees of freedom of heavy tails: some seeds deviate in all their numbers
 RULES = Rules()
 
 
 class Source:
     """Draws seeds of all trained numbers with the means, spreads and correlations of the baseline; a tenth of
-    independence is added, since 16 seeds cannot tell hundreds of correlations."""
+    independence is added, since 16 seeds cannot determine hundreds of correlations."""
 
     def __init__(self, baseline: Baseline) -> None:
-        self.baseline, known = baseline, baseline.measured.numbers
-        self.keys = [key for key, number in known.items() if number.kind == TRAINED]
-        table = np.array([list(known[key].values.values()) for key in self.keys])
+        self.baseline, numbers = baseline, baseline.run.numbers
+        self.keys = [key for key, number in numbers.items() if number.kind == TRAINED]
+        table = np.array([list(numbers[key].values.values()) for key in self.keys])
         self.means, self.spreads = table.mean(axis=1, keepdims=True), table.std(axis=1, ddof=1, keepdims=True)
         self.root = np.linalg.cholesky(0.9 * np.corrcoef(table) + 0.1 * np.eye(len(self.keys)))
-        better = [known[key].better for key in self.keys]
-        self.harm = np.array([{"higher": -1.0, "lower": 1.0}.get(way, 1.0) for way in better])
+        better = [numbers[key].better for key in self.keys]
+        self.harm = np.array([{"higher": -1.0, "lower": 1.0}.get(direction, 1.0) for direction in better])
 
     def noise(self, rng: np.random.Generator, seeds: int, heavy: bool) -> np.ndarray:
         """Return (numbers, seeds) of mean 0 and variance 1."""
         normal = self.root @ rng.normal(size=(len(self.keys), seeds))
         return normal * np.sqrt((HEAVY - 2) / rng.chisquare(HEAVY, seeds)) if heavy else normal
 
-    def measured(self, noise: np.ndarray) -> Measurements:
-        """Return what a run with this noise, in spreads, would have measured."""
-        known = self.baseline.measured.numbers
+    def simulate(self, noise: np.ndarray) -> RunNumbers:
+        """Return the numbers of a run with this noise, in spreads."""
+        recorded = self.baseline.run.numbers
         rows = zip(self.keys, (self.means + self.spreads * noise).tolist(), strict=True)
-        numbers = {key: replace(known[key], values=dict(enumerate(row))) for key, row in rows}
-        return Measurements(numbers, self.baseline.measured.protocols, {}, {})
+        numbers = {key: replace(recorded[key], values=dict(enumerate(row))) for key, row in rows}
+        return RunNumbers(numbers, self.baseline.run.protocols, {}, {})
 
 
 def verdicts(
     source: Source, rng: np.random.Generator, count: int, seeds: tuple[int, int] = (16, 5), shift: float = 0.0,
     share: float = 0.0, alike: float | None = None, heavy: bool = False, split: bool = False,
 ) -> Counter:  # fmt: skip
-    """Return how many of `count` comparisons of (baseline, run) seeds end in which verdict.
+    """Return how many of `count` comparisons of (baseline, run) seeds end in each verdict.
 
-    `shift` spreads, for the worse, are put into a random `share` of the numbers, but into one at the least. `alike` is
-    the correlation of the same seed on both sides, None for other seeds; with `split` a random half of the seeds is
-    alike and the rest is not at all, as where rounding has set some trainings on another course.
+    `shift` spreads, for the worse, are added to a random `share` of the numbers, but to one at least. `alike` is the
+    correlation of the same seed on both sides, None for other seeds; with `split` a random half of the seeds is
+    correlated and the rest is not at all, as where rounding has changed the course of some trainings.
     """
-    found: Counter = Counter()
+    counts: Counter = Counter()
     for _ in range(count):
         first, second = (source.noise(rng, number, heavy) for number in seeds)
         if alike is not None:
-            same = alike * np.where(rng.random(seeds[1]) < 0.5, 1, 0) if split else np.full(seeds[1], alike)
-            second = same * first[:, : seeds[1]] + np.sqrt(1 - same**2) * second
-        hit = rng.permutation(len(source.harm)) < max(1, round(share * len(source.harm)))
-        before, after = source.measured(first), source.measured(second + (shift * source.harm * hit)[:, None])
+            correlation = alike * np.where(rng.random(seeds[1]) < 0.5, 1, 0) if split else np.full(seeds[1], alike)
+            second = correlation * first[:, : seeds[1]] + np.sqrt(1 - correlation**2) * second
+        affected = rng.permutation(len(source.harm)) < max(1, round(share * len(source.harm)))
+        before, after = source.simulate(first), source.simulate(second + (shift * source.harm * affected)[:, None])
         if alike is None:
-            moved = {k: replace(n, values={100 + s: v for s, v in n.values.items()}) for k, n in after.numbers.items()}
-            after = replace(after, numbers=moved)
-        bands = {key: limits(number, key.metric, RULES) for key, number in before.numbers.items()}
-        found[outcome(check(before, after, bands, RULES))] += 1
-    return found
+            renumbered = {
+                k: replace(n, values={100 + s: v for s, v in n.values.items()}) for k, n in after.numbers.items()
+            }
+            after = replace(after, numbers=renumbered)
+        tolerances = {key: make_tolerance(number, key.metric, RULES) for key, number in before.numbers.items()}
+        counts[outcome(check(before, after, tolerances, RULES))] += 1
+    return counts
 
 
-ROWS = [  # what is simulated: words, and the arguments
+ROWS = [  # simulated cases: seeds, description and arguments
     ("16 and 5", "none; other seeds", {}),
     ("16 and 5", "none; other seeds, heavy tails", {"heavy": True}),
     ("16 and 5", "none; same seeds, correlation 0.9", {"alike": 0.9}),
@@ -96,10 +99,10 @@ def main(path: str, count: str) -> None:
     source = Source(read_baseline(Path(path)))
     print(f"{count} comparisons a row, {len(source.keys)} numbers\n")
     print("| seeds of baseline and run | change put in | pass | inconclusive | fail |\n|---|---|---|---|---|")
-    for place, (seeds, words, arguments) in enumerate(ROWS):
-        found = verdicts(source, np.random.default_rng(place), int(count), **arguments)
-        shares = " | ".join(f"{100 * found[state] / int(count):.1f} %" for state in ("pass", "inconclusive", "fail"))
-        print(f"| {seeds} | {words} | {shares} |", flush=True)
+    for row, (seeds, description, arguments) in enumerate(ROWS):
+        counts = verdicts(source, np.random.default_rng(row), int(count), **arguments)
+        shares = " | ".join(f"{100 * counts[state] / int(count):.1f} %" for state in ("pass", "inconclusive", "fail"))
+        print(f"| {seeds} | {description} | {shares} |", flush=True)
 
 
 if __name__ == "__main__":

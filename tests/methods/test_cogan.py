@@ -1,12 +1,12 @@
-"""CoGAN: published sizes, a step by hand, and the search for an image's code."""
+"""CoGAN: published sizes, a step against hand-written losses, and the latent search."""
 
 import torch
 from torch import nn
 
 from cgbench.config import TrialConfig
 from cgbench.methods.blocks.latent_search import nearest_code
-from cgbench.methods.blocks.weight_sharing import SharedJudge, SharedRenderer, judging_layer
-from cgbench.methods.cogan import cogan, judge, last_layer, rendered_widths, renderer, smallest_side
+from cgbench.methods.blocks.weight_sharing import SharedDiscriminator, SharedGenerator, discriminator_layer
+from cgbench.methods.cogan import cogan, generator_widths, judge, last_layer, renderer, smallest_side
 from cgbench.seeds import generator
 from helpers.step_equivalence import assert_step
 from helpers.tiny_models import double_model, noise_batch, tiny_config, tiny_model
@@ -18,14 +18,16 @@ def count(*modules):
 
 def by_hand(nets, batch):
     code = torch.from_numpy(generator(0, "noise", "code", 0).standard_normal((len(batch["real_a"]), 100)))
-    generators, judges = 0, 0
+    generators, discriminators = 0, 0
     for side in "ab":
         image = nets[f"G_{side}"](nets["G_shared"](code))
         verdict = lambda images, side=side: nets["D_shared"](nets[f"D_{side}"](images)).sigmoid()  # noqa: E731
         generators = generators - verdict(image).log().mean()
-        judges = judges - verdict(batch[f"real_{side}"]).log().mean() - (1 - verdict(image.detach())).log().mean()
+        discriminators = (
+            discriminators - verdict(batch[f"real_{side}"]).log().mean() - (1 - verdict(image.detach())).log().mean()
+        )
     return {
-        "discriminators": (judges, ("D_a", "D_b", "D_shared")),
+        "discriminators": (discriminators, ("D_a", "D_b", "D_shared")),
         "generators": (generators, ("G_a", "G_b", "G_shared")),
     }
 
@@ -36,17 +38,17 @@ def test_a_step_has_the_gradients_of_the_formula():
 
 def test_the_digit_networks_have_the_published_sizes():
     with torch.device("meta"):
-        shared = SharedRenderer((1024, 512, 256, 128), smallest=4, code=100)
+        shared = SharedGenerator((1024, 512, 256, 128), min_side=4, code=100)
         last = [nn.ConvTranspose2d(128, 1, 6, 1, 1) for _ in "ab"]  # 25 to 28 pixels: for digits only
         assert count(shared, *last) == 7_842_694
-        judges = SharedJudge((20, 50), hidden=500, smallest=4, outputs=2)
-        classes = nn.Conv2d(500, 10, 1)  # the digit classifier, which translation does without
-        assert count(judges, judging_layer(1, 20), judging_layer(1, 20), classes) == 432_603
+        discriminators = SharedDiscriminator((20, 50), hidden=500, min_side=4, outputs=2)
+        classes = nn.Conv2d(500, 10, 1)  # the digit classifier, not part of translation
+        assert count(discriminators, discriminator_layer(1, 20), discriminator_layer(1, 20), classes) == 432_603
 
 
 def test_the_renderer_of_64_pixels_has_the_published_widths():
     config = TrialConfig(crop_size=64)
-    assert smallest_side(config) == (4, 4) and rendered_widths(config) == [1024, 512, 256, 128]
+    assert smallest_side(config) == (4, 4) and generator_widths(config) == [1024, 512, 256, 128]
 
 
 def test_it_reaches_any_image_size():
@@ -58,15 +60,15 @@ def test_it_reaches_any_image_size():
 
 
 def test_the_search_finds_the_least_squares_code():
-    """A linear renderer has a closed solution: the search comes close to it."""
+    """A linear renderer has a closed-form solution, which the search approaches."""
     stream = torch.Generator().manual_seed(0)
     matrix = torch.randn(4, 12, generator=stream, dtype=torch.float64)
     target = torch.randn(3, 12, generator=stream, dtype=torch.float64)
     first = torch.randn(3, 4, generator=stream, dtype=torch.float64)
     expected = torch.linalg.lstsq(matrix.T, target.T).solution.T
-    found = nearest_code(lambda code: code @ matrix, first, target, steps=400)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-2)
-    assert not found.requires_grad
+    code = nearest_code(lambda code: code @ matrix, first, target, steps=400)
+    torch.testing.assert_close(code, expected, rtol=0, atol=1e-2)
+    assert not code.requires_grad
 
 
 def test_more_steps_find_nearer_images():
@@ -82,6 +84,6 @@ def test_the_search_depends_on_its_own_image_alone():
     model = double_model(cogan(), tiny_config())
     images = noise_batch(tiny_config())["real_a"]
     together = model.translate(images, "AtoB")
-    alone = torch.cat([model.translate(image[None], "AtoB", first=row) for row, image in enumerate(images)])
+    alone = torch.cat([model.translate(image[None], "AtoB", first_image=row) for row, image in enumerate(images)])
     torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-9)
-    assert not torch.equal(model.translate(images, "AtoB", style=1), together)
+    assert not torch.equal(model.translate(images, "AtoB", style_index=1), together)

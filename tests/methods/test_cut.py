@@ -1,4 +1,4 @@
-"""CUT and FastCUT: published sizes and unit values, resampling against plain loops, and a step of each by hand."""
+"""CUT and FastCUT: published sizes and unit values, resampling against loops, steps against hand-written losses."""
 
 import math
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 from cgbench.benchmarks.training.optimizers import make_optimizers
 from cgbench.benchmarks.training.trainer import train_step
 from cgbench.config import TrialConfig
-from cgbench.methods.blocks.antialiased_resampling import BlurDoubling, BlurHalving
+from cgbench.methods.blocks.antialiased_resampling import BlurDownsample, BlurUpsample
 from cgbench.methods.blocks.patch_projection import PatchProjection
 from cgbench.methods.blocks.patchgan import PatchDiscriminator
 from cgbench.methods.blocks.resnet import ResnetGenerator, tap_widths
@@ -19,7 +19,7 @@ from cgbench.seeds import generator
 from helpers.step_equivalence import assert_step, square_to
 from helpers.tiny_models import double_model, noise_batch, tiny_config
 
-MIRRORED = 2  # a step in which seed 0 mirrors; in step 0 it does not
+FLIPPED = 2  # a step in which seed 0 flips the inputs; in step 0 it does not
 
 
 def count(module):
@@ -78,7 +78,7 @@ def doubled_by_loops(image):
     return along(along(image).T).T
 
 
-@pytest.mark.parametrize(("layer", "loops"), [(BlurHalving(), halved_by_loops), (BlurDoubling(), doubled_by_loops)])
+@pytest.mark.parametrize(("layer", "loops"), [(BlurDownsample(), halved_by_loops), (BlurUpsample(), doubled_by_loops)])
 def test_resampling_equals_plain_loops(layer, loops):
     images = torch.rand(2, 3, 8, 8, dtype=torch.float64)
     expected = np.array([[loops(channel) for channel in image] for image in images.numpy()])
@@ -96,8 +96,8 @@ def test_unit_values_of_the_contrast():
 def test_negatives_are_patches_of_the_same_image():
     """Two images with the same patches: were the other image's patches negatives too, the loss would be ln 2 more."""
     apart = torch.eye(4, dtype=torch.float64)[None]
-    one = patch_nce((apart,), (apart,))
-    assert torch.allclose(patch_nce((apart.repeat(2, 1, 1),), (apart.repeat(2, 1, 1),)), one)
+    single = patch_nce((apart,), (apart,))
+    assert torch.allclose(patch_nce((apart.repeat(2, 1, 1),), (apart.repeat(2, 1, 1),)), single)
 
 
 def test_positions_are_drawn_without_replacement():
@@ -113,16 +113,16 @@ def test_projected_patches_are_unit_vectors_of_their_own_pixels():
     torch.manual_seed(0)
     network = PatchProjection([3], width=4).double()
     maps = torch.rand(1, 3, 2, 2, dtype=torch.float64)
-    (found,) = network((maps,), (torch.tensor([[3, 0]]),))
+    (projected,) = network((maps,), (torch.tensor([[3, 0]]),))
     for place, pixel in enumerate([maps[0, :, 1, 1], maps[0, :, 0, 0]]):
         first, second = network.layers[0][0], network.layers[0][2]
         vector = second.weight @ (first.weight @ pixel + first.bias).clamp(min=0) + second.bias
-        torch.testing.assert_close(found[0, place], vector / vector.norm())
+        torch.testing.assert_close(projected[0, place], vector / vector.norm())
 
 
-def nce_by_hand(nets, way, queries, keys, positions):
-    """-log of the softmax at the own key, image by image and patch by patch."""
-    layers, total, seen = nets[f"F_{way}"].layers, 0, 0
+def nce_by_hand(nets, direction, queries, keys, positions):
+    """Return the mean of -log softmax at the positive key, image by image and patch by patch."""
+    layers, total, maps_seen = nets[f"F_{direction}"].layers, 0, 0
     for layer, query, key, places in zip(layers, queries, keys, positions, strict=True):
         losses = []
         for image in range(len(query)):
@@ -131,38 +131,39 @@ def nce_by_hand(nets, way, queries, keys, positions):
             q, k = (v / v.norm(dim=1, keepdim=True).clamp(min=1e-7) for v in (q, k))
             scores = q @ k.T / 0.07
             losses += [scores[i].logsumexp(0) - scores[i, i] for i in range(len(scores))]
-        total, seen = total + sum(losses) / len(losses), seen + 1
-    return total / seen
+        total, maps_seen = total + sum(losses) / len(losses), maps_seen + 1
+    return total / maps_seen
 
 
 def cut_by_hand(nets, batch, fast, step):
-    generators, judges = 0, 0
-    for side, source, way in (("b", "a", "ab"), ("a", "b", "ba")):
-        x, y, network = batch[f"real_{source}"], batch[f"real_{side}"], nets[f"G_{way}"]
-        heads = fast and generator(0, "noise", f"coin_{source}", step).random() < 0.5
-        fake = network(x.flip(3) if heads else x)
+    generators, discriminators = 0, 0
+    for side, source, direction in (("b", "a", "ab"), ("a", "b", "ba")):
+        x, y, network = batch[f"real_{source}"], batch[f"real_{side}"], nets[f"G_{direction}"]
+        flip = fast and generator(0, "noise", f"coin_{source}", step).random() < 0.5
+        fake = network(x.flip(3) if flip else x)
         maps = network.features(x)
-        queries = tuple(m.flip(3) if heads else m for m in network.features(fake))
+        queries = tuple(m.flip(3) if flip else m for m in network.features(fake))
         places = patch_positions(generator(0, "noise", f"patches_{side}", step), maps)
         generators = generators + square_to(1, nets[f"D_{side}"](fake))
-        generators = generators + (10 if fast else 0.5) * nce_by_hand(nets, way, queries, maps, places)
+        generators = generators + (10 if fast else 0.5) * nce_by_hand(nets, direction, queries, maps, places)
         if not fast:
             maps, queries = network.features(y), network.features(network(y))
             places = patch_positions(generator(0, "noise", f"patches_same_{side}", step), maps)
-            generators = generators + 0.5 * nce_by_hand(nets, way, queries, maps, places)
-        judges = judges + square_to(1, nets[f"D_{side}"](y)) + square_to(0, nets[f"D_{side}"](fake.detach()))
-    owned = ("G_ab", "G_ba", "F_ab", "F_ba")
-    return {"discriminators": (0.5 * judges, ("D_a", "D_b")), "generators": (generators, owned)}
+            generators = generators + 0.5 * nce_by_hand(nets, direction, queries, maps, places)
+        discriminators = discriminators + square_to(1, nets[f"D_{side}"](y))
+        discriminators = discriminators + square_to(0, nets[f"D_{side}"](fake.detach()))
+    names = ("G_ab", "G_ba", "F_ab", "F_ba")
+    return {"discriminators": (0.5 * discriminators, ("D_a", "D_b")), "generators": (generators, names)}
 
 
-@pytest.mark.parametrize(("method", "step"), [(cut, 0), (fastcut, 0), (fastcut, MIRRORED)])
+@pytest.mark.parametrize(("method", "step"), [(cut, 0), (fastcut, 0), (fastcut, FLIPPED)])
 def test_a_step_has_the_gradients_of_the_formula(method, step):
     fast = method is fastcut
     assert_step(method(), lambda nets, batch: cut_by_hand(nets, batch, fast, step), step, blocks=2)
 
 
 def test_the_steps_by_hand_see_both_sides_of_the_coin():
-    throws = {generator(0, "noise", "coin_a", step).random() < 0.5 for step in (0, MIRRORED)}
+    throws = {generator(0, "noise", "coin_a", step).random() < 0.5 for step in (0, FLIPPED)}
     assert throws == {True, False}
 
 
@@ -187,11 +188,11 @@ def test_the_projection_learns_from_the_first_step():
 def test_images_are_translated_as_they_are_and_there_is_no_way_back(method, direction, network):
     model = double_model(method(), tiny_config())
     images = noise_batch(tiny_config())["real_a"]
-    # eight images have eight coins: if inputs were mirrored in translation, some of these would be
+    # eight images have eight coin tosses: if translation flipped its inputs, some of these would be flipped
     images = torch.cat([images] * 4)
     expected = model.networks[network](images).detach()
     torch.testing.assert_close(model.translate(images, direction), expected, rtol=0, atol=1e-12)
-    assert not model.draws(direction) and model.reconstruct(images, direction) is None
+    assert not model.is_stochastic(direction) and model.reconstruct(images, direction) is None
 
 
 @pytest.mark.parametrize("method", [cut, fastcut])
@@ -202,7 +203,7 @@ def test_the_networks_are_as_published(method):
     for name, network in model.networks.items():
         kinds = [type(part) for part in network.modules()]
         blurs = {"G": (2, 2), "D": (2, 0), "F": (0, 0)}[name[0]]
-        assert (kinds.count(BlurHalving), kinds.count(BlurDoubling)) == blurs, name
+        assert (kinds.count(BlurDownsample), kinds.count(BlurUpsample)) == blurs, name
         weights = [weight for weight in network.parameters() if weight.dim() > 1 and weight.numel() >= 250]
         assert weights, name
         for weight in weights:
@@ -215,7 +216,7 @@ def test_the_generator_faces_the_discriminator_that_has_just_moved():
     model = double_model(cut(), config)
     batch = noise_batch(config)
     fake = model.networks["G_ab"](batch["real_a"]).detach()
-    still = square_to(1, model.networks["D_b"](fake)).item()
+    before = square_to(1, model.networks["D_b"](fake)).item()
     losses = train_step(model, make_optimizers(model, config), batch, 0, rate=1e-3)
     moved = square_to(1, model.networks["D_b"](fake)).item()
-    assert losses["adversarial_b"].item() == pytest.approx(moved, rel=1e-9) and abs(moved - still) > 1e-6
+    assert losses["adversarial_b"].item() == pytest.approx(moved, rel=1e-9) and abs(moved - before) > 1e-6

@@ -1,4 +1,4 @@
-"""The losses against hand-computed values, torch's own losses and numerical gradients."""
+"""Loss functions against hand-computed values, torch's own losses and numerical gradients."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""DistanceGAN, GcGAN and the feature loss: a step of each against formulas by hand, and their parts."""
+"""DistanceGAN, GcGAN and the feature loss: steps against hand-written losses, and their parts."""
 
 import hashlib
 from dataclasses import replace
@@ -17,36 +17,37 @@ from cgbench.methods.distancegan import distancegan, distancegan_self, half_dist
 from cgbench.methods.feature_loss import feature_loss_gan
 from cgbench.methods.gcgan import gcgan, gcgan_vflip, quarter_back, quarter_turn
 from helpers.step_equivalence import assert_step, square_to
-from helpers.tiny_models import double_model, noise_batch, tiny_config, tiny_feed
+from helpers.tiny_models import double_model, noise_batch, tiny_config, tiny_sampler
 
 
 def gan_by_hand(nets, a, b, fake_a, fake_b):
-    """The adversarial losses of both sides: of the generators, of the discriminators (with their factor ½)."""
+    """Return the adversarial losses of the generators and of the discriminators (with their factor ½)."""
     generators = square_to(1, nets["D_b"](fake_b)) + square_to(1, nets["D_a"](fake_a))
-    judges = square_to(1, nets["D_b"](b)) + square_to(0, nets["D_b"](fake_b.detach()))
-    judges = judges + square_to(1, nets["D_a"](a)) + square_to(0, nets["D_a"](fake_a.detach()))
-    return generators, 0.5 * judges
+    discriminators = square_to(1, nets["D_b"](b)) + square_to(0, nets["D_b"](fake_b.detach()))
+    discriminators = discriminators + square_to(1, nets["D_a"](a)) + square_to(0, nets["D_a"](fake_a.detach()))
+    return generators, 0.5 * discriminators
 
 
 def distance_by_hand(nets, batch, distances):
     a, b = batch["real_a"], batch["real_b"]
     fake_b, fake_a = nets["G_ab"](a), nets["G_ba"](b)
-    generators, judges = gan_by_hand(nets, a, b, fake_a, fake_b)
+    generators, discriminators = gan_by_hand(nets, a, b, fake_a, fake_b)
     config = tiny_config(batch_size=len(a))
-    training = [noise_batch(config, step=step) for step in range(2)]  # what double_model measures
-    mean, spread = {}, {}
+    training = [noise_batch(config, step=step) for step in range(2)]  # the batches of double_model's precomputation
+    mean, deviation = {}, {}
     for side in "ab":
-        found = torch.tensor([d for other in training for d in distances(other[f"real_{side}"])])
-        mean[side], spread[side] = found.mean(), found.std(correction=0)
+        values = torch.tensor([d for images in training for d in distances(images[f"real_{side}"])])
+        mean[side], deviation[side] = values.mean(), values.std(correction=0)
 
-    def kept(x, side, y, other):
-        pairs = zip(distances(x), distances(y), strict=True)
-        return sum(((u - mean[side]) / spread[side] - (v - mean[other]) / spread[other]).abs() for u, v in pairs) / len(
-            distances(x)
-        )
+    def distance_loss(x, source, y, target):
+        differences = [
+            (u - mean[source]) / deviation[source] - (v - mean[target]) / deviation[target]
+            for u, v in zip(distances(x), distances(y), strict=True)
+        ]
+        return sum(difference.abs() for difference in differences) / len(differences)
 
-    generators = generators + kept(a, "a", fake_b, "b") + kept(b, "b", fake_a, "a")
-    return {"generators": (generators, ("G_ab", "G_ba")), "discriminators": (judges, ("D_a", "D_b"))}
+    generators = generators + distance_loss(a, "a", fake_b, "b") + distance_loss(b, "b", fake_a, "a")
+    return {"generators": (generators, ("G_ab", "G_ba")), "discriminators": (discriminators, ("D_a", "D_b"))}
 
 
 def pairs(images):
@@ -58,28 +59,29 @@ def halves(images):
     return [(image[:, :middle] - image[:, middle:]).abs().mean() for image in images]
 
 
-def gcgan_by_hand(nets, batch, turn, back):
+def gcgan_by_hand(nets, batch, transform, inverse):
     a, b = batch["real_a"], batch["real_b"]
-    total, judges = 0, 0
+    total, discriminators = 0, 0
     for x, y, network, side in ((a, b, nets["G_ab"], "b"), (b, a, nets["G_ba"], "a")):
-        plain, turned = network(x), network(turn(x))
-        total = total + square_to(1, nets[f"D_{side}"](plain)) + square_to(1, nets[f"D_turned_{side}"](turned))
-        total = total + 20 * (plain - back(turned).detach()).abs().mean()
-        total = total + 20 * (turned - turn(plain).detach()).abs().mean()
-        total = total + 5 * (network(y) - y).abs().mean() + 5 * (network(turn(y)) - turn(y)).abs().mean()
-        for judge, real, fake in ((f"D_{side}", y, plain), (f"D_turned_{side}", turn(y), turned)):
-            judges = judges + square_to(1, nets[judge](real)) + square_to(0, nets[judge](fake.detach()))
-    owned = ("D_a", "D_b", "D_turned_a", "D_turned_b")
-    return {"generators": (total, ("G_ab", "G_ba")), "discriminators": (0.5 * judges, owned)}
+        plain, transformed = network(x), network(transform(x))
+        total = total + square_to(1, nets[f"D_{side}"](plain)) + square_to(1, nets[f"D_turned_{side}"](transformed))
+        total = total + 20 * (plain - inverse(transformed).detach()).abs().mean()
+        total = total + 20 * (transformed - transform(plain).detach()).abs().mean()
+        total = total + 5 * (network(y) - y).abs().mean() + 5 * (network(transform(y)) - transform(y)).abs().mean()
+        for name, real, fake in ((f"D_{side}", y, plain), (f"D_turned_{side}", transform(y), transformed)):
+            discriminators = discriminators + square_to(1, nets[name](real)) + square_to(0, nets[name](fake.detach()))
+    names = ("D_a", "D_b", "D_turned_a", "D_turned_b")
+    return {"generators": (total, ("G_ab", "G_ba")), "discriminators": (0.5 * discriminators, names)}
 
 
 def features_by_hand(nets, batch):
     a, b = batch["real_a"], batch["real_b"]
     fake_b, fake_a = nets["G_ab"](a), nets["G_ba"](b)
-    generators, judges = gan_by_hand(nets, a, b, fake_a, fake_b)
-    seen = nets["features"].scorer.features
-    generators = generators + 10 * (seen(fake_b) - seen(a)).abs().mean() + 10 * (seen(fake_a) - seen(b)).abs().mean()
-    return {"generators": (generators, ("G_ab", "G_ba")), "discriminators": (judges, ("D_a", "D_b"))}
+    generators, discriminators = gan_by_hand(nets, a, b, fake_a, fake_b)
+    features_of = nets["features"].scorer.features
+    for fake, source in ((fake_b, a), (fake_a, b)):
+        generators = generators + 10 * (features_of(fake) - features_of(source)).abs().mean()
+    return {"generators": (generators, ("G_ab", "G_ba")), "discriminators": (discriminators, ("D_a", "D_b"))}
 
 
 BY_HAND = {
@@ -95,7 +97,7 @@ BY_HAND = {
 
 @pytest.mark.parametrize(("method", "by_hand"), BY_HAND.items(), ids=[method.__name__ for method in BY_HAND])
 def test_a_step_has_the_gradients_of_the_formula(method, by_hand):
-    assert_step(method(), by_hand, batch=3 if method is distancegan else 2)
+    assert_step(method(), by_hand, batch_size=3 if method is distancegan else 2)
 
 
 def test_distances_of_a_batch():
@@ -108,10 +110,10 @@ def test_distances_of_a_batch():
 def test_statistics_come_from_one_epoch_of_training_batches_at_most(tmp_path):
     """6 images in batches of 2 are 3 batches with one pair each; they are the first three batches of the training."""
     config = tiny_config()
-    feed = tiny_feed(config)
+    sampler = tiny_sampler(config)
     model = Model(distancegan(), config, seed=0)
-    model.precompute(feed.batch, feed.epoch)
-    expected = torch.cat([pair_distances(feed.batch(step)["real_a"]) for step in range(3)])
+    model.precompute(sampler.batch, sampler.epoch)
+    expected = torch.cat([pair_distances(sampler.batch(step)["real_a"]) for step in range(3)])
     assert torch.equal(model.precomputed["training_distances_a"], expected)
 
 
@@ -129,7 +131,7 @@ def test_a_quarter_turn_is_clockwise_and_undone():
 
 
 def test_geometry_terms_hold_each_output_to_the_other_as_it_stands():
-    """`geometry_b` trains G through the plain output alone: its gradient is that with a constant target."""
+    """`geometry_b` trains G through the plain output alone: its target is a constant."""
     model = double_model(gcgan(), tiny_config())
     values = noise_batch(tiny_config())
     model.evaluate(values, ["fake_b", "back_fake_b", "fake_turned_b"])
@@ -145,7 +147,7 @@ def test_vgg_has_the_published_size_and_reaches_relu4_2():
 
 
 def test_vgg_is_torchvisions():
-    """Same keys, same layers: relu4_2 of torchvision's VGG-16 on images normalised as it wants them."""
+    """Same keys, same layers: relu4_2 of torchvision's VGG-16 on images normalised as it expects."""
     models = pytest.importorskip("torchvision.models", reason="torchvision is not installed")
     torch.manual_seed(0)
     theirs = models.vgg16(weights=None).features[:21].eval()
@@ -172,7 +174,7 @@ def test_feature_weights_must_be_here_and_whole(tmp_path, monkeypatch):
 
 
 def test_weights_in_torchvisions_form_are_loaded(tmp_path, monkeypatch):
-    """A file with torchvision's keys, those of the classifier among them, from the folder of CGBENCH_WEIGHTS."""
+    """A file with torchvision's keys, including those of the classifier, from the folder of CGBENCH_WEIGHTS."""
     torch.manual_seed(1)
     trained = VggFeatures().state_dict()
     path = tmp_path / "vgg16-397923af.pth"
@@ -204,5 +206,5 @@ def test_the_feature_network_stays_as_it_is_and_out_of_checkpoints():
     before = {name: value.clone() for name, value in model.networks["features"].state_dict().items()}
     train_step(model, make_optimizers(model, config), noise_batch(config), 0, 1e-3)
     after = model.networks["features"].state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before)  # batch norm's statistics among them
+    assert all(torch.equal(before[name], after[name]) for name in before)  # including batch norm's statistics
     assert not any("features" in name for name in model.state())

@@ -1,4 +1,4 @@
-"""Rivals of CycleGAN: one step of each against formulas written by hand, in float64, and what is easy to get wrong."""
+"""Rivals of CycleGAN: a step of each against hand-written losses in float64, and published details."""
 
 import pytest
 import torch
@@ -15,60 +15,60 @@ from cgbench.methods.wgangp import cyclegan_wgangp, gradient_penalty
 from cgbench.results.run_folder import TrialFolder
 from cgbench.seeds import generator
 from helpers.step_equivalence import assert_step, square_to
-from helpers.tiny_models import double_model, noise_batch, noise_set, tiny_config, tiny_feed
+from helpers.tiny_models import double_model, noise_batch, noise_set, tiny_config, tiny_sampler
 
 
 def simgan_by_hand(nets, batch):
-    """Losses by player; λ = 10 on the L1 to the input."""
+    """Return the losses by player; λ = 10 on the L1 to the input."""
     a, b = batch["real_a"], batch["real_b"]
     fake_b, fake_a = nets["G_ab"](a), nets["G_ba"](b)
     generators = square_to(1, nets["D_b"](fake_b)) + 10 * (fake_b - a).abs().mean()
     generators = generators + square_to(1, nets["D_a"](fake_a)) + 10 * (fake_a - b).abs().mean()
-    judges = square_to(1, nets["D_b"](b)) + square_to(0, nets["D_b"](fake_b.detach()))
-    judges = judges + square_to(1, nets["D_a"](a)) + square_to(0, nets["D_a"](fake_a.detach()))
-    return {"generators": (generators, ("G_ab", "G_ba")), "discriminators": (0.5 * judges, ("D_a", "D_b"))}
+    discriminators = square_to(1, nets["D_b"](b)) + square_to(0, nets["D_b"](fake_b.detach()))
+    discriminators = discriminators + square_to(1, nets["D_a"](a)) + square_to(0, nets["D_a"](fake_a.detach()))
+    return {"generators": (generators, ("G_ab", "G_ba")), "discriminators": (0.5 * discriminators, ("D_a", "D_b"))}
 
 
 def bigan_by_hand(nets, batch):
-    """(a, G(a)) is 1 and (E(b), b) is 0 to the discriminator; each mapping wants the other."""
+    """The discriminator's targets are 1 for (a, G(a)) and 0 for (E(b), b); each mapping has the other target."""
     a, b = batch["real_a"], batch["real_b"]
     forward, inverse = torch.cat([a, nets["G_ab"](a)], 1), torch.cat([nets["G_ba"](b), b], 1)
-    judge = nets["D_pair"]
-    discriminator = 0.5 * (square_to(1, judge(forward.detach())) + square_to(0, judge(inverse.detach())))
+    network = nets["D_pair"]
+    discriminator = 0.5 * (square_to(1, network(forward.detach())) + square_to(0, network(inverse.detach())))
     return {
         "discriminator": (discriminator, ("D_pair",)),
-        "forward": (square_to(0, judge(forward)), ("G_ab",)),
-        "inverse": (square_to(1, judge(inverse)), ("G_ba",)),
+        "forward": (square_to(0, network(forward)), ("G_ab",)),
+        "inverse": (square_to(1, network(inverse)), ("G_ba",)),
     }
 
 
 def pix2pix_by_hand(nets, batch):
-    """Discriminators of (source, image); 100 times the L1 to the truth."""
+    """Conditional discriminators of (source, image); L1 to the truth with weight 100."""
     a, b = batch["real_a"], batch["real_b"]
     fake_b, fake_a = nets["G_ab"](a), nets["G_ba"](b)
-    judge_b = lambda image: nets["D_ab"](torch.cat([a, image], 1))  # noqa: E731
-    judge_a = lambda image: nets["D_ba"](torch.cat([b, image], 1))  # noqa: E731
-    judges = square_to(1, judge_b(b)) + square_to(0, judge_b(fake_b.detach()))
-    judges = judges + square_to(1, judge_a(a)) + square_to(0, judge_a(fake_a.detach()))
-    generators = square_to(1, judge_b(fake_b)) + 100 * (fake_b - b).abs().mean()
-    generators = generators + square_to(1, judge_a(fake_a)) + 100 * (fake_a - a).abs().mean()
-    return {"discriminators": (0.5 * judges, ("D_ab", "D_ba")), "generators": (generators, ("G_ab", "G_ba"))}
+    verdict_b = lambda image: nets["D_ab"](torch.cat([a, image], 1))  # noqa: E731
+    verdict_a = lambda image: nets["D_ba"](torch.cat([b, image], 1))  # noqa: E731
+    discriminators = square_to(1, verdict_b(b)) + square_to(0, verdict_b(fake_b.detach()))
+    discriminators = discriminators + square_to(1, verdict_a(a)) + square_to(0, verdict_a(fake_a.detach()))
+    generators = square_to(1, verdict_b(fake_b)) + 100 * (fake_b - b).abs().mean()
+    generators = generators + square_to(1, verdict_a(fake_a)) + 100 * (fake_a - a).abs().mean()
+    return {"discriminators": (0.5 * discriminators, ("D_ab", "D_ba")), "generators": (generators, ("G_ab", "G_ba"))}
 
 
 def wgangp_by_hand(nets, batch):
-    """Wasserstein critics; the penalty's mixing shares are those of the first step's stream."""
+    """Wasserstein critics; the interpolation weights of the penalty are those of the first step's stream."""
     a, b = batch["real_a"], batch["real_b"]
     fake_b, fake_a = nets["G_ab"](a), nets["G_ba"](b)
     cycles = (nets["G_ba"](fake_b) - a).abs().mean() + (nets["G_ab"](fake_a) - b).abs().mean()
     generators = 10 * cycles - nets["D_b"](fake_b).mean() - nets["D_a"](fake_a).mean()
     critics = 0
     for side, real, fake in (("a", a, fake_a.detach()), ("b", b, fake_b.detach())):
-        judge = nets[f"D_{side}"]
+        critic = nets[f"D_{side}"]
         share = torch.from_numpy(generator(0, "noise", f"share_{side}", 0).random((len(a), 1, 1, 1)))
         mixed = (share * real + (1 - share) * fake).requires_grad_()
-        (slope,) = torch.autograd.grad(judge(mixed).sum(), mixed, create_graph=True)
-        norms = torch.stack([image.norm() for image in slope])
-        critics = critics + judge(fake).mean() - judge(real).mean() + 10 * ((norms - 1) ** 2).mean()
+        (gradient,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
+        norms = torch.stack([image.norm() for image in gradient])
+        critics = critics + critic(fake).mean() - critic(real).mean() + 10 * ((norms - 1) ** 2).mean()
     return {"generators": (generators, ("G_ab", "G_ba")), "discriminators": (critics, ("D_a", "D_b"))}
 
 
@@ -81,23 +81,23 @@ def test_a_step_has_the_gradients_of_the_formula(method, by_hand):
 
 
 def test_bigan_judges_with_the_discriminator_that_has_just_moved():
-    """Order D, G, E: with a step size the mappings' losses are those of the moved discriminator, on the same pairs."""
+    """Order D, G, E: the mappings' losses are those of the updated discriminator, on the same pairs."""
     config = tiny_config()
     model = double_model(bigan(), config)
     before = {name: weight.detach().clone() for name, weight in model.parameters("forward").items()}
     batch = noise_batch(config)
     losses = train_step(model, make_optimizers(model, config), batch, 0, rate=1e-3)
     with torch.no_grad():
-        moved_judge = model.networks["D_pair"]
+        moved_discriminator = model.networks["D_pair"]
         for name, weight in model.parameters("forward").items():
             weight.copy_(before[name])
         pair = torch.cat([batch["real_a"], model.networks["G_ab"](batch["real_a"])], dim=1)
-        torch.testing.assert_close(losses["adversarial_b"], square_to(0, moved_judge(pair)), rtol=1e-9, atol=0)
+        torch.testing.assert_close(losses["adversarial_b"], square_to(0, moved_discriminator(pair)), rtol=1e-9, atol=0)
 
 
 def test_bigan_has_the_published_discriminator_and_one_pool_per_kind_of_pair():
     model = double_model(bigan(), tiny_config(ndf=64, discriminator_layers=3, crop_size=24, load_size=24))
-    assert model.counts()["D_pair"] == 2_767_809
+    assert model.parameter_counts()["D_pair"] == 2_767_809
     assert sorted(model.pools) == ["pool_ab", "pool_ba"]
 
 
@@ -115,12 +115,13 @@ def test_pix2pix_as_published_is_a_unet_with_batch_norm_and_dropout():
     method = pix2pix_unet()
     config = resolve([("preset", {}), ("method", method.defaults)]).config
     model = Model(method, config, seed=0)
-    assert model.counts() == dict.fromkeys(["G_ab", "G_ba"], 54_413_955) | dict.fromkeys(["D_ab", "D_ba"], 2_768_705)
+    expected = dict.fromkeys(["G_ab", "G_ba"], 54_413_955) | dict.fromkeys(["D_ab", "D_ba"], 2_768_705)
+    assert model.parameter_counts() == expected
     assert sum(isinstance(part, torch.nn.Dropout) for part in model.networks["G_ab"].modules()) == 3
 
 
 def test_dropout_follows_the_seed_and_the_step(tmp_path):
-    """Dropout draws from the global generator, and still a training repeats and goes on bit by bit."""
+    """Dropout draws from the global generator; training still repeats and resumes bit by bit."""
     method = pix2pix_unet()
     config = tiny_config(**method.defaults, crop_size=32, load_size=32, save_every=2)
 
@@ -128,14 +129,14 @@ def test_dropout_follows_the_seed_and_the_step(tmp_path):
         path = TrialFolder(tmp_path / folder)
         path.path.mkdir(exist_ok=True)
         model = Model(method, config, seed=0)
-        feed = tiny_feed(config)
+        sampler = tiny_sampler(config)
 
         def progress(step, total):
             if step == stop:
                 raise KeyboardInterrupt
 
         try:
-            train(model, feed, config, 4, 1, path, "digest", progress)
+            train(model, sampler, config, 4, 1, path, "digest", progress)
         except KeyboardInterrupt:
             torch.rand(7)  # a new process would have another state
             return trained(folder)

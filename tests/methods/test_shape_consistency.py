@@ -1,4 +1,4 @@
-"""CycleGAN with shape consistency: a step by hand, the labels of the batches, and its place in tables."""
+"""CycleGAN with shape consistency: a step against hand-written losses, labels in batches, role in tables."""
 
 import math
 
@@ -20,13 +20,13 @@ from helpers.tiny_models import tiny_config
 
 
 def entropy(logits, labels):
-    """The mean of -log softmax at the true class over the pixels that have one, pixel by pixel."""
-    found = []
+    """Return the mean of -log softmax at the true class over the labelled pixels, pixel by pixel."""
+    losses = []
     for image, ids in zip(logits, labels, strict=True):
         for row, column in (ids != 255).nonzero():
             scores = image[:, row, column]
-            found.append(scores.logsumexp(0) - scores[ids[row, column]])
-    return sum(found) / len(found)
+            losses.append(scores.logsumexp(0) - scores[ids[row, column]])
+    return sum(losses) / len(losses)
 
 
 def by_hand(nets, batch):
@@ -38,14 +38,14 @@ def by_hand(nets, batch):
     )
     generators = generators + entropy(nets["S_b"](fake_b), batch["labels_a"])
     generators = generators + entropy(nets["S_a"](fake_a), batch["labels_b"])
-    judges = square_to(1, nets["D_b"](b)) + square_to(0, nets["D_b"](fake_b.detach()))
-    judges = judges + square_to(1, nets["D_a"](a)) + square_to(0, nets["D_a"](fake_a.detach()))
+    discriminators = square_to(1, nets["D_b"](b)) + square_to(0, nets["D_b"](fake_b.detach()))
+    discriminators = discriminators + square_to(1, nets["D_a"](a)) + square_to(0, nets["D_a"](fake_a.detach()))
     segmentors = entropy(nets["S_a"](a), batch["labels_a"]) + entropy(nets["S_b"](b), batch["labels_b"])
     segmentors = segmentors + entropy(nets["S_a"](fake_a.detach()), batch["labels_b"])
     segmentors = segmentors + entropy(nets["S_b"](fake_b.detach()), batch["labels_a"])
     return {
         "generators": (generators, ("G_ab", "G_ba")),
-        "discriminators": (0.5 * judges, ("D_a", "D_b")),
+        "discriminators": (0.5 * discriminators, ("D_a", "D_b")),
         "segmentors": (segmentors, ("S_a", "S_b")),
     }
 
@@ -65,8 +65,8 @@ def test_labels_are_cropped_and_mirrored_with_their_image():
     rng = np.random.default_rng(0)
     ids = rng.integers(0, 256, (6, 20, 20), dtype=np.uint8)
     images = np.repeat(ids[..., None], 3, axis=3)
-    pictures = ImageSet(tuple("abcdef"), images, ids)
-    batch = BatchSampler(pictures, pictures, config, seed=0).batch(3)
+    labelled = ImageSet(tuple("abcdef"), images, ids)
+    batch = BatchSampler(labelled, labelled, config, seed=0).batch(3)
     assert crops(0, "a", 3, config)[1].any()  # some are mirrored
     for side in "ab":
         levels = ((batch[f"real_{side}"][:, 0] + 1) * 127.5).round().long()
@@ -82,12 +82,13 @@ def test_batches_have_labels_only_where_both_sets_have_them():
 def test_only_methods_that_read_labels_are_given_them(tmp_path):
     dataset = Streets()
     trials = resolve_trials(["cyclegan", "cyclegan_shape"], dataset, [0], "smoke")
-    workshop = open_run_context(tmp_path, dataset, trials, "cpu")
+    context = open_run_context(tmp_path, dataset, trials, "cpu")
     for trial in trials[-2:]:
-        batch = BatchSampler(*workshop.images(trial), trial.config, seed=0).batch(0)
+        batch = BatchSampler(*context.prepare(trial).images, trial.config, seed=0).batch(0)
         assert ("labels_a" in batch) == (trial.method.name == "cyclegan_shape")
     alone = open_run_context(tmp_path, dataset, trials[-2:-1], "cpu")
-    assert alone.digest(trials[-2]) == workshop.digest(trials[-2])  # its company does not make it another trial
+    # the other trials of a run do not change a trial's fingerprint
+    assert alone.prepare(trials[-2]).fingerprint == context.prepare(trials[-2]).fingerprint
 
 
 def test_a_dataset_without_labels_is_refused(tmp_path):

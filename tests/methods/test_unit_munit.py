@@ -1,4 +1,4 @@
-"""UNIT and MUNIT: published sizes, normalisations and a step against formulas by hand, styles, shared weights."""
+"""UNIT and MUNIT: published sizes, normalisations and steps against hand-written formulas, styles, shared weights."""
 
 from functools import partial
 
@@ -10,7 +10,7 @@ from cgbench.benchmarks.training.trainer import train_step
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.autoencoder import LayerNorm, StyledDecoder, adain
-from cgbench.methods.blocks.multiscale import MultiScaleDiscriminator, fitting_scales
+from cgbench.methods.blocks.multiscale import MultiScaleDiscriminator, max_scales
 from cgbench.methods.functional.losses import lsgan_generator, summed
 from cgbench.methods.munit import munit, style_encoder
 from cgbench.methods.unit import judge, unit, unit_tied
@@ -18,7 +18,7 @@ from cgbench.seeds import generator
 from helpers.step_equivalence import assert_step, square_to
 from helpers.tiny_models import double_model, noise_batch, tiny_config, tiny_model
 
-SIDES = (("a", "b"), ("b", "a"))
+DIRECTIONS = (("a", "b"), ("b", "a"))  # source and target domain
 COUNTS = {
     unit: {"E": 5_385_856, "H": 5_754_627, "D": 8_271_171},
     munit: {"C": 5_385_856, "S": 2_764_936, "H": 5_754_627 + 1_120_768, "D": 8_271_171},
@@ -26,24 +26,24 @@ COUNTS = {
 
 
 def noise(name, *shape):
-    """What the first training step draws for the tensor `name`."""
+    """Return the sample of the tensor `name` in the first training step."""
     return torch.from_numpy(generator(0, "noise", name, 0).standard_normal(shape))
 
 
 def log_odds_to(target, verdict):
-    """Cross-entropy of a sigmoid's verdict with the target 1 or 0."""
+    """Return the cross-entropy of a verdict's sigmoid with the target 1 or 0."""
     return torch.nn.functional.binary_cross_entropy(verdict.sigmoid(), torch.full_like(verdict, target))
 
 
 def gan_by_hand(nets, batch, fakes, loss, weight):
-    """Both sides of the adversarial game, summed over scales and domains."""
-    fooled, seen = 0, 0
+    """Return the adversarial losses of generators and discriminators, summed over scales and domains."""
+    generators, discriminators = 0, 0
     for side, fake in fakes.items():
         network = nets[f"D_{side}"]
-        fooled = fooled + weight * sum(loss(1, verdict) for verdict in network(fake))
-        seen = seen + weight * sum(loss(1, verdict) for verdict in network(batch[f"real_{side}"]))
-        seen = seen + weight * sum(loss(0, verdict) for verdict in network(fake.detach()))
-    return fooled, seen
+        generators = generators + weight * sum(loss(1, verdict) for verdict in network(fake))
+        discriminators = discriminators + weight * sum(loss(1, verdict) for verdict in network(batch[f"real_{side}"]))
+        discriminators = discriminators + weight * sum(loss(0, verdict) for verdict in network(fake.detach()))
+    return generators, discriminators
 
 
 def unit_by_hand(nets, batch, tied, gan, near, kl):
@@ -55,33 +55,33 @@ def unit_by_hand(nets, batch, tied, gan, near, kl):
         return nets[f"H_{side}"](nets["H_shared"](code) if tied else code)
 
     total, fakes = 0, {}
-    for side, other in SIDES:
-        real = batch[f"real_{side}"]
-        mean = encoded(side, real)
-        code = mean + noise(f"noise_{side}", *mean.shape)
-        fake = fakes[other] = decoded(other, code)
-        mean_fake = encoded(other, fake)
-        back = decoded(side, mean_fake + noise(f"noise_fake_{other}", *mean.shape))
-        total = total + near * (decoded(side, code) - real).abs().mean() + near * (back - real).abs().mean()
+    for source, target in DIRECTIONS:
+        real = batch[f"real_{source}"]
+        mean = encoded(source, real)
+        code = mean + noise(f"noise_{source}", *mean.shape)
+        fake = fakes[target] = decoded(target, code)
+        mean_fake = encoded(target, fake)
+        cycle = decoded(source, mean_fake + noise(f"noise_fake_{target}", *mean.shape))
+        total = total + near * (decoded(source, code) - real).abs().mean() + near * (cycle - real).abs().mean()
         total = total + kl * (mean**2).mean() + kl * (mean_fake**2).mean()
-    fooled, seen = gan_by_hand(nets, batch, fakes, log_odds_to if tied else square_to, gan)
-    owned = ("E_a", "H_a", "E_b", "H_b", *(("E_shared", "H_shared") if tied else ()))
-    return {"discriminators": (seen, ("D_a", "D_b")), "generators": (total + fooled, owned)}
+    generators, discriminators = gan_by_hand(nets, batch, fakes, log_odds_to if tied else square_to, gan)
+    names = ("E_a", "H_a", "E_b", "H_b", *(("E_shared", "H_shared") if tied else ()))
+    return {"discriminators": (discriminators, ("D_a", "D_b")), "generators": (total + generators, names)}
 
 
 def munit_by_hand(nets, batch):
     total, fakes = 0, {}
-    for side, other in SIDES:
-        real, drawn = batch[f"real_{side}"], noise(f"random_{other}", 2, 8)
-        content, style = nets[f"C_{side}"](real), nets[f"S_{side}"](real)
-        fake = fakes[other] = nets[f"H_{other}"](content, drawn)
-        content_back = nets[f"C_{other}"](fake)
-        total = total + 10 * (nets[f"H_{side}"](content, style) - real).abs().mean()
-        total = total + 10 * (nets[f"H_{side}"](content_back, style) - real).abs().mean()
-        total = total + (nets[f"S_{other}"](fake) - drawn).abs().mean() + (content_back - content).abs().mean()
-    fooled, seen = gan_by_hand(nets, batch, fakes, square_to, 1)
-    owned = ("C_a", "S_a", "H_a", "C_b", "S_b", "H_b")
-    return {"discriminators": (seen, ("D_a", "D_b")), "generators": (total + fooled, owned)}
+    for source, target in DIRECTIONS:
+        real, random_style = batch[f"real_{source}"], noise(f"random_{target}", 2, 8)
+        content, style = nets[f"C_{source}"](real), nets[f"S_{source}"](real)
+        fake = fakes[target] = nets[f"H_{target}"](content, random_style)
+        content_back = nets[f"C_{target}"](fake)
+        total = total + 10 * (nets[f"H_{source}"](content, style) - real).abs().mean()
+        total = total + 10 * (nets[f"H_{source}"](content_back, style) - real).abs().mean()
+        total = total + (nets[f"S_{target}"](fake) - random_style).abs().mean() + (content_back - content).abs().mean()
+    generators, discriminators = gan_by_hand(nets, batch, fakes, square_to, 1)
+    names = ("C_a", "S_a", "H_a", "C_b", "S_b", "H_b")
+    return {"discriminators": (discriminators, ("D_a", "D_b")), "generators": (total + generators, names)}
 
 
 BY_HAND = {
@@ -155,12 +155,12 @@ def test_an_image_too_small_for_one_scale_is_refused():
     ):
         with pytest.raises(CgbenchError, match=r"crop_size.*discriminator_layers"):
             attempt()
-    assert fitting_scales(15, 3) == 2 and fitting_scales(14, 3) == 1
+    assert max_scales(15, 3) == 2 and max_scales(14, 3) == 1
     assert len(MultiScaleDiscriminator(ndf=2, layers=3, scales=2)(torch.zeros(1, 3, 15, 15))) == 2
 
 
 def test_coarser_scales_see_means_that_leave_the_padding_out():
-    """A constant image stays constant at every scale; of others the middle is the mean of 3×3 pixels."""
+    """A constant image stays constant at every scale; in others inner pixels are means of 3×3 pixels."""
     network = MultiScaleDiscriminator(ndf=2, layers=1, scales=2)
     assert torch.equal(network.halve(torch.ones(1, 3, 8, 8)), torch.ones(1, 3, 4, 4))
     image = torch.arange(64.0).view(1, 1, 8, 8)
@@ -187,13 +187,13 @@ def random(*shape, seed=0):
 def test_adain_is_equation_8():
     """With the moments of y as shift and scale, the result has the moments of y and the pattern of x."""
     x, y = random(2, 3, 4, 5), 3 * random(2, 3, 4, 5, seed=1) + 2
-    found = adain(x, y.mean((2, 3)), y.std((2, 3), correction=0))
+    result = adain(x, y.mean((2, 3)), y.std((2, 3), correction=0))
     for image in range(2):
         for channel in range(3):
             u, v = x[image, channel], y[image, channel]
             normalised = (u - u.mean()) / (((u - u.mean()) ** 2).mean() + 1e-5) ** 0.5
             expected = ((v - v.mean()) ** 2).mean() ** 0.5 * normalised + v.mean()
-            torch.testing.assert_close(found[image, channel], expected, rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(result[image, channel], expected, rtol=1e-12, atol=1e-12)
 
 
 def test_layer_norm_is_of_one_image_with_a_scale_per_channel():
@@ -209,7 +209,7 @@ def test_layer_norm_is_of_one_image_with_a_scale_per_channel():
 
 
 def test_a_style_sets_every_block():
-    """The numbers of the last linear layer go to the blocks in order: shift, scale, shift, scale of each."""
+    """The outputs of the last linear layer go to the blocks in order: shift, scale, shift, scale of each."""
     network = StyledDecoder(ngf=1, blocks=2, size=8).double()
     contents, styles = random(2, 4, 4, 4), random(2, 8, seed=1)
     numbers = network.mlp(styles).view(2, 2, 4, 4)  # image, block, which, channel
@@ -222,44 +222,45 @@ def test_a_style_sets_every_block():
 
 
 def test_tied_weights_are_shared():
-    """Both directions go through the shared blocks: when they change, both translations do; E_a is of one alone."""
+    """Both directions use the shared blocks: changing them changes both translations; E_a belongs to one alone."""
     model = double_model(unit_tied(), tiny_config(blocks=4))
     images = noise_batch(tiny_config())["real_a"]
     for network, changed in (("E_shared", "both"), ("H_shared", "both"), ("E_a", "AtoB"), ("H_a", "BtoA")):
-        before = {way: model.translate(images, way) for way in ("AtoB", "BtoA")}
+        before = {direction: model.translate(images, direction) for direction in ("AtoB", "BtoA")}
         with torch.no_grad():
             next(weight for weight in model.networks[network].parameters() if weight.dim() == 4).mul_(-1)
-        for way, old in before.items():
-            assert torch.equal(model.translate(images, way), old) == (changed not in ("both", way)), (network, way)
+        for direction, old in before.items():
+            unchanged = torch.equal(model.translate(images, direction), old)
+            assert unchanged == (changed not in ("both", direction)), (network, direction)
 
 
 def test_unit_translates_without_noise():
     model = double_model(unit(), tiny_config())
     images, nets = noise_batch(tiny_config())["real_a"], model.networks
     assert torch.equal(model.translate(images, "AtoB"), nets["H_b"](nets["E_a"](images)))
-    assert torch.equal(model.translate(images, "AtoB", style=1), model.translate(images, "AtoB"))
-    there = model.translate(images, "AtoB")
-    torch.testing.assert_close(model.reconstruct(images, "AtoB"), nets["H_a"](nets["E_b"](there)))
+    assert torch.equal(model.translate(images, "AtoB", style_index=1), model.translate(images, "AtoB"))
+    translation = model.translate(images, "AtoB")
+    torch.testing.assert_close(model.reconstruct(images, "AtoB"), nets["H_a"](nets["E_b"](translation)))
 
 
 def test_munit_translates_in_many_styles_and_comes_back_in_its_own():
     model = double_model(munit(), tiny_config())
     images, nets = noise_batch(tiny_config())["real_a"], model.networks
-    first, again, other = (model.translate(images, "AtoB", style=style) for style in (0, 0, 1))
-    assert torch.equal(first, again) and (first - other).abs().mean() > 1e-3
-    own = nets["H_a"](nets["C_b"](first), nets["S_a"](images))
-    torch.testing.assert_close(model.reconstruct(images, "AtoB"), own)
+    first, again, second = (model.translate(images, "AtoB", style_index=style) for style in (0, 0, 1))
+    assert torch.equal(first, again) and (first - second).abs().mean() > 1e-3
+    expected = nets["H_a"](nets["C_b"](first), nets["S_a"](images))
+    torch.testing.assert_close(model.reconstruct(images, "AtoB"), expected)
 
 
 @pytest.mark.parametrize("method", BY_HAND, ids=[method.__name__ for method in BY_HAND])
 def test_discriminators_move_first_and_judge_what_they_are_shown(method):
-    """The generators' verdicts are those of discriminators that have already moved on the same fakes."""
+    """The generators' verdicts come from discriminators that were updated on the same fakes."""
     config = tiny_config()
-    model, plain = double_model(method(), config), double_model(method(), config)
+    model, untouched = double_model(method(), config), double_model(method(), config)
     batch = noise_batch(config)
     losses = train_step(model, make_optimizers(model, config), batch, 0, 1e-3)
     before = dict(batch)
-    plain.evaluate(before, ["fake_b", "verdict_fake_b"])
+    untouched.evaluate(before, ["fake_b", "verdict_fake_b"])
     loss = next(term.function for term in method().terms if term.name == "adversarial_b")
     moved = model.networks["D_b"](before["fake_b"])
     torch.testing.assert_close(losses["adversarial_b"], loss(moved).detach(), rtol=1e-9, atol=0)

@@ -24,6 +24,6 @@ def test_the_wheel_holds_one_package_and_its_files(tmp_path):
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"cgbench"}
     for name in ("reports/templates/page.html.j2", "reports/templates/page.css", "reports/templates/study.js",
                  "benchmarks/suites/family.toml",
-                 "datasets/street_scenes/render.py", "methods/blocks/resnet.py", "config.py"):  # fmt: skip
+                 "datasets/street_scenes/render.py", "methods/blocks/resnet.py", "config.py", "py.typed"):  # fmt: skip
         assert f"cgbench/{name}" in names, name
     assert not any("reference" in name for name in names if name.startswith("cgbench/reports"))

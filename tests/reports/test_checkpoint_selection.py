@@ -1,4 +1,4 @@
-"""Which checkpoint: the last, the best on validation images, the best on the test images."""
+"""Checkpoint selection: the last step, the best on validation images, the best on test images."""
 
 import math
 
@@ -17,7 +17,7 @@ VALIDATION = {100: 0.3, 200: 0.2, 300: 0.6}
 
 
 def history(test, validation, metric="iou", method="one", seed=0):
-    """Records of one trial: values by step, on the test and on the validation images."""
+    """Return the records of one trial from values by step, on the test and on the validation images."""
     return pd.DataFrame(
         {"direction": "AtoB", "metric": metric, "method": method, "seed": seed, "split": split, "step": step,
          "value": value}
@@ -27,9 +27,9 @@ def history(test, validation, metric="iou", method="one", seed=0):
 
 
 def only(rows, methods=("one",)):
-    found = selection(rows, VALUES, methods)
-    assert len(found) == 1
-    return found.iloc[0]
+    selected = selection(rows, VALUES, methods)
+    assert len(selected) == 1
+    return selected.iloc[0]
 
 
 def test_validation_chooses_and_the_test_score_of_that_step_is_shown():

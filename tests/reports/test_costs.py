@@ -1,4 +1,4 @@
-"""The cost table: means over finished trials, and what is not known is said."""
+"""The cost table: means over finished trials, and dashes for unknown values."""
 
 from cgbench.files import read_json
 from cgbench.reports.sections.costs import cost_table, costs, costs_markdown
@@ -9,9 +9,9 @@ from helpers.run_folder import build_run
 
 def test_costs_are_means_over_the_finished_trials_of_trained_methods(tmp_path):
     run = read_run(build_run(tmp_path / "run", states={("gan_only", 1): "diverged"}, images=2, side=16))
-    found = costs(run)
-    assert set(found["method"]) == {"cyclegan", "gan_only", "cycle_only"} and len(found) == 8
-    table = cost_table(found, run)
+    rows = costs(run)
+    assert set(rows["method"]) == {"cyclegan", "gan_only", "cycle_only"} and len(rows) == 8
+    table = cost_table(rows, run)
     # 2000 steps of batch 4 in 180 s
     assert table.headers[-1] == "images/s photo→labels"
     assert table.lines[0] == ("cyclegan", "360,838", "3 min", "44.4", "900 MB", "81.0", "800")

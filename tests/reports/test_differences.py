@@ -1,4 +1,4 @@
-"""Differences from a reference method: which numbers are paired, what is bold, and what a reader is shown."""
+"""Differences from a reference method: pairing, significance, tables and figures."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from cgbench.errors import CgbenchError
 from cgbench.files import read_jsonl, write_jsonl
 from cgbench.reports.figures.differences import forest_panels
 from cgbench.reports.figures.heatmaps import class_panels
-from cgbench.reports.figures.style import styles
+from cgbench.reports.figures.style import assign_styles
 from cgbench.reports.formats.numbers import number
 from cgbench.reports.report import write_report
 from cgbench.reports.sections.difference_tables import difference_tables, differences_markdown
@@ -33,7 +33,7 @@ def image_scores(method, seed):
 
 
 def measured(path, seeds=(0, 1, 2), states=None):
-    """A run in which each trial's number and its scores of single images are known."""
+    """Return a run with known numbers of each trial and known scores of single images."""
     run = build_run(path / "run", methods=tuple(LEVELS), seeds=seeds, states=states, images=2, side=8)
     for method in LEVELS:
         for seed in seeds:
@@ -51,27 +51,27 @@ def measured(path, seeds=(0, 1, 2), states=None):
 
 def row(comparison, method, basis=SEEDS):
     rows = comparison.rows
-    (found,) = rows[(rows["method"] == method) & (rows["basis"] == basis)].itertuples()
-    return found
+    (entry,) = rows[(rows["method"] == method) & (rows["basis"] == basis)].itertuples()
+    return entry
 
 
 def test_numbers_are_paired_by_seed_and_by_image(tmp_path):
     comparison = compare(read_run(measured(tmp_path)), VALUES)
     assert comparison.reference == "cyclegan"
     seeds = over_seeds(np.subtract(LEVELS["gan_only"], LEVELS["cyclegan"]))
-    found = row(comparison, "gan_only")
-    assert found.difference == pytest.approx(seeds.mean) and found.seeds == 3
-    assert found.p == pytest.approx(2 * seeds.p)  # the smaller of two, by Holm
+    entry = row(comparison, "gan_only")
+    assert entry.difference == pytest.approx(seeds.mean) and entry.seeds == 3
+    assert entry.p == pytest.approx(2 * seeds.p)  # the smaller of two, by Holm
     images = [image_scores("gan_only", seed) - image_scores("cyclegan", seed) for seed in range(3)]
-    found = row(comparison, "gan_only", BOTH)
-    assert found.difference == pytest.approx(over_seeds_and_images(np.array(images)).mean)
-    assert (found.seeds, found.images) == (3, 4)
+    entry = row(comparison, "gan_only", BOTH)
+    assert entry.difference == pytest.approx(over_seeds_and_images(np.array(images)).mean)
+    assert (entry.seeds, entry.images) == (3, 4)
 
 
 def test_a_seed_that_one_of_the_two_lacks_is_left_out_of_both(tmp_path):
     run = read_run(measured(tmp_path, states={("gan_only", 1): "diverged"}))
-    found = row(compare(run, VALUES), "gan_only")
-    assert found.seeds == 2 and found.difference == pytest.approx(-0.1)
+    entry = row(compare(run, VALUES), "gan_only")
+    assert entry.seeds == 2 and entry.difference == pytest.approx(-0.1)
 
 
 def test_nothing_is_said_of_one_seed(tmp_path):
@@ -100,8 +100,8 @@ def test_the_table_shows_intervals_and_what_could_be_seen(tmp_path):
     (table,) = difference_tables(comparison, VALUES, NAMES)
     assert [name for name, _ in table.rows] == ["gan_only", "cycle_only"]
     text = differences_markdown(comparison, VALUES, NAMES)
-    found = row(comparison, "gan_only")
-    assert f"**−0.098 [{number(found.low, 3, sign=True)}, {number(found.high, 3, sign=True)}]**" in text
+    entry = row(comparison, "gan_only")
+    assert f"**−0.098 [{number(entry.low, 3, sign=True)}, {number(entry.high, 3, sign=True)}]**" in text
     assert "| (detectable) |" in text and "3 seeds" in text
 
 
@@ -119,14 +119,14 @@ def test_the_report_command_takes_the_reference(tmp_path):
 def test_a_forest_has_a_disc_and_a_ring_per_method(tmp_path):
     run = read_run(measured(tmp_path))
     comparison = compare(run, VALUES)
-    (panel,) = forest_panels(comparison.rows, "AtoB", VALUES, styles(run.order, run.roles))
+    (panel,) = forest_panels(comparison.rows, "AtoB", VALUES, assign_styles(run.order, run.roles))
     assert "differences from cyclegan" in panel.svg and panel.title == "FCN pixel ↑"
     assert panel.svg.count("<use ") >= 4
 
 
 def test_signs():
-    found = [number(value, 2, sign=True) for value in (0.123, -0.123, 0.001, -0.001)]
-    assert found == ["+0.12", "−0.12", "0.00", "0.00"]
+    texts = [number(value, 2, sign=True) for value in (0.123, -0.123, 0.001, -0.001)]
+    assert texts == ["+0.12", "−0.12", "0.00", "0.00"]
 
 
 def test_names_from_data_are_escaped(tmp_path):

@@ -1,4 +1,4 @@
-"""Failures in the report: the table's text, the heat map, and the gallery of the worst images in a real browser."""
+"""Failures in the report: tables, heat map, and the gallery of the worst images in a real browser."""
 
 import json
 import re
@@ -45,13 +45,13 @@ def page(run):
 
 def tables(run):
     data = read_run(run)
-    found, about = read_failures(data)
-    return failure_tables(found, about, data.order, data.roles, NAMES), rules(about), found
+    detections, definitions = read_failures(data)
+    return failure_tables(detections, definitions, data.order, data.roles, NAMES), rules(definitions), detections
 
 
 def test_the_table_of_failures_reads_as_expected(run):
-    shown, how, _ = tables(run)
-    text = failures_markdown(shown, how)
+    shown, definitions, _ = tables(run)
+    text = failures_markdown(shown, definitions)
     assert text.startswith(GOLDEN)
     assert "- gan_only: structure lost (seed 0, 2): tree in 9 images\n" in text
     assert "| colour" not in text and "| structure lost    | the measure of structure lost    | 0.05 or more |" in text
@@ -62,29 +62,29 @@ def test_the_report_holds_the_table_and_everything_found_as_csv(run, page):
     lines = (run / "report" / "failures.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "direction,method,seed,failure,state,rate,images,evidence,detail,explained_by"
     assert "AtoB,copy,0,lost,explained,0.5,12,0.1,tree in 9 images,copy" in lines
-    assert len(lines) == 1 + 2 * 3 * (3 + 3 + 2 + 3)  # ways × failures × trials that are done
+    assert len(lines) == 1 + 2 * 3 * (3 + 3 + 2 + 3)  # directions × failures × trials that are done
     headings = Collector(page).headings
     assert headings.index("Failures") + 1 == headings.index("Failure gallery")
 
 
 def test_a_detector_that_broke_is_no_zero(run):
-    _, _, found = tables(run)
-    found = found.assign(
-        state=["failed" if name == "lost" else state for name, state in found[["failure", "state"]].values]
+    _, _, detections = tables(run)
+    detections = detections.assign(
+        state=["failed" if name == "lost" else state for name, state in detections[["failure", "state"]].values]
     )
     data = read_run(run)
-    shown = failure_tables(found, read_failures(data)[1], data.order, data.roles, NAMES)
+    shown = failure_tables(detections, read_failures(data)[1], data.order, data.roles, NAMES)
     assert {cells[1].text for _, _, cells in shown[0].rows} == {"detector broke"}
-    assert "failed" in failures_csv(found)
+    assert "failed" in failures_csv(detections)
 
 
 def test_the_heat_map_names_what_it_shows(run):
-    _, _, found = tables(run)
+    _, _, detections = tables(run)
     labels = {"copy": "copy of the input", "lost": "structure lost"}
-    panel = failure_panel(found[found["direction"] == "AtoB"], labels, "AtoB", ["copy", "gan_only"])
+    panel = failure_panel(detections[detections["direction"] == "AtoB"], labels, "AtoB", ["copy", "gan_only"])
     assert 'aria-label="Share of images that show each failure, AtoB: copy of the input, structure lost; ' in panel.svg
     assert re.search(r">\s*62\s*<", panel.svg) and re.search(r">\s*100\s*<", panel.svg)
-    assert failure_panel(found[found["failure"] == "none"], labels, "AtoB", ["copy"]) is None
+    assert failure_panel(detections[detections["failure"] == "none"], labels, "AtoB", ["copy"]) is None
 
 
 def test_a_run_without_detectors_has_no_such_sections(tmp_path):
@@ -100,8 +100,8 @@ def test_worst_means_low_where_high_is_better():
 
 
 def test_disagreement_is_the_spread_over_methods():
-    found = disagreement([{"a": 1.0, "b": 0.0, "c": 0.3}, {"a": 3.0, "b": 0.0}])
-    assert found == {"a": 1.0, "b": 0.0}
+    spread = disagreement([{"a": 1.0, "b": 0.0, "c": 0.3}, {"a": 3.0, "b": 0.0}])
+    assert spread == {"a": 1.0, "b": 0.0}
 
 
 def test_the_draw_looks_at_nothing_but_the_keys():
@@ -112,7 +112,7 @@ def test_the_draw_looks_at_nothing_but_the_keys():
     assert sampled(keys, 50, "test") == keys
 
 
-def test_pictures_are_of_the_first_seed_that_all_methods_finished(run):
+def test_images_are_of_the_first_seed_that_all_methods_finished(run):
     assert shown_seed(read_run(run)) == 0
     TrialFolder.of(run, "shapes", "cyclegan", 0).set_status("failed")
     try:
@@ -122,43 +122,44 @@ def test_pictures_are_of_the_first_seed_that_all_methods_finished(run):
 
 
 def test_the_worst_of_every_method_and_the_draw_are_there(run):
-    made = worst_images(read_run(run), VALUES)
-    assert [one.direction for one in made] == ["AtoB", "BtoA"]
-    assert [value.name for value in made[1].metrics] == ["label_pixel", "reconstruction_l1"]
-    shown = {case.key: case for case in made[0].examples}
+    galleries = worst_images(read_run(run), VALUES)
+    assert [shown.direction for shown in galleries] == ["AtoB", "BtoA"]
+    assert [value.name for value in galleries[1].metrics] == ["label_pixel", "reconstruction_l1"]
+    shown = {example.key: example for example in galleries[0].examples}
     data = read_run(run)
-    for place, method in enumerate(made[0].methods):
-        rows = [json.loads(line) for line in data.of(method)[0].folder.image_scores.read_text().splitlines()]
+    for place, method in enumerate(galleries[0].methods):
+        rows = [json.loads(line) for line in data.trials_of(method)[0].folder.image_scores.read_text().splitlines()]
         scores = {row["key"]: row["value"] for row in rows if row["metric"] == "fcn_pixel"}
-        for key in worst(scores, VALUES["fcn_pixel"], made[0].worst):
-            shot = shown[key].outputs[place]
-            assert shot.scores["fcn_pixel"] == scores[key] and shot.reconstruction and shot.segmentation and shot.uri
-    assert sum(case.sampled for case in made[0].examples) == 6 and len(made[0].ood) == 4
+        for key in worst(scores, VALUES["fcn_pixel"], galleries[0].worst):
+            output = shown[key].outputs[place]
+            assert output.scores["fcn_pixel"] == scores[key]
+            assert output.reconstruction and output.segmentation and output.uri
+    assert sum(example.sampled for example in galleries[0].examples) == 6 and len(galleries[0].ood) == 4
     assert shown["scene-000"].outputs[1].failures == ("structure lost",)
-    assert all(case.source and case.truth for case in made[0].examples)
+    assert all(example.source and example.truth for example in galleries[0].examples)
 
 
 def test_the_gallery_keeps_to_its_budget(run, monkeypatch):
     monkeypatch.setattr(gallery, "BUDGET", 60_000)
-    made = worst_images(read_run(run), VALUES)
-    assert made[0].reduced and sum(map(gallery._weight, made)) <= 60_000
-    assert made[0].examples[0].outputs[0].uri.startswith("data:image/webp;base64,")
+    galleries = worst_images(read_run(run), VALUES)
+    assert galleries[0].reduced and sum(map(gallery._bytes, galleries)) <= 60_000
+    assert galleries[0].examples[0].outputs[0].uri.startswith("data:image/webp;base64,")
 
 
-def test_a_lost_picture_has_a_status(tmp_path):
-    run = add_failures(build_run(tmp_path / "run", seeds=(0,), images=2, side=8), images=2, odd=1)
+def test_a_lost_image_has_a_status(tmp_path):
+    run = add_failures(build_run(tmp_path / "run", seeds=(0,), images=2, side=8), images=2, ood_images=1)
     TrialFolder.of(run, "shapes", "cyclegan", 0).output("AtoB", "scene-001").unlink()
     page = write_report(run, VALUES).read_text(encoding="utf-8")
     assert 'aria-label="labels→photo, cyclegan, seed 0, image scene-001: no image">no image<' in page
 
 
 def test_names_in_failures_are_escaped(tmp_path):
-    run = add_failures(build_run(tmp_path / "run", seeds=(0,), images=2, side=8), images=2, odd=1)
+    run = add_failures(build_run(tmp_path / "run", seeds=(0,), images=2, side=8), images=2, ood_images=1)
     for folder in (run / "shapes").glob("*/seed-0"):
         path = TrialFolder(folder).failures
         record = read_json(path)
-        for entry in (entry for found in record.values() for entry in found.values()):
-            entry |= {"label": HOSTILE, "measure": HOSTILE, "summary": HOSTILE, "detail": HOSTILE}
+        for entry in (entry for by_name in record.values() for entry in by_name.values()):
+            entry |= {"label": HOSTILE, "evidence_definition": HOSTILE, "summary": HOSTILE, "detail": HOSTILE}
         write_json(path, record)
     values = {**VALUES, "fcn_pixel": Value("fcn_pixel", HOSTILE, "higher")}
     text = write_report(run, values).read_text(encoding="utf-8")
@@ -166,14 +167,14 @@ def test_names_in_failures_are_escaped(tmp_path):
 
 
 def test_alternative_texts_are_their_own_and_ids_are_unique(page):
-    found = Collector(page)
-    texts = [item.get("alt") for item in found.all("img")]
-    assert all(texts) and len(texts) == len(set(texts)) and len(found.ids) == len(set(found.ids))
+    collector = Collector(page)
+    texts = [item.get("alt") for item in collector.all("img")]
+    assert all(texts) and len(texts) == len(set(texts)) and len(collector.ids) == len(set(collector.ids))
     assert "labels→photo, gan_only, seed 0, image scene-000, failure gallery" in texts
 
 
 def browse(page: str, folder: Path, script: str) -> dict:
-    """Return what a script makes of the page: it runs in a copy without the page's policy, and fills `seen`."""
+    """Return what a script stores in `seen` when it runs in a copy of the page without its policy."""
     bare = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
     whole = f"<script>const seen = {{}}; {script}; document.title = JSON.stringify(seen);</script></body>"
     return json.loads(re.search(r"<title>(.*?)</title>", dom(bare.replace("</body>", whole), folder))[1])
@@ -181,7 +182,7 @@ def browse(page: str, folder: Path, script: str) -> dict:
 
 @needs_browser
 def test_the_browser_sorts_by_score_and_disagreement_and_shows_one_method(page, run, tmp_path):
-    found = browse(page, tmp_path, """
+    seen = browse(page, tmp_path, """
         const controls = document.querySelector(".case-controls");
         const set = (name, value) => {
             controls.elements[name].value = value;
@@ -207,18 +208,18 @@ def test_the_browser_sorts_by_score_and_disagreement_and_shows_one_method(page, 
     data = read_run(run)
     scores = {}
     for method in ("cyclegan", "gan_only", "cycle_only"):
-        rows = map(json.loads, data.of(method)[0].folder.image_scores.read_text().splitlines())
+        rows = map(json.loads, data.trials_of(method)[0].folder.image_scores.read_text().splitlines())
         for row in rows:
             scores.setdefault(row["metric"], {}).setdefault(method, {})[row["key"]] = row["value"]
     pixel = list(scores["fcn_pixel"].values())
-    means = {key: sum(one[key] for one in pixel) / 3 for key in pixel[0]}
+    means = {key: sum(by_key[key] for by_key in pixel) / 3 for key in pixel[0]}
     spread = disagreement(pixel)
-    assert found["foreign"] == 0 and len(found["drawn"]) == 6
-    assert found["mean"] == worst(means, VALUES["fcn_pixel"], 6)
-    assert found["apart"] == sorted(spread, key=lambda key: -spread[key])[:6]
-    assert found["one"] == worst(scores["fcn_iou"]["gan_only"], VALUES["fcn_iou"], 6)
-    assert found["drawnThen"] == found["drawn"] and found["methods"] == ["gan_only"]
-    assert found["score"] == f"FCN IoU {min(scores['fcn_iou']['gan_only'].values()):.3f}"
+    assert seen["foreign"] == 0 and len(seen["drawn"]) == 6
+    assert seen["mean"] == worst(means, VALUES["fcn_pixel"], 6)
+    assert seen["apart"] == sorted(spread, key=lambda key: -spread[key])[:6]
+    assert seen["one"] == worst(scores["fcn_iou"]["gan_only"], VALUES["fcn_iou"], 6)
+    assert seen["drawnThen"] == seen["drawn"] and seen["methods"] == ["gan_only"]
+    assert seen["score"] == f"FCN IoU {min(scores['fcn_iou']['gan_only'].values()):.3f}"
     kinds = ["input", "ground truth", "gan_only", "reconstruction of the input", "classes that it shows"]
-    assert len(found["large"]) == 5 and all(kind in text for kind, text in zip(kinds, found["large"], strict=True))
-    assert found["one"][1] in found["next"] and found["back"] == 6
+    assert len(seen["large"]) == 5 and all(kind in text for kind, text in zip(kinds, seen["large"], strict=True))
+    assert seen["one"][1] in seen["next"] and seen["back"] == 6

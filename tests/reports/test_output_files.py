@@ -1,4 +1,4 @@
-"""What a report leaves besides the page: figures as files, and the forms that are printed."""
+"""The other outputs of a report: figures as files, and the printed formats."""
 
 from xml.etree import ElementTree
 
@@ -24,13 +24,13 @@ def page(run):
 
 def test_figures_are_files_too_with_dark_ink_on_white(run, page):
     folder = run / "report" / "figures"
-    drawings, pictures = ({path.stem for path in folder.glob(f"*.{kind}")} for kind in ("svg", "png"))
-    assert drawings == pictures and len(drawings) > 10
+    vector, bitmap = ({path.stem for path in folder.glob(f"*.{kind}")} for kind in ("svg", "png"))
+    assert vector == bitmap and len(vector) > 10
     for path in folder.glob("*.svg"):
         ElementTree.parse(path)
-    with Image.open(folder / "loss-cycle_a.png") as picture:
-        assert picture.width == round(PANEL_WIDTH * DOTS_PER_INCH)
-        levels = np.asarray(picture.convert("L"))
+    with Image.open(folder / "loss-cycle_a.png") as image:
+        assert image.width == round(PANEL_WIDTH * DOTS_PER_INCH)
+        levels = np.asarray(image.convert("L"))
     assert levels[0, 0] == 255 and levels.min() < 60
     assert "currentColor" in page  # and the page's own figures still follow its theme
 

@@ -1,4 +1,4 @@
-"""The page: self-contained, escaped, the same bytes twice, and it works in a real browser."""
+"""The page: self-contained, escaped, reproducible byte for byte, and functional in a real browser."""
 
 import base64
 import json
@@ -11,10 +11,10 @@ import pytest
 from cgbench.errors import CgbenchError
 from cgbench.files import read_json, write_json, write_jsonl
 from cgbench.reports.figures.losses import CURVE_POINTS, loss_panels, read_losses
-from cgbench.reports.figures.style import PALETTE, styles
+from cgbench.reports.figures.style import PALETTE, assign_styles
 from cgbench.reports.report import write_report
 from cgbench.reports.sections import image_grid, provenance
-from cgbench.reports.sections.image_grid import even_keys, galleries
+from cgbench.reports.sections.image_grid import even_keys, image_grids
 from cgbench.results.run import read_run
 from cgbench.results.run_folder import TrialFolder
 from helpers.pages import HOSTILE, Collector, dom, needs_browser
@@ -88,7 +88,7 @@ def test_no_id_is_used_twice_and_all_that_are_referred_to_exist(page):
     assert set(re.findall(r'(?:url\(#|href="#)([^")]+)', page)) <= set(found.ids)
 
 
-def test_every_picture_has_its_own_alternative_text(page):
+def test_every_image_has_its_own_alternative_text(page):
     texts = [item.get("alt") for item in Collector(page).all("img")]
     assert all(texts) and len(texts) == len(set(texts))
     assert "labels→photo, cyclegan, seed 2, test image scene-011" in texts
@@ -122,8 +122,8 @@ def test_trials_that_died_at_once_are_shown(tmp_path):
 
 def test_everything_from_data_is_escaped(tmp_path):
     run = build_run(tmp_path / "run", methods=("copy", "cyclegan"), seeds=(0,), images=1, side=8)
-    about = read_json(run / "run.json")
-    write_json(run / "run.json", {**about, "command": HOSTILE, "preset": HOSTILE, "methods": ["copy", HOSTILE]})
+    metadata = read_json(run / "run.json")
+    write_json(run / "run.json", {**metadata, "command": HOSTILE, "preset": HOSTILE, "methods": ["copy", HOSTILE]})
     folder = TrialFolder.of(run, "shapes", "cyclegan", 0)
     spec = read_json(folder.trial)
     spec["method"] |= {"name": HOSTILE, "summary": HOSTILE, "changes": [HOSTILE]}
@@ -133,9 +133,9 @@ def test_everything_from_data_is_escaped(tmp_path):
     write_json(folder.trial, spec)
     write_json(folder.protocols, {"aaaaaaaaaaaa": {HOSTILE: HOSTILE}})
     write_jsonl(folder.steps, [{"step": step, "losses": {HOSTILE: 0.5}} for step in (1, 2)])
-    home = TrialFolder.of(run, "shapes", HOSTILE, 0)  # where a trial of that name lies
-    home.path.parent.mkdir(parents=True)
-    folder.path.rename(home.path)
+    renamed = TrialFolder.of(run, "shapes", HOSTILE, 0)  # the folder of a trial of that name
+    renamed.path.parent.mkdir(parents=True)
+    folder.path.rename(renamed.path)
     text = write_report(run, VALUES).read_text(encoding="utf-8")
     assert "alert(1)" in text
     assert "<script>alert" not in text
@@ -162,26 +162,26 @@ def test_test_images_are_evenly_spaced():
 
 
 def test_the_grid_shows_the_files_themselves(run):
-    first = galleries(read_run(run)).grids[1]
+    first = image_grids(read_run(run)).grids[1]
     assert [column.label for column in first.columns] == ["input", "cyclegan", "gan_only", "cycle_only", "ground truth"]
-    picture = first.cells[0][1][2]
+    image = first.cells[0][1][2]
     stored = TrialFolder.of(run, "shapes", "cyclegan", 2).output("BtoA", first.keys[0]).read_bytes()
-    assert base64.b64decode(picture.uri.removeprefix("data:image/png;base64,")) == stored
+    assert base64.b64decode(image.uri.removeprefix("data:image/png;base64,")) == stored
 
 
-def test_lost_and_broken_pictures_have_a_status(tmp_path):
+def test_lost_and_broken_images_have_a_status(tmp_path):
     run = build_run(tmp_path / "run", seeds=(0,), images=2, side=8)
     folder = TrialFolder.of(run, "shapes", "cyclegan", 0)
     folder.output("AtoB", "scene-000").unlink()
     broken = folder.output("AtoB", "scene-001")
     broken.write_bytes(broken.read_bytes()[:60])
-    cells = galleries(read_run(run)).grids[0].cells
+    cells = image_grids(read_run(run)).grids[0].cells
     assert [row[1][0].status for row in cells] == ["no image", "unreadable image"]
 
 
-def test_many_large_pictures_are_made_small(run, monkeypatch):
+def test_many_large_images_are_made_small(run, monkeypatch):
     monkeypatch.setattr(image_grid, "BUDGET", 1000)
-    assert (shown := galleries(read_run(run))).small
+    assert (shown := image_grids(read_run(run))).small
     assert shown.grids[0].cells[0][0][0].uri.startswith("data:image/webp;base64,")
 
 
@@ -198,21 +198,21 @@ def test_long_logs_are_thinned_over_the_same_steps(tmp_path):
 
 def test_a_loss_that_runs_away_does_not_flatten_the_others(run):
     losses = read_losses(read_run(run).trials)
-    looks = styles(["cyclegan", "gan_only", "cycle_only"], {})
-    assert not any(panel.note for panel in loss_panels(losses, [], looks))
+    styles = assign_styles(["cyclegan", "gan_only", "cycle_only"], {})
+    assert not any(panel.note for panel in loss_panels(losses, [], styles))
     losses.loc[losses.index[0], "loss"] = 1e9
-    assert any("the largest value is 1e+09" in panel.note for panel in loss_panels(losses, [], looks))
+    assert any("the largest value is 1e+09" in panel.note for panel in loss_panels(losses, [], styles))
 
 
 def test_twenty_methods_look_different():
-    looks = styles([f"method {place}" for place in range(20)], {})
-    assert len(set(looks.values())) == 20
-    assert all(look.colour in PALETTE for look in looks.values())
+    styles = assign_styles([f"method {place}" for place in range(20)], {})
+    assert len(set(styles.values())) == 20
+    assert all(style.colour in PALETTE for style in styles.values())
 
 
 def test_colours_stand_out_on_both_pages_and_for_the_colour_blind():
     # Machado, Oliveira and Fernandes 2009, severity 1: deuteranopia, protanopia, tritanopia; linear RGB.
-    sights = [
+    visions = [
         np.eye(3),
         [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
         [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
@@ -221,10 +221,10 @@ def test_colours_stand_out_on_both_pages_and_for_the_colour_blind():
     colours = linear([*PALETTE, "#15181c"])
     light = colours @ [0.2126, 0.7152, 0.0722] + 0.05
     assert (1.05 / light[:-1] >= 3).all() and (light[:-1] / light[-1] >= 3).all()
-    for sight in sights:
-        seen = lab(colours[:-1] @ np.transpose(sight))
-        apart = np.linalg.norm(seen[:, None] - seen[None], axis=2)
-        assert apart[~np.eye(len(seen), dtype=bool)].min() > 20
+    for vision in visions:
+        perceived = lab(colours[:-1] @ np.transpose(vision))
+        apart = np.linalg.norm(perceived[:, None] - perceived[None], axis=2)
+        assert apart[~np.eye(len(perceived), dtype=bool)].min() > 20
 
 
 def test_a_run_of_another_dataset_is_refused(tmp_path):
@@ -235,11 +235,12 @@ def test_a_run_of_another_dataset_is_refused(tmp_path):
 
 
 @needs_browser
-def test_the_browser_runs_the_script_and_shows_every_picture(page, tmp_path):
+def test_the_browser_runs_the_script_and_shows_every_image(page, tmp_path):
     root = Collector(dom(page, tmp_path)).all("html")[0]
     assert root["data-ready"] == "true"
     assert root["data-broken"] == "0"
-    assert int(root["data-images"]) == 2 * 8 * (2 + 3 * 3 - 1)  # ways × rows × (input, truth, methods × seeds - lost)
+    # directions × rows × (input, truth, methods × seeds - lost)
+    assert int(root["data-images"]) == 2 * 8 * (2 + 3 * 3 - 1)
 
 
 @needs_browser
@@ -264,8 +265,8 @@ def test_the_browser_changes_all_columns_at_once_and_enlarges(page, tmp_path):
     assert len(result["seen"]) == 8 * 4  # gan_only has no picture of seed 1
     assert all(text.startswith("photo→labels") for text in result["seen"])
     assert not any("seed 0" in text or "seed 2" in text for text in result["seen"])
-    whats = ["input", "cycle_only, seed 1", "ground truth"]  # the arrow passed over the column without a picture
-    assert result["large"] == [f"photo→labels, {what}, test image scene-002" for what in whats]
+    shown = ["input", "cycle_only, seed 1", "ground truth"]  # the arrow passed over the column without a picture
+    assert result["large"] == [f"photo→labels, {what}, test image scene-002" for what in shown]
 
 
 @needs_browser

@@ -140,7 +140,7 @@ STATES = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A run folder; tests must not change it."""
+    """A run folder that tests must not change."""
     return build_run(tmp_path_factory.mktemp("runs") / "golden", states=STATES, images=4, side=8)
 
 
@@ -157,17 +157,17 @@ def shown(folder, table, form="md"):
 def change(folder, edit):
     """Apply `edit` to the content of every trial.json of a run."""
     for trial in trial_folders(folder):
-        facts = read_json(trial.trial)
-        edit(facts)
-        write_json(trial.trial, facts)
+        spec = read_json(trial.trial)
+        edit(spec)
+        write_json(trial.trial, spec)
 
 
 def measure(folder, extra):
-    """Add to every trained trial the records that `extra` (method, seed) returns as (direction, metric, value)."""
+    """Add the records that `extra` (method, seed) returns, as (direction, metric, value), to every trial."""
     for trial in trial_folders(folder):
-        facts = read_json(trial.trial)
+        spec = read_json(trial.trial)
         rows = list(read_jsonl(trial.metrics))
-        for direction, metric, value in extra(facts["method"]["name"], facts["seed"]):
+        for direction, metric, value in extra(spec["method"]["name"], spec["seed"]):
             row = {"direction": direction, "step": 2000, "metric": metric, "value": value, "n": 1}
             rows.append({**row, "protocol": "cccccccccccc"})
         write_jsonl(trial.metrics, rows)
@@ -199,9 +199,9 @@ def published(table: PaperTable):
     ("table", "text", "column"), [("2", RIVALS, 2), ("3", RIVALS, 3), ("4", ABLATIONS, 2), ("5", ABLATIONS, 3)]
 )
 def test_the_values_of_the_cyclegan_paper_are_those_of_a_second_transcription(table, text, column):
-    found = transcribed(text, column)
-    assert len(found) >= 5 and all(len(row) == 3 for row in found)
-    assert published(TABLES[table]) == found
+    cells = transcribed(text, column)
+    assert len(cells) >= 5 and all(len(row) == 3 for row in cells)
+    assert published(TABLES[table]) == cells
 
 
 def test_the_values_of_the_cut_paper_are_those_of_a_second_transcription():
@@ -214,7 +214,8 @@ def test_the_values_of_the_cut_paper_are_those_of_a_second_transcription():
             number, mark = re.fullmatch(r"([\d.]+)(\[M\])?", first).groups()
             recalled = bool(mark) or place in unmarked
             assert (value.value, not value.confirmed) == (float(number), recalled), (row.name, place)
-            assert [float(text.split("[")[0]) for text in other] == ([value.other.value] if value.other else [])
+            alternatives = [value.alternative.value] if value.alternative else []
+            assert [float(text.split("[")[0]) for text in other] == alternatives
 
 
 @pytest.mark.parametrize("table", list(TABLES))
@@ -266,8 +267,8 @@ def test_one_seed_has_no_deviation(tmp_path):
 
 
 def test_cuts_scores_are_percent_and_its_map_is_the_mean_iou(folder):
-    found = entries(folder, "cut")
-    assert found["CycleGAN", "mAP"].mean == pytest.approx(26) and found["CycleGAN", "pixAcc"].mean == pytest.approx(52)
+    cells = entries(folder, "cut")
+    assert cells["CycleGAN", "mAP"].mean == pytest.approx(26) and cells["CycleGAN", "pixAcc"].mean == pytest.approx(52)
     assert "100 × fcn_iou" in " ".join(shown(folder, "cut").split())
 
 
@@ -305,7 +306,7 @@ def test_an_undefined_number_is_a_status(own_folder):
 
 def test_domains_decide_the_direction_not_their_letters(own_folder):
     before = entries(own_folder, "2")["CycleGAN", "per-pixel"].mean
-    change(own_folder, lambda facts: facts["dataset"]["domains"].reverse())
+    change(own_folder, lambda spec: spec["dataset"]["domains"].reverse())
     run = read_run(own_folder)
     assert (direction_of(run, TABLES["2"]), direction_of(run, TABLES["3"])) == ("BtoA", "AtoB")
     assert entries(own_folder, "2")["CycleGAN", "per-pixel"].status == "not measured"  # the numbers are AtoB's
@@ -315,18 +316,18 @@ def test_domains_decide_the_direction_not_their_letters(own_folder):
 
 
 @pytest.mark.parametrize(
-    ("kinds", "palette", "said"),
+    ("kinds", "palette", "reason"),
     [
         (["photo", "photo"], [], "its domains are photo and photo"),
         (["labels", "labels"], [["road", 1, 2, 3]], "its domains are labels and labels"),
         (["labels", "photo"], [], "its label images have no classes"),
     ],
 )
-def test_a_dataset_without_labels_is_refused_in_one_line(own_folder, kinds, palette, said):
+def test_a_dataset_without_labels_is_refused_in_one_line(own_folder, kinds, palette, reason):
     domains = [{"name": kind, "kind": kind} for kind in kinds]
-    change(own_folder, lambda facts: facts["dataset"].update(domains=domains, palette=palette))
+    change(own_folder, lambda spec: spec["dataset"].update(domains=domains, palette=palette))
     output = cgbench("table", "2", own_folder, code=2)
-    assert said in output and "'shapes'" in output and len(output.splitlines()) == 1
+    assert reason in output and "'shapes'" in output and len(output.splitlines()) == 1
 
 
 def test_wrong_arguments_are_told(folder, tmp_path):
@@ -357,7 +358,7 @@ def test_notes_say_what_the_numbers_were_made_with(folder):
 
 def test_settings_changed_by_hand_stand_beside_the_row_and_in_the_notes(own_folder):
     run = read_run(own_folder)
-    object.__setattr__(run, "remarks", {"cyclegan": "norm=batch & 5%"})
+    object.__setattr__(run, "overrides", {"cyclegan": "norm=batch & 5%"})
     lines = FORMATS["md"](run, TABLES["4"]).splitlines()
     place = next(number for number, line in enumerate(lines) if line.startswith("| CycleGAN "))
     assert lines[place + 1].startswith("|   (norm=batch &amp; 5%)")
@@ -367,8 +368,8 @@ def test_settings_changed_by_hand_stand_beside_the_row_and_in_the_notes(own_fold
 
 
 def test_names_are_escaped(own_folder):
-    facts = read_json(own_folder / "run.json")
-    write_json(own_folder / "run.json", {**facts, "name": "a_b%\\#{x}\n~|<i>", "preset": "$x^2&y"})
+    metadata = read_json(own_folder / "run.json")
+    write_json(own_folder / "run.json", {**metadata, "name": "a_b%\\#{x}\n~|<i>", "preset": "$x^2&y"})
     latex = shown(own_folder, "2", "latex")
     assert r"run a\_b\%\textbackslash{}\#\{x\} \textasciitilde{}\textbar{}\textless{}i\textgreater{}, dataset" in latex
     assert r"preset \$x\textasciicircum{}2\&y," in latex

@@ -1,13 +1,15 @@
-"""Tables: the golden Markdown, statuses in place of numbers, and when a mean is bold."""
+"""Score tables: the golden Markdown, statuses in place of numbers, and bold means."""
 
 import pandas as pd
 import pytest
 
 from cgbench.api.metric import Value
 from cgbench.errors import CgbenchError
+from cgbench.files import write_jsonl
 from cgbench.reports.sections import score_tables, scores
 from cgbench.results.records import COLUMNS
 from cgbench.results.run import overrides, read_run
+from cgbench.results.run_folder import TrialFolder
 from helpers.run_folder import VALUES, build_run
 
 NAMES = {"AtoB": "labels→photo", "BtoA": "photo→labels"}
@@ -52,10 +54,10 @@ def record(method, seed, value, status="done", metric="score", direction="AtoB",
     return ["run", "shapes", direction, method, "", seed, step, metric, value, 5, protocol, status, "", "test"]
 
 
-def summarise(rows, values=SCORE, order=("one", "two"), roles=None, remarks=None):
+def summarise(rows, values=SCORE, order=("one", "two"), roles=None, overrides=None):
     records = pd.DataFrame(rows, columns=COLUMNS)
     values = {value.name: value for value in values}
-    return scores.summary(records, values, order, roles or {}, remarks), values
+    return scores.summary(records, values, order, roles or {}, overrides), values
 
 
 def cell(table, values, method, metric="score"):
@@ -112,8 +114,13 @@ def test_one_seed_has_no_spread():
     assert "one seed" in score_tables.markdown(score_tables.layout(table, values, {}))
 
 
-def test_the_last_measured_step_counts():
-    table, _ = summarise([record("one", 0, 0.9, step=20), record("one", 0, 0.1, step=5)], order=["one"])
+def test_the_last_measured_step_counts(tmp_path):
+    folder = build_run(tmp_path / "run", methods=("cyclegan",), seeds=(0,), images=1, side=8)
+    common = {"direction": "AtoB", "metric": "score", "n": 5, "protocol": "p"}
+    rows = [{**common, "value": value, "step": step} for value, step in ((0.9, 20), (0.1, 5))]
+    write_jsonl(TrialFolder.of(folder, "shapes", "cyclegan", 0).metrics, rows)
+    run = read_run(folder)
+    table = scores.summary(run.records, {}, run.order, run.roles)
     assert table.loc[0, "mean"] == 0.9
 
 
@@ -200,13 +207,13 @@ def test_markdown_escapes_names():
 
 def test_what_was_changed_by_hand_stands_beside_the_method():
     table, values = summarise([record("one", 0, 0.1), record("two", 0, 0.2)], roles={"two": "supervised"},
-                              remarks={"two": "cycle_a=5, features=scorer"})  # fmt: skip
+                              overrides={"two": "cycle_a=5, features=scorer"})  # fmt: skip
     text = score_tables.markdown(score_tables.layout(table, values, NAMES))
     assert "| two \\[cycle_a=5, features=scorer] (supervised) |" in text and "changed by hand" in text
     assert ',supervised,"cycle_a=5, features=scorer",' in score_tables.csv(table, NAMES)
 
 
-def test_a_remark_names_own_settings_and_weights_only():
+def test_overrides_are_own_settings_and_weights_only():
     spec = {
         "method": {"role": ""},
         "config": {"features": "scorer", "steps": 5, "norm": "batch"},

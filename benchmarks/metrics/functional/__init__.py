@@ -1,1 +1,1 @@
-"""The arithmetic of metrics and failure modes, as pure functions."""
+"""Arithmetic of metrics and failure modes, as pure functions."""

@@ -1,23 +1,24 @@
-"""Distances between two sets of features: Fréchet distance (FID) and kernel distance (KID). Pure functions."""
+"""Distances between two sets of features: Fréchet distance (FID) and kernel distance (KID)."""
 
 import numpy as np
 
 SUBSETS = 100
 SUBSET_SIZE = 1000
-JACKKNIFE_ROWS = 4000  # beyond it the standard error is that of a draw of so many rows
+JACKKNIFE_ROWS = 4000  # larger sets are subsampled to this size for the standard error
 
 
 def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
     """Return |m₁ − m₂|² + tr(S₁ + S₂ − 2 (S₁ S₂)^½) of features (N, D) and (M, D), N and M at least 2.
 
     Heusel et al. 2017, equation 6, with unbiased covariances. The trace of the root is the sum of the singular values
-    of R₁ R₂ᵀ, where Rᵢᵀ Rᵢ = Sᵢ: no root of a matrix is taken, so that N < D needs no correction.
+    of R₁ R₂ᵀ, where Rᵢᵀ Rᵢ = Sᵢ: without a matrix root, N < D needs no correction. Fewer than two rows raise
+    `ValueError`.
     """
     if min(len(first), len(second)) < 2:
         raise ValueError(f"the Fréchet distance needs two images or more of each kind: {len(first)}, {len(second)}")
     means = [features.mean(axis=0, dtype=np.float64) for features in (first, second)]
     roots = [
-        np.linalg.qr((features - mean) / np.sqrt(len(features) - 1), mode="r")
+        np.asarray(np.linalg.qr((features - mean) / np.sqrt(len(features) - 1), mode="r"))
         for features, mean in zip((first, second), means, strict=True)
     ]
     spread = sum((root**2).sum() for root in roots)
@@ -29,45 +30,49 @@ def kernel_distance(first: np.ndarray, second: np.ndarray, rng: np.random.Genera
     """Return the unbiased squared kernel distance of features (N, D) and (M, D), N and M at least 2.
 
     Bińkowski et al. 2018, section 4: kernel (x·y / D + 1)³, mean over 100 pairs of subsets of min(N, M, 1000) rows,
-    drawn without replacement from `rng`; not multiplied by anything.
+    drawn without replacement from `rng`; not scaled. Fewer than two rows raise `ValueError`.
     """
     size = min(len(first), len(second), SUBSET_SIZE)
     if size < 2:
         raise ValueError(f"the kernel distance needs two images or more of each kind: {len(first)}, {len(second)}")
     if size == len(first) == len(second):
-        return _unbiased(*_kernels(first, second))  # every subset would be the whole
-    found = [
+        return _unbiased(*_kernels(first, second))  # every subset would be the whole set
+    estimates = [
         _unbiased(
             *_kernels(*(features[rng.choice(len(features), size, replace=False)] for features in (first, second)))
         )
         for _ in range(SUBSETS)
     ]
-    return float(np.mean(found))
+    return float(np.mean(estimates))
 
 
 def kernel_error(first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> float:
-    """Return the standard error of the kernel distance over images: the jackknife of both sets, at least 3 rows each.
+    """Return the standard error of the kernel distance over images, by the jackknife of both sets; NaN below 3 rows.
 
-    Subsets of the same images overlap, so that their spread says little; leaving out one image at a time does not.
+    The deviation over subsets would not estimate it, for subsets of the same images overlap.
     """
-    parts = [
+    samples = [
         features if len(features) <= JACKKNIFE_ROWS else features[rng.choice(len(features), JACKKNIFE_ROWS, False)]
         for features in (first, second)
     ]
-    within_first, within_second, between = _kernels(*parts)
+    within_first, within_second, between = _kernels(*samples)
     n, m = between.shape
     if min(n, m) < 3:
         return float("nan")
-    alike = [kernel.sum() - np.trace(kernel) for kernel in (within_first, within_second)]
-    means = alike[0] / (n * (n - 1)), alike[1] / (m * (m - 1))
+    off_diagonal = [kernel.sum() - np.trace(kernel) for kernel in (within_first, within_second)]
+    means = off_diagonal[0] / (n * (n - 1)), off_diagonal[1] / (m * (m - 1))
     rows = [kernel.sum(axis=0) - np.diag(kernel) for kernel in (within_first, within_second)]
     without_first = (
-        (alike[0] - 2 * rows[0]) / ((n - 1) * (n - 2)) + means[1] - 2 * (between.sum() - between.sum(1)) / ((n - 1) * m)
+        (off_diagonal[0] - 2 * rows[0]) / ((n - 1) * (n - 2))
+        + means[1]
+        - 2 * (between.sum() - between.sum(1)) / ((n - 1) * m)
     )
     without_second = (
-        (alike[1] - 2 * rows[1]) / ((m - 1) * (m - 2)) + means[0] - 2 * (between.sum() - between.sum(0)) / (n * (m - 1))
+        (off_diagonal[1] - 2 * rows[1]) / ((m - 1) * (m - 2))
+        + means[0]
+        - 2 * (between.sum() - between.sum(0)) / (n * (m - 1))
     )
-    variance = sum((len(left) - 1) * np.var(left) for left in (without_first, without_second))
+    variance = sum((len(values) - 1) * np.var(values) for values in (without_first, without_second))
     return float(np.sqrt(variance))
 
 
@@ -78,7 +83,7 @@ def _kernels(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _unbiased(within_first: np.ndarray, within_second: np.ndarray, between: np.ndarray) -> float:
-    """Return the estimate that leaves out each row's kernel with itself (Gretton et al. 2012, lemma 6)."""
-    alike = [(kernel.sum() - np.trace(kernel)) / (len(kernel) * (len(kernel) - 1)) for kernel in
+    """Return the estimate without each row's kernel with itself (Gretton et al. 2012, lemma 6)."""
+    within = [(kernel.sum() - np.trace(kernel)) / (len(kernel) * (len(kernel) - 1)) for kernel in
              (within_first, within_second)]  # fmt: skip
-    return float(sum(alike) - 2 * between.mean())
+    return float(sum(within) - 2 * between.mean())

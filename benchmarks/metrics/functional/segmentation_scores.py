@@ -1,4 +1,4 @@
-"""Scores of semantic segmentation from a confusion matrix: pixel accuracy, class accuracy, intersection over union.
+"""Segmentation scores from a confusion matrix: pixel accuracy, class accuracy, intersection over union.
 
 Source: Long et al. 2015 (FCN), section 5, as used for the FCN score of Isola et al. 2017 and Zhu et al. 2017.
 """
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cgbench.api.dataset import IGNORE
+from cgbench.api.names import IGNORE
 from cgbench.errors import CgbenchError
 
 MODES = ("fixed", "compat")
@@ -15,9 +15,9 @@ MODES = ("fixed", "compat")
 
 @dataclass(frozen=True)
 class SegmentationScores:
-    """Shares from 0 to 1. `pixel` of all pixels; `class_accuracy` and `iou` are means over classes.
+    """Scores in [0, 1]: `pixel` is the pixel accuracy; `class_accuracy` and `iou` are means over classes.
 
-    `per_class_accuracy` and `per_class_iou` are float64 (C,); a class that the truth never shows is NaN in mode
+    `per_class_accuracy` and `per_class_iou` are float64 (C,); a class that is absent from the truth is NaN in mode
     `fixed` and 0 in mode `compat`.
     """
 
@@ -38,14 +38,17 @@ def confusion_matrix(true: np.ndarray, predicted: np.ndarray, classes: int) -> n
     if true.shape != predicted.shape:
         raise CgbenchError(f"class ids differ in shape: {true.shape} true, {predicted.shape} predicted")
     _check_ids("predicted", predicted, classes)
-    kept = true != IGNORE
-    true, predicted = true[kept].astype(np.int64), predicted[kept].astype(np.int64)
+    counted = true != IGNORE
+    true, predicted = true[counted].astype(np.int64), predicted[counted].astype(np.int64)
     _check_ids("true", true, classes)
     return np.bincount(true * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 def confusion_matrices(true: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Return int64 (N, C, C): the confusion matrix of each image of (N, H, W) arrays; their sum is that of all."""
+    """Return int64 (N, C, C): the confusion matrix of each image of (N, H, W) arrays.
+
+    Different numbers of images raise `CgbenchError`.
+    """
     if len(true) != len(predicted):
         raise CgbenchError(f"{len(true)} images have true class ids, but {len(predicted)} have predicted ones")
     matrices = [confusion_matrix(a, b, classes) for a, b in zip(true, predicted, strict=True)]
@@ -56,10 +59,10 @@ def scores(matrix: np.ndarray, mode: str = "fixed") -> SegmentationScores:
     """Return the scores of a confusion matrix (C, C), that of a whole test split.
 
     pixel = Σ diag / Σ all; accuracy of a class = diag / row sum; IoU of a class = diag / (row + column - diag).
-    The modes differ in classes that the truth of the whole split never shows: `fixed` leaves them out of both means,
-    `compat` counts them as 0, as the script published with pix2pix does (one class of 19, found perfectly, scores
-    1, 1/19, 1/19 there). That script's overflow of a 20th predicted class into another row is not imitated.
-    A matrix without any counted pixel raises.
+    The modes differ in classes absent from the truth of the whole split: `fixed` leaves them out of both means,
+    `compat` counts them as 0, as the script published with pix2pix does (one class of 19, predicted perfectly, scores
+    1, 1/19, 1/19 there). That script's overflow of a 20th predicted class into another row is not reproduced.
+    An unknown mode and a matrix without any counted pixel raise `CgbenchError`.
     """
     if mode not in MODES:
         raise CgbenchError(f"unknown mode '{mode}' of the segmentation scores: it is one of {', '.join(MODES)}")
@@ -76,23 +79,23 @@ def scores(matrix: np.ndarray, mode: str = "fixed") -> SegmentationScores:
 def per_image_pixel_accuracy(matrices: np.ndarray) -> np.ndarray:
     """Return float64 (N,): the pixel accuracy of each of (N, C, C) matrices; NaN where no pixel has a label."""
     diagonal = np.einsum("ncc->n", matrices)
-    return _share(diagonal, matrices.sum(axis=(1, 2)))
+    return _ratio(diagonal, matrices.sum(axis=(1, 2)))
 
 
 def per_image_iou(matrices: np.ndarray) -> np.ndarray:
-    """Return float64 (N,): IoU averaged over the classes that the image's truth shows; NaN where it shows none."""
+    """Return float64 (N,): mean IoU over the classes in the image's truth; NaN where it has none."""
     _, iou = _by_class(np.asarray(matrices, np.float64))
-    return _share(np.nansum(iou, axis=1), np.isfinite(iou).sum(axis=1))
+    return _ratio(np.nansum(iou, axis=1), np.isfinite(iou).sum(axis=1))
 
 
 def _by_class(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return accuracy and IoU by class, (..., C) each, of matrices (..., C, C); NaN where the truth lacks the class."""
-    hit = np.einsum("...cc->...c", matrices)
+    """Return accuracy and IoU by class, (..., C), of matrices (..., C, C); NaN for classes absent from the truth."""
+    correct = np.einsum("...cc->...c", matrices)
     rows, columns = matrices.sum(axis=-1), matrices.sum(axis=-2)
-    return _share(hit, rows), _share(hit, np.where(rows > 0, rows + columns - hit, 0))
+    return _ratio(correct, rows), _ratio(correct, np.where(rows > 0, rows + columns - correct, 0))
 
 
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Return part / whole as float64, NaN where the whole is 0."""
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
 

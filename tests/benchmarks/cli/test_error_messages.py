@@ -49,7 +49,7 @@ def test_missing_cityscapes_says_what_to_get_and_where_to_put_it(arguments, tmp_
             "no use for 'features'",
         ),
         (["--methods", "munit", "--dataset", "streets", "--set", "munit.norm=batch"], "munit has no use for 'norm'"),
-        (["--methods", "cyclegan", "--dataset", "streets", "--suite", "familly"], "did you mean 'family'"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--suite", "familz"], "did you mean 'family'"),
         (["--methods", "cyclegan", "--dataset", "streets", "--device", "tpu"], "--device tpu"),
         (["--methods", "cyclegan", "--dataset", "folder"], "--data-root"),
         (["--methods", "cyclegan", "--dataset", "camvid"], "Ready now"),
@@ -70,8 +70,8 @@ def test_a_run_folder_that_is_none_is_named(tmp_path):
 
 
 def test_files_in_the_way_are_named(tmp_path):
-    (tmp_path / "afile").write_text("")
+    (tmp_path / "a_file").write_text("")
     output = cgbench(
-        "run", "--methods", "gan_only", "--dataset", "streets", *SMALL, "--runs", tmp_path / "afile", code=1
+        "run", "--methods", "gan_only", "--dataset", "streets", *SMALL, "--runs-dir", tmp_path / "a_file", code=1
     )
-    assert "afile" in output and "Not a directory" in output
+    assert "a_file" in output and "Not a directory" in output

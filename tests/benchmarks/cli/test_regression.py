@@ -130,9 +130,9 @@ def test_an_update_shows_the_change_and_keeps_the_rules(file, base, tmp_path):
     assert file.read_bytes() == before
     run = make(tmp_path / "new", SEEDS[:10])
     alter(run, "fcn_iou", lambda value: value + 0.1)
-    output = cgbench("baseline", "update", run, "--baseline", file, "--minimum", "fcn_iou=0.02", "--dry-run")
+    output = cgbench("baseline", "update", run, "--baseline", file, "--min-effect", "fcn_iou=0.02", "--dry-run")
     assert "Not written" in output and file.read_bytes() == before
-    output = cgbench("baseline", "update", run, "--baseline", file, "--minimum", "fcn_iou=0.02")
+    output = cgbench("baseline", "update", run, "--baseline", file, "--min-effect", "fcn_iou=0.02")
     assert "shapes cyclegan AtoB: fcn_iou 0.305 ± 0.036 (12 seeds) → 0.395 ± 0.03 (10 seeds)" in output
     assert "minimum {} → {'fcn_iou': 0.02}" in output
     cgbench("baseline", "update", run, "--baseline", file)
@@ -141,7 +141,7 @@ def test_an_update_shows_the_change_and_keeps_the_rules(file, base, tmp_path):
 
 @pytest.mark.parametrize("text", ["fcn_iou", "=1", "fcn_iou=much", "fcn_iou=-1", "fcn_iou=inf", "fcn=0.1"])
 def test_a_minimum_that_is_none_is_refused(file, base, text):
-    assert "--minimum" in cgbench("baseline", "update", base, "--baseline", file, "--minimum", text, code=2)
+    assert "--min-effect" in cgbench("baseline", "update", base, "--baseline", file, "--min-effect", text, code=2)
 
 
 def test_a_baseline_of_one_seed_warns(tmp_path):

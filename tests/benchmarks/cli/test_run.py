@@ -30,7 +30,7 @@ def finished(tmp_path_factory):
         "--seeds",
         "0,1",
         *SMALL,
-        "--runs",
+        "--runs-dir",
         runs,
     ]
     return runs, command, cgbench(*command)
@@ -118,7 +118,7 @@ def test_report_alone_gives_the_same_table(finished):
 
 
 def test_a_supervised_method_is_marked_and_needs_pairs(tmp_path):
-    output = cgbench("run", "--methods", "gan_only,pix2pix", "--dataset", "streets", *SMALL, "--runs", tmp_path)
+    output = cgbench("run", "--methods", "gan_only,pix2pix", "--dataset", "streets", *SMALL, "--runs-dir", tmp_path)
     assert "pix2pix (supervised)" in output and "Supervised: trained on pairs" in output
     facts = read_json(TrialFolder.of(tmp_path / "streets-smoke", "streets", "pix2pix", 0).trial)
     assert facts["method"]["role"] == "supervised" and facts["dataset"]["counts"]["train A"] == 4
@@ -130,7 +130,7 @@ def test_a_supervised_method_is_marked_and_needs_pairs(tmp_path):
 
 
 def test_methods_join_an_existing_run(tmp_path):
-    common = ["--dataset", "streets", *SMALL, "--runs", tmp_path]
+    common = ["--dataset", "streets", *SMALL, "--runs-dir", tmp_path]
     cgbench("run", "--methods", "cycle_only", *common)
     output = cgbench("run", "--methods", "gan_only", *common)
     assert read_json(tmp_path / "streets-smoke" / "run.json")["methods"] == ["cycle_only", "gan_only"]
@@ -139,7 +139,7 @@ def test_methods_join_an_existing_run(tmp_path):
 
 def test_divergence_is_a_status_and_the_others_go_on(tmp_path):
     output = cgbench(
-        "run", "--methods", "cyclegan,gan_only", "--dataset", "streets", *SMALL, "--runs", tmp_path,
+        "run", "--methods", "cyclegan,gan_only", "--dataset", "streets", *SMALL, "--runs-dir", tmp_path,
         "--set", "cyclegan.learning_rate=1e30", code=1,
     )  # fmt: skip
     run = tmp_path / "streets-smoke"
@@ -149,7 +149,7 @@ def test_divergence_is_a_status_and_the_others_go_on(tmp_path):
 
 
 def test_ctrl_c_leaves_a_resumable_run(tmp_path, monkeypatch):
-    command = ["run", "--methods", "gan_only", "--dataset", "streets", *SMALL, "--runs", tmp_path]
+    command = ["run", "--methods", "gan_only", "--dataset", "streets", *SMALL, "--runs-dir", tmp_path]
     real_step = trainer.train_step
 
     def pressed_in_step_two(model, optimizers, batch, step, rate):
@@ -167,7 +167,7 @@ def test_ctrl_c_leaves_a_resumable_run(tmp_path, monkeypatch):
 
 
 def test_a_broken_checkpoint_fails_its_trial_and_no_other(tmp_path):
-    command = ["run", "--methods", "gan_only,cycle_only", "--dataset", "streets", *SMALL, "--runs", tmp_path]
+    command = ["run", "--methods", "gan_only,cycle_only", "--dataset", "streets", *SMALL, "--runs-dir", tmp_path]
     cgbench(*command)
     folders = [TrialFolder.of(tmp_path / "streets-smoke", "streets", name, 0) for name in ("gan_only", "cycle_only")]
     folders[0].checkpoint.write_bytes(folders[0].checkpoint.read_bytes()[:99])
@@ -180,7 +180,7 @@ def test_a_broken_checkpoint_fails_its_trial_and_no_other(tmp_path):
 
 def test_one_run_holds_one_comparison(tmp_path):
     """Another budget, resolution or test set under the same name would make an unfair table."""
-    common = ["--dataset", "streets", *SMALL, "--runs", tmp_path]
+    common = ["--dataset", "streets", *SMALL, "--runs-dir", tmp_path]
     cgbench("run", "--methods", "cycle_only", *common)
     for change in ("steps=5", "max_test_images=2"):
         output = cgbench("run", "--methods", "gan_only", "--seeds", "1", *common, "--set", change, code=2)
@@ -189,7 +189,7 @@ def test_one_run_holds_one_comparison(tmp_path):
 
 
 def test_other_test_images_are_measured_recorded_and_shown(tmp_path):
-    command = ["run", "--methods", "cycle_only", "--dataset", "streets", *SMALL, "--runs", tmp_path]
+    command = ["run", "--methods", "cycle_only", "--dataset", "streets", *SMALL, "--runs-dir", tmp_path]
     cgbench(*command)
     cgbench(*command, "--set", "max_test_images=2")
     folder = TrialFolder.of(tmp_path / "streets-smoke", "streets", "cycle_only", 0)
@@ -205,7 +205,7 @@ def test_a_run_is_not_measured_on_other_data(tmp_path):
         for folder in ("trainA", "trainB", "testA", "testB"):
             (tmp_path / name / folder).mkdir(parents=True)
             Image.new("RGB", (20, 20), (level,) * 3).save(tmp_path / name / folder / "one.png")
-    small = [*SMALL, "--runs", tmp_path / "runs"]
+    small = [*SMALL, "--runs-dir", tmp_path / "runs"]
     cgbench("run", "--methods", "cycle_only", "--dataset", "folder", "--data-root", tmp_path / "dark", *small)
     run = tmp_path / "runs" / "dark-smoke"
     before = (run / "results.csv").read_bytes()
@@ -230,7 +230,8 @@ def test_a_folder_of_mixed_rectangular_pictures_runs(tmp_path):
             else:
                 picture = Image.fromarray(rng.integers(0, 255, (31, 47, 3), dtype=np.uint8)).convert(mode)
             picture.save(root / folder / f"{folder}{number}.{ending}")
-    command = ["run", "--methods", "cyclegan", "--dataset", "folder", "--data-root", root, *SMALL, "--runs", tmp_path]
+    command = ["run", "--methods", "cyclegan", "--dataset", "folder", "--data-root", root, *SMALL]
+    command += ["--runs-dir", tmp_path]
     output = cgbench(*command, "--set", "resize_mode=crop")
     assert "rec. L1" in output and "FCN" not in output and "real (ceiling)" not in output
     table = pd.read_csv(tmp_path / "mixed-smoke" / "results.csv")
@@ -241,7 +242,8 @@ def test_a_folder_of_mixed_rectangular_pictures_runs(tmp_path):
 
 
 def test_a_dry_run_plans_and_writes_nothing(tmp_path):
-    output = cgbench("run", "--methods", "cyclegan", "--dataset", "streets", *SMALL, "--runs", tmp_path, "--dry-run")
+    command = ["run", "--methods", "cyclegan", "--dataset", "streets", *SMALL, "--runs-dir", tmp_path]
+    output = cgbench(*command, "--dry-run")
     assert "s/step" in output and "training about" in output
     assert list(tmp_path.iterdir()) == []
 
@@ -250,12 +252,12 @@ def test_a_suite_file_says_what_to_run(tmp_path):
     suite = tmp_path / "mine.toml"
     head = 'methods = ["gan_only"]\ndataset = "streets"\npreset = "smoke"\nseeds = [4]\n[set]\n'
     suite.write_text(head + "\n".join(VALUES))
-    cgbench("run", "--suite", suite, "--runs", tmp_path, "--set", "steps=2")
+    cgbench("run", "--suite", suite, "--runs-dir", tmp_path, "--set", "steps=2")
     folder = TrialFolder.of(tmp_path / "streets-smoke", "streets", "gan_only", 4)
     origins = read_json(folder.trial)["origins"]
     assert (origins["ngf"], origins["steps"], origins["ndf"]) == ("suite", "--set", "preset")
     assert folder.status()["state"] == "done"
-    suite.write_text("metods = []\n")
+    suite.write_text("metods = []\n")  # codespell:ignore metods
     assert "did you mean 'methods'" in cgbench("run", "--suite", suite, code=2)
 
 

@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 
 from cgbench.api.registry import METHODS
-from cgbench.benchmarks.cli.options import named
-from cgbench.benchmarks.cli.speed import WHAT
+from cgbench.benchmarks.cli.options import known_names
+from cgbench.benchmarks.cli.speed import PARTS
 from cgbench.benchmarks.speed import (
     end_to_end,
     roofline,
@@ -49,9 +49,9 @@ def test_arms_sizes_and_methods_are_read_once_each():
         "learning_rate": "0.1",
         "horizontal_flip": "false",
     }
-    assert named("--sizes", "64, 128,64", SIZES) == ("64", "128")
+    assert known_names("--sizes", "64, 128,64", SIZES) == ("64", "128")
     assert [method.name for method in read_methods("all")] == trained
-    sizes = partial(named, "--sizes", known=SIZES)
+    sizes = partial(known_names, "--sizes", known=SIZES)
     for read, text in ((sizes, "100"), (sizes, ","), (read_methods, "copy"), (read_methods, "cyclegann")):
         with pytest.raises(CgbenchError):
             read(text)
@@ -84,7 +84,7 @@ def test_a_method_that_needs_a_larger_batch_is_left_out_and_a_failure_is_told(mo
     def fail(*_):
         raise RuntimeError("not enough memory\nand more")
 
-    monkeypatch.setattr(training_step, "prepared", fail)
+    monkeypatch.setattr(training_step, "prepare_comparison", fail)
     small, broken = (one for one in training_step.steps(plan) if isinstance(one, LeftOut))
     assert (small.name, small.failed) == ("distancegan", False) and "batch_size=2" in small.reason
     assert (broken.name, broken.failed, broken.reason) == ("cyclegan", True, "not enough memory")
@@ -95,8 +95,8 @@ def test_the_command_prints_tables_and_writes_json(tmp_path, monkeypatch):
     monkeypatch.setitem(roofline.PRODUCT_SIDE, "cpu", 64)
     monkeypatch.setitem(roofline.IMAGES, "cpu", 1)
     monkeypatch.setattr(end_to_end, "STARTS", (("--help",),))
-    words = ["--what", "step,table,translation,features,start", "--methods", "cyclegan", "--sizes", "32"]
-    output = cgbench("speed", *words, "--seconds", "0.001", "--rounds", "1", "--arm", "late:learning_rate=0.1",
+    words = ["--parts", "step,table,translation,features,start", "--methods", "cyclegan", "--sizes", "32"]
+    output = cgbench("speed", *words, "--seconds", "0.001", "--rounds", "1", "--variant", "late:learning_rate=0.1",
                      "--json", file, "--device", "cpu")  # fmt: skip
     for text in ("Training step", "five ablations", "Translation", "cgbench --help", "times as fast"):
         assert text in output
@@ -127,15 +127,16 @@ def test_a_stopped_measurement_shows_what_it_has(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setitem(session.PARTS, "start", stopped)
-    output = cgbench("speed", "--what", "start", "--json", tmp_path / "speed.json", "--device", "cpu", code=130)
+    output = cgbench("speed", "--parts", "start", "--json", tmp_path / "speed.json", "--device", "cpu", code=130)
     assert "stopped by Ctrl-C" in output and "one" in output
     assert not read_json(tmp_path / "speed.json")["whole"]
 
 
 def test_a_mistake_on_the_command_line_is_told_before_anything_is_measured():
-    for words in (["--what", "stop"], ["--arm", "x:precisionn=bf16"], ["--sizes", "65"], ["--methods", "real"]):
+    misspelt = ["--variant", "x:precisionn=bf16"]  # codespell:ignore precisionn
+    for words in (["--parts", "stop"], misspelt, ["--sizes", "65"], ["--methods", "real"]):
         assert cgbench("speed", *words, code=2).startswith("cgbench: ")
 
 
 def test_every_part_of_the_command_is_there():
-    assert list(session.PARTS) == list(WHAT)
+    assert list(session.PARTS) == list(PARTS)

@@ -1,4 +1,4 @@
-"""Batches are cut out of images where they lie, with the bits that cropping a copy of the whole set gives."""
+"""Batches: crops are read from images in place, bit for bit equal to cropping a copy of the whole set."""
 
 import os
 import subprocess
@@ -25,8 +25,8 @@ from helpers.tiny_models import noise_set, tiny_config
 
 
 def by_copy(a, b, config, seed, paired, step):
-    """The batch as it is defined: the set as (N, 3, S, S), cropped image by image, mirrored, then made float."""
-    found = {}
+    """The batch by definition: the set as (N, 3, S, S), cropped image by image, mirrored, then converted to float."""
+    batch = {}
     for domain, images in (("a", a), ("b", b)):
         stream = "pairs" if paired else domain
         chosen = batch_indices(seed, stream, step, config.batch_size, len(images))
@@ -40,18 +40,18 @@ def by_copy(a, b, config, seed, paired, step):
                 part = array[index, ..., y : y + config.crop_size, x : x + config.crop_size]
                 parts.append(part.flip(-1) if mirror else part)
             cut = torch.stack(parts)
-            found[f"{name}_{domain}"] = cut.float() / 127.5 - 1 if name == "real" else cut.long()
-    return found
+            batch[f"{name}_{domain}"] = cut.float() / 127.5 - 1 if name == "real" else cut.long()
+    return batch
 
 
 def mapped(images, folder):
     """The same set as files that are mapped into memory, read-only."""
-    kept = {}
+    arrays = {}
     for name in ("images", "labels"):
         if (array := getattr(images, name)) is not None:
             np.save(folder / f"{images.keys[0]}-{name}.npy", array)
-            kept[name] = np.load(folder / f"{images.keys[0]}-{name}.npy", mmap_mode="r")
-    return replace(images, **kept)
+            arrays[name] = np.load(folder / f"{images.keys[0]}-{name}.npy", mmap_mode="r")
+    return replace(images, **arrays)
 
 
 @pytest.mark.parametrize("files", [False, True])
@@ -67,13 +67,13 @@ def test_batches_have_the_bits_of_the_definition(tmp_path, paired, labels, flip,
         sets = [mapped(images, tmp_path) for images in sets]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        feed = BatchSampler(*sets, config, seed=4, paired=paired)
+        sampler = BatchSampler(*sets, config, seed=4, paired=paired)
         for step in range(9):
-            found, expected = feed.batch(step), by_copy(*sets, config, 4, paired, step)
-            assert found.keys() == expected.keys() and len(found) == (4 if labels else 2)
+            batch, expected = sampler.batch(step), by_copy(*sets, config, 4, paired, step)
+            assert batch.keys() == expected.keys() and len(batch) == (4 if labels else 2)
             for name, tensor in expected.items():
-                assert torch.equal(found[name], tensor) and found[name].dtype == tensor.dtype
-                assert found[name].is_contiguous()  # other strides would lead to other kernels
+                assert torch.equal(batch[name], tensor) and batch[name].dtype == tensor.dtype
+                assert batch[name].is_contiguous()  # other strides would select other kernels
 
 
 def test_one_labelled_set_alone_gives_no_labels():
@@ -81,10 +81,10 @@ def test_one_labelled_set_alone_gives_no_labels():
     assert set(BatchSampler(replace(a, labels=a.images[..., 0]), b, tiny_config(), 0).batch(0)) == {"real_a", "real_b"}
 
 
-def test_a_feed_on_the_host_copies_nothing(tmp_path):
+def test_a_sampler_on_the_host_copies_nothing(tmp_path):
     for images in (noise_set("a"), mapped(noise_set("b"), tmp_path)):
-        feed = BatchSampler(images, images, tiny_config(), 0)
-        assert np.shares_memory(feed.domains["a"].numpy(), images.images)
+        sampler = BatchSampler(images, images, tiny_config(), 0)
+        assert np.shares_memory(sampler.domains["a"].numpy(), images.images)
 
 
 @pytest.mark.parametrize("shape", [(5, 3, 9, 9), (5, 9, 9)])
@@ -93,8 +93,12 @@ def test_gathering_crops_gives_what_copying_gives(shape):
     images = torch.from_numpy(random.integers(0, 256, shape, dtype=np.uint8))
     chosen, corners, mirrored = random.integers(0, 5, 40), random.integers(0, 5, (40, 2)), random.random(40) < 0.5
     places = torch.from_numpy(np.column_stack([chosen, corners, mirrored]).astype(np.int64))
-    one, all_ = copy_crops(images, chosen, corners, mirrored, 5), gather_crops(images, places, 5)
-    assert torch.equal(one, all_) and one.stride() == all_.stride() and all_.shape == (40, *shape[1:-2], 5, 5)
+    copied, gathered = copy_crops(images, chosen, corners, mirrored, 5), gather_crops(images, places, 5)
+    assert (
+        torch.equal(copied, gathered)
+        and copied.stride() == gathered.stride()
+        and gathered.shape == (40, *shape[1:-2], 5, 5)
+    )
 
 
 def test_images_lie_on_the_device_where_they_leave_room_for_the_rest():
@@ -103,12 +107,12 @@ def test_images_lie_on_the_device_where_they_leave_room_for_the_rest():
 
 
 def test_making_signed_leaves_the_given_images_alone():
-    given = torch.arange(3.0)
-    assert to_signed(given)[0] == -1 and given.tolist() == [0, 1, 2]
+    images = torch.arange(3.0)
+    assert to_signed(images)[0] == -1 and images.tolist() == [0, 1, 2]
 
 
 def test_what_looks_at_mapped_images_says_nothing_of_it(tmp_path):
-    """torch warns of arrays that may not be written to, once in a process: nobody here writes to them."""
+    """torch warns once per process about arrays that are not writable; nothing here writes to them."""
     code = (
         "import sys, warnings\nimport numpy as np\nwarnings.simplefilter('error')\n"
         "from cgbench.benchmarks.evaluation.feature_extractors import scorer_features\n"
@@ -121,11 +125,11 @@ def test_what_looks_at_mapped_images_says_nothing_of_it(tmp_path):
         "translation_rate(tiny_model(cyclegan(), tiny_config()), images, 'AtoB')\n"
     )
     np.save(tmp_path / "images.npy", noise_set("a", side=16).images)
-    for who in ("scorer", "model"):
-        here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-c", code, str(tmp_path / "images.npy"), who]
-        found = subprocess.run(command, capture_output=True, text=True, timeout=120, env=here)
-        assert found.returncode == 0, found.stderr
+    for user in ("scorer", "model"):
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-c", code, str(tmp_path / "images.npy"), user]
+        process = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+        assert process.returncode == 0, process.stderr
 
 
 @pytest.mark.gpu
@@ -135,15 +139,15 @@ def test_batches_on_a_gpu_have_the_bits_of_the_host(monkeypatch, room):
     monkeypatch.setattr("cgbench.benchmarks.data.batches.fits_on_device", lambda needed, free: room)
     sets = [replace(noise_set(name), labels=noise_set(name).images[..., 0]) for name in "ab"]
     config = tiny_config(batch_size=3)
-    there, here = BatchSampler(*sets, config, 1, "cuda"), BatchSampler(*sets, config, 1)
-    assert there.resident is room
+    on_gpu, on_host = BatchSampler(*sets, config, 1, "cuda"), BatchSampler(*sets, config, 1)
+    assert on_gpu.resident is room
     for step in range(5):
-        for name, tensor in there.batch(step).items():
-            assert tensor.is_cuda and torch.equal(tensor.cpu(), here.batch(step)[name])
+        for name, tensor in on_gpu.batch(step).items():
+            assert tensor.is_cuda and torch.equal(tensor.cpu(), on_host.batch(step)[name])
 
 
 def test_a_batch_reads_only_what_it_shows(tmp_path):
-    """A set of a gigabyte that lies in a file without content: copying or reading it all would take long."""
+    """A set of a gigabyte in a sparse file: copying or reading it all would take long."""
     count, side = 10**6, 18
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(count * side * side * 3)

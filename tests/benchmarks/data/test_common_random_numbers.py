@@ -10,7 +10,7 @@ from cgbench.benchmarks.data.conversion import to_bytes, to_signed
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.cyclegan import cycle_only, cyclegan, cyclegan_identity, gan_only
 from cgbench.seeds import derive, generator
-from helpers.tiny_models import tiny_config, tiny_feed
+from helpers.tiny_models import tiny_config, tiny_sampler
 
 
 @settings(max_examples=30, deadline=None)
@@ -40,12 +40,12 @@ def test_crops_stay_inside_and_reach_every_corner():
 
 def test_a_batch_is_what_the_streams_say():
     config = tiny_config(batch_size=3)
-    feed = tiny_feed(config, seed=5)
-    batch = feed.batch(2)["real_b"]
+    sampler = tiny_sampler(config, seed=5)
+    batch = sampler.batch(2)["real_b"]
     chosen = batch_indices(5, "b", 2, 3, 6)
     corners, mirrored = crops(5, "b", 2, config)
     for row, (index, (y, x), mirror) in enumerate(zip(chosen, corners, mirrored, strict=True)):
-        expected = feed.domains["b"][index][:, y : y + 16, x : x + 16].float() / 127.5 - 1
+        expected = sampler.domains["b"][index][:, y : y + 16, x : x + 16].float() / 127.5 - 1
         assert torch.equal(batch[row], expected.flip(-1) if mirror else expected)
     assert batch.min() >= -1 and batch.max() <= 1
 
@@ -64,9 +64,9 @@ def test_methods_with_one_seed_start_from_the_same_weights():
         shared = [name for name in state if name.startswith("network.")]
         assert any("G_ab" in name for name in shared)
         assert all(torch.equal(first[name], state[name]) for name in shared)
-    other = Model(cyclegan(), config, seed=4).state()
-    assert not torch.equal(first["network.G_ab." + next(iter(models[0].networks["G_ab"].state_dict()))],
-                           other["network.G_ab." + next(iter(models[0].networks["G_ab"].state_dict()))])  # fmt: skip
+    other_seed = Model(cyclegan(), config, seed=4).state()
+    name = "network.G_ab." + next(iter(models[0].networks["G_ab"].state_dict()))
+    assert not torch.equal(first[name], other_seed[name])
 
 
 def test_two_networks_of_one_shape_start_differently():

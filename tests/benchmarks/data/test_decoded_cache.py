@@ -1,4 +1,5 @@
-"""Decoded images are kept under what decides their pixels; whatever is wrong with the disk costs time and no run."""
+"""The cache of decoded images: its key depends on everything that determines the pixels; disk errors cost time, never a
+run."""
 
 import os
 import pickle
@@ -23,7 +24,7 @@ from helpers.image_folders import healthy, scene
 from helpers.tiny_models import tiny_config
 
 
-def place_of(root):
+def entry_folder(root):
     (name,) = entries(root)
     return root / name
 
@@ -31,24 +32,24 @@ def place_of(root):
 @pytest.mark.parametrize("labels", [True, False])
 @pytest.mark.parametrize("domain", "AB")
 def test_a_set_is_decoded_once_and_stays_the_same(root, fresh, labels, domain):
-    data, told = Drawn(), []
+    data, calls = Drawn(), []
     expected = fresh(Drawn(), domain=domain, labels=labels)
     for drawn in (6, 6):
-        found = load(data, domain=domain, labels=labels)
-        assert same(found, expected) and data.drawn == drawn * (1 + labels)
-        assert not found.images.flags.writeable and isinstance(found.images.base, np.memmap)
-    load_images(data, "test", domain, SIDE, tiny_config(), labels=labels, progress=lambda *at: told.append(at))
-    assert told == [(6, 6)]
+        images = load(data, domain=domain, labels=labels)
+        assert same(images, expected) and data.rendered == drawn * (1 + labels)
+        assert not images.images.flags.writeable and isinstance(images.images.base, np.memmap)
+    load_images(data, "test", domain, SIDE, tiny_config(), labels=labels, progress=lambda *at: calls.append(at))
+    assert calls == [(6, 6)]
 
 
 def test_a_kept_digest_is_that_of_the_content(root):
     for _ in range(2):
-        found = load(Drawn())
-        assert found.digest == ImageSet(found.keys, np.array(found.images), np.array(found.labels)).digest
-        alone = found.without_labels()
-        assert alone.labels is None and alone.digest == ImageSet(found.keys, np.array(found.images)).digest
-        changed = replace(found, images=255 - found.images)
-        assert changed.digest != found.digest
+        images = load(Drawn())
+        assert images.digest == ImageSet(images.keys, np.array(images.images), np.array(images.labels)).digest
+        unlabelled = images.without_labels()
+        assert unlabelled.labels is None and unlabelled.digest == ImageSet(images.keys, np.array(images.images)).digest
+        changed = replace(images, images=255 - images.images)
+        assert changed.digest != images.digest
 
 
 class Recoloured(Drawn):
@@ -62,36 +63,39 @@ class Photos(Drawn):
 
 
 @pytest.mark.parametrize(
-    "data, other",
+    "data, changes",
     [(Drawn(), {"side": SIDE + 1}), (Drawn(), {"domain": "A"}), (Drawn(), {"split": "train"}), (Drawn(), {"limit": 3}),
-     (Drawn(), {"labels": False}), (Drawn(), {"resize_mode": "crop"}), (Drawn(says="second"), {}), (Recoloured(), {}),
-     (Photos(), {})],
+     (Drawn(), {"labels": False}), (Drawn(), {"resize_mode": "crop"}), (Drawn(cache_identity="second"), {}),
+     (Recoloured(), {}), (Photos(), {})],
     ids=lambda value: str(value) if isinstance(value, dict) else type(value).__name__,
 )  # fmt: skip
-def test_whatever_decides_the_pixels_has_an_entry_of_its_own(root, fresh, data, other):
+def test_whatever_decides_the_pixels_has_an_entry_of_its_own(root, fresh, data, changes):
     load(Drawn())
-    assert same(load(data, **other), fresh(data, **other))
+    assert same(load(data, **changes), fresh(data, **changes))
     assert len(entries(root)) == 2
 
 
-def test_versions_and_rules_decide_too(root, monkeypatch):
+def test_versions_and_decoder_modules_decide_too(root, monkeypatch):
     names = set()
-    for module, name, value in ((cache_key.PIL, "__version__", "0"), (cache_key, "RULES", ("cgbench.formatting",))):
+    for module, name, value in (
+        (cache_key.PIL, "__version__", "0"),
+        (cache_key, "DECODER_MODULES", ("cgbench.formatting",)),
+    ):
         load(Drawn())
-        with monkeypatch.context() as other:
-            other.setattr(module, name, value)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, value)
             load(Drawn())
         names |= set(entries(root))
     assert len(names) == 3
 
 
-class Heir(Drawn):
-    """Draws as it likes and says nothing of its own."""
+class Subclass(Drawn):
+    """A subclass without an identity of its own."""
 
 
-@pytest.mark.parametrize("data", [Drawn(says=None), Heir()], ids=["says nothing", "an heir"])
+@pytest.mark.parametrize("data", [Drawn(cache_identity=None), Subclass()], ids=["no identity", "a subclass"])
 def test_a_dataset_that_does_not_say_what_it_draws_is_drawn_each_time(root, data):
-    assert same(load(data), load(data)) and data.drawn == 24
+    assert same(load(data), load(data)) and data.rendered == 24
     assert not entries(root)
 
 
@@ -105,9 +109,9 @@ def test_small_sets_are_not_worth_an_entry(root, monkeypatch):
 
 def test_images_held_out_of_training_have_entries_of_their_own(root, fresh):
     load(Drawn(), "train")
-    kept = hold_out(Drawn(), 2)
+    held_out = hold_out(Drawn(), 2)
     for split in ("train", "val"):
-        assert same(load(kept, split), fresh(kept, split))
+        assert same(load(held_out, split), fresh(held_out, split))
     assert len(entries(root)) == 3
 
 
@@ -124,7 +128,7 @@ def test_a_file_that_changed_is_decoded_again_whatever_its_times_say(root, fresh
 
 
 def test_a_file_that_changed_a_moment_ago_is_not_trusted(root, monkeypatch, tmp_path):
-    monkeypatch.setattr(cache_key, "SETTLED", 60.0)
+    monkeypatch.setattr(cache_key, "SETTLE_SECONDS", 60.0)
     load(Folder(healthy(tmp_path / "data")))
     assert not entries(root)
 
@@ -137,12 +141,12 @@ def test_what_changes_while_it_is_decoded_is_not_kept(root, tmp_path):
         if done == 2:
             scene(98).save(files[0])
 
-    found = load_images(data, "test", "B", SIDE, tiny_config(), progress=change)
-    assert len(found) == len(files) and found.images.shape[1] == SIDE
+    images = load_images(data, "test", "B", SIDE, tiny_config(), progress=change)
+    assert len(images) == len(files) and images.images.shape[1] == SIDE
     assert not entries(root)
 
 
-def test_a_broken_picture_is_named_as_before_and_leaves_nothing(root, tmp_path):
+def test_a_broken_image_is_named_as_before_and_leaves_nothing(root, tmp_path):
     data = Folder(healthy(tmp_path / "data"))
     load(data)
     broken = sorted((tmp_path / "data" / "testB").iterdir())[3]
@@ -162,67 +166,67 @@ def flip_a_byte(path, at=-5):
     path.write_bytes(content)
 
 
-def pickled(place):
+def pickled(folder):
     content = np.array([print], dtype=object)
-    with (place / "images.npy").open("wb") as file:
+    with (folder / "images.npy").open("wb") as file:
         np.lib.format.write_array(file, content, allow_pickle=True)
 
 
-def as_if_untouched(change):
-    """Let the record agree with the changed file: what is left to notice is the file itself."""
+def with_updated_record(change):
+    """Update the record after changing the file: only the file itself can reveal the change."""
 
-    def changed(place):
-        change(place)
-        facts = read_json(place / "entry.json")
-        facts["files"]["images"] = cache_entries.file_state(place / "images.npy")
-        write_json(place / "entry.json", facts)
+    def changed(folder):
+        change(folder)
+        record = read_json(folder / "entry.json")
+        record["files"]["images"] = cache_entries.file_state(folder / "images.npy")
+        write_json(folder / "entry.json", record)
 
     return changed
 
 
-def of_another(place):
-    """An entry that belongs under another name."""
-    facts = read_json(place / "entry.json")
-    write_json(place / "entry.json", facts | {"key": "0" * 32})
+def with_another_key(folder):
+    """An entry whose record has another key."""
+    record = read_json(folder / "entry.json")
+    write_json(folder / "entry.json", record | {"key": "0" * 32})
 
 
-def other_form(place):
-    facts = read_json(place / "entry.json")
-    write_json(place / "entry.json", facts | {"schema": cache_entries.SCHEMA + 1})
+def with_another_schema(folder):
+    record = read_json(folder / "entry.json")
+    write_json(folder / "entry.json", record | {"schema": cache_entries.SCHEMA + 1})
 
 
-def a_file_instead(place):
-    shutil.rmtree(place)
-    place.write_text("no folder")
+def replaced_by_file(folder):
+    shutil.rmtree(folder)
+    folder.write_text("no folder")
 
 
-def a_link_instead(place):
-    shutil.rmtree(place)
-    place.symlink_to("nowhere")
+def replaced_by_link(folder):
+    shutil.rmtree(folder)
+    folder.symlink_to("nowhere")
 
 
 DAMAGE = {
-    "cut short": lambda place: os.truncate(place / "images.npy", 900),
-    "emptied, and so recorded": as_if_untouched(lambda place: os.truncate(place / "images.npy", 0)),
-    "cut short, and so recorded": as_if_untouched(lambda place: os.truncate(place / "images.npy", 900)),
-    "longer": lambda place: (place / "labels.npy").open("ab").write(b"more"),
-    "edited": lambda place: flip_a_byte(place / "images.npy"),
-    "another header, and so recorded": as_if_untouched(lambda place: flip_a_byte(place / "images.npy", 30)),
-    "a pickle, and so recorded": as_if_untouched(pickled),
-    "a bare pickle, and so recorded": as_if_untouched(
-        lambda place: (place / "images.npy").write_bytes(pickle.dumps(print))
+    "cut short": lambda folder: os.truncate(folder / "images.npy", 900),
+    "emptied, and so recorded": with_updated_record(lambda folder: os.truncate(folder / "images.npy", 0)),
+    "cut short, and so recorded": with_updated_record(lambda folder: os.truncate(folder / "images.npy", 900)),
+    "longer": lambda folder: (folder / "labels.npy").open("ab").write(b"more"),
+    "edited": lambda folder: flip_a_byte(folder / "images.npy"),
+    "another header, and so recorded": with_updated_record(lambda folder: flip_a_byte(folder / "images.npy", 30)),
+    "a pickle, and so recorded": with_updated_record(pickled),
+    "a bare pickle, and so recorded": with_updated_record(
+        lambda folder: (folder / "images.npy").write_bytes(pickle.dumps(print))
     ),
-    "no images": lambda place: (place / "images.npy").unlink(),
-    "no record": lambda place: (place / "entry.json").unlink(),
-    "half a record": lambda place: os.truncate(place / "entry.json", 40),
-    "a record of something else": lambda place: (place / "entry.json").write_text("[1, 2]"),
-    "a record without digests": lambda place: write_json(
-        place / "entry.json", read_json(place / "entry.json") | {"digests": None}
+    "no images": lambda folder: (folder / "images.npy").unlink(),
+    "no record": lambda folder: (folder / "entry.json").unlink(),
+    "half a record": lambda folder: os.truncate(folder / "entry.json", 40),
+    "a record of something else": lambda folder: (folder / "entry.json").write_text("[1, 2]"),
+    "a record without digests": lambda folder: write_json(
+        folder / "entry.json", read_json(folder / "entry.json") | {"digests": None}
     ),
-    "of another set": of_another,
-    "of another version": other_form,
-    "a file instead of the folder": a_file_instead,
-    "a link that leads nowhere": a_link_instead,
+    "of another set": with_another_key,
+    "of another version": with_another_schema,
+    "a file instead of the folder": replaced_by_file,
+    "a link that leads nowhere": replaced_by_link,
 }
 
 
@@ -230,23 +234,23 @@ DAMAGE = {
 def test_an_entry_that_is_not_whole_is_made_anew(root, fresh, damage):
     data = Drawn()
     load(data)
-    damage(place_of(root))
+    damage(entry_folder(root))
     for drawn in (24, 24):
-        assert same(load(data), fresh(Drawn())) and data.drawn == drawn
+        assert same(load(data), fresh(Drawn())) and data.rendered == drawn
     assert len(entries(root)) == 1
 
 
-@pytest.mark.parametrize("room", [0, 100, 900, 2000, 2700])
-def test_a_disk_that_fills_costs_time_only(root, fresh, monkeypatch, capsys, room):
-    """The limit of a file's size stands for the disk: like it, it lets a part of a write through before it refuses."""
+@pytest.mark.parametrize("free_bytes", [0, 100, 900, 2000, 2700])
+def test_a_disk_that_fills_costs_time_only(root, fresh, monkeypatch, capsys, free_bytes):
+    """The limit of a file's size simulates the disk: like it, it accepts a part of a write before it fails."""
     monkeypatch.setattr(decoded_cache, "WRITE_BYTES", 1000)
-    expected, before = fresh(Drawn()), resource.getrlimit(resource.RLIMIT_FSIZE)
+    expected, limit = fresh(Drawn()), resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
-        found = [load(Drawn()), load(Drawn(), labels=False)]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (free_bytes, limit[1]))
+        loaded = [load(Drawn()), load(Drawn(), labels=False)]
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert same(found[0], expected) and same(found[1], expected.without_labels())
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert same(loaded[0], expected) and same(loaded[1], expected.without_labels())
     assert not entries(root)
     assert capsys.readouterr().out.count("decoded images are not kept in") == 1
 
@@ -259,11 +263,11 @@ def test_a_cache_that_cannot_be_written_costs_time_only(root, fresh, capsys):
 
 
 def test_a_disk_that_loses_what_was_written_costs_time_only(root, fresh, monkeypatch):
-    def lost(place, wanted):
-        (place / "images.npy").unlink()
+    def lost(folder, spec):
+        (folder / "images.npy").unlink()
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(cache_entries, "open_set", lost)
+    monkeypatch.setattr(cache_entries, "map_image_set", lost)
     assert same(load(Drawn()), fresh(Drawn())) and not entries(root)
 
 
@@ -273,8 +277,8 @@ def test_memory_stays_flat_while_a_set_is_decoded(root, monkeypatch):
     data, side = Drawn(400), 48
     tracemalloc.start()
     try:
-        found = load(data, side=side, labels=False)
+        images = load(data, side=side, labels=False)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < found.images.nbytes / 2
+    assert peak < images.images.nbytes / 2

@@ -1,4 +1,4 @@
-"""The room that decoded images take: what makes way for them, what does not, and how much there may be."""
+"""Eviction from the cache of decoded images: what is evicted, what is not, and the size limit."""
 
 import os
 
@@ -12,8 +12,8 @@ from cgbench.benchmarks.runtime.cache_dir import cache_limit
 from helpers.counting_dataset import SIDE, Drawn, entries, load, same
 
 
-def test_what_was_not_used_for_longest_makes_room(root, monkeypatch):
-    one = 6 * SIDE * SIDE * 4
+def test_what_was_not_used_for_longest_is_evicted(root, monkeypatch):
+    entry_bytes = 6 * SIDE * SIDE * 4
     for age, split in ((300, "old"), (100, "new")):
         load(Drawn(), split)
         name = max(entries(root), key=lambda name: (root / name).stat().st_mtime_ns)
@@ -22,15 +22,15 @@ def test_what_was_not_used_for_longest_makes_room(root, monkeypatch):
     cache_entries.in_use.clear()
     load(Drawn(), "old")  # and so it is the newest
     cache_entries.in_use.clear()
-    monkeypatch.setenv("CGBENCH_CACHE_LIMIT", str(round(2.6 * one)))
+    monkeypatch.setenv("CGBENCH_CACHE_LIMIT", str(round(2.6 * entry_bytes)))
     load(Drawn(), "third")
     assert old in entries(root) and new not in entries(root) and len(entries(root)) == 2
 
 
 def test_what_is_in_use_is_not_removed(root, monkeypatch, fresh, capsys):
-    kept = load(Drawn(), "train")
+    in_use = load(Drawn(), "train")
     monkeypatch.setenv("CGBENCH_CACHE_LIMIT", str(round(1.4 * 6 * SIDE * SIDE * 4)))
-    assert same(load(Drawn()), fresh(Drawn())) and same(kept, fresh(Drawn(), "train"))
+    assert same(load(Drawn()), fresh(Drawn())) and same(in_use, fresh(Drawn(), "train"))
     assert len(entries(root)) == 1
     assert "CGBENCH_CACHE_LIMIT" in capsys.readouterr().out
 

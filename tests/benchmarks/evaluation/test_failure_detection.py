@@ -1,4 +1,5 @@
-"""Failures in an evaluated trial: what is written, a model that breaks, and the way back from a given output."""
+"""Failure detection in an evaluated trial: its records, a model that breaks, and the backward translation of an
+output."""
 
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from cgbench.files import read_json, read_jsonl
 from cgbench.methods.blocks.model import Model
 from cgbench.results.run_folder import TrialFolder
 from helpers.tiny_models import noise_batch, tiny_config, tiny_model
-from helpers.toy_scenes import PALETTE, world
+from helpers.toy_scenes import PALETTE, toy_translations
 
 SMALL = ["steps=3", "max_train_images=4", "max_test_images=4", "scorer_steps=4", "scorer_limit=4", "crop_size=16",
          "load_size=20", "ngf=4"]  # fmt: skip
@@ -27,7 +28,7 @@ SMALL = ["steps=3", "max_train_images=4", "max_test_images=4", "scorer_steps=4",
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """Trials of two methods and the test bench that they share."""
+    """Trials of two methods and the evaluation context that they share."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CGBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         data = DATASETS.factory("streets")(None)
@@ -50,18 +51,18 @@ def evaluated(name, small, folder, spoil=lambda model: None):
 def test_every_direction_and_failure_is_recorded(small, tmp_path):
     record = evaluated("cyclegan", small, TrialFolder(tmp_path))
     names = [failure.name for failure in failure_detection.declared_failures()]
-    assert list(record) == ["AtoB", "BtoA"] and all(list(found) == names for found in record.values())
+    assert list(record) == ["AtoB", "BtoA"] and all(list(entries) == names for entries in record.values())
     assert record["AtoB"]["hidden"]["images"] == 4
-    assert record["AtoB"]["ood"]["reason"] == "needs 50 usual and 50 strange test scenes or more"
-    assert all(entry["state"] not in ("failed",) for found in record.values() for entry in found.values())
+    assert record["AtoB"]["ood"]["reason"] == "needs 50 usual and 50 out-of-distribution test scenes or more"
+    assert all(entry["state"] not in ("failed",) for entries in record.values() for entry in entries.values())
 
 
 def test_the_copy_row_is_a_copy_and_the_real_row_is_well(small, tmp_path):
     copies = evaluated("copy", small, TrialFolder(tmp_path / "copy"))
     truth = evaluated("real", small, TrialFolder(tmp_path / "real"))
-    for way in ("AtoB", "BtoA"):
-        assert copies[way]["copy"]["state"] == "found" and copies[way]["copy"]["rate"] == 1
-        assert {entry["state"] for entry in truth[way].values()} == {"not found", "not applicable"}
+    for direction in ("AtoB", "BtoA"):
+        assert copies[direction]["copy"]["state"] == "found" and copies[direction]["copy"]["rate"] == 1
+        assert {entry["state"] for entry in truth[direction].values()} == {"not found", "not applicable"}
 
 
 def test_weights_that_are_not_finite_are_a_failure_not_a_crash(small, tmp_path):
@@ -81,59 +82,63 @@ def test_what_is_not_a_number_becomes_black():
 
 
 @pytest.mark.parametrize("name", ["cyclegan", "munit", "unit", "bigan"])
-@pytest.mark.parametrize("way", ["AtoB", "BtoA"])
-def test_the_way_back_from_an_output_is_that_of_the_reconstruction(name, way):
+@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
+def test_the_way_back_from_an_output_is_that_of_the_reconstruction(name, direction):
     config = tiny_config()
     method = METHODS.get(name)
     model = tiny_model(method, tiny_config(**method.defaults))
-    images = noise_batch(config, torch.float32)["real_a" if way == "AtoB" else "real_b"]
-    output, reconstruction = model.translate_and_reconstruct(images, way, 0)
+    images = noise_batch(config, torch.float32)["real_a" if direction == "AtoB" else "real_b"]
+    output, reconstruction = model.translate_and_reconstruct(images, direction, 0)
     if reconstruction is None:
-        assert not model.returns(way)
+        assert not model.can_translate_back(direction)
         return
-    assert model.returns(way)
-    torch.testing.assert_close(model.return_from(output, images, way), reconstruction)
-    assert not torch.allclose(model.return_from(output + 0.3, images, way), reconstruction)
+    assert model.can_translate_back(direction)
+    torch.testing.assert_close(model.translate_back(output, images, direction), reconstruction)
+    assert not torch.allclose(model.translate_back(output + 0.3, images, direction), reconstruction)
 
 
 @pytest.mark.parametrize("name", ["gcgan", "cut", "cogan"])
 def test_there_is_no_way_back_from_an_output_without_one(name):
     method = METHODS.get(name)
-    assert not tiny_model(method, tiny_config(**method.defaults)).returns("AtoB")
+    assert not tiny_model(method, tiny_config(**method.defaults)).can_translate_back("AtoB")
 
 
-def test_the_way_back_takes_the_images_it_is_asked_about(small):
+def test_the_way_back_takes_the_requested_images(small):
     trials, evaluation = small
     model = Model(trials["munit"].method, trials["munit"].config, 0)  # its way back needs the source's style
-    given = translate_all(trials["munit"], model, evaluation, "AtoB")
+    translations = translate_all(trials["munit"], model, evaluation, "AtoB")
     numbers = np.array([3, 1])
-    expected = given.reconstructions[numbers].astype(int)
-    assert np.abs(given.way_back(numbers, given.outputs[numbers]) - expected).mean() < 2  # the output was rounded
-    assert np.abs(given.way_back(numbers[::-1], given.outputs[numbers]) - expected).mean() > 4
+    expected = translations.reconstructions[numbers].astype(int)
+    assert (
+        np.abs(translations.way_back(numbers, translations.outputs[numbers]) - expected).mean() < 2
+    )  # the output was rounded
+    assert np.abs(translations.way_back(numbers[::-1], translations.outputs[numbers]) - expected).mean() > 4
 
 
-def test_pictures_are_kept_beside_the_outputs(tmp_path):
+def test_images_are_saved_beside_the_outputs(tmp_path):
     folder = TrialFolder(tmp_path)
-    given = world()
-    given = replace(given, reconstructions=np.repeat(np.repeat(given.sources, 8, axis=1), 8, axis=2))
-    save_images(folder, given)
+    translations = toy_translations()
+    translations = replace(
+        translations, reconstructions=np.repeat(np.repeat(translations.sources, 8, axis=1), 8, axis=2)
+    )
+    save_images(folder, translations)
     output = np.asarray(Image.open(folder.output("AtoB", "test-03")))
-    assert (output == given.outputs[3]).all()
-    assert (np.asarray(Image.open(folder.output("AtoB-ood", "ood-03"))) == given.ood.outputs[3]).all()
+    assert (output == translations.outputs[3]).all()
+    assert (np.asarray(Image.open(folder.output("AtoB-ood", "ood-03"))) == translations.ood.outputs[3]).all()
     assert Image.open(folder.reconstruction("AtoB", "test-03")).size == (128, 128)
     classes = Image.open(folder.segmentation("AtoB", "test-03"))
-    assert (np.asarray(classes) == given.scorer(given.outputs)[3]).all()
+    assert (np.asarray(classes) == translations.scorer(translations.outputs)[3]).all()
     assert classes.getpalette()[: 3 * len(PALETTE)] == [level for entry in PALETTE for level in entry.colour]
     size = sum(path.stat().st_size for path in tmp_path.rglob("test-03.png"))
-    assert size <= max_bytes(256) and len(list(tmp_path.rglob("*.png"))) == 4 * len(given.keys)
-    fresh = TrialFolder(tmp_path / ".fresh")
-    save_images(fresh, replace(given, reconstructions=None, ood=None))
-    replace_images(folder, fresh)
-    kept = {path.parts[len(tmp_path.parts)] for path in tmp_path.rglob("*.png")}
-    assert kept == {"outputs", "segmentations"} and not folder.output("AtoB-ood", "ood-03").exists()
+    assert size <= max_bytes(256) and len(list(tmp_path.rglob("*.png"))) == 4 * len(translations.keys)
+    new_folder = TrialFolder(tmp_path / ".fresh")
+    save_images(new_folder, replace(translations, reconstructions=None, ood=None))
+    replace_images(folder, new_folder)
+    kinds = {path.parts[len(tmp_path.parts)] for path in tmp_path.rglob("*.png")}
+    assert kinds == {"outputs", "segmentations"} and not folder.output("AtoB-ood", "ood-03").exists()
 
 
-def test_other_detectors_or_strange_scenes_make_a_trial_be_examined_again(small, monkeypatch):
+def test_other_detectors_or_ood_scenes_make_a_trial_be_examined_again(small, monkeypatch):
     _, evaluation = small
     before = evaluation.digest()
     assert replace(evaluation, ood_images={}).digest() != before

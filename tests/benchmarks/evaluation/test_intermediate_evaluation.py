@@ -1,4 +1,4 @@
-"""Measurements while a method trains: on validation and test images, once each, and the same after a stop."""
+"""Intermediate evaluation during training: on validation and test images, once each, and the same after a stop."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from cgbench.benchmarks.evaluation import evaluator
 from cgbench.benchmarks.evaluation.evaluator import evaluate_intermediate
 from cgbench.benchmarks.execution import runner
 from cgbench.files import read_json, read_jsonl
-from cgbench.results.records import collect
+from cgbench.results.run import read_run
 from cgbench.results.run_folder import TrialFolder
 from helpers.cli import SMALL, cgbench
 
@@ -14,7 +14,7 @@ COMMAND = ["run", "--methods", "gan_only", "--dataset", "streets", *SMALL, "--se
 
 
 def run_into(folder, code=0):
-    cgbench(*COMMAND, "--runs", folder, "--name", "way", code=code)
+    cgbench(*COMMAND, "--runs-dir", folder, "--name", "way", code=code)
     return TrialFolder.of(folder / "way", "streets", "gan_only", 0)
 
 
@@ -29,7 +29,7 @@ def test_every_point_is_measured_on_both_splits_and_the_last_one_with_the_trial(
     assert {(row["step"], row["split"]) for row in last} == {(3, "test"), (3, "val")}
     protocols = read_json(whole.protocols)
     assert {protocols[row["protocol"]]["split"] for row in history} == {"test", "val"}
-    records = collect(whole.path.parents[2])
+    records = read_run(whole.path.parents[2]).all_records
     assert set(records[records["method"] == "gan_only"]["step"]) == {1, 2, 3}
     assert (whole.path.parents[2] / "report" / "selection.csv").exists()
     text = (whole.path.parents[2] / "report" / "table.md").read_text()
@@ -50,9 +50,9 @@ def test_a_stop_between_a_checkpoint_and_its_measurement_loses_nothing(whole, tm
     monkeypatch.setattr(runner, "evaluate_intermediate", stopped)
     run_into(tmp_path, code=130)
     monkeypatch.undo()
-    again = run_into(tmp_path)
-    assert again.history.read_bytes() == whole.history.read_bytes()
-    assert again.metrics.read_bytes() == whole.metrics.read_bytes()
+    resumed = run_into(tmp_path)
+    assert resumed.history.read_bytes() == whole.history.read_bytes()
+    assert resumed.metrics.read_bytes() == whole.metrics.read_bytes()
 
 
 def test_numbers_of_a_life_before_the_checkpoint_was_lost_are_measured_again(whole, tmp_path, monkeypatch):
@@ -60,16 +60,16 @@ def test_numbers_of_a_life_before_the_checkpoint_was_lost_are_measured_again(who
 
     def counted(*arguments):
         calls.append(arguments[-1])
-        return real(*arguments)
+        return original(*arguments)
 
-    real = evaluator.evaluate_images
+    original = evaluator.evaluate_images
     monkeypatch.setattr(evaluator, "evaluate_images", counted)
     folder = run_into(tmp_path)
     folder.checkpoint.unlink()
     folder.set_status("interrupted", step=0)
     before = len(calls)
     run_into(tmp_path)
-    assert calls[before:].count(1) == 2  # both benches at step 1, though the history had it
+    assert calls[before:].count(1) == 2  # both contexts at step 1, though the history had it
     assert folder.history.read_bytes() == whole.history.read_bytes()
 
 
@@ -78,5 +78,5 @@ def test_numbers_by_other_protocols_are_left_out_of_the_records(whole, tmp_path)
     rows = list(read_jsonl(folder.history))
     text = folder.history.read_text().replace(rows[0]["protocol"], "0" * 12)
     folder.history.write_text(text)
-    found = collect(tmp_path / "way")
-    assert "0" * 12 not in set(found["protocol"]) and 1 in set(found["step"])
+    records = read_run(tmp_path / "way").all_records
+    assert "0" * 12 not in set(records["protocol"]) and 1 in set(records["step"])

@@ -1,4 +1,4 @@
-"""The scorer learns, is the same bit for bit, survives its cache and says what is wrong."""
+"""The scorer: it learns, is reproducible bit for bit, survives its cache, and names errors."""
 
 import copy
 import warnings
@@ -41,9 +41,9 @@ def trained():
 
 def test_it_learns_to_find_the_classes_of_new_photos(trained):
     photos, labels = scenes(20, seed=1)
-    found = trained.predict(photos)
-    assert found.shape == labels.shape and found.dtype == np.uint8
-    assert (found == labels)[labels != 255].mean() > 0.95
+    predicted = trained.predict(photos)
+    assert predicted.shape == labels.shape and predicted.dtype == np.uint8
+    assert (predicted == labels)[labels != 255].mean() > 0.95
     assert trained.info["training_accuracy"] > 0.95
     assert (trained.info["classes"], trained.info["side"], trained.info["steps"]) == (3, 16, 60)
 
@@ -71,10 +71,10 @@ def test_ignored_pixels_teach_nothing_and_do_no_harm():
     none = torch.full((2, 4, 4), 255)
     scorer_training._loss(logits, none, weights).backward()
     assert (logits.grad == 0).all()
-    some = none.clone()
-    some[0, 0, :2] = torch.tensor([1, 2])
-    expected = torch.nn.functional.cross_entropy(logits, some, weights, ignore_index=255)
-    assert torch.allclose(scorer_training._loss(logits, some, weights), expected)
+    partial = none.clone()
+    partial[0, 0, :2] = torch.tensor([1, 2])
+    expected = torch.nn.functional.cross_entropy(logits, partial, weights, ignore_index=255)
+    assert torch.allclose(scorer_training._loss(logits, partial, weights), expected)
     assert (with_noise == photos).all()
 
 
@@ -125,8 +125,8 @@ def test_labels_follow_their_photos_through_the_augmentation(monkeypatch):
     certain = (x.max(dim=1).values > 0.99) & (y != 255)
     assert certain.float().mean() > 0.4
     assert (x.argmax(dim=1)[certain] == y[certain]).all()
-    other, _ = scorer_training._augmented(torch.from_numpy(colours[labels % 3]), torch.from_numpy(labels), 1, "cpu")
-    assert not torch.equal(x, other)
+    next_step, _ = scorer_training._augmented(torch.from_numpy(colours[labels % 3]), torch.from_numpy(labels), 1, "cpu")
+    assert not torch.equal(x, next_step)
 
 
 def test_every_pass_shows_every_photo_once():
@@ -158,11 +158,11 @@ def test_rare_classes_weigh_more_and_absent_ones_nothing():
 def test_a_scorer_comes_back_from_its_file_as_it_was(trained, tmp_path):
     path = tmp_path / "deep" / "scorer.safetensors"
     trained.save(path)
-    back = Scorer.load(path)
+    loaded = Scorer.load(path)
     photos, _ = scenes(5, seed=2)
-    assert (back.digest, back.info) == (trained.digest, trained.info)
-    assert len(back.digest) == 12
-    assert (back.predict(photos) == trained.predict(photos)).all()
+    assert (loaded.digest, loaded.info) == (trained.digest, trained.info)
+    assert len(loaded.digest) == 12
+    assert (loaded.predict(photos) == trained.predict(photos)).all()
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "text", "foreign", "header", "folder"])
@@ -196,13 +196,15 @@ def test_the_cache_trains_once_per_content_and_settings(tmp_path):
 
     def get(photos=photos, labels=labels, classes=3, config=QUICK):
         steps.clear()
-        found = cached_scorer(tmp_path, photos, labels, classes, config, progress=lambda *step: steps.append(step))
-        return found, list(steps)
+        trained_scorer = cached_scorer(
+            tmp_path, photos, labels, classes, config, progress=lambda *step: steps.append(step)
+        )
+        return trained_scorer, list(steps)
 
     first, trained_steps = get()
     assert trained_steps == [(1, 2), (2, 2)]
-    again, no_steps = get()
-    assert no_steps == [] and again.digest == first.digest
+    cached, no_steps = get()
+    assert no_steps == [] and cached.digest == first.digest
     changed = labels.copy()
     changed[0, 0, 0] = (changed[0, 0, 0] + 1) % 3
     assert get(labels=changed)[1]
@@ -220,8 +222,8 @@ def test_a_broken_cache_file_is_trained_again_and_mended(tmp_path):
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:100])
     with pytest.warns(UserWarning, match="not a readable scorer"):
-        again = cached_scorer(tmp_path, photos, labels, 3, QUICK)
-    assert again.digest == first.digest == Scorer.load(path).digest
+        retrained = cached_scorer(tmp_path, photos, labels, 3, QUICK)
+    assert retrained.digest == first.digest == Scorer.load(path).digest
 
 
 def test_a_cache_that_cannot_be_written_costs_a_warning_only(tmp_path):

@@ -39,7 +39,7 @@ class Bench:
             self.root(name).rename(place)
         place.mkdir(exist_ok=True)
         try:
-            return self.lives.live(place, *RUN, "--runs", place / "runs", "--name", "run", **kill)
+            return self.lives.live(place, *RUN, "--runs-dir", place / "runs", "--name", "run", **kill)
         finally:
             place.rename(self.root(name))
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from cgbench import files
-from cgbench.benchmarks.cli import commands
+from cgbench.benchmarks.cli import report
 from cgbench.benchmarks.evaluation import evaluator
 from cgbench.benchmarks.execution import runner
 from cgbench.benchmarks.training import trainer
@@ -28,7 +28,7 @@ RUN = ["run", "--methods", "gan_only,cycle_only", "--dataset", "streets", *SMALL
 @pytest.fixture(autouse=True)
 def _no_report(monkeypatch):
     """Reports are slow, and tested elsewhere."""
-    monkeypatch.setattr(commands, "report", lambda *_: None)
+    monkeypatch.setattr(report, "write_and_print", lambda *_: None)
 
 
 def trial(runs, method="gan_only"):
@@ -36,7 +36,7 @@ def trial(runs, method="gan_only"):
 
 
 def run(runs, *more, code=0):
-    return cgbench(*RUN, "--runs", runs, "--name", "run", *more, code=code)
+    return cgbench(*RUN, "--runs-dir", runs, "--name", "run", *more, code=code)
 
 
 def full_from(monkeypatch, wanted, number):
@@ -58,7 +58,8 @@ def full_from(monkeypatch, wanted, number):
 def test_a_full_disk_stops_the_run_and_the_checkpoint_before_is_whole(tmp_path, monkeypatch, file, number, step):
     run(tmp_path / "whole")
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "_record", recording_ends_with_references(runner._record, patch, file, number))
+        real = runner._write_record
+        patch.setattr(runner, "_write_record", recording_ends_with_references(real, patch, file, number))
         said = run(tmp_path / "full", code=1)
     assert "No space left on device. Safe: finished trials" in said and "make room" in said
     folder = trial(tmp_path / "full")
@@ -70,17 +71,18 @@ def test_a_full_disk_stops_the_run_and_the_checkpoint_before_is_whole(tmp_path, 
     for method in ("gan_only", "cycle_only"):
         one, two = trial(tmp_path / "whole", method), trial(tmp_path / "full", method)
         assert (
-            one.metrics.read_bytes() == two.metrics.read_bytes() and one.images.read_bytes() == two.images.read_bytes()
+            one.metrics.read_bytes() == two.metrics.read_bytes()
+            and one.image_scores.read_bytes() == two.image_scores.read_bytes()
         )
 
 
 def recording_ends_with_references(real, patch, file, number):
     """Let the disk fill up in the first trained trial only."""
 
-    def record(trial, context, folder, identity, total, model):
-        real(trial, context, folder, identity, total, model)
+    def record(prepared, context, model, resumed_step):
+        real(prepared, context, model, resumed_step)
         if model is not None:
-            folder.set_status("running", step=0)
+            prepared.folder.set_status("running", step=0)
             full_from(patch, file, number)
 
     return record

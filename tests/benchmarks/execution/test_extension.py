@@ -2,9 +2,9 @@
 
 import pytest
 
-from cgbench.benchmarks.cli import commands
+from cgbench.benchmarks.cli import report
 from cgbench.benchmarks.execution import extension
-from cgbench.benchmarks.execution.extension import rate_plan
+from cgbench.benchmarks.execution.extension import schedule_text
 from cgbench.benchmarks.runtime.signals import Stopped
 from cgbench.benchmarks.training import trainer
 from cgbench.benchmarks.training.optimizers import learning_rate_factor
@@ -17,7 +17,7 @@ RUN = ["run", "--methods", "gan_only", "--dataset", "streets", *SMALL]
 
 
 def finished(folder):
-    cgbench(*RUN, "--runs", folder, "--name", "short")
+    cgbench(*RUN, "--runs-dir", folder, "--name", "short")
     return folder / "short", TrialFolder.of(folder / "short", "streets", "gan_only", 0)
 
 
@@ -30,7 +30,7 @@ def extended(tmp_path_factory):
 
 def test_the_plan_states_the_rates_of_the_last_and_the_next_step():
     config = tiny_config(steps=10, learning_rate=1e-3, decay_fraction=0.5)
-    text = rate_plan(config, 10, 1, 40)
+    text = schedule_text(config, 10, 1, 40)
     assert f"ended at {1e-3 * learning_rate_factor(9, 10, 1, 0.5):.2g};" in text and "goes back to 0.001" in text
     assert f"from step 20 to {1e-3 * learning_rate_factor(39, 40, 1, 0.5):.2g}" in text
     assert learning_rate_factor(19, 40, 1, 0.5) == 1 > learning_rate_factor(20, 40, 1, 0.5)
@@ -54,8 +54,9 @@ def test_an_extended_run_says_so_and_keeps_the_old_records(extended):
 
 def test_extended_and_unextended_trials_do_not_mix(extended):
     run, _, _, _ = extended
-    assert "was extended (3 → 6 steps)" in cgbench(*RUN, "--runs", run.parent, "--name", run.name, code=2)
-    more = ["run", "--methods", "cycle_only", *RUN[3:], "--set", "steps=6", "--runs", run.parent, "--name", run.name]
+    assert "was extended (3 → 6 steps)" in cgbench(*RUN, "--runs-dir", run.parent, "--name", run.name, code=2)
+    more = ["run", "--methods", "cycle_only", *RUN[3:], "--set", "steps=6"]
+    more += ["--runs-dir", run.parent, "--name", run.name]
     assert "extended 3 → 6 steps" in cgbench(*more, code=2)
     assert "has 6 steps already" in cgbench("extend", run, "--steps", "5", code=2)
     before = (run / "results.csv").read_bytes()
@@ -63,10 +64,10 @@ def test_extended_and_unextended_trials_do_not_mix(extended):
     assert (run / "results.csv").read_bytes() == before
 
 
-@pytest.mark.parametrize("where", ["_put_aside", "write_json", "rewrite_metadata", "train_step"])
+@pytest.mark.parametrize("where", ["_copy_records", "write_json", "rewrite_metadata", "train_step"])
 def test_stopped_anywhere_it_goes_on_to_the_same_bits(extended, tmp_path, monkeypatch, where):
     _, whole, _, _ = extended
-    monkeypatch.setattr(commands, "report", lambda *_: None)  # it is slow, and tested elsewhere
+    monkeypatch.setattr(report, "write_and_print", lambda *_: None)  # it is slow, and tested elsewhere
     run, folder = finished(tmp_path)
 
     def stopped(*arguments, **more):
@@ -82,7 +83,7 @@ def test_stopped_anywhere_it_goes_on_to_the_same_bits(extended, tmp_path, monkey
 
 
 def test_an_unfinished_run_is_not_extended_and_a_dry_run_changes_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(commands, "report", lambda *_: None)
+    monkeypatch.setattr(report, "write_and_print", lambda *_: None)
     run, folder = finished(tmp_path)
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert "goes back to" in cgbench("extend", run, "--steps", "9", "--dry-run")

@@ -12,7 +12,7 @@ from PIL import Image
 from cgbench.api.graph_nodes import Apply
 from cgbench.api.method_description import describe
 from cgbench.api.registry import DATASETS, METHODS
-from cgbench.benchmarks.cli import commands
+from cgbench.benchmarks.cli import report
 from cgbench.benchmarks.execution import runner, translate_files
 from cgbench.benchmarks.execution.translate_files import translating_model
 from cgbench.benchmarks.training.checkpoint import checkpoint_metadata, read_checkpoint, recorded_checkpoint_metadata
@@ -43,8 +43,8 @@ def trained(tmp_path_factory):
     settings = [f"--set={setting}" for setting in SETTINGS]
     data = ["--dataset", "folder", "--data-root", root / "own"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(commands, "report", lambda *_: None)  # slow, and tested elsewhere
-        cgbench("run", "--methods", f"{METHOD},munit", *data, *SMALL, *settings, "--runs", root, "--name", "run")
+        patch.setattr(report, "write_and_print", lambda *_: None)  # slow, and tested elsewhere
+        cgbench("run", "--methods", f"{METHOD},munit", *data, *SMALL, *settings, "--runs-dir", root, "--name", "run")
     return root / "run", root / "own" / "testA", root / "own" / "testB"
 
 
@@ -70,8 +70,8 @@ def test_a_test_image_becomes_the_bytes_that_evaluation_kept_and_the_run_stays(t
     run, *sides = trained
     before = {name: hashlib.sha256(data).digest() for name, data in files(run).items()}
     given = sides[direction == "BtoA"]
-    said = translate(run, given, "--to", tmp_path / "out", "--direction", direction, method=method)
-    assert said == f"3 pictures by {method}, seed 0, {'→'.join(direction.split('to'))}, from step 3, in {tmp_path}/out"
+    said = translate(run, given, "--output", tmp_path / "out", "--direction", direction, method=method)
+    assert said == f"3 images by {method}, seed 0, {'→'.join(direction.split('to'))}, from step 3, in {tmp_path}/out"
     kept = files(TrialFolder.of(run, "own", method, 0).path / "outputs" / direction)
     assert files(tmp_path / "out") == kept and len(kept) == 3
     assert {name: hashlib.sha256(data).digest() for name, data in files(run).items()} == before
@@ -79,11 +79,11 @@ def test_a_test_image_becomes_the_bytes_that_evaluation_kept_and_the_run_stays(t
 
 def test_the_same_pictures_give_the_same_bytes_in_whatever_order_they_are_named(trained, tmp_path):
     run, given, _ = trained
-    translate(run, given, "--to", tmp_path / "one", method="munit")
+    translate(run, given, "--output", tmp_path / "one", method="munit")
     named = [given / "c.png", given / "a.PNG", given / "b.bmp", given]
-    translate(run, *named, "--to", tmp_path / "deep" / "two", method="munit")
+    translate(run, *named, "--output", tmp_path / "deep" / "two", method="munit")
     assert files(tmp_path / "one") == files(tmp_path / "deep" / "two")
-    translate(run, given / "c.png", "--to", tmp_path / "three", method="munit")  # drawn for as image 0, not 2
+    translate(run, given / "c.png", "--output", tmp_path / "three", method="munit")  # drawn for as image 0, not 2
     assert files(tmp_path / "three")["c.png"] != files(tmp_path / "one")["c.png"]
 
 
@@ -97,7 +97,7 @@ def test_label_images_are_made_squares_without_blending(copied, tmp_path):
         nearest = square(read_image(path), 16, "crop", blend=False)
         Image.fromarray(nearest).save(tmp_path / "squares" / f"{path.stem}.png")
     for name, folder in {"one": given, "two": tmp_path / "squares"}.items():
-        translate(run, folder, "--to", tmp_path / name)
+        translate(run, folder, "--output", tmp_path / name)
     assert files(tmp_path / "one") == files(tmp_path / "two")
 
 
@@ -105,32 +105,32 @@ def test_the_last_and_the_best_checkpoint_are_those_files(copied, tmp_path):
     run, given, folder = copied
     link_or_copy(folder.checkpoint_at(1), folder.best)
     for which, step in (("last", 3), ("best", 1)):
-        said = translate(run, given, "--to", tmp_path / which, "--checkpoint", which)
+        said = translate(run, given, "--output", tmp_path / which, "--checkpoint", which)
         assert f"from step {step}, in" in said
     assert files(tmp_path / "last")["a.png"] != files(tmp_path / "best")["a.png"]
     link_or_copy(folder.best, folder.checkpoint)
-    translate(run, given, "--to", tmp_path / "one")
+    translate(run, given, "--output", tmp_path / "one")
     assert files(tmp_path / "one") == files(tmp_path / "best")
     folder.best.unlink()
-    assert "--set keep_best=" in translate(run, given, "--to", tmp_path / "x", "--checkpoint", "best", code=2)
+    assert "--set keep_best=" in translate(run, given, "--output", tmp_path / "x", "--checkpoint", "best", code=2)
     folder.checkpoint.unlink()
-    assert "checkpoint.safetensors is not there" in translate(run, given, "--to", tmp_path / "x", code=2)
+    assert "checkpoint.safetensors is not there" in translate(run, given, "--output", tmp_path / "x", code=2)
 
 
 def test_the_best_of_before_an_extension_is_still_of_the_trial(copied, tmp_path, monkeypatch):
     run, given, folder = copied
-    monkeypatch.setattr(commands, "report", lambda *_: None)
+    monkeypatch.setattr(report, "write_and_print", lambda *_: None)
     monkeypatch.setattr(runner, "retain_best", lambda *_: None)  # no later step is better
     step = read_checkpoint(folder.best)[1]["step"]
     cgbench("extend", run, "--steps", "4", "--device", "cpu", "--data-root", given.parent)
     for which, trained_to in (("last", "4"), ("best", step)):
-        said = translate(run, given / "a.PNG", "--to", tmp_path / which, "--checkpoint", which)
-        assert said == f"1 picture by {METHOD}, seed 0, A→B, from step {trained_to}, in {tmp_path / which}"
+        said = translate(run, given / "a.PNG", "--output", tmp_path / which, "--checkpoint", which)
+        assert said == f"1 image by {METHOD}, seed 0, A→B, from step {trained_to}, in {tmp_path / which}"
 
 
 def test_what_is_to_be_chosen_is_named(copied, tmp_path):
     run, given, folder = copied
-    to = [given, "--to", tmp_path / "out"]
+    to = [given, "--output", tmp_path / "out"]
     several = translate(run, *to, method=None, code=2)
     assert several.endswith("choose by --method from gan_only (seed 0), munit (seed 0)")
     assert "fits --method cut; there is gan_only (seed 0), mu" in translate(run, *to, method="cut", code=2)
@@ -151,12 +151,12 @@ def test_a_direction_that_a_method_has_not_is_refused(copied, tmp_path, monkeypa
     two = METHODS.get(METHOD)
     one = replace(two, translates={"BtoA": "fake_a"}, reconstructs={})
     monkeypatch.setitem(METHODS._factories, METHOD, lambda: one)
-    assert "is declared differently now" in translate(run, given, "--to", tmp_path / "out", code=2)
+    assert "is declared differently now" in translate(run, given, "--output", tmp_path / "out", code=2)
     facts = read_json(folder.trial)
     write_json(folder.trial, facts | {"method": describe(one)})
-    said = translate(run, given, "--to", tmp_path / "out", "--direction", "AtoB", code=2)
+    said = translate(run, given, "--output", tmp_path / "out", "--direction", "AtoB", code=2)
     assert said == "cgbench: gan_only has no direction AtoB, only BtoA"
-    assert "B→A" in translate(run, given, "--to", tmp_path / "out")
+    assert "B→A" in translate(run, given, "--output", tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -173,27 +173,27 @@ def test_a_trial_of_another_kind_is_refused(copied, tmp_path, change, said):
     facts = read_json(folder.trial)
     write_json(folder.trial, {key: {**value, **change[key]} if isinstance(value, dict) and key in change
                               else change.get(key, value) for key, value in facts.items()})  # fmt: skip
-    assert said in translate(run, given, "--to", tmp_path / "out", code=2)
+    assert said in translate(run, given, "--output", tmp_path / "out", code=2)
     assert not (tmp_path / "out").exists()
 
 
 def test_nothing_is_overwritten(trained, tmp_path):
     run, given, _ = trained
     out = tmp_path / "out"
-    translate(run, given, "--to", out)
+    translate(run, given, "--output", out)
     before = files(out)
-    assert "a.png and 2 more: already there" in translate(run, given, "--to", out, method="munit", code=2)
-    assert "is a file" in translate(run, given, "--to", out / "a.png", code=2)
-    assert "lies in the run" in translate(run, given, "--to", run / "mine", code=2)
+    assert "a.png and 2 more: already there" in translate(run, given, "--output", out, method="munit", code=2)
+    assert "is a file" in translate(run, given, "--output", out / "a.png", code=2)
+    assert "lies in the run" in translate(run, given, "--output", run / "mine", code=2)
     assert files(out) == before and not (run / "mine").exists()
     scene(5).save(tmp_path / "d.png")
-    translate(run, tmp_path / "d.png", "--to", out)
+    translate(run, tmp_path / "d.png", "--output", out)
     assert files(out) == before | {"d.png": (out / "d.png").read_bytes()}
 
 
 def test_pictures_that_cannot_be_used_are_named_before_anything_is_written(trained, tmp_path):
     run, given, _ = trained
-    to = ["--to", tmp_path / "out"]
+    to = ["--output", tmp_path / "out"]
     for name, data in {"text.png": b"no picture", "cut.png": (given / "a.PNG").read_bytes()[:-200]}.items():
         (tmp_path / name).write_bytes(data)
         said = translate(run, given, tmp_path / name, *to, code=2)
@@ -219,7 +219,7 @@ def test_stopped_it_leaves_nothing_and_what_came_meanwhile_stays(trained, tmp_pa
         (tmp_path / "out" / "b.png").write_bytes(b"mine")
 
     monkeypatch.setattr(translate_files.output_images, "write_images", meanwhile)
-    translate(run, given, "--to", tmp_path / "out", code=2 if late else 130)
+    translate(run, given, "--output", tmp_path / "out", code=2 if late else 130)
     assert files(tmp_path / "out") == ({"b.png": b"mine"} if late else {})
     assert len(os.listdir(tmp_path / "out")) == late
 

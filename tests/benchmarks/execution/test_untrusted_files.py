@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from cgbench.benchmarks.cli import commands
+from cgbench.benchmarks.cli import report
 from cgbench.benchmarks.training.checkpoint import ensure_same_checkpoint, metadata_number, read_checkpoint
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.errors import CgbenchError
@@ -72,9 +72,9 @@ def test_a_checkpoint_of_another_trial_is_refused_by_name():
 
 
 def test_a_checkpoint_put_in_another_trials_place_is_refused_by_the_command(tmp_path, monkeypatch):
-    monkeypatch.setattr(commands, "report", lambda *_: None)
-    cgbench(*RUN, "--runs", tmp_path)
-    cgbench(*RUN[:2], "cycle_only", *RUN[3:], "--runs", tmp_path)
+    monkeypatch.setattr(report, "write_and_print", lambda *_: None)
+    cgbench(*RUN, "--runs-dir", tmp_path)
+    cgbench(*RUN[:2], "cycle_only", *RUN[3:], "--runs-dir", tmp_path)
     one, two = (TrialFolder.of(tmp_path / "run", "streets", name, 0) for name in ("gan_only", "cycle_only"))
     one.checkpoint.write_bytes(two.checkpoint.read_bytes())
     assert "method cycle_only instead of gan_only" in cgbench("evaluate", tmp_path / "run", code=2)
@@ -140,7 +140,7 @@ def test_names_from_outside_stay_in_their_folder(tmp_path):
     suite = tmp_path / "suite.toml"
     suite.write_text('methods = ["gan_only"]\ndataset = "streets"\npreset = "smoke"\nname = "../../outside"\n')
     runs = tmp_path / "a" / "b" / "runs"
-    said = cgbench("run", "--suite", suite, "--runs", runs, "--seeds", "0", "--dry-run", *SMALL)
+    said = cgbench("run", "--suite", suite, "--runs-dir", runs, "--seeds", "0", "--dry-run", *SMALL)
     assert f"{runs}/outside" in said
     folder = TrialFolder(tmp_path)
     with pytest.raises(CgbenchError, match="no direction"):

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cgbench.benchmarks.cli import commands
+from cgbench.benchmarks.cli import report
+from cgbench.benchmarks.cli import run as run_command
 from cgbench.benchmarks.execution import run_plan, worker_pool
 from cgbench.benchmarks.execution.parallelism import CUDA_BYTES, Machine, choose_parallelism, wall_time
 from cgbench.benchmarks.execution.worker_pool import exit_reason
@@ -26,11 +27,11 @@ from helpers.file_trees import contents
 RUN = ["run", "--dataset", "streets", "--methods", "cyclegan,gan_only", *SMALL]
 CHILD = """
 import sys
-from cgbench.benchmarks.cli import commands
+from cgbench.benchmarks.cli import report
 from cgbench.benchmarks.cli.main import main
 from cgbench.benchmarks.execution import run_plan as planning
 planning.MEASURED_SECONDS = 0.0
-commands.report = lambda *_: print("Reported")
+report.write_and_print = lambda *_: print("Reported")
 main(sys.argv[1:], prog_name="cgbench")
 """
 GB = 10**9
@@ -39,7 +40,7 @@ GB = 10**9
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """Reports and the plan's times are slow, and tested elsewhere."""
-    monkeypatch.setattr(commands, "report", lambda *_: None)
+    monkeypatch.setattr(report, "write_and_print", lambda *_: None)
     monkeypatch.setattr(run_plan, "MEASURED_SECONDS", 0.0)
 
 
@@ -77,17 +78,18 @@ def test_trials_that_wait_go_to_the_next_free_worker():
 
 
 def test_the_plan_says_what_was_decided_and_how_long_it_takes(tmp_path):
-    said = cgbench(*RUN, "--runs", tmp_path, "--dry-run", "--jobs", "auto")
+    said = cgbench(*RUN, "--runs-dir", tmp_path, "--dry-run", "--jobs", "auto")
     assert "jobs: " in said and "the least of" in said
-    said = cgbench(*RUN, "--runs", tmp_path, "--dry-run", "--jobs", "3")
+    said = cgbench(*RUN, "--runs-dir", tmp_path, "--dry-run", "--jobs", "3")
     assert "jobs: 3 processes of 1 thread, as asked" in said and "with 3 at once" in said
-    assert "jobs:" not in cgbench(*RUN, "--runs", tmp_path, "--dry-run")
+    assert "jobs:" not in cgbench(*RUN, "--runs-dir", tmp_path, "--dry-run")
     for wrong in ("0", "-1", "many", "1.5"):
         assert "a whole number from 1 on, or auto" in cgbench(*RUN, "--jobs", wrong, code=2)
 
 
 def test_two_at_once_leave_the_same_bits_as_one_after_the_other(tmp_path):
-    more = ["--runs", tmp_path, "--set", "evaluate_every=2", "--set", "validation_images=2", "--set", "keep_best=psnr"]
+    more = ["--set", "evaluate_every=2", "--set", "validation_images=2", "--set", "keep_best=psnr"]
+    more += ["--runs-dir", tmp_path]
     cgbench(*RUN, *more, "--name", "one")
     said = cgbench(*RUN, *more, "--name", "two", "--jobs", "2")
     one, two = (contents(tmp_path / name / "streets") for name in ("one", "two"))
@@ -110,7 +112,7 @@ def test_a_worker_that_is_killed_costs_its_trial_alone(tmp_path, monkeypatch):
             one.process.kill()
 
     monkeypatch.setattr(worker_pool, "_send", killing)
-    more = ["--runs", tmp_path, "--name", "run", "--jobs", "2", "--set", "cyclegan.learning_rate=1e30"]
+    more = ["--runs-dir", tmp_path, "--name", "run", "--jobs", "2", "--set", "cyclegan.learning_rate=1e30"]
     said = cgbench(*RUN, *more, code=1)
     assert "[5/5] gan_only, seed 0: failed: its process was killed by SIGKILL, most often for want of memory" in said
     assert "[4/5] cyclegan, seed 0: diverged: " in said
@@ -128,7 +130,7 @@ def test_workers_that_never_get_to_a_trial_end_the_run(tmp_path, monkeypatch):
         self.workers[-1].process.kill()
 
     monkeypatch.setattr(worker_pool.WorkerPool, "spawn", still_born)
-    said = cgbench(*RUN, "--runs", tmp_path, "--jobs", "2", code=1)
+    said = cgbench(*RUN, "--runs-dir", tmp_path, "--jobs", "2", code=1)
     assert said.count("a worker was killed by SIGKILL") == 2
     assert "5 trials were not begun" in said and "use fewer --jobs" in said
 
@@ -136,7 +138,7 @@ def test_workers_that_never_get_to_a_trial_end_the_run(tmp_path, monkeypatch):
 def test_files_that_cannot_be_written_stop_all_workers(tmp_path):
     blocked = trial(tmp_path / "run", "cyclegan").steps
     blocked.mkdir(parents=True)
-    said = cgbench(*RUN, "--runs", tmp_path, "--name", "run", "--jobs", "2", "--set", "steps=100000", code=1)
+    said = cgbench(*RUN, "--runs-dir", tmp_path, "--name", "run", "--jobs", "2", "--set", "steps=100000", code=1)
     assert f"{blocked.name}: " in said and "Safe: finished trials" in said
     assert trial(tmp_path / "run", "cyclegan").status()["state"] == "interrupted"
     assert trial(tmp_path / "run").status()["state"] in ("", "interrupted")
@@ -145,9 +147,10 @@ def test_files_that_cannot_be_written_stop_all_workers(tmp_path):
 @pytest.mark.slow
 def test_a_worker_that_would_measure_otherwise_is_refused(tmp_path, monkeypatch):
     """Where the scorer cannot be kept, a worker trains its own, with other threads and so to other bits."""
-    real = commands.WorkerSpec
-    monkeypatch.setattr(commands, "WorkerSpec", lambda *content: replace(real(*content), evaluation_digest="another"))
-    said = cgbench(*RUN, "--runs", tmp_path, "--jobs", "2", code=2)
+    real = run_command.WorkerSpec
+    another = {"evaluation_digest": "another"}
+    monkeypatch.setattr(run_command, "WorkerSpec", lambda *content: replace(real(*content), **another))
+    said = cgbench(*RUN, "--runs-dir", tmp_path, "--jobs", "2", code=2)
     assert "a worker would measure with another scorer" in said and "use --jobs 1" in said
 
 
@@ -160,7 +163,7 @@ class Command:
 
     def __init__(self, runs: Path) -> None:
         self.run = runs / "run"
-        arguments = [*RUN, "--set=steps=1000000", "--set=save_every=1", "--runs", str(runs), "--name", "run"]
+        arguments = [*RUN, "--set=steps=1000000", "--set=save_every=1", "--runs-dir", str(runs), "--name", "run"]
         self.process = subprocess.Popen(
             [sys.executable, "-c", CHILD, *arguments, "--jobs", "2"], start_new_session=True, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -295,7 +298,7 @@ def test_progress_has_a_bar_per_row_in_a_terminal_and_is_quiet_elsewhere(monkeyp
 def test_a_worker_sends_its_lines_and_now_and_then_its_progress(monkeypatch):
     sent, screen = [], RunConsole(file=io.StringIO())
     monkeypatch.setattr(console, "console", screen)
-    screen.relay = ProgressForwarder(sent.append)
+    screen.forwarder = ProgressForwarder(sent.append)
     with progress("training") as update:
         for step in range(1, 1001):
             update(step, 1000)

@@ -1,4 +1,4 @@
-"""Detectors of failures: planted cases are labelled right and as nothing else, healthy outputs are not labelled."""
+"""Failure detectors: planted failures are detected as themselves and as nothing else, healthy outputs as none."""
 
 from dataclasses import replace
 
@@ -8,15 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgbench import FAILURES
+from cgbench.api.names import FailureState
 from cgbench.benchmarks.evaluation import failure_detection
-from cgbench.benchmarks.evaluation.failure_detection import (
-    EXPLAINED,
-    FAILED,
-    FOUND,
-    NOT_APPLICABLE,
-    NOT_FOUND,
-    detect_failures,
-)
+from cgbench.benchmarks.evaluation.failure_detection import detect_failures
 from cgbench.benchmarks.evaluation.memoize import Memoized
 from cgbench.benchmarks.failures import ood
 from cgbench.benchmarks.failures.hidden import blurred, quantised
@@ -34,31 +28,31 @@ from helpers.toy_scenes import (
     ROAD,
     SKY,
     VEGETATION,
-    became,
     blended,
-    hiding,
     noisy,
-    redrawn,
-    swapped,
-    world,
+    replaced_class,
+    swapped_classes,
+    toy_translations,
+    with_changed_scenes,
+    with_hidden_signal,
 )
 
-WAYS = ("AtoB", "BtoA")
+DIRECTIONS = ("AtoB", "BtoA")
 
 
 @pytest.fixture(autouse=True)
-def _small_sets_will_do(monkeypatch, request):
+def _allow_small_sets(monkeypatch, request):
     if "chance" not in request.node.name:
-        monkeypatch.setattr(ood, "LEAST", 20)
+        monkeypatch.setattr(ood, "MIN_SCENES", 20)
 
 
 def states(translations):
     return {name: entry["state"] for name, entry in detect_failures(translations).items()}
 
 
-def found(translations):
-    """The failures that count on their own."""
-    return {name for name, state in states(translations).items() if state == FOUND}
+def found_failures(translations):
+    """Return the names of the failures that are found and not explained by others."""
+    return {name for name, state in states(translations).items() if state == FailureState.FOUND}
 
 
 def outputs(translations, images):
@@ -66,23 +60,23 @@ def outputs(translations, images):
 
 
 def with_blob(maps):
-    """A car in the sky of every scene, as large as the real one."""
+    """Add a car in the sky of every scene, as large as the real one."""
     maps[:, 1:8, 3:14] = CAR
     return maps
 
 
-def gone(translations):
+def not_finite(translations):
     flags = np.arange(COUNT) >= COUNT // 4
     return replace(outputs(translations, np.where(flags[:, None, None, None], translations.outputs, 0)), finite=flags)
 
 
-def strange(translations, share=1.0):
-    """Of the strange scenes, a share comes out as another scene."""
-    odd = translations.ood
-    count = round(share * len(odd.keys))
-    changed = odd.outputs.copy()
-    changed[:count] = np.roll(odd.outputs, 1, axis=0)[:count]
-    return replace(translations, ood=replace(odd, outputs=changed))
+def worse_ood(translations, share=1.0):
+    """Replace the outputs of a share of the out-of-distribution scenes by those of other scenes."""
+    ood_split = translations.ood
+    count = round(share * len(ood_split.keys))
+    changed = ood_split.outputs.copy()
+    changed[:count] = np.roll(ood_split.outputs, 1, axis=0)[:count]
+    return replace(translations, ood=replace(ood_split, outputs=changed))
 
 
 PLANTED = {
@@ -93,15 +87,15 @@ PLANTED = {
     "collapse onto four": lambda t: outputs(t, t.targets[np.arange(COUNT) % 4]),
     "inversion": lambda t: outputs(t, 255 - t.targets),
     "inversion, with noise": lambda t: outputs(t, noisy(255 - t.targets, 40)),
-    "permutation": lambda t: redrawn(t, swapped(VEGETATION, BUILDING)),
-    "permutation of others": lambda t: redrawn(t, swapped(SKY, BUILDING)),
-    "lost": lambda t: redrawn(t, became(VEGETATION, SKY)),
-    "lost car": lambda t: redrawn(t, became(CAR, ROAD)),
-    "invented": lambda t: redrawn(t, with_blob),
-    "hidden": lambda t: hiding(t, 2),
+    "permutation": lambda t: with_changed_scenes(t, swapped_classes(VEGETATION, BUILDING)),
+    "permutation of others": lambda t: with_changed_scenes(t, swapped_classes(SKY, BUILDING)),
+    "lost": lambda t: with_changed_scenes(t, replaced_class(VEGETATION, SKY)),
+    "lost car": lambda t: with_changed_scenes(t, replaced_class(CAR, ROAD)),
+    "invented": lambda t: with_changed_scenes(t, with_blob),
+    "hidden": lambda t: with_hidden_signal(t, 2),
     "broken": lambda t: outputs(t, np.full_like(t.targets, 90)),
-    "broken, not finite": gone,
-    "ood": strange,
+    "broken, not finite": not_finite,
+    "ood": worse_ood,
 }
 HEALTHY = {
     "the truth": lambda t: t,
@@ -113,27 +107,27 @@ HEALTHY = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("case", PLANTED)
-def test_a_planted_failure_is_labelled_as_itself_and_as_nothing_else(case, way):
-    assert found(PLANTED[case](world(way))) == {case.partition(",")[0].split()[0]}
+def test_a_planted_failure_is_labelled_as_itself_and_as_nothing_else(case, direction):
+    assert found_failures(PLANTED[case](toy_translations(direction))) == {case.partition(",")[0].split()[0]}
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("case", HEALTHY)
-def test_healthy_outputs_are_not_labelled(case, way):
-    given = HEALTHY[case](world(way))
-    back = replace(given, way_back=lambda numbers, images: given.sources[numbers])
-    assert set(states(back).values()) == {NOT_FOUND}
+def test_healthy_outputs_are_not_labelled(case, direction):
+    translations = HEALTHY[case](toy_translations(direction))
+    back = replace(translations, way_back=lambda numbers, images: translations.sources[numbers])
+    assert set(states(back).values()) == {FailureState.NOT_FOUND}
 
 
 @pytest.mark.parametrize("case", ["copy", "collapse", "inversion"])
 def test_unpaired_images_are_judged_too(case):
-    assert found(PLANTED[case](world(paired=False, ood=False))) == {case}
-    assert not found(world(paired=False, ood=False))
+    assert found_failures(PLANTED[case](toy_translations(paired=False, ood=False))) == {case}
+    assert not found_failures(toy_translations(paired=False, ood=False))
 
 
-# Where the thresholds lie: planted cases of several strengths, and whether they are labelled.
+# Position of the thresholds: planted cases of several strengths, and whether they are detected.
 STRENGTHS = [
     ("copy", [(0.0, True), (0.1, True), (0.2, True), (0.3, False), (0.5, False), (1.0, False)],
      lambda t, share: blended(t, t.sources, t.targets, share)),
@@ -144,61 +138,71 @@ STRENGTHS = [
     ("inversion", [(0.0, True), (0.3, True), (0.7, False), (1.0, False)],
      lambda t, share: blended(t, 255 - t.targets, t.targets, share)),
     ("permutation", [(0.0, False), (0.2, False), (0.6, True), (1.0, True)],
-     lambda t, share: redrawn(t, swapped(VEGETATION, BUILDING), share)),
+     lambda t, share: with_changed_scenes(t, swapped_classes(VEGETATION, BUILDING), share)),
     ("lost", [(0.0, False), (0.15, False), (0.4, True), (1.0, True)],
-     lambda t, share: redrawn(t, became(CAR, ROAD), share)),
+     lambda t, share: with_changed_scenes(t, replaced_class(CAR, ROAD), share)),
     ("invented", [(0.0, False), (0.15, False), (0.4, True), (1.0, True)],
-     lambda t, share: redrawn(t, with_blob, share)),
-    ("hidden", [(0, False), (1, True), (2, True), (3, True)], hiding),
-    ("ood", [(0.0, False), (0.1, False), (0.3, True), (1.0, True)], strange),
+     lambda t, share: with_changed_scenes(t, with_blob, share)),
+    ("hidden", [(0, False), (1, True), (2, True), (3, True)], with_hidden_signal),
+    ("ood", [(0.0, False), (0.1, False), (0.3, True), (1.0, True)], worse_ood),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize(("name", "steps", "plant"), STRENGTHS, ids=lambda value: value if type(value) is str else "")
-def test_weak_cases_are_not_labelled_and_strong_ones_are(name, steps, plant, way):
-    assert [(strength, name in found(plant(world(way), strength))) for strength, _ in steps] == steps
+def test_weak_cases_are_not_labelled_and_strong_ones_are(name, steps, plant, direction):
+    assert [
+        (strength, name in found_failures(plant(toy_translations(direction), strength))) for strength, _ in steps
+    ] == steps
 
 
 def test_the_pair_that_changed_places_is_named():
-    detail = detect_failures(PLANTED["permutation"](world()))["permutation"]["detail"]
+    detail = detect_failures(PLANTED["permutation"](toy_translations()))["permutation"]["detail"]
     assert detail == "building → vegetation in 100 % of its pixels, vegetation → building in 100 % of its pixels"
 
 
 def test_a_class_that_swallows_others_has_not_changed_places():
-    swallowed = redrawn(world(), lambda maps: became(CAR, ROAD)(became(BUILDING, ROAD)(became(VEGETATION, ROAD)(maps))))
-    assert states(swallowed)["permutation"] == NOT_FOUND and "lost" in found(swallowed)
+    swallowed = with_changed_scenes(
+        toy_translations(),
+        lambda maps: replaced_class(CAR, ROAD)(replaced_class(BUILDING, ROAD)(replaced_class(VEGETATION, ROAD)(maps))),
+    )
+    assert states(swallowed)["permutation"] == FailureState.NOT_FOUND and "lost" in found_failures(swallowed)
 
 
 def test_what_one_failure_brings_with_it_is_not_counted_again():
-    entry = detect_failures(PLANTED["permutation"](world("BtoA")))["lost"]
-    assert entry["state"] == EXPLAINED and entry["explained_by"] == ["permutation"]
+    entry = detect_failures(PLANTED["permutation"](toy_translations("BtoA")))["lost"]
+    assert entry["state"] == FailureState.EXPLAINED and entry["explained_by"] == ["permutation"]
 
 
 def test_the_scorers_own_mistakes_are_not_the_methods():
-    given = world(ood=False)
-    blind = replace(given, scorer=lambda photos: became(CAR, ROAD)(given.scorer(photos)))  # it sees no cars at all
-    assert not found(blind)
+    translations = toy_translations(ood=False)
+    # a scorer that recognises no cars
+    blind = replace(translations, scorer=lambda photos: replaced_class(CAR, ROAD)(translations.scorer(photos)))
+    assert not found_failures(blind)
 
 
 def test_near_duplicates_among_the_inputs_may_have_outputs_as_alike():
-    given = world(ood=False)
+    translations = toy_translations(ood=False)
     twice = np.repeat(np.arange(COUNT // 2), 2)
-    film = replace(given, sources=noisy(given.sources[twice], 1), targets=noisy(given.targets[twice], 1))
-    assert "collapse" not in found(replace(film, outputs=film.targets, labels=given.labels[twice], target_labels=None))
+    film = replace(
+        translations, sources=noisy(translations.sources[twice], 1), targets=noisy(translations.targets[twice], 1)
+    )
+    assert "collapse" not in found_failures(
+        replace(film, outputs=film.targets, labels=translations.labels[twice], target_labels=None)
+    )
 
 
 def test_images_are_flagged_by_their_key():
-    given = world()
-    half = np.where((np.arange(COUNT) < 15)[:, None, None, None], given.sources, given.targets)
-    entry = detect_failures(outputs(given, half))["copy"]
-    assert entry["flagged"] == list(given.keys[:15]) and entry["rate"] == 0.625 and entry["images"] == COUNT
+    translations = toy_translations()
+    half = np.where((np.arange(COUNT) < 15)[:, None, None, None], translations.sources, translations.targets)
+    entry = detect_failures(outputs(translations, half))["copy"]
+    assert entry["flagged"] == list(translations.keys[:15]) and entry["rate"] == 0.625 and entry["images"] == COUNT
 
 
-def test_what_is_no_picture_is_judged_by_nothing_else():
-    entries = detect_failures(PLANTED["broken"](replace(world(), way_back=lambda numbers, images: images)))
-    assert entries["broken"]["flagged"] == list(world().keys)
-    assert {entries[name]["state"] for name in ("copy", "collapse", "lost", "hidden")} == {NOT_APPLICABLE}
+def test_what_is_no_image_is_judged_by_nothing_else():
+    entries = detect_failures(PLANTED["broken"](replace(toy_translations(), way_back=lambda numbers, images: images)))
+    assert entries["broken"]["flagged"] == list(toy_translations().keys)
+    assert {entries[name]["state"] for name in ("copy", "collapse", "lost", "hidden")} == {FailureState.NOT_APPLICABLE}
 
 
 def test_a_detector_that_breaks_is_said_and_costs_nothing_else(monkeypatch, capsys):
@@ -210,8 +214,8 @@ def test_a_detector_that_breaks_is_said_and_costs_nothing_else(monkeypatch, caps
         for item in failure_detection.declared_failures()
     ]
     monkeypatch.setattr(failure_detection, "declared_failures", lambda: changed)
-    entries = detect_failures(PLANTED["copy"](world()))
-    assert entries["collapse"]["state"] == FAILED and entries["copy"]["state"] == FOUND
+    entries = detect_failures(PLANTED["copy"](toy_translations()))
+    assert entries["collapse"]["state"] == FailureState.FAILED and entries["copy"]["state"] == FailureState.FOUND
     assert "detector 'collapse' failed: ZeroDivisionError" in capsys.readouterr().out
 
 
@@ -223,14 +227,14 @@ def test_the_failures_are_listed():
 def test_every_failure_says_how_it_is_told():
     for failure in failure_detection.declared_failures():
         assert failure.name == FAILURES.get(failure.name).name
-        assert len(failure.justified) > 40 and failure.summary and failure.measure
+        assert len(failure.justified) > 40 and failure.summary and failure.evidence_definition
         assert 0 < failure.share <= 1
 
 
-def test_without_labels_or_strange_scenes_nothing_is_claimed():
-    bare = replace(world(ood=False), labels=None, target_labels=None, scorer=None)
+def test_without_labels_or_ood_scenes_nothing_is_claimed():
+    bare = replace(toy_translations(ood=False), labels=None, target_labels=None, scorer=None)
     entries = detect_failures(bare)
-    assert [name for name, entry in entries.items() if entry["state"] == NOT_APPLICABLE] == [
+    assert [name for name, entry in entries.items() if entry["state"] == FailureState.NOT_APPLICABLE] == [
         "permutation", "lost", "invented", "hidden", "ood",
     ]  # fmt: skip
     assert entries["ood"]["reason"] == "needs a dataset with a split 'ood'"
@@ -240,13 +244,15 @@ def test_without_labels_or_strange_scenes_nothing_is_claimed():
 @given(st.permutations(range(COUNT)), st.sampled_from(["copy", "lost", "permutation", "collapse onto four"]))
 def test_the_order_of_the_images_does_not_matter(order, case):
     order = list(order)
-    given = PLANTED[case](world(ood=False))
-    turned = replace(
-        given, keys=tuple(given.keys[place] for place in order),
-        **{name: getattr(given, name)[order] for name in ("sources", "outputs", "targets", "labels", "target_labels")},
-    )  # fmt: skip
-    for name, entry in detect_failures(turned).items():
-        plain = detect_failures(given)[name]
+    translations = PLANTED[case](toy_translations(ood=False))
+    fields = ("sources", "outputs", "targets", "labels", "target_labels")
+    reordered = replace(
+        translations,
+        keys=tuple(translations.keys[index] for index in order),
+        **{name: getattr(translations, name)[order] for name in fields},
+    )
+    for name, entry in detect_failures(reordered).items():
+        plain = detect_failures(translations)[name]
         assert entry["state"] == plain["state"] and sorted(entry.get("flagged", ())) == plain.get("flagged", [])
 
 
@@ -257,23 +263,23 @@ def test_an_image_shows_a_failure_exactly_beyond_the_threshold(evidence, thresho
     assert failure.shows(np.array(evidence)).tolist() == expected
 
 
-def test_few_strange_scenes_say_nothing(monkeypatch):
-    monkeypatch.setattr(ood, "LEAST", COUNT + 1)
-    assert states(strange(world()))["ood"] == NOT_APPLICABLE
+def test_few_ood_scenes_say_nothing(monkeypatch):
+    monkeypatch.setattr(ood, "MIN_SCENES", COUNT + 1)
+    assert states(worse_ood(toy_translations()))["ood"] == FailureState.NOT_APPLICABLE
 
 
-def test_a_fifth_of_strange_scenes_is_not_chance():
-    # If strange and usual scenes are alike, any order of all of them is as likely. Evidence of 0.05 or less means a
-    # rank below the 6th usual scene of 100; 12 or more of 60 there: at most 5 usual ones among the lowest 17.
+def test_a_fifth_of_ood_scenes_is_not_chance():
+    # If both kinds of scenes are alike, all orders are equally likely. Evidence of 0.05 or less means a rank below the
+    # 6th test scene of 100; 12 or more of 60 there: at most 5 test scenes among the lowest 17.
     from scipy.stats import hypergeom
 
-    assert FAILURES.get("ood").share * 60 == 12 and ood.LEAST == 50
+    assert FAILURES.get("ood").share * 60 == 12 and ood.MIN_SCENES == 50
     assert 1 / hypergeom.cdf(5, 160, 100, 17) == pytest.approx(267, abs=1)
     assert 1 / hypergeom.cdf(2, 100, 50, 12) == pytest.approx(72, abs=1)
 
 
 def test_disturbances_are_slight():
-    images = world().targets
+    images = toy_translations().targets
     assert np.abs(quantised(images).astype(int) - images).max() <= 4 and len(np.unique(quantised(images))) <= 32
     flat = np.full((1, 8, 8, 3), 77, np.uint8)
     assert (blurred(flat) == flat).all()
@@ -283,7 +289,7 @@ def test_disturbances_are_slight():
     assert blurred(point)[0, 4, 4, 0] == round(250 * (1 / weight.sum()) ** 2)
 
 
-def test_likeness_by_hand():
+def test_distances_and_correlation_by_hand():
     images = np.stack([np.full((16, 16, 3), level, np.uint8) for level in (0, 51, 255)])
     assert downsampled(images).shape == (3, 192)
     assert np.allclose(distances(downsampled(images), downsampled(images))[0], [0, 0.2, 1])
@@ -296,9 +302,9 @@ def test_likeness_by_hand():
 
 
 def test_the_same_images_are_recognised_once():
-    asked = []
-    once = Memoized(lambda images: asked.append(len(images)) or images[..., 0], count=2)
+    calls = []
+    memoized = Memoized(lambda images: calls.append(len(images)) or images[..., 0], count=2)
     first, second, third = (np.zeros((size, 2, 2, 3), np.uint8) for size in (1, 2, 3))
     for images in (first, first, second, first, third, first, second):
-        once(images)
-    assert asked == [1, 2, 3, 2]
+        memoized(images)
+    assert calls == [1, 2, 3, 2]

@@ -1,4 +1,4 @@
-"""FID and KID against independent implementations and laws; LPIPS and Inception with made-up weights."""
+"""FID and KID against independent implementations and laws; LPIPS and Inception with random weights."""
 
 import hashlib
 from dataclasses import replace
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
 from cgbench import METRICS, Translations
-from cgbench.benchmarks.cli.commands import metric_values
+from cgbench.api.registry import metric_values
 from cgbench.benchmarks.evaluation import feature_extractors
 from cgbench.benchmarks.evaluation.feature_extractors import INCEPTION, open_feature_extractors
 from cgbench.benchmarks.evaluation.memoize import Memoized
@@ -34,7 +34,7 @@ def features(count, seed, shift=0.0, width=12):
 
 
 def plain_frechet(a, b):
-    """Heusel et al. 2017, equation 6, with a matrix root."""
+    """Return the Fréchet distance by Heusel et al. 2017, equation 6, with a matrix root."""
     first, second = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
     root = sqrtm(first @ second)
     return ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(first + second - 2 * np.real(root))
@@ -83,8 +83,8 @@ def test_the_kernel_distance_is_that_of_clean_fid_and_of_torchmetrics():
 
 def test_subsets_come_from_the_given_generator():
     a, b = features(30, 0), features(90, 1, 0.4)
-    first, again, other = (kernel_distance(a, b, np.random.default_rng(seed)) for seed in (0, 0, 1))
-    assert first == again != other
+    first, again, different = (kernel_distance(a, b, np.random.default_rng(seed)) for seed in (0, 0, 1))
+    assert first == again != different
     fid = pytest.importorskip("cleanfid.fid", exc_type=ImportError)
     np.random.seed(0)  # clean-fid draws from the global generator
     assert first == pytest.approx(fid.kernel_distance(a, b), rel=0.05)
@@ -97,8 +97,8 @@ def test_the_jackknife_is_the_one_by_hand():
 
     def exact(x, y):
         kernel = lambda p, q: (p @ q.T / p.shape[1] + 1) ** 3  # noqa: E731
-        alike = [(kernel(z, z).sum() - np.trace(kernel(z, z))) / (len(z) * (len(z) - 1)) for z in (x, y)]
-        return sum(alike) - 2 * kernel(x, y).mean()
+        within = [(kernel(z, z).sum() - np.trace(kernel(z, z))) / (len(z) * (len(z) - 1)) for z in (x, y)]
+        return sum(within) - 2 * kernel(x, y).mean()
 
     without_a = np.array([exact(np.delete(a, i, 0), b) for i in range(len(a))])
     without_b = np.array([exact(a, np.delete(b, i, 0)) for i in range(len(b))])
@@ -108,26 +108,26 @@ def test_the_jackknife_is_the_one_by_hand():
 
 
 def test_the_jackknife_tells_the_spread_over_fresh_images():
-    found = [
+    distances = [
         kernel_distance(features(40, s), features(40, 1000 + s, 0.3), np.random.default_rng(0)) for s in range(200)
     ]
     errors = [kernel_error(features(40, s), features(40, 1000 + s, 0.3), np.random.default_rng(0)) for s in range(200)]
-    assert np.mean(errors) == pytest.approx(np.std(found), rel=0.25)
+    assert np.mean(errors) == pytest.approx(np.std(distances), rel=0.25)
 
 
 def test_features_are_computed_once_for_the_same_content():
     calls = []
-    remembered = Memoized(lambda images: calls.append(1) or images.mean(axis=(1, 2)))
+    memoized = Memoized(lambda images: calls.append(1) or images.mean(axis=(1, 2)))
     images = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
-    assert (remembered(images) == remembered(images.copy())).all()
+    assert (memoized(images) == memoized(images.copy())).all()
     assert len(calls) == 1
-    remembered(images + 1)
+    memoized(images + 1)
     assert len(calls) == 2
-    for value in range(2, 2 + remembered.count):
-        remembered(images + np.uint8(value))
-    remembered(images)
-    assert len(calls) == 3 + remembered.count
-    assert len(remembered.found) == remembered.count
+    for value in range(2, 2 + memoized.count):
+        memoized(images + np.uint8(value))
+    memoized(images)
+    assert len(calls) == 3 + memoized.count
+    assert len(memoized.results) == memoized.count
 
 
 class Inner(torch.nn.Module):
@@ -149,14 +149,14 @@ def test_inception_gets_what_clean_fid_gives_it(tmp_path, monkeypatch):
     resize = pytest.importorskip("cleanfid.resize", exc_type=ImportError)
     torch.jit.script(Outer()).save(str(tmp_path / INCEPTION.name))
     monkeypatch.setenv("CGBENCH_WEIGHTS", str(tmp_path))
-    found = open_feature_extractors("cpu")
-    assert found.digests["inception"] == hashlib.sha256((tmp_path / INCEPTION.name).read_bytes()).hexdigest()[:12]
+    extractors = open_feature_extractors("cpu")
+    assert extractors.digests["inception"] == hashlib.sha256((tmp_path / INCEPTION.name).read_bytes()).hexdigest()[:12]
     photos = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), dtype=np.uint8)
     network = features_of.InceptionV3W(str(tmp_path), download=False)
     inputs = np.stack([resize.make_resizer("PIL", False, "bicubic", (299, 299))(photo) for photo in photos])
     theirs = network(torch.from_numpy(inputs.transpose(0, 3, 1, 2)))
-    np.testing.assert_allclose(found.inception(photos), theirs.numpy(), atol=1e-5)
-    assert found.inception(photos).shape == (3, 2048)
+    np.testing.assert_allclose(extractors.inception(photos), theirs.numpy(), atol=1e-5)
+    assert extractors.inception(photos).shape == (3, 2048)
 
 
 def test_lpips_takes_its_trunk_from_the_file(tmp_path, monkeypatch):
@@ -180,10 +180,10 @@ def test_a_damaged_file_is_named_and_not_used(tmp_path, monkeypatch):
     (tmp_path / feature_extractors.ALEXNET.name).write_bytes(b"no weights")
     (tmp_path / INCEPTION.name).write_bytes(b"no weights")
     monkeypatch.setenv("CGBENCH_WEIGHTS", str(tmp_path))
-    found = open_feature_extractors("cpu")
-    assert found.inception is None and found.lpips is None and not found.digests
-    assert "damaged" in found.absent["lpips"]
-    assert found.absent["inception"]
+    extractors = open_feature_extractors("cpu")
+    assert extractors.inception is None and extractors.lpips is None and not extractors.digests
+    assert "damaged" in extractors.absent["lpips"]
+    assert extractors.absent["inception"]
     with pytest.raises(DataBroken, match="7be5be79"):
         checked_digest(tmp_path / feature_extractors.ALEXNET.name, feature_extractors.ALEXNET)
 
@@ -192,10 +192,10 @@ def test_nothing_is_downloaded(tmp_path, monkeypatch):
     monkeypatch.setenv("CGBENCH_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("a connection"))
-    found = open_feature_extractors("cpu")
-    assert set(found.absent) == {"inception", "lpips"}
-    assert "inception-2015-12-05.pt" in found.absent["inception"]
-    assert "7be5be79" in found.absent["lpips"]
+    extractors = open_feature_extractors("cpu")
+    assert set(extractors.absent) == {"inception", "lpips"}
+    assert "inception-2015-12-05.pt" in extractors.absent["inception"]
+    assert "7be5be79" in extractors.absent["lpips"]
 
 
 def some_translations(**more):
@@ -230,8 +230,8 @@ def test_diversity_and_identity_by_hand():
     assert METRICS.get("output_diversity").compute(collapsed).values["output_diversity"] == 0
     identity = METRICS.get("identity")
     assert identity.not_applicable(t)
-    found = identity.compute(replace(t, identities=t.outputs)).values["identity_l1"]
-    assert found == pytest.approx(np.abs(outputs - t.targets).mean() / 255)
+    value = identity.compute(replace(t, identities=t.outputs)).values["identity_l1"]
+    assert value == pytest.approx(np.abs(outputs - t.targets).mean() / 255)
 
 
 def records(*rows):

@@ -1,4 +1,4 @@
-"""The metrics that need nothing but images and labels: segmentation, reconstruction, distance to the truth."""
+"""Metrics of images and labels alone: segmentation scores, reconstruction, identity, L1 to the truth."""
 
 import subprocess
 import sys
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from cgbench import METRICS, CgbenchError, SemanticClass, Translations
+from cgbench.api.palette import nearest_class
 from cgbench.benchmarks.metrics.functional.image_distances import l1_by_image
-from cgbench.palette import nearest_class
 
 PALETTE = tuple(
     SemanticClass(name, colour)
@@ -29,13 +29,13 @@ def labels():
 
 
 def translations(true, kind, **changes):
-    """Three translations of 8 pixels, label images in the true colours, with all that a metric may need."""
+    """Return three translations of 8 pixels, label images in the true colours, with palette and scorer."""
     images = COLOURS[true % 4]
-    given = {
+    fields = {
         "direction": "BtoA", "keys": ("a", "b", "c"), "sources": images, "outputs": images, "target_kind": kind,
         "labels": true, "palette": PALETTE, "scorer": lambda photos: nearest_class(photos, PALETTE),
     }  # fmt: skip
-    return Translations(**given | changes)
+    return Translations(**fields | changes)
 
 
 def test_metrics_are_found_and_declare_what_they_return(labels):
@@ -43,12 +43,12 @@ def test_metrics_are_found_and_declare_what_they_return(labels):
     everything["paired"] = True
     for name in OURS:
         metric = METRICS.get(name)
-        given = translations(labels, "labels" if name == "label_accuracy" else "photo", **everything)
-        assert metric.name == name and metric.not_applicable(given) is None
-        found = metric.compute(given)
-        assert list(found.values) == [value.name for value in metric.values]
-        assert set(found.per_image) <= set(found.values)
-        assert all(scores.shape == (3,) for scores in found.per_image.values())
+        example = translations(labels, "labels" if name == "label_accuracy" else "photo", **everything)
+        assert metric.name == name and metric.not_applicable(example) is None
+        scores = metric.compute(example)
+        assert list(scores.values) == [value.name for value in metric.values]
+        assert set(scores.per_image) <= set(scores.values)
+        assert all(by_image.shape == (3,) for by_image in scores.per_image.values())
 
 
 @pytest.mark.parametrize(
@@ -57,15 +57,15 @@ def test_metrics_are_found_and_declare_what_they_return(labels):
 def test_segmentation_scores_count_wrong_pixels(labels, name, prefix, kind):
     labels[:] = 0
     labels[:, :4] = 1
-    seen = labels.copy()
-    seen[0, 0, :] = 0  # 8 of the first image's 32 pixels of class 1 are taken for class 0
+    predicted = labels.copy()
+    predicted[0, 0, :] = 0  # 8 of the first image's 32 pixels of class 1 are predicted as class 0
     labels[2] = 255
-    found = METRICS.get(name).compute(translations(labels, kind, outputs=COLOURS[seen]))
-    assert found.values[f"{prefix}_pixel"] == pytest.approx(120 / 128)
-    assert found.values[f"{prefix}_class"] == pytest.approx((1 + 56 / 64) / 2)
-    assert found.values[f"{prefix}_iou"] == pytest.approx((64 / 72 + 56 / 64) / 2)
-    assert found.per_image[f"{prefix}_pixel"] == pytest.approx([56 / 64, 1, np.nan], nan_ok=True)
-    assert found.per_image[f"{prefix}_iou"] == pytest.approx([(32 / 40 + 24 / 32) / 2, 1, np.nan], nan_ok=True)
+    scores = METRICS.get(name).compute(translations(labels, kind, outputs=COLOURS[predicted]))
+    assert scores.values[f"{prefix}_pixel"] == pytest.approx(120 / 128)
+    assert scores.values[f"{prefix}_class"] == pytest.approx((1 + 56 / 64) / 2)
+    assert scores.values[f"{prefix}_iou"] == pytest.approx((64 / 72 + 56 / 64) / 2)
+    assert scores.per_image[f"{prefix}_pixel"] == pytest.approx([56 / 64, 1, np.nan], nan_ok=True)
+    assert scores.per_image[f"{prefix}_iou"] == pytest.approx([(32 / 40 + 24 / 32) / 2, 1, np.nan], nan_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -92,15 +92,15 @@ def test_only_the_fcn_score_depends_on_the_scorer():
 
 
 def test_nearest_class_agrees_with_brute_force(monkeypatch):
-    monkeypatch.setattr("cgbench.palette.PIXELS_AT_ONCE", 100)
+    monkeypatch.setattr("cgbench.api.palette.PIXELS_AT_ONCE", 100)
     random = np.random.default_rng(0)
     colours = np.concatenate([random.integers(0, 256, (29, 3)), [[0, 0, 0], [255, 255, 255], [0, 0, 2]]])
     palette = [SemanticClass(str(i), tuple(map(int, colour))) for i, colour in enumerate(colours)]
     images = np.concatenate([random.integers(0, 256, (3, 16, 16, 3)), random.integers(0, 3, (1, 16, 16, 3))])
     distances = ((images[..., None, :] - colours) ** 2).sum(axis=-1)
-    found = nearest_class(images.astype(np.uint8), palette)
-    assert found.dtype == np.uint8
-    assert (found == distances.argmin(axis=-1)).all()
+    ids = nearest_class(images.astype(np.uint8), palette)
+    assert ids.dtype == np.uint8
+    assert (ids == distances.argmin(axis=-1)).all()
 
 
 def test_nearest_class_takes_the_lowest_id_of_a_tie():
@@ -123,33 +123,33 @@ def test_l1_is_on_the_scale_of_zero_to_one_and_does_not_wrap_around(labels):
     half[2] = 51
     assert l1_by_image(black, white) == pytest.approx([1, 1, 1])
     assert l1_by_image(white, black) == pytest.approx([1, 1, 1])
-    found = METRICS.get("reconstruction").compute(translations(labels, "photo", sources=black, reconstructions=half))
-    assert found.per_image["reconstruction_l1"] == pytest.approx([0.5, 0.5, 0.2])
-    assert found.values["reconstruction_l1"] == pytest.approx(0.4)
+    scores = METRICS.get("reconstruction").compute(translations(labels, "photo", sources=black, reconstructions=half))
+    assert scores.per_image["reconstruction_l1"] == pytest.approx([0.5, 0.5, 0.2])
+    assert scores.values["reconstruction_l1"] == pytest.approx(0.4)
     with pytest.raises(CgbenchError, match="as many and as large"):
         l1_by_image(black, white[:2])
 
 
 def test_paired_l1_compares_outputs_with_targets(labels):
     grey, white = np.full((3, 8, 8, 3), 153, np.uint8), np.full((3, 8, 8, 3), 255, np.uint8)
-    given = translations(labels, "photo", outputs=grey, targets=white, paired=True, sources=white)
-    assert METRICS.get("paired_l1").compute(given).values["paired_l1"] == pytest.approx(0.4)
+    example = translations(labels, "photo", outputs=grey, targets=white, paired=True, sources=white)
+    assert METRICS.get("paired_l1").compute(example).values["paired_l1"] == pytest.approx(0.4)
 
 
 def test_details_give_every_class_and_the_published_arithmetic():
-    """One of four classes is there and found: 1 without the absent ones, a quarter where they count as 0."""
+    """One of four classes is present and recognised: 1 without the absent ones, a quarter if they count as 0."""
     road = np.zeros((3, 8, 8), np.uint8)
-    found = METRICS.get("label_accuracy").compute(translations(road, "labels"))
-    assert found.values["label_iou"] == found.values["label_class"] == 1
-    assert found.details["label_iou/compat"] == found.details["label_class/compat"] == pytest.approx(1 / 4)
-    assert found.details["label_iou/road"] == 1 and np.isnan(found.details["label_iou/sky"])
+    scores = METRICS.get("label_accuracy").compute(translations(road, "labels"))
+    assert scores.values["label_iou"] == scores.values["label_class"] == 1
+    assert scores.details["label_iou/compat"] == scores.details["label_class/compat"] == pytest.approx(1 / 4)
+    assert scores.details["label_iou/road"] == 1 and np.isnan(scores.details["label_iou/sky"])
 
 
 def test_diversity_is_the_distance_between_two_draws(labels):
     black, grey = np.zeros((3, 8, 8, 3), np.uint8), np.full((3, 8, 8, 3), 51, np.uint8)
     metric = METRICS.get("style_diversity")
-    given = translations(labels, "photo", outputs=black, other_outputs=grey)
-    assert metric.compute(given).values["style_diversity"] == pytest.approx(0.2)
+    example = translations(labels, "photo", outputs=black, other_outputs=grey)
+    assert metric.compute(example).values["style_diversity"] == pytest.approx(0.2)
     assert "draws" in metric.not_applicable(translations(labels, "photo"))
 
 

@@ -19,21 +19,21 @@ def pair():
 
 
 def plain_ssim(a, b):
-    """Wang et al. 2004, equation 13, channel by channel: Gaussian window of 11 pixels, spread 1.5, mirrored borders."""
+    """Return SSIM by Wang et al. 2004, equation 13, per channel: Gaussian of 11 pixels, σ 1.5, mirrored borders."""
     window = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
     window /= window.sum()
 
     def mean(x):
         return correlate1d(correlate1d(x, window, axis=0, mode="mirror"), window, axis=1, mode="mirror")
 
-    found = []
+    by_channel = []
     for channel in range(3):
         x, y = a[..., channel] / 255, b[..., channel] / 255
         mx, my = mean(x), mean(y)
         vx, vy, vxy = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
         c1, c2 = 0.01**2, 0.03**2
-        found.append(((2 * mx * my + c1) * (2 * vxy + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))).mean())
-    return np.mean(found)
+        by_channel.append(((2 * mx * my + c1) * (2 * vxy + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))).mean())
+    return np.mean(by_channel)
 
 
 def test_psnr_is_torchmetrics(pair):
@@ -46,11 +46,11 @@ def test_ssim_is_the_formula(pair):
     assert ssim_by_image(*pair) == pytest.approx([plain_ssim(a, b) for a, b in zip(*pair, strict=True)], abs=1e-6)
 
 
-def test_ssim_is_the_formula_where_a_picture_is_flat():
-    """There a variance is a small difference of large squares."""
-    flat, other = (np.full((1, 24, 24, 3), level, np.uint8) for level in (100, 101))
-    other[:, ::2, 12:] = 99
-    assert ssim_by_image(flat, other)[0] == pytest.approx(plain_ssim(flat[0], other[0]), abs=3e-4)
+def test_ssim_is_the_formula_where_an_image_is_flat():
+    """The variance there is a small difference of large squares."""
+    flat, nearly_flat = (np.full((1, 24, 24, 3), level, np.uint8) for level in (100, 101))
+    nearly_flat[:, ::2, 12:] = 99
+    assert ssim_by_image(flat, nearly_flat)[0] == pytest.approx(plain_ssim(flat[0], nearly_flat[0]), abs=3e-4)
 
 
 def test_equal_images_are_as_like_as_can_be(pair):
@@ -65,8 +65,8 @@ def test_order_does_not_matter(pair):
 
 
 def test_it_is_for_paired_photos(pair):
-    given = {"direction": "AtoB", "keys": ("a", "b", "c"), "sources": pair[0], "outputs": pair[1], "targets": pair[0]}
+    fields = {"direction": "AtoB", "keys": ("a", "b", "c"), "sources": pair[0], "outputs": pair[1], "targets": pair[0]}
     metric = METRICS.get("similarity")
-    assert metric.not_applicable(Translations(**given, target_kind="photo", paired=True)) is None
-    assert "paired" in metric.not_applicable(Translations(**given, target_kind="photo"))
-    assert "photos" in metric.not_applicable(Translations(**given, target_kind="labels", paired=True))
+    assert metric.not_applicable(Translations(**fields, target_kind="photo", paired=True)) is None
+    assert "paired" in metric.not_applicable(Translations(**fields, target_kind="photo"))
+    assert "photos" in metric.not_applicable(Translations(**fields, target_kind="labels", paired=True))

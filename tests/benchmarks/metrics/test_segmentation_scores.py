@@ -1,4 +1,4 @@
-"""Confusion matrices and segmentation scores, against hand-worked numbers, torchmetrics and their own laws."""
+"""Confusion matrices and segmentation scores against hand-worked numbers, torchmetrics and their own laws."""
 
 import numpy as np
 import pytest
@@ -28,12 +28,12 @@ def test_matrix_of_a_hand_worked_example():
 
 
 def test_scores_of_a_hand_worked_example():
-    found = scores(np.array([[2, 1, 0], [0, 1, 1], [0, 0, 1]]))
-    assert found.pixel == pytest.approx(4 / 6)
-    assert found.per_class_accuracy == pytest.approx([2 / 3, 1 / 2, 1])
-    assert found.per_class_iou == pytest.approx([2 / 3, 1 / 3, 1 / 2])
-    assert found.class_accuracy == pytest.approx(13 / 18)
-    assert found.iou == pytest.approx(1 / 2)
+    result = scores(np.array([[2, 1, 0], [0, 1, 1], [0, 0, 1]]))
+    assert result.pixel == pytest.approx(4 / 6)
+    assert result.per_class_accuracy == pytest.approx([2 / 3, 1 / 2, 1])
+    assert result.per_class_iou == pytest.approx([2 / 3, 1 / 3, 1 / 2])
+    assert result.class_accuracy == pytest.approx(13 / 18)
+    assert result.iou == pytest.approx(1 / 2)
 
 
 def test_one_perfect_class_of_nineteen():
@@ -47,9 +47,9 @@ def test_one_perfect_class_of_nineteen():
 
 def test_a_class_that_only_the_prediction_shows_is_left_out_but_costs_its_pixels():
     matrix = np.array([[3, 0, 1], [0, 4, 0], [0, 0, 0]])
-    found = scores(matrix)
-    assert found.pixel == pytest.approx(7 / 8)
-    assert found.iou == pytest.approx((3 / 4 + 1) / 2)
+    result = scores(matrix)
+    assert result.pixel == pytest.approx(7 / 8)
+    assert result.iou == pytest.approx((3 / 4 + 1) / 2)
     assert scores(matrix, "compat").iou == pytest.approx((3 / 4 + 1 + 0) / 3)
 
 
@@ -62,23 +62,23 @@ def test_agrees_with_torchmetrics():
     true[random.random(true.shape) < 0.2] = 255
     pair = torch.from_numpy(predicted).long(), torch.from_numpy(true).long()
     matrix = confusion_matrix(true, predicted, 6)
-    found = scores(matrix)
+    result = scores(matrix)
     options = {"num_classes": 6, "ignore_index": 255}
     assert (classification.MulticlassConfusionMatrix(**options)(*pair).numpy() == matrix).all()
-    assert found.iou == pytest.approx(classification.MulticlassJaccardIndex(**options)(*pair).item(), abs=1e-6)
+    assert result.iou == pytest.approx(classification.MulticlassJaccardIndex(**options)(*pair).item(), abs=1e-6)
     per_class = classification.MulticlassAccuracy(average="none", **options)(*pair).numpy()
-    assert found.per_class_accuracy == pytest.approx(per_class, abs=1e-6)
+    assert result.per_class_accuracy == pytest.approx(per_class, abs=1e-6)
     macro, micro = (
         classification.MulticlassAccuracy(average=kind, **options)(*pair).item() for kind in ("macro", "micro")
     )
-    assert (found.class_accuracy, found.pixel) == pytest.approx((macro, micro), abs=1e-6)
+    assert (result.class_accuracy, result.pixel) == pytest.approx((macro, micro), abs=1e-6)
 
 
 @given(ids)
 @settings(max_examples=40, deadline=None)
 def test_a_perfect_prediction_scores_one(true):
-    found = scores(confusion_matrix(true, true, 4))
-    assert (found.pixel, found.class_accuracy, found.iou) == (1, 1, 1)
+    result = scores(confusion_matrix(true, true, 4))
+    assert (result.pixel, result.class_accuracy, result.iou) == (1, 1, 1)
 
 
 @given(ids_or_ignored, ids, st.permutations(range(3)))
@@ -95,8 +95,8 @@ def test_order_of_images_and_values_under_ignored_pixels_do_not_matter(true, pre
 @settings(max_examples=40, deadline=None)
 def test_scores_lie_between_zero_and_one_and_iou_is_below_accuracy(true, predicted):
     true[0, 0, 0] = 2  # at least one pixel counts
-    found = scores(confusion_matrix(true, predicted, 4))
-    assert 0 <= found.iou <= found.class_accuracy <= 1 and 0 <= found.pixel <= 1
+    result = scores(confusion_matrix(true, predicted, 4))
+    assert 0 <= result.iou <= result.class_accuracy <= 1 and 0 <= result.pixel <= 1
 
 
 def test_scores_per_image():

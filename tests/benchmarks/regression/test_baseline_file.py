@@ -1,4 +1,4 @@
-"""The file of a baseline: what is written is read again, and what is no baseline is refused in one line."""
+"""The baseline file: what is written is read back equal, and an invalid file raises a one-line error."""
 
 import copy
 import json
@@ -7,14 +7,15 @@ import os
 import pytest
 
 from cgbench.benchmarks.regression.baseline_file import (
-    MOST_BYTES,
+    MAX_BYTES,
+    SCHEMA,
     baseline_text,
     make_baseline,
     read_baseline,
     write_baseline,
 )
 from cgbench.benchmarks.regression.gate import Rules
-from cgbench.benchmarks.regression.run_numbers import measurements
+from cgbench.benchmarks.regression.run_numbers import collect_numbers
 from cgbench.errors import CgbenchError
 from cgbench.results.run import read_run
 from helpers.run_folder import VALUES, build_run, whole_run
@@ -25,7 +26,7 @@ METHODS = ("cyclegan", "copy", "real")
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     run = read_run(whole_run(tmp_path_factory.mktemp("runs") / "base", METHODS, (0, 1, 2, 3), side=8, images=2))
-    return make_baseline(measurements(run, VALUES), Rules())
+    return make_baseline(collect_numbers(run, VALUES), Rules())
 
 
 @pytest.fixture
@@ -44,12 +45,10 @@ def refused(tmp_path, data):
 
 
 def test_it_holds_numbers_losses_and_counts_by_seed(made):
-    kinds = {key.metric: number.kind for key, number in made.measured.numbers.items()}
+    kinds = {key.metric: number.kind for key, number in made.run.numbers.items()}
     assert kinds["fcn_iou"] in ("trained", "untrained") and kinds["loss/cycle_a"] == "trained"
     assert kinds["parameters/G_ab"] == "count"
-    number = next(
-        number for key, number in made.measured.numbers.items() if key[1:] == ("cyclegan", "AtoB", "fcn_pixel")
-    )
+    number = next(number for key, number in made.run.numbers.items() if key[1:] == ("cyclegan", "AtoB", "fcn_pixel"))
     assert number.values == pytest.approx({0: 0.5, 1: 0.52, 2: 0.54, 3: 0.56}) and number.better == "higher"
     assert number.n == 2 and number.protocol == "aaaaaaaaaaaa"
 
@@ -58,8 +57,8 @@ def test_what_is_written_is_read_again_and_written_alike(made, tmp_path):
     path = tmp_path / "deep" / "b.json"
     write_baseline(path, made)
     again = read_baseline(path)
-    assert again.measured.numbers == dict(made.measured.numbers) and again.bands == made.bands
-    assert again.rules == made.rules and again.measured.provenance == made.measured.provenance
+    assert again.run.numbers == dict(made.run.numbers) and again.tolerances == made.tolerances
+    assert again.rules == made.rules and again.run.provenance == made.run.provenance
     assert baseline_text(again) == path.read_text() == baseline_text(made)
 
 
@@ -84,19 +83,19 @@ def test_it_says_where_it_came_from(content):
 def test_an_unfinished_run_makes_none(tmp_path, states):
     run = read_run(build_run(tmp_path / "r", METHODS, states=states, side=8, images=2))
     with pytest.raises(CgbenchError, match="1 trials that are not done"):
-        make_baseline(measurements(run, VALUES), Rules())
+        make_baseline(collect_numbers(run, VALUES), Rules())
 
 
 def test_a_minimum_for_a_number_that_is_not_there_is_refused(made):
     with pytest.raises(CgbenchError, match="no such number"):
-        make_baseline(made.measured, Rules(minimum={"fcn_io": 0.1}))
-    kept = make_baseline(made.measured, Rules(minimum={"fcn_iou": 0.25}))
-    assert {band.minimum for key, band in kept.bands.items() if key.metric == "fcn_iou"} == {0.25}
+        make_baseline(made.run, Rules(minimum={"fcn_io": 0.1}))
+    baseline = make_baseline(made.run, Rules(minimum={"fcn_iou": 0.25}))
+    assert {tolerance.min_effect for key, tolerance in baseline.tolerances.items() if key.metric == "fcn_iou"} == {0.25}
 
 
 @pytest.mark.parametrize("data", [
     b"", b"{", b"null", b"[]", b"\xff\xfe", b"[" * 100_000, b'{"schema": NaN}', b"1" * 5000, b'{"a": 1, "a": 2}',
-    b"\x80\x04\x95cposix\nsystem\n", b'"\\ud800"', b" " * (MOST_BYTES + 1),
+    b"\x80\x04\x95cposix\nsystem\n", b'"\\ud800"', b" " * (MAX_BYTES + 1),
 ])  # fmt: skip
 def test_what_is_no_json_object_is_refused(tmp_path, data):
     refused(tmp_path, data)
@@ -106,7 +105,7 @@ CHANGES = {
     "a surplus field": lambda c: c.update(more=1),
     "a missing field": lambda c: c.pop("rules"),
     "another kind": lambda c: c.update(kind="report"),
-    "another version": lambda c: c.update(schema=2),
+    "another version": lambda c: c.update(schema=SCHEMA + 1),
     "no numbers": lambda c: c.update(numbers=[]),
     "a bool for a number": lambda c: c["numbers"][0]["values"].update({"0": True}),
     "text for a number": lambda c: c["numbers"][0]["values"].update({"0": "1"}),

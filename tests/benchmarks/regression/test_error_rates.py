@@ -1,4 +1,4 @@
-"""How often the gate is wrong, by simulation from the committed baseline; the full table is in its README."""
+"""Error rates of the gate, by simulation from the committed baseline; the full table is in its README."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cgbench.benchmarks.regression.baseline_file import read_baseline
-from cgbench.benchmarks.regression.gate import check, limits, outcome
+from cgbench.benchmarks.regression.gate import check, make_tolerance, outcome
 from helpers.simulated_seeds import CI, ROWS, RULES, Source, verdicts
 
 
@@ -21,7 +21,7 @@ def rate(source, state, count=200, **arguments):
 
 @pytest.mark.parametrize("arguments", [{}, {"alike": 0.9}, {"alike": 0.99, "split": True}])
 def test_a_reseeding_or_another_machine_seldom_fails(source, arguments):
-    """At most 5 % are meant to; more than 9 % of 200 would come in one of a hundred such tests."""
+    """At most 5 % are intended; more than 9 % of 200 would occur in one of a hundred such tests."""
     assert rate(source, "fail", **arguments) <= 0.09
 
 
@@ -32,27 +32,27 @@ def test_a_large_change_is_found_and_a_small_one_only_with_the_same_seeds(source
 
 
 def test_few_seeds_are_inconclusive_rather_than_wrong(source):
-    found = verdicts(source, np.random.default_rng(7), 40, seeds=(3, 3))
-    assert found["inconclusive"] >= 30 and found["fail"] <= 5
+    counts = verdicts(source, np.random.default_rng(7), 40, seeds=(3, 3))
+    assert counts["inconclusive"] >= 30 and counts["fail"] <= 5
 
 
 def test_the_real_seeds_split_at_random_seldom_differ(source):
     """No assumption about their distribution: ten of the sixteen trained seeds are the baseline of the other six."""
-    known, rng = source.baseline.measured, np.random.default_rng(11)
+    recorded, rng = source.baseline.run, np.random.default_rng(11)
 
-    def part(seeds):
+    def subset(seeds):
         numbers = {}
         for key in source.keys:
-            number = known.numbers[key]
+            number = recorded.numbers[key]
             numbers[key] = replace(number, values={seed: number.values[seed] for seed in seeds})
-        return replace(known, numbers=numbers)
+        return replace(recorded, numbers=numbers)
 
     failed = 0
     for _ in range(100):
         order = rng.permutation(16).tolist()
-        before, after = part(order[:10]), part(order[10:])
-        bands = {key: limits(number, key.metric, RULES) for key, number in before.numbers.items()}
-        failed += outcome(check(before, after, bands, RULES)) == "fail"
+        before, after = subset(order[:10]), subset(order[10:])
+        tolerances = {key: make_tolerance(number, key.metric, RULES) for key, number in before.numbers.items()}
+        failed += outcome(check(before, after, tolerances, RULES)) == "fail"
     assert failed <= 10
 
 
@@ -61,6 +61,6 @@ def test_the_real_seeds_split_at_random_seldom_differ(source):
     "row", [row for row in ROWS if row[1].startswith("none")], ids=lambda row: f"{row[0]} {row[1]}"
 )
 def test_false_alarms_of_a_thousand_comparisons(source, row):
-    """Heavy tails, as GANs that now and then go astray have them, may cost a little more than the stated 5 %."""
-    found = verdicts(source, np.random.default_rng(3), 1000, **row[2])
-    assert found["fail"] <= (90 if row[2].get("heavy") else 65)
+    """Heavy tails, as of GANs that occasionally fail to converge, may exceed the stated 5 % slightly."""
+    counts = verdicts(source, np.random.default_rng(3), 1000, **row[2])
+    assert counts["fail"] <= (90 if row[2].get("heavy") else 65)

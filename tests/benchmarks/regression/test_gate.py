@@ -1,4 +1,4 @@
-"""The drift gate's arithmetic: hand values, laws, and what seeds alone may do."""
+"""The drift gate's arithmetic: hand-computed values, laws, and the noise of seeds alone."""
 
 import math
 
@@ -16,15 +16,15 @@ from cgbench.benchmarks.regression.gate import (
     SKIPPED,
     Rules,
     check,
-    effect,
-    limits,
+    make_tolerance,
     outcome,
+    unpaired_effect,
 )
 from cgbench.benchmarks.regression.run_numbers import (
     COUNT,
     NOT_TRAINED,
     Key,
-    Measurements,
+    RunNumbers,
     SeedValues,
     UnfinishedTrial,
     last_losses,
@@ -37,21 +37,21 @@ ERROR = Key("shapes", "cyclegan", "AtoB", "reconstruction_l1")
 BETTER = {IOU: "higher", LOSS: "", ERROR: "lower"}
 
 
-def measured(protocols=None, troubles=(), absent=None, first=0, **numbers):
-    """Measurements of IOU, LOSS and ERROR: a list of values is one per seed, from the seed `first` on."""
-    names = {"iou": IOU, "loss": LOSS, "error": ERROR}
-    found = {}
+def measured(protocols=None, unfinished=(), absent=None, first=0, **numbers):
+    """Numbers of IOU, LOSS and ERROR: a list of values is one per seed, from the seed `first` on."""
+    keys = {"iou": IOU, "loss": LOSS, "error": ERROR}
+    by_key = {}
     for name, values in numbers.items():
-        key = names[name]
+        key = keys[name]
         protocol = "p" if key is IOU else ""
         by_seed = values if isinstance(values, SeedValues) else dict(enumerate(map(float, values), first))
-        found[key] = values if isinstance(values, SeedValues) else SeedValues(by_seed, BETTER[key], 12, protocol)
-    return Measurements(found, protocols or {"p": {"images": 12}}, {}, {}, tuple(troubles), absent or {})
+        by_key[key] = values if isinstance(values, SeedValues) else SeedValues(by_seed, BETTER[key], 12, protocol)
+    return RunNumbers(by_key, protocols or {"p": {"images": 12}}, {}, {}, tuple(unfinished), absent or {})
 
 
 def judged(baseline, run, rules=Rules(), **options):  # noqa: B008 (frozen)
-    bands = {key: limits(number, key.metric, rules) for key, number in baseline.numbers.items()}
-    return {finding.key: finding for finding in check(baseline, run, bands, rules, **options)}
+    tolerances = {key: make_tolerance(number, key.metric, rules) for key, number in baseline.numbers.items()}
+    return {verdict.key: verdict for verdict in check(baseline, run, tolerances, rules, **options)}
 
 
 NOISE = np.random.default_rng(5).normal(size=16)
@@ -60,19 +60,21 @@ BASE = (0.5 + 0.02 * (NOISE - NOISE.mean()) / NOISE.std(ddof=1)).tolist()  # mea
 
 def test_the_error_of_a_change_is_that_of_a_prediction():
     before, after = SeedValues({0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0}), SeedValues({7: 3.0, 8: 5.0})
-    found = effect(before, after, limits(before, "x", Rules()))
-    assert found.mean == 1.5 and found.freedom == 3
-    assert found.error == pytest.approx(math.sqrt(5 / 3) * math.sqrt(1 / 4 + 1 / 2), rel=1e-3)  # limits have 4 digits
+    change = unpaired_effect(before, after, make_tolerance(before, "x", Rules()))
+    assert change.mean == 1.5 and change.freedom == 3
+    assert change.error == pytest.approx(
+        math.sqrt(5 / 3) * math.sqrt(1 / 4 + 1 / 2), rel=1e-3
+    )  # tolerances have 4 digits
 
 
 def test_p_and_interval_of_one_number_are_students():
     after = [0.46, 0.47, 0.44, 0.45]
-    found = judged(measured(iou=BASE), measured(first=100, iou=after))[IOU]
+    verdict = judged(measured(iou=BASE), measured(first=100, iou=after))[IOU]
     spread, change = np.std(BASE, ddof=1), np.mean(after) - np.mean(BASE)
     error = spread * math.sqrt(1 / 16 + 1 / 4)
-    assert found.p == pytest.approx(2 * stats.t.cdf(-abs(change) / error, 15), rel=1e-2)
+    assert verdict.p == pytest.approx(2 * stats.t.cdf(-abs(change) / error, 15), rel=1e-2)
     low, high = stats.t.interval(0.9, 15, loc=change, scale=error)
-    assert (found.low, found.high) == (pytest.approx(low, rel=1e-3), pytest.approx(high, rel=1e-3))
+    assert (verdict.low, verdict.high) == (pytest.approx(low, rel=1e-3), pytest.approx(high, rel=1e-3))
 
 
 def test_three_spreads_fail_a_reseeding_passes_and_one_seed_is_inconclusive():
@@ -90,13 +92,13 @@ def test_few_seeds_are_inconclusive_where_many_pass():
 
 
 def test_the_same_seeds_are_compared_one_by_one():
-    """A change that the noise of other seeds drowns is plain where every seed shows it; p is a paired t-test's."""
-    lower = [value - 0.012 - 0.002 * (place % 2) for place, value in enumerate(BASE[:8])]
-    found = judged(measured(iou=BASE), measured(iou=lower))[IOU]
-    assert found.status == FAIL and found.paired
-    assert found.p == pytest.approx(2 * stats.ttest_rel(lower, BASE[:8]).pvalue)  # of two tests
-    other = judged(measured(iou=BASE), measured(first=100, iou=lower))[IOU]
-    assert other.status == PASS and not other.paired
+    """A change hidden by the noise of other seeds is evident where every seed shows it; p is a paired t-test's."""
+    lower = [value - 0.012 - 0.002 * (index % 2) for index, value in enumerate(BASE[:8])]
+    verdict = judged(measured(iou=BASE), measured(iou=lower))[IOU]
+    assert verdict.status == FAIL and verdict.paired
+    assert verdict.p == pytest.approx(2 * stats.ttest_rel(lower, BASE[:8]).pvalue)  # of two tests
+    unpaired = judged(measured(iou=BASE), measured(first=100, iou=lower))[IOU]
+    assert unpaired.status == PASS and not unpaired.paired
 
 
 def test_seeds_that_the_baseline_lacks_are_not_paired():
@@ -105,8 +107,8 @@ def test_seeds_that_the_baseline_lacks_are_not_paired():
 
 
 def test_a_repeated_run_passes_and_is_called_identical():
-    found = judged(measured(iou=BASE), measured(iou=BASE[:3]))[IOU]
-    assert found.identical and found.status == PASS
+    verdict = judged(measured(iou=BASE), measured(iou=BASE[:3]))[IOU]
+    assert verdict.identical and verdict.status == PASS
     assert not judged(measured(iou=BASE), measured(iou=[*BASE[:2], 0.5]))[IOU].identical
 
 
@@ -117,17 +119,17 @@ def test_a_repeated_run_passes_and_is_called_identical():
 )  # fmt: skip
 def test_which_way_is_worse_comes_from_the_metric(name, values, status, improved):
     after = [values, values + 0.01, values - 0.01]
-    (found,) = judged(measured(**{name: BASE}), measured(**{name: after})).values()
-    assert (found.status, found.improved) == (status, improved)
-    (strict,) = judged(measured(**{name: BASE}), measured(**{name: after}), strict=True).values()
-    assert strict.status == FAIL
+    (verdict,) = judged(measured(**{name: BASE}), measured(**{name: after})).values()
+    assert (verdict.status, verdict.improved) == (status, improved)
+    (strict_verdict,) = judged(measured(**{name: BASE}), measured(**{name: after}), strict=True).values()
+    assert strict_verdict.status == FAIL
 
 
 def test_a_change_below_the_stated_minimum_never_fails():
     worse = measured(iou=[0.44, 0.45, 0.43, 0.44])
     assert judged(measured(iou=BASE), worse)[IOU].status == FAIL
-    found = judged(measured(iou=BASE), worse, Rules(minimum={"fcn_iou": 0.1}))[IOU]
-    assert found.status == PASS and found.limits.minimum == found.limits.tolerance == 0.1
+    verdict = judged(measured(iou=BASE), worse, Rules(minimum={"fcn_iou": 0.1}))[IOU]
+    assert verdict.status == PASS and verdict.tolerance.min_effect == verdict.tolerance.margin == 0.1
 
 
 def test_seeds_that_agree_by_chance_make_no_band_without_width():
@@ -137,20 +139,18 @@ def test_seeds_that_agree_by_chance_make_no_band_without_width():
 
 
 def test_what_no_seed_can_change_is_compared_as_it_is():
-    def one(value, kind):
+    def constant(value, kind):
         return measured(iou=SeedValues(dict.fromkeys(range(3), value), "higher", 12, "p", kind))
 
-    assert judged(one(0.8, NOT_TRAINED), one(0.8 + 1e-9, NOT_TRAINED))[IOU].status == PASS
+    assert judged(constant(0.8, NOT_TRAINED), constant(0.8 + 1e-9, NOT_TRAINED))[IOU].status == PASS
     for value in (0.78, 0.82):
-        assert judged(one(0.8, NOT_TRAINED), one(value, NOT_TRAINED))[IOU].status == FAIL
-    assert judged(one(1e-15, NOT_TRAINED), one(0.0, NOT_TRAINED))[IOU].status == PASS
-    assert judged(one(180419.0, COUNT), one(180420.0, COUNT))[IOU].status == FAIL
+        assert judged(constant(0.8, NOT_TRAINED), constant(value, NOT_TRAINED))[IOU].status == FAIL
+    assert judged(constant(1e-15, NOT_TRAINED), constant(0.0, NOT_TRAINED))[IOU].status == PASS
+    assert judged(constant(180419.0, COUNT), constant(180420.0, COUNT))[IOU].status == FAIL
     single = measured(iou=SeedValues({0: 180419.0}, kind=COUNT, protocol="p"))
-    assert judged(one(180419.0, COUNT), single)[IOU].status == PASS  # one seed says all
-    drawn = measured(
-        iou=SeedValues({0: 0.8}, "higher", 12, "p", NOT_TRAINED)
-    )  # perhaps it draws: one seed does not say
-    assert judged(drawn, one(0.7, NOT_TRAINED))[IOU].status == INCONCLUSIVE
+    assert judged(constant(180419.0, COUNT), single)[IOU].status == PASS  # one seed is enough
+    drawn = measured(iou=SeedValues({0: 0.8}, "higher", 12, "p", NOT_TRAINED))  # may be random: one seed cannot tell
+    assert judged(drawn, constant(0.7, NOT_TRAINED))[IOU].status == INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
@@ -158,17 +158,17 @@ def test_what_no_seed_can_change_is_compared_as_it_is():
     [("diverged", FAIL), ("failed", FAIL), ("interrupted", INCONCLUSIVE), ("running", INCONCLUSIVE)],
 )
 def test_a_trial_without_numbers_is_said(state, status):
-    run = measured(iou=BASE[:4], troubles=[UnfinishedTrial("cyclegan", 4, state, "cycle_a is not finite")])
-    found = judged(measured(iou=BASE), run)[IOU]
-    assert found.status == status and found.note == f"seed 4 {state}: cycle_a is not finite"
+    run = measured(iou=BASE[:4], unfinished=[UnfinishedTrial("cyclegan", 4, state, "cycle_a is not finite")])
+    verdict = judged(measured(iou=BASE), run)[IOU]
+    assert verdict.status == status and verdict.note == f"seed 4 {state}: cycle_a is not finite"
 
 
 def test_numbers_that_are_missing_fail_and_new_ones_are_not_judged():
-    found = judged(measured(iou=BASE, loss=BASE), measured(iou=BASE, error=BASE))
-    assert (found[LOSS].status, found[LOSS].note) == (FAIL, "not in this run")
-    assert found[ERROR].status == NEW
-    found = judged(measured(iou=BASE), measured(iou=BASE, absent={IOU: "weights absent"}))
-    assert (found[IOU].status, found[IOU].note) == (FAIL, "not measured: weights absent")
+    verdicts = judged(measured(iou=BASE, loss=BASE), measured(iou=BASE, error=BASE))
+    assert (verdicts[LOSS].status, verdicts[LOSS].note) == (FAIL, "not in this run")
+    assert verdicts[ERROR].status == NEW
+    verdicts = judged(measured(iou=BASE), measured(iou=BASE, absent={IOU: "weights absent"}))
+    assert (verdicts[IOU].status, verdicts[IOU].note) == (FAIL, "not measured: weights absent")
 
 
 def scored(weights, recipe="r", kind="trained", images=12, values=BASE):
@@ -179,11 +179,11 @@ def scored(weights, recipe="r", kind="trained", images=12, values=BASE):
 def test_a_scorer_trained_again_widens_the_band_by_its_own_noise():
     low = [0.47, 0.46, 0.48, 0.465, 0.475]  # 1.5 spreads
     assert judged(scored("one"), scored("one", values=low))[IOU].status == FAIL
-    found = judged(scored("one"), scored("two", values=low))[IOU]
-    assert found.status == PASS and "another scorer" in found.note
+    verdict = judged(scored("one"), scored("two", values=low))[IOU]
+    assert verdict.status == PASS and "another scorer" in verdict.note
     expected = 0.02 * math.sqrt(1 + 2 * 0.5**2 / (1 / 16 + 1 / 5))
-    assert found.limits.spread == pytest.approx(expected, rel=1e-3)
-    assert found.limits.tolerance == pytest.approx(3 * expected, rel=1e-3)
+    assert verdict.tolerance.spread == pytest.approx(expected, rel=1e-3)
+    assert verdict.tolerance.margin == pytest.approx(3 * expected, rel=1e-3)
     gone = [0.3, 0.31, 0.29, 0.3, 0.3]
     assert judged(scored("one"), scored("two", values=gone))[IOU].status == FAIL
     rows = scored("one", kind=NOT_TRAINED), scored("two", kind=NOT_TRAINED, values=gone)
@@ -192,26 +192,26 @@ def test_a_scorer_trained_again_widens_the_band_by_its_own_noise():
 
 def test_images_drawn_again_are_compared_if_asked_for():
     run = scored("two", recipe="s", values=[value - 0.001 for value in BASE[:5]])
-    with pytest.raises(CgbenchError, match="--redrawn"):
+    with pytest.raises(CgbenchError, match="--allow-redrawn-images"):
         judged(scored("one"), run)
-    assert judged(scored("one"), run, redrawn=True)[IOU].status == PASS
+    assert judged(scored("one"), run, allow_redrawn_images=True)[IOU].status == PASS
     with pytest.raises(CgbenchError, match="images 12 → 11") as refused:
-        judged(scored("one"), scored("two", images=11), redrawn=True)
-    assert "--redrawn" not in str(refused.value)
+        judged(scored("one"), scored("two", images=11), allow_redrawn_images=True)
+    assert "--allow-redrawn-images" not in str(refused.value)
     copies = [measured({name: {"sources": name}}, iou=SeedValues({0: value, 1: value}, "higher", 12, name, NOT_TRAINED))
               for name, value in (("a", 0.5), ("b", 0.5001), ("c", 0.6))]  # fmt: skip
-    assert judged(copies[0], copies[1], redrawn=True)[IOU].status == PASS
-    assert judged(copies[0], copies[2], redrawn=True)[IOU].status == FAIL
+    assert judged(copies[0], copies[1], allow_redrawn_images=True)[IOU].status == PASS
+    assert judged(copies[0], copies[2], allow_redrawn_images=True)[IOU].status == FAIL
 
 
-@pytest.mark.parametrize(("other", "said"), [
+@pytest.mark.parametrize(("run", "difference"), [
     (scored("two", recipe="s"), "scorer one → two, scorer_recipe r → s"),
     (scored("two", images=11), "images 12 → 11"),
 ])  # fmt: skip
-def test_another_protocol_is_refused_with_what_differs(other, said):
+def test_another_protocol_is_refused_with_what_differs(run, difference):
     with pytest.raises(CgbenchError, match="not measured as the baseline was") as refused:
-        judged(scored("one"), other)
-    assert said in str(refused.value) and "fcn_iou" in str(refused.value)
+        judged(scored("one"), run)
+    assert difference in str(refused.value) and "fcn_iou" in str(refused.value)
 
 
 def test_the_outcome_is_that_of_the_worst_number():
@@ -225,13 +225,13 @@ def test_the_outcome_is_that_of_the_worst_number():
 @settings(max_examples=15, deadline=None)
 @given(st.floats(0.01, 1e4), st.lists(st.floats(0.3, 0.7), min_size=2, max_size=6), st.randoms(use_true_random=False))
 def test_units_and_the_order_of_other_seeds_do_not_matter(scale, after, shuffler):
-    plain = judged(measured(loss=BASE), measured(first=100, loss=after))[LOSS]
+    unscaled = judged(measured(loss=BASE), measured(first=100, loss=after))[LOSS]
     shuffled = shuffler.sample(after, len(after))
     scaled = judged(measured(loss=[scale * v for v in BASE]), measured(first=100, loss=[scale * v for v in shuffled]))[
         LOSS
     ]
-    margin = min(abs(abs(plain.p) - 0.05), abs(max(-plain.low, plain.high) - plain.limits.tolerance))
-    assert scaled.status == plain.status or margin < 1e-3
+    margin = min(abs(abs(unscaled.p) - 0.05), abs(max(-unscaled.low, unscaled.high) - unscaled.tolerance.margin))
+    assert scaled.status == unscaled.status or margin < 1e-3
 
 
 def test_a_number_more_makes_the_test_of_each_stricter():
@@ -244,6 +244,6 @@ def test_a_number_more_makes_the_test_of_each_stricter():
 
 def test_last_losses_are_the_mean_over_the_last_fifth():
     lines = [{"step": step, "losses": {"cycle_a": float(step)}} for step in range(10, 101, 10)]
-    assert last_losses(lines) == {"cycle_a": 95.0}  # 90 and 100: step 80 is the end of what lies before
+    assert last_losses(lines) == {"cycle_a": 95.0}  # 90 and 100: step 80 ends the earlier part
     assert last_losses([{"step": 5, "losses": {"a": 2.0, "b": math.inf}}]) == {"a": 2.0}
     assert last_losses([]) == {}

@@ -1,4 +1,4 @@
-"""The gate against the real program: five faults that no record shows, another seed, and the unchanged program."""
+"""The gate against the real program: five faults that no record shows, other seeds, and the unchanged program."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def trained(tmp_path):
     """Run the suite and return a function that checks it."""
 
     def checked(*options, code):
-        cgbench("run", "--suite", "ci", "--device", "cpu", "--runs", tmp_path, *options)
+        cgbench("run", "--suite", "ci", "--device", "cpu", "--runs-dir", tmp_path, *options)
         return cgbench("check", tmp_path / "ci", "--baseline", CI, "--json", tmp_path / "v.json", code=code)
 
     return checked

@@ -1,4 +1,4 @@
-"""What a check prints and writes: text for people, JSON, JUnit XML."""
+"""Output of a check: text, JSON, JUnit XML."""
 
 import json
 import math
@@ -7,30 +7,30 @@ from xml.etree import ElementTree
 import pytest
 
 from cgbench.benchmarks.regression.changes import Change
-from cgbench.benchmarks.regression.gate import FAIL, NEW, PASS, SKIPPED, NumberVerdict, Rules, check, limits
-from cgbench.benchmarks.regression.run_numbers import COUNT, Key, Measurements, SeedValues
-from cgbench.benchmarks.regression.verdict_formats import Checked, as_json, as_junit, as_text
+from cgbench.benchmarks.regression.gate import FAIL, NEW, PASS, SKIPPED, NumberVerdict, Rules, check, make_tolerance
+from cgbench.benchmarks.regression.run_numbers import COUNT, Key, RunNumbers, SeedValues
+from cgbench.benchmarks.regression.verdict_formats import CheckResult, as_json, as_junit, as_text
 
 SPREAD = [0.48, 0.52, 0.5, 0.49, 0.51, 0.5]
 ALIKE = [*SPREAD, 0.5, 0.49, 0.51, 0.5, 0.5, 0.5]
 
 
 def numbers(**values):
-    found = {}
+    by_key = {}
     for name, by_seed in values.items():
         key = Key("shapes", "cyclegan", "AtoB", name)
-        found[key] = SeedValues(dict(enumerate(by_seed)), {"ssim": "higher", "fid": "lower"}.get(name, ""), 12, "p")
-    found[Key("shapes", "cyclegan", "", "parameters/G_ab")] = SeedValues({0: 10.0}, kind=COUNT)
-    return Measurements(found, {}, {}, {})
+        by_key[key] = SeedValues(dict(enumerate(by_seed)), {"ssim": "higher", "fid": "lower"}.get(name, ""), 12, "p")
+    by_key[Key("shapes", "cyclegan", "", "parameters/G_ab")] = SeedValues({0: 10.0}, kind=COUNT)
+    return RunNumbers(by_key, {}, {}, {})
 
 
 @pytest.fixture
 def checked():
     base = numbers(ssim=ALIKE, fid=ALIKE, wide=SPREAD[:2], brightness=ALIKE)
     run = numbers(ssim=[0.3, 0.31], fid=[0.3, 0.31], wide=[0.49, 0.5], brightness=ALIKE[:3], extra=[1.0])
-    bands = {key: limits(number, key.metric, Rules()) for key, number in base.numbers.items()}
+    tolerances = {key: make_tolerance(number, key.metric, Rules()) for key, number in base.numbers.items()}
     changes = [Change("", "learning_rate", "0.0002", "0.0006")], [Change("", "torch", "2.15.0", "2.16.0")]
-    return Checked("runs/pr", "ci.json", check(base, run, bands, Rules()), *changes)
+    return CheckResult("runs/pr", "ci.json", check(base, run, tolerances, Rules()), *changes)
 
 
 GOLDEN = """\
@@ -50,7 +50,7 @@ Program and machine: torch 2.15.0 → 2.16.0
 
 def test_the_text_says_what_needs_a_look(checked):
     assert as_text(checked) == GOLDEN
-    every = as_text(checked, everything=True)
+    every = as_text(checked, show_passing=True)
     assert "brightness" in every and "extra" in every and "brightness" not in GOLDEN
 
 
@@ -60,7 +60,7 @@ def test_the_json_has_every_number_and_no_nan(checked):
                                "settings", "verdict"]  # fmt: skip
     assert (content["verdict"], content["exit_code"], content["kind"]) == ("fail", 1, "cgbench check")
     assert content["counts"] == {"fail": 1, "inconclusive": 1, "pass": 3, "skipped": 0, "new": 1}
-    by_name = {finding["metric"]: finding for finding in content["findings"]}
+    by_name = {verdict["metric"]: verdict for verdict in content["findings"]}
     assert sorted(by_name["ssim"]) == [
         "after", "before", "better", "change", "dataset", "direction", "high", "identical", "improved", "low", "method",
         "metric", "minimum", "note", "p", "paired", "spread", "status", "tolerance",
@@ -84,12 +84,12 @@ def test_junit_has_a_case_for_every_number(checked):
 def test_hostile_names_stay_text():
     name = '<b a="1">\x00\x1b[2J&\ud800]]>'
     key = Key("d", name, "AtoB", "m")
-    found = [
+    verdicts = [
         NumberVerdict(key, FAIL, name),
         NumberVerdict(key, SKIPPED, name),
         NumberVerdict(key, NEW),
         NumberVerdict(key, PASS),
     ]
-    root = ElementTree.fromstring(as_junit(Checked(name, "b", found, [], [])))
+    root = ElementTree.fromstring(as_junit(CheckResult(name, "b", verdicts, [], [])))
     assert root[0][0].get("classname") == 'd.<b a="1">??[2J&?]]>.AtoB' and len(root[0]) == 4
-    assert all(math.isnan(finding.change) for finding in found)
+    assert all(math.isnan(verdict.change) for verdict in verdicts)

@@ -21,7 +21,7 @@ from cgbench.methods.blocks.builders import generator
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.blocks.static_inputs import StaticInputs
 from cgbench.seeds import derive
-from helpers.tiny_models import tiny_config, tiny_feed, tiny_model
+from helpers.tiny_models import tiny_config, tiny_model, tiny_sampler
 
 TRAINED = [name for name in METHODS.names() if METHODS.get(name).reference is None]
 STEPS = WARMUP_STEPS + 4
@@ -80,7 +80,7 @@ class TapeRecorder:
     def __init__(self, model: Model, optimizers: dict) -> None:
         self.model, self.optimizers = model, optimizers
 
-    def rehearse(self, call) -> None:
+    def warm_up(self, call) -> None:
         call()
 
     def record(self, call):
@@ -104,7 +104,7 @@ def trained(name, recorder=None, device="cpu", **settings):
     config = tiny_config(**{"cuda_graphs": True, "pool_size": 3, **settings})
     model = tiny_model(METHODS.get(name), config, device=device)
     model.train()
-    feed, optimizers = tiny_feed(config, labels=True, device=device), make_optimizers(model, config)
+    feed, optimizers = tiny_sampler(config, labels=True, device=device), make_optimizers(model, config)
     step = partial(move_players, model, optimizers)
     if recorder:
         step = CapturedStep(model, step, recorder(model, optimizers))
@@ -162,7 +162,7 @@ def test_the_tape_refuses_a_step_that_waits(loss):
     step = CapturedStep(model, partial(move_players, model, optimizers), TapeRecorder(model, optimizers))
     with pytest.raises(AssertionError, match="waits"):
         for number in range(STEPS):
-            step(tiny_feed(config).batch(number), number)
+            step(tiny_sampler(config).batch(number), number)
 
 
 def test_a_cpu_records_nothing_and_says_so():
@@ -188,7 +188,7 @@ def test_no_step_waits_for_a_gpu(name):
     config = tiny_config(pool_size=3)
     model = tiny_model(METHODS.get(name), config, device="cuda")
     model.train()
-    feed, optimizers = tiny_feed(config, labels=True, device="cuda"), make_optimizers(model, config)
+    feed, optimizers = tiny_sampler(config, labels=True, device="cuda"), make_optimizers(model, config)
     for step in range(6):
         if step == 2:  # libraries have started
             torch.cuda.set_sync_debug_mode("error")

@@ -11,7 +11,7 @@ from cgbench.benchmarks.training.optimizers import make_optimizers
 from cgbench.benchmarks.training.trainer import train, train_step
 from cgbench.methods.blocks.model import Model
 from cgbench.results.run_folder import TrialFolder
-from helpers.tiny_models import noise_batch, tiny_config, tiny_feed
+from helpers.tiny_models import noise_batch, tiny_config, tiny_sampler
 
 TRAINED = [name for name in METHODS.names() if METHODS.get(name).reference is None]
 
@@ -29,7 +29,8 @@ def stepped(name, dtype=torch.float64, steps=2, **settings):
     model.precompute(lambda step: dict(batches[step]), batches=2)
     optimizers = make_optimizers(model, config)
     losses = [train_step(model, optimizers, dict(batch), step, 2e-4) for step, batch in enumerate(batches[:steps])]
-    weights = {f"{net}.{key}": value for net in model.owned for key, value in model.networks[net].state_dict().items()}
+    states = {net: model.networks[net].state_dict() for net in model.trained_networks}
+    weights = {f"{net}.{key}": value for net, state in states.items() for key, value in state.items()}
     return losses[-1], weights
 
 
@@ -63,7 +64,8 @@ def test_gradients_in_bf16_point_where_those_of_float32_do(name):
         config = tiny_config(precision=precision, ngf=8, ndf=8)
         model = Model(METHODS.get(name), config, 0)
         train_step(model, make_optimizers(model, config), noise_batch(config, torch.float32), 0, 2e-4)
-        weights = {f"{net}.{key}": w for net in model.owned for key, w in model.networks[net].named_parameters()}
+        named = {net: model.networks[net].named_parameters() for net in model.trained_networks}
+        weights = {f"{net}.{key}": w for net, parameters in named.items() for key, w in parameters}
         gradients.append({key: w.grad for key, w in weights.items() if w.dim() > 1})
     short, exact = gradients
     assert short.keys() == exact.keys() and len(short) > 10
@@ -82,7 +84,7 @@ def test_a_resumed_trial_has_the_bits_of_one_that_was_not_stopped(tmp_path):
             model = Model(METHODS.get("cyclegan"), config, 0)
             folder = TrialFolder(tmp_path / name)
             folder.path.mkdir(exist_ok=True)
-            train(model, tiny_feed(config), config, 4, 1, folder, "digest", until=stop)
+            train(model, tiny_sampler(config), config, 4, 1, folder, "digest", until=stop)
         models.append(model)
     whole, stopped = (model.state() for model in models)
     assert whole.keys() == stopped.keys()

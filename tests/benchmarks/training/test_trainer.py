@@ -16,7 +16,7 @@ from cgbench.files import read_jsonl
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.cyclegan import cyclegan
 from cgbench.results.run_folder import TrialFolder
-from helpers.tiny_models import tiny_config, tiny_feed
+from helpers.tiny_models import tiny_config, tiny_sampler
 
 CONFIG = tiny_config(steps=7, save_every=3, log_every=2, pool_size=3)
 
@@ -25,7 +25,7 @@ def trained(folder, config=CONFIG, method: Method | None = None, progress=lambda
     path = TrialFolder(folder)
     path.path.mkdir(exist_ok=True)
     model = Model(method or cyclegan(), config, seed)
-    train(model, tiny_feed(config, seed), config, config.steps, 1, path, "digest", progress)
+    train(model, tiny_sampler(config, seed), config, config.steps, 1, path, "digest", progress)
     return model, path
 
 
@@ -138,7 +138,7 @@ def test_a_finished_training_is_not_trained_again(tmp_path):
 def test_another_trials_checkpoint_is_refused(tmp_path):
     model, path = trained(tmp_path / "one")
     with pytest.raises(CgbenchError, match="belongs to another trial"):
-        train(model, tiny_feed(CONFIG), CONFIG, CONFIG.steps, 1, path, "another")
+        train(model, tiny_sampler(CONFIG), CONFIG, CONFIG.steps, 1, path, "another")
 
 
 def test_a_broken_checkpoint_is_named(tmp_path):
@@ -170,7 +170,7 @@ def test_training_in_stretches_gives_the_same_bits(tmp_path):
     reached = []
     for until in (2, 5, 5, 99):
         model = Model(cyclegan(), CONFIG, 0)
-        reached.append(train(model, tiny_feed(CONFIG), CONFIG, CONFIG.steps, 1, path, "digest", until=until).step)
+        reached.append(train(model, tiny_sampler(CONFIG), CONFIG, CONFIG.steps, 1, path, "digest", until=until).step)
     assert reached == [2, 5, 5, 7]
     assert checkpoint_of(path)[1] == checkpoint_of(whole)[1]
     assert same(checkpoint_of(path)[0], checkpoint_of(whole)[0])

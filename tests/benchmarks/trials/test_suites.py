@@ -6,7 +6,7 @@ from cgbench.api.registry import METHODS
 from cgbench.benchmarks.trials.suite import read_suite, suite_names
 from cgbench.reports.paper_tables.published import TABLES
 
-SUITE_OF = {"2": "baselines", "3": "baselines", "4": "family", "5": "family", "cut": "cut"}
+SUITE_OF = {"2": "rivals", "3": "rivals", "4": "family", "5": "family", "cut": "cut"}
 
 
 @pytest.mark.parametrize("table", SUITE_OF)

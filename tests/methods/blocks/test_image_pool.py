@@ -1,4 +1,4 @@
-"""The image pool against a plain reference, and its promises: half are swapped, same seed same bits, resume."""
+"""Image pool against a plain reference; swap rate, reproducibility and resumption."""
 
 import pytest
 import torch
@@ -6,11 +6,11 @@ import torch
 from cgbench import seeds
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.image_pool import ImageBuffer
-from cgbench.methods.functional.tensors import sent
+from cgbench.methods.functional.tensors import to_device
 
 
 def _images(first: int, count: int = 1, side: int = 2) -> torch.Tensor:
-    """Images (count, 3, side, side) that are constant and numbered from `first`."""
+    """Return constant images (count, 3, side, side), numbered from `first`."""
     numbers = torch.arange(first, first + count, dtype=torch.float32)
     return numbers.view(-1, 1, 1, 1).expand(-1, 3, side, side).clone()
 
@@ -26,27 +26,27 @@ def _run(pool: ImageBuffer, steps: range, batch: int = 1) -> list[int]:
 
 
 def query(pool: ImageBuffer, images: torch.Tensor, step: int) -> torch.Tensor:
-    """What the pool answers to the images of a step."""
-    return pool.exchange(images, sent(pool.decide(len(images), step), images.device))
+    """Return the images that the pool returns for those of a step."""
+    return pool.exchange(images, to_device(pool.decide(len(images), step), images.device))
 
 
-class _PlainPool:
-    """The pool as the papers describe it, on a list of numbers."""
+class _ReferencePool:
+    """The pool of the papers, on a list of numbers."""
 
     def __init__(self, size, seed, name):
-        self.size, self.seed, self.name, self.kept = size, seed, name, []
+        self.size, self.seed, self.name, self.stored = size, seed, name, []
 
     def query(self, numbers, step):
         stream = seeds.generator(self.seed, "pool", self.name, step)
-        coins, places = stream.random(len(numbers)), stream.integers(self.size, size=len(numbers))
+        coins, slots = stream.random(len(numbers)), stream.integers(self.size, size=len(numbers))
         result = []
-        for number, coin, place in zip(numbers, coins, places, strict=True):
-            if len(self.kept) < self.size:
-                self.kept.append(number)
+        for number, coin, slot in zip(numbers, coins, slots, strict=True):
+            if len(self.stored) < self.size:
+                self.stored.append(number)
                 result.append(number)
             elif coin < 0.5:
-                result.append(self.kept[place])
-                self.kept[place] = number
+                result.append(self.stored[slot])
+                self.stored[slot] = number
             else:
                 result.append(number)
         return result
@@ -54,11 +54,11 @@ class _PlainPool:
 
 @pytest.mark.parametrize(("size", "batch"), [(1, 1), (3, 1), (3, 4), (5, 2), (50, 4)])
 def test_equal_to_the_plain_pool(size, batch):
-    pool, plain = ImageBuffer(size, 7, "pool_b"), _PlainPool(size, 7, "pool_b")
+    pool, reference = ImageBuffer(size, 7, "pool_b"), _ReferencePool(size, 7, "pool_b")
     for step in range(60):
         first = step * batch
-        assert _numbers(query(pool, _images(first, batch), step)) == plain.query(range(first, first + batch), step)
-    assert _numbers(pool.state()["images"]) == plain.kept
+        assert _numbers(query(pool, _images(first, batch), step)) == reference.query(range(first, first + batch), step)
+    assert _numbers(pool.state()["images"]) == reference.stored
 
 
 def test_fills_before_it_swaps():
@@ -103,7 +103,7 @@ def test_same_seed_same_bits_other_seed_or_name_not():
 
 
 def test_decisions_belong_to_the_step():
-    """A pool that began later decides alike at the same step, once both are full."""
+    """A pool that began later makes the same swaps at the same step, once both are full."""
     early, late = ImageBuffer(4, 0, "pool_a"), ImageBuffer(4, 0, "pool_a")
     first, second = _run(early, range(60)), _run(late, range(20, 60))
     swapped = [place != number for place, number in enumerate(first)]
@@ -112,11 +112,11 @@ def test_decisions_belong_to_the_step():
 
 @pytest.mark.parametrize("stop", [0, 3, 5, 30])
 def test_resumes_where_it_stopped(stop):
-    whole, half, resumed = (ImageBuffer(5, 2, "pool_a") for _ in range(3))
-    expected = _run(whole, range(80))
-    _run(half, range(stop))
-    _run(resumed, range(40, 60))  # what it held before is forgotten
-    resumed.load(half.state())
+    uninterrupted, stopped, resumed = (ImageBuffer(5, 2, "pool_a") for _ in range(3))
+    expected = _run(uninterrupted, range(80))
+    _run(stopped, range(stop))
+    _run(resumed, range(40, 60))  # loading replaces its contents
+    resumed.load(stopped.state())
     assert _run(resumed, range(stop, 80)) == expected[stop:]
 
 
@@ -126,9 +126,9 @@ def test_state_is_a_copy():
     state = pool.state()
     _run(pool, range(2, 30))
     assert _numbers(state["images"]) == [0, 1]
-    other = ImageBuffer(2, 0, "pool_a")
-    other.load(state)
-    _run(other, range(2, 30))
+    loaded = ImageBuffer(2, 0, "pool_a")
+    loaded.load(state)
+    _run(loaded, range(2, 30))
     assert _numbers(state["images"]) == [0, 1]
 
 
@@ -151,7 +151,7 @@ def test_passes_no_gradient_and_shares_no_memory():
 
 
 def test_waits_for_no_value():
-    """Meta tensors have no values: whatever asked for one would raise."""
+    """Meta tensors have no values: reading one would raise."""
     pool = ImageBuffer(2, 0, "pool_a")
     for step in range(10):
         assert query(pool, torch.empty(3, 3, 4, 4, device="meta"), step).shape == (3, 3, 4, 4)

@@ -1,4 +1,4 @@
-"""Networks as a configuration builds them, and their initial weights."""
+"""Configured networks and their initial weights."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""A participant's whole session in a real browser without network, and its answers scored by the command line."""
+"""Sessions of participants in a real browser without network, and the scores of their answers."""
 
 import json
 import os
@@ -40,16 +40,16 @@ def browser():
 
 @pytest.fixture
 def tab(browser):
-    """A page without network; what goes wrong in it fails the test."""
+    """A browser tab without network; any error in it fails the test."""
     context = browser.new_context(offline=True, accept_downloads=True, viewport={"width": 1366, "height": 648})
-    page, wrong = context.new_page(), []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text))
-    page.on("request", lambda request: wrong.append(request.url) if request.url.startswith("http") else None)
+    page, errors = context.new_page(), []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text))
+    page.on("request", lambda request: errors.append(request.url) if request.url.startswith("http") else None)
     page.set_default_timeout(20_000)
     yield page
     context.close()
-    assert not wrong
+    assert not errors
 
 
 def start(tab, page, participant):
@@ -58,32 +58,32 @@ def start(tab, page, participant):
 
 
 def play(tab, study, participant, wrong, pause):
-    """Answer every pair with the keyboard, those in `wrong` (numbers from 0) with the made image; `pause` lets time
-    pass. Return the feedback that was given."""
-    told = []
+    """Answer every pair with the keyboard, those in `wrong` (numbers from 0) with the translated image, and return the
+    feedback shown. `pause` waits for an element."""
+    feedback = []
     for place, pair in enumerate(study.sessions[participant - 1].pairs):
         if study.practice and place == study.practice:
             pause(tab, "#next.ready")
-            told.append(tab.inner_text("#message"))
+            feedback.append(tab.inner_text("#message"))
             tab.keyboard.press("Enter")
         assert tab.inner_text("#count") == (
             f"Practice {place + 1} of {study.practice}" if place < study.practice
             else f"Pair {place + 1 - study.practice} of {study.scored}"
         )  # fmt: skip
-        tab.keyboard.press("1")  # before it is asked nothing counts
+        tab.keyboard.press("1")  # ignored before the question
         pause(tab, "#pair.asking")
         assert not tab.is_visible("#pair canvas")
         right = study.real_side(pair) == "left"
         tab.keyboard.press("ArrowLeft" if right != (place in wrong) else "ArrowRight")
         if place < study.practice:
             pause(tab, "#next.ready")
-            told.append(tab.inner_text("#message"))
+            feedback.append(tab.inner_text("#message"))
             tab.keyboard.press("Enter")
-    return told
+    return feedback
 
 
 def in_no_time(tab, selector):
-    """Let the page's clock run in leaps until something is there."""
+    """Advance the page's clock in steps until an element is there."""
     for _ in range(200):
         if tab.locator(selector).count():
             return
@@ -101,11 +101,11 @@ def test_a_whole_session_of_ten_and_forty(tab, tmp_path):
     start(tab, page, 3)
     wrong = {0, 4, *range(10, 23)}
     with tab.expect_download(timeout=120_000) as download:
-        told = play(tab, study, 3, wrong, in_no_time)
-    assert len(told) == 11
+        feedback = play(tab, study, 3, wrong, in_no_time)
+    assert len(feedback) == 11
     real = study.real_side(study.sessions[2].pairs[0])
-    assert told[0] == f"No, the {real} one was real." and told[1] == "Right."
-    assert told[10] == "Practice is over: 8 of 10 were right. Now 40 pairs, without a word on your answers."
+    assert feedback[0] == f"No, the {real} one was real." and feedback[1] == "Right."
+    assert feedback[10] == "Practice is over: 8 of 10 were right. Now 40 pairs, without a word on your answers."
     name = download.value.suggested_filename
     assert name.startswith(f"cgbench-study-{study.id}-3-") and name in tab.inner_text("#end")
     download.value.save_as(tmp_path / name)
@@ -114,8 +114,8 @@ def test_a_whole_session_of_ten_and_forty(tab, tmp_path):
     content = json.loads(text)
     assert len(content["trials"]) == 50 and content["earlier_starts"] == 0
     assert {abs(trial["shown_ms"] - 1000) <= 8 for trial in content["trials"]} == {True}
-    said = cgbench("study", "score", "--study", key_path(page), tmp_path / name)
-    assert f"| {study.sessions[2].method} " in said and "| 40 " in said and "| 32.5 " in said  # 13 of 40
+    output = cgbench("study", "score", "--study", key_path(page), tmp_path / name)
+    assert f"| {study.sessions[2].method} " in output and "| 40 " in output and "| 32.5 " in output  # 13 of 40
 
 
 def test_a_pair_is_seen_for_one_second(tab, tmp_path):
@@ -154,8 +154,8 @@ def test_clicks_work_and_a_second_start_is_recorded(tab, tmp_path):
     content = json.loads((tmp_path / "a.json").read_text())
     assert content["earlier_starts"] == 1
     assert [trial["chosen"] for trial in content["trials"]] == ["right", "right"]
-    said = cgbench("study", "score", "--study", key_path(page), tmp_path / "a.json")
-    assert "began before in the same browser" in said
+    output = cgbench("study", "score", "--study", key_path(page), tmp_path / "a.json")
+    assert "began before in the same browser" in output
     with tab.expect_download() as again:
         tab.get_by_role("button", name="Save the file again").click()
     again.value.save_as(tmp_path / "b.json")

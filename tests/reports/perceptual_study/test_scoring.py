@@ -1,4 +1,4 @@
-"""Answers to the human test: what counts, what does not and why, and the numbers made of it."""
+"""Answers to a study: validation, rejection with reasons, and scores."""
 
 import csv
 import io
@@ -30,8 +30,8 @@ def study(made):
 
 
 @pytest.fixture
-def say(made):
-    """Score files of the study and return what was printed, errors too."""
+def score_files(made):
+    """Return a function that scores files of the study and returns the output, errors included."""
     return lambda *files, code=0, words=(): cgbench("study", "score", *words, "--study", made[1].parent.parent, *files,
                                                     code=code)  # fmt: skip
 
@@ -48,43 +48,43 @@ def test_the_percentage_is_that_of_scored_pairs_where_the_made_image_was_chosen(
         assert judged_real(read, study) == fooled / 5
 
 
-def test_the_table_by_hand(study, say, tmp_path):
+def test_the_table_by_hand(study, score_files, tmp_path):
     first, second = participants(study, "cyclegan")[:2]
     files = [write(tmp_path / f"{p}.json", answers(study, p, fooled)) for p, fooled in ((first, 1), (second, 4))]
-    said = say(*files)
+    output = score_files(*files)
     # 20 % and 80 %: mean 50; the mean of two drawn with replacement is 20, 50, 50, 80, so its deviation is 30 / √2
-    row = re.search(r"\| cyclegan +\| 2 +\| 10 +\| 50\.0 ± (\d+\.\d) +\| 20\.0 to 80\.0 +\| 26\.8 ± 2\.8", said)
+    row = re.search(r"\| cyclegan +\| 2 +\| 10 +\| 50\.0 ± (\d+\.\d) +\| 20\.0 to 80\.0 +\| 26\.8 ± 2\.8", output)
     assert float(row[1]) == pytest.approx(30 / math.sqrt(2), abs=0.3)
-    assert re.search(r"\| gan_only +\| 0 +\| 0 +\| no answers +\| – +\| – ", said)
-    assert "50 % is guessing" in said and "the bootstrap interval is too narrow" in said
-    assert say(*files) == said
+    assert re.search(r"\| gan_only +\| 0 +\| 0 +\| no answers +\| – +\| – ", output)
+    assert "50 % is guessing" in output and "the bootstrap interval is too narrow" in output
+    assert score_files(*files) == output
 
 
-def test_csv_and_latex(study, say, tmp_path):
+def test_csv_and_latex(study, score_files, tmp_path):
     files = [write(tmp_path / f"{p}.json", answers(study, p, 2)) for p in participants(study, "gan_only")]
-    rows = list(csv.DictReader(io.StringIO(say(*files, words=("--format", "csv")))))
+    rows = list(csv.DictReader(io.StringIO(score_files(*files, words=("--format", "csv")))))
     assert [row["method"] for row in rows] == ["cyclegan", "gan_only"]
     assert (rows[1]["judged_real_percent"], rows[1]["bootstrap_error"], rows[1]["low"]) == ("40", "0", "40")
     assert (rows[0]["judged_real_percent"], rows[0]["participants"], rows[0]["paper_percent"]) == ("", "0", "26.8")
-    text = say(*files, words=("--format", "latex"))
+    text = score_files(*files, words=("--format", "latex"))
     assert r"gan\_only & 3 & 15 & 40.0 $\pm$ 0.0" in text and r"\% judged real" in text
 
 
-def test_one_participant_has_no_error(study, say, tmp_path):
-    said = say(write(tmp_path / "a.json", answers(study, participants(study, "cyclegan")[0], 2)))
-    assert re.search(r"cyclegan +\| 1 +\| 5 +\| 40\.0 +\| – ", said)
-    assert "one participant gives no error" in said
+def test_one_participant_has_no_error(study, score_files, tmp_path):
+    output = score_files(write(tmp_path / "a.json", answers(study, participants(study, "cyclegan")[0], 2)))
+    assert re.search(r"cyclegan +\| 1 +\| 5 +\| 40\.0 +\| – ", output)
+    assert "one participant gives no error" in output
 
 
 def test_the_bootstrap_error_is_the_closed_form():
     rng = np.random.default_rng(3)
     for count in (2, 5, 25):
         values = 100 * rng.binomial(40, 0.25, count) / 40
-        found = bootstrap(values, np.random.default_rng(0), resamples=40_000)
+        estimate = bootstrap(values, np.random.default_rng(0), resamples=40_000)
         expected = values.std(ddof=1) / math.sqrt(count) * math.sqrt((count - 1) / count)
-        assert found.mean == values.mean()
-        assert found.error == pytest.approx(expected, rel=0.02)  # 40,000 resamples: four standard errors are 1.4 %
-    assert found.high - found.low == pytest.approx(2 * 1.96 * expected, rel=0.05)
+        assert estimate.mean == values.mean()
+        assert estimate.error == pytest.approx(expected, rel=0.02)  # 40,000 resamples: four standard errors are 1.4 %
+    assert estimate.high - estimate.low == pytest.approx(2 * 1.96 * expected, rel=0.05)
 
 
 def test_the_bootstrap_is_repeatable_and_the_same_for_equal_methods(study, tmp_path):
@@ -102,7 +102,7 @@ def test_crc32_has_its_check_value():
 
 
 def content_cases(study):
-    """Return changes of good answers, each with the reason that must be given."""
+    """Return invalid variants of valid answers, each with the reason for its rejection."""
     good = answers(study, 1)
 
     def trial(**changes):
@@ -133,14 +133,14 @@ def content_cases(study):
     }  # fmt: skip
 
 
-def test_every_wrong_content_is_refused_with_its_reason(study, say, tmp_path):
+def test_every_wrong_content_is_refused_with_its_reason(study, score_files, tmp_path):
     good = write(tmp_path / "good.json", answers(study, 3))
     for name, (content, reason) in content_cases(study).items():
         bad = write(tmp_path / "bad.json", content)
-        said = say(good, bad, code=1)
-        assert f"does not count: {bad}: " in said and reason in said, name
-        assert "\x1b" not in said
-        assert "| 5 " in said, "the good file counts all the same"
+        output = score_files(good, bad, code=1)
+        assert f"does not count: {bad}: " in output and reason in output, name
+        assert "\x1b" not in output
+        assert "| 5 " in output, "the good file counts all the same"
 
 
 @pytest.mark.parametrize(
@@ -154,68 +154,70 @@ def test_every_wrong_content_is_refused_with_its_reason(study, say, tmp_path):
     ],
     ids=["empty", "binary", "nested", "long number", "large"],
 )
-def test_files_that_are_something_else_are_refused(data, reason, say, tmp_path):
+def test_files_that_are_something_else_are_refused(data, reason, score_files, tmp_path):
     (tmp_path / "a.json").write_bytes(data)
-    said = say(tmp_path / "a.json", code=2)
-    assert reason in said and "no file holds answers that count" in said
+    output = score_files(tmp_path / "a.json", code=2)
+    assert reason in output and "no file holds answers that count" in output
 
 
-def test_every_cut_is_noticed(study, say, tmp_path):
+def test_every_cut_is_noticed(study, score_files, tmp_path):
     whole = write(tmp_path / "a.json", answers(study, 1)).read_bytes()
     for length in range(0, len(whole) - 2, 97):
         (tmp_path / "a.json").write_bytes(whole[:length])
-        assert "does not count" in say(tmp_path / "a.json", code=2)
+        assert "does not count" in score_files(tmp_path / "a.json", code=2)
 
 
 def test_every_edited_figure_is_noticed(study, tmp_path):
     text = write(tmp_path / "a.json", answers(study, 1)).read_text(encoding="utf-8")
-    for place in [found.start() for found in re.finditer(r"\d", text)][::7]:
+    for place in [match.start() for match in re.finditer(r"\d", text)][::7]:
         changed = f"{text[:place]}{(int(text[place]) + 1) % 10}{text[place + 1 :]}"
         (tmp_path / "a.json").write_text(changed, encoding="utf-8")
         with pytest.raises(Rejected, match=r"checksum|version|complete JSON"):
             read_answers(tmp_path / "a.json")
 
 
-def test_missing_files_and_folders_are_named(study, say, tmp_path):
+def test_missing_files_and_folders_are_named(study, score_files, tmp_path):
     good = write(tmp_path / "good.json", answers(study, 1))
-    said = say(good, tmp_path / "gone.json", tmp_path, code=1)
-    assert "gone.json: is not there" in said and f"{tmp_path}: is not a file" in said
+    output = score_files(good, tmp_path / "gone.json", tmp_path, code=1)
+    assert "gone.json: is not there" in output and f"{tmp_path}: is not a file" in output
 
 
-def test_indented_files_and_those_with_a_mark_at_the_beginning_count(study, say, tmp_path):
+def test_indented_files_and_those_with_a_mark_at_the_beginning_count(study, score_files, tmp_path):
     text = json.dumps(answers(study, 1), indent=2)
     (tmp_path / "a.json").write_text(text, encoding="utf-8-sig")
-    say(tmp_path / "a.json")
+    score_files(tmp_path / "a.json")
 
 
-def test_a_copy_counts_once(study, say, tmp_path):
+def test_a_copy_counts_once(study, score_files, tmp_path):
     one, two = (write(tmp_path / name, answers(study, 1, 2)) for name in ("a.json", "b.json"))
-    said = say(one, two, code=1)
-    assert f"{two}: is a copy of {one}" in said and "| 1 " in said
+    output = score_files(one, two, code=1)
+    assert f"{two}: is a copy of {one}" in output and "| 1 " in output
 
 
-def test_of_two_sessions_of_one_participant_neither_counts(study, say, tmp_path):
+def test_of_two_sessions_of_one_participant_neither_counts(study, score_files, tmp_path):
     one = write(tmp_path / "a.json", answers(study, 1))
     two = write(tmp_path / "b.json", answers(study, 1, 3, session="f" * 32))
     same = write(tmp_path / "c.json", answers(study, 1, 3))
     good = write(tmp_path / "d.json", answers(study, 2))
-    said = say(one, two, good, code=1)
-    assert f"{one}: participant 1: another session than {two}" in said
-    assert f"{two}: participant 1: another session than {one}" in said
-    assert len(re.findall(r"\| 1 +\| 5 ", said)) == 1
-    assert f"{one}: participant 1: the same session with other answers as {same}" in say(one, same, good, code=1)
+    output = score_files(one, two, good, code=1)
+    assert f"{one}: participant 1: another session than {two}" in output
+    assert f"{two}: participant 1: another session than {one}" in output
+    assert len(re.findall(r"\| 1 +\| 5 ", output)) == 1
+    assert f"{one}: participant 1: the same session with other answers as {same}" in score_files(
+        one, same, good, code=1
+    )
     stolen = write(tmp_path / "e.json", answers(study, 3, session=f"{2:032x}"))
-    assert "the same session" in say(good, stolen, one, code=1)
+    assert "the same session" in score_files(good, stolen, one, code=1)
 
 
-def test_answers_of_another_study_do_not_count(made, say, tmp_path):
+def test_answers_of_another_study_do_not_count(made, score_files, tmp_path):
     study, _ = made
     other, _ = build_study(tmp_path, StudyOptions(seed=9, participants=3, practice=2, scored=5))
     mine = write(tmp_path / "a.json", answers(study, 1))
     foreign = write(tmp_path / "b.json", answers(other, 2))
-    said = say(mine, foreign, code=1)
-    assert f"{foreign}: belongs to study {other.id}, not to {study.id} (run run)" in said
-    assert other.id in say(foreign, code=2)
+    output = score_files(mine, foreign, code=1)
+    assert f"{foreign}: belongs to study {other.id}, not to {study.id} (run run)" in output
+    assert other.id in score_files(foreign, code=2)
     assert "answers to 2 studies" in cgbench("study", "score", mine, foreign, code=2)
 
 
@@ -223,8 +225,8 @@ def test_the_key_is_found_beside_the_answers_and_in_runs(made, tmp_path, monkeyp
     study, page = made
     monkeypatch.chdir(tmp_path)
     file = write(tmp_path / "a.json", answers(study, 1))
-    said = cgbench("study", "score", file, code=2)
-    assert "its key was not found" in said and "--study RUN" in said
+    output = cgbench("study", "score", file, code=2)
+    assert "its key was not found" in output and "--study RUN" in output
     (tmp_path / "broken.key.json").write_text("{")
     (tmp_path / "mine.key.json").write_bytes(key_path(page).read_bytes())
     cgbench("study", "score", file)
@@ -234,21 +236,21 @@ def test_the_key_is_found_beside_the_answers_and_in_runs(made, tmp_path, monkeyp
     cgbench("study", "score", file)
     cgbench("study", "score", "--study", "runs/x", file)
     cgbench("study", "score", "--study", "runs/x/study/y.key.json", file)
-    said = cgbench("study", "score", "--study", "broken.key.json", file, code=2)
-    assert "broken.key.json is not readable JSON" in said
+    output = cgbench("study", "score", "--study", "broken.key.json", file, code=2)
+    assert "broken.key.json is not readable JSON" in output
 
 
-def test_odd_sessions_count_and_are_said(study, say, tmp_path):
+def test_odd_sessions_count_and_are_said(study, score_files, tmp_path):
     content = answers(study, 1)
     for trial in content["trials"]:
         trial["chosen"] = "left"
     content["trials"][-1]["shown_ms"] = 1500
-    said = " ".join(say(write(tmp_path / "a.json", signed({**content, "earlier_starts": 2}))).split())
-    assert "began before in the same browser, and may have seen pairs twice: participant 1" in said
-    assert "chose the same side in every scored pair: participant 1" in said
-    assert "(median; 1000 to 1500 ms); 1 of 5 were more than 100 ms off" in said
+    output = " ".join(score_files(write(tmp_path / "a.json", signed({**content, "earlier_starts": 2}))).split())
+    assert "began before in the same browser, and may have seen pairs twice: participant 1" in output
+    assert "chose the same side in every scored pair: participant 1" in output
+    assert "(median; 1000 to 1500 ms); 1 of 5 were more than 100 ms off" in output
     unknown = write(tmp_path / "b.json", signed({**answers(study, 2), "earlier_starts": None}))
-    assert "began before" not in say(unknown)
+    assert "began before" not in score_files(unknown)
 
 
 def test_names_from_data_are_escaped(study, made, tmp_path):
@@ -256,8 +258,10 @@ def test_names_from_data_are_escaped(study, made, tmp_path):
     named = replace(study, run="a|b<c", direction_name="x→*y*")
     changes = {"run": named.run, "direction_name": named.direction_name, "id": named.id}
     write_json(tmp_path / "n.key.json", {**key, **changes})
-    said = cgbench("study", "score", "--study", tmp_path / "n.key.json", write(tmp_path / "a.json", answers(named, 1)))
-    assert said.startswith(r"## a\|b&lt;c: images judged real, x→\*y\*")
+    output = cgbench(
+        "study", "score", "--study", tmp_path / "n.key.json", write(tmp_path / "a.json", answers(named, 1))
+    )
+    assert output.startswith(r"## a\|b&lt;c: images judged real, x→\*y\*")
 
 
 def test_the_papers_figures_stand_beside_labels_and_photos_only(study, tmp_path):

@@ -1,4 +1,4 @@
-"""The human test as it is made: balanced, drawn once and recorded, and the page does not give the answers away."""
+"""Construction of a study: balanced, reproducible from its key, and a page that does not reveal the answers."""
 
 import base64
 import io
@@ -20,7 +20,7 @@ from cgbench.results.run import read_run
 from cgbench.results.run_folder import TrialFolder
 from helpers.cli import cgbench
 from helpers.run_folder import build_run
-from helpers.study import PLAN, TRAINED, build_study
+from helpers.study import OPTIONS, TRAINED, build_study
 
 HOSTILE = "</script><script>alert(1)</script><!--\"'&"
 
@@ -88,7 +88,7 @@ def test_an_odd_number_of_pairs_gives_neither_side_the_advantage(study, tmp_path
 
 def test_a_participants_order_does_not_depend_on_the_methods(tmp_path):
     run = read_run(build_run(tmp_path / "run", methods=(*TRAINED, "real"), seeds=(0,), images=8, side=8))
-    both, one = (make_study(run, replace(PLAN, methods=names))[0] for names in ((), ("gan_only",)))
+    both, one = (make_study(run, replace(OPTIONS, methods=names))[0] for names in ((), ("gan_only",)))
     for participant in range(3):
         scenes = [[s.images[left].scene for left, _ in s.sessions[participant].pairs] for s in (both, one)]
         assert scenes[0] == scenes[1]
@@ -100,8 +100,8 @@ def test_the_same_command_writes_the_same_bytes_and_another_seed_another_study(m
     assert again == study and other.read_bytes() == page.read_bytes()
     assert key_path(other).read_bytes() == key_path(page).read_bytes()
     run = read_run(other.parent.parent)
-    assert make_study(run, replace(PLAN, seed=1))[0].id != study.id
-    assert make_study(run, replace(PLAN, trial_seed=1))[0].id != study.id
+    assert make_study(run, replace(OPTIONS, seed=1))[0].id != study.id
+    assert make_study(run, replace(OPTIONS, trial_seed=1))[0].id != study.id
 
 
 def test_the_key_holds_the_study_and_notices_a_change(made, tmp_path):
@@ -127,8 +127,8 @@ def test_real_images_stand_anywhere_among_the_others_and_carry_no_note(study, te
     places = [number for number, image in enumerate(study.images) if image.method == REAL]
     assert len(places) == 7 and len(study.images) == 21
     assert 5 < np.mean(places) < 15 and places != list(range(0, 21, 3))
-    for picture in data_of(text)["images"]:
-        content = base64.b64decode(picture)
+    for encoded in data_of(text)["images"]:
+        content = base64.b64decode(encoded)
         with Image.open(io.BytesIO(content)) as image:
             assert (image.format, image.mode, image.size) == ("WEBP", "RGB", (8, 8))
             assert not image.getexif() and not {"exif", "xmp", "icc_profile"} & set(image.info)
@@ -138,8 +138,8 @@ def test_the_images_are_those_of_the_run(study, made, text):
     run, data = made[1].parent.parent, data_of(text)
     for image, stored in zip(study.images, data["images"], strict=True):
         folder = TrialFolder.of(run, "shapes", image.method or "real", 0)
-        wanted = np.asarray(Image.open(folder.output("AtoB", image.scene)).convert("RGB"))
-        assert (np.asarray(Image.open(io.BytesIO(base64.b64decode(stored)))) == wanted).all()
+        expected = np.asarray(Image.open(folder.output("AtoB", image.scene)).convert("RGB"))
+        assert (np.asarray(Image.open(io.BytesIO(base64.b64decode(stored)))) == expected).all()
 
 
 def test_the_page_needs_nothing_but_itself_and_escapes_what_comes_from_data(study, text):
@@ -147,52 +147,52 @@ def test_the_page_needs_nothing_but_itself_and_escapes_what_comes_from_data(stud
     assert policy.startswith("default-src 'none'; img-src data:")
     assert "unsafe-inline" not in re.search(r"script-src ([^;]*)", policy)[1]
     assert not re.search(r"(src|href)=|@import|url\(", re.sub(r"<script.*?</script>", "", text, flags=re.S))
-    nasty = html(replace(study, run=HOSTILE, target=HOSTILE), [b"x"] * len(study.images))
-    assert len(re.findall("<script", nasty)) == 2 and "alert(1)" in nasty
-    assert data_of(nasty)["run"] == HOSTILE
+    escaped = html(replace(study, run=HOSTILE, target=HOSTILE), [b"x"] * len(study.images))
+    assert len(re.findall("<script", escaped)) == 2 and "alert(1)" in escaped
+    assert data_of(escaped)["run"] == HOSTILE
 
 
 def test_large_images_are_reduced_alike(tmp_path):
-    study, page = build_study(tmp_path, replace(PLAN, side=8), side=16)
+    study, page = build_study(tmp_path, replace(OPTIONS, side=8), side=16)
     assert study.side == 8
     assert len(data_of(page.read_text(encoding="utf-8"))["images"]) == 21
 
 
 def test_without_pairs_real_images_are_of_another_scene_each_once(tmp_path):
     run = build_run(tmp_path / "run", methods=(*TRAINED, "shuffled"), seeds=(0,), images=8, side=8)
-    study, _, _ = make_study(read_run(run), PLAN)
+    study, _, _ = make_study(read_run(run), OPTIONS)
     assert study.real == "a real target image of another scene"
     folder = TrialFolder.of(run, "shapes", "shuffled", 0)
     shutil.copy(folder.output("AtoB", "scene-000"), folder.output("AtoB", "scene-001"))
-    assert "scene-001" not in {image.scene for image in make_study(read_run(run), PLAN)[0].images}
+    assert "scene-001" not in {image.scene for image in make_study(read_run(run), OPTIONS)[0].images}
     with pytest.raises(CgbenchError, match=r"'shuffled' for scene-\d+ is the real image itself"):
-        make_study(read_run(run), replace(PLAN, methods=("shuffled",)))
+        make_study(read_run(run), replace(OPTIONS, methods=("shuffled",)))
 
 
 def test_a_run_with_neither_real_row_is_refused(tmp_path):
     run = read_run(build_run(tmp_path / "run", methods=TRAINED, seeds=(0,), images=8, side=8))
     with pytest.raises(CgbenchError, match="no real test images"):
-        make_study(run, PLAN)
+        make_study(run, OPTIONS)
 
 
 def test_the_direction_is_the_one_that_makes_photos(tmp_path):
     run = build_run(tmp_path / "run", methods=("cyclegan", "real"), seeds=(0,), images=8, side=8)
-    assert make_study(read_run(run), PLAN)[0].direction == "AtoB"
+    assert make_study(read_run(run), OPTIONS)[0].direction == "AtoB"
     for name in ("cyclegan", "real"):
         folder = TrialFolder.of(run, "shapes", name, 0)
         spec = read_json(folder.trial)
         spec["dataset"]["domains"].reverse()
         write_json(folder.trial, spec)
-    assert make_study(read_run(run), PLAN)[0].direction == "BtoA"
+    assert make_study(read_run(run), OPTIONS)[0].direction == "BtoA"
 
 
 def test_too_few_images_are_refused_with_what_would_fit(made):
     run = made[1].parent.parent
-    said = cgbench("study", run, code=2)
-    assert "10 practice and 40 scored pairs need 50 different test images, and AtoB has 8" in said
-    options = re.search(r"--practice (\d+) --scored (\d+)", said).groups()
+    output = cgbench("study", run, code=2)
+    assert "10 practice and 40 scored pairs need 50 different test images, and AtoB has 8" in output
+    options = re.search(r"--practice (\d+) --scored (\d+)", output).groups()
     assert sum(map(int, options)) == 8
-    cgbench("study", run, "--out", run / "b.html", "--practice", options[0], "--scored", options[1])
+    cgbench("study", run, "--output", run / "b.html", "--practice", options[0], "--scored", options[1])
 
 
 def test_unfinished_methods_are_left_out_and_said(tmp_path):
@@ -220,20 +220,20 @@ def test_the_key_of_another_study_is_never_overwritten(made):
 def test_the_word_make_may_be_left_out_but_options_may_come_first(made, tmp_path):
     run, few = made[1].parent.parent, ("--practice", "2", "--scored", "5", "--participants", "3")
     for number, words in enumerate(([run, *few], [*few, run], ["make", *few, run])):
-        said = cgbench("study", *words, "--out", tmp_path / f"{number}.html")
-        assert f"study {made[0].id}:" in said and "1 to 6" in said
-    assert "score --study" in said
-    assert "study RUN" in cgbench("study", "--help")
+        output = cgbench("study", *words, "--output", tmp_path / f"{number}.html")
+        assert f"study {made[0].id}:" in output and "1 to 6" in output
+    assert "score --study" in output
+    assert "study make RUN" in " ".join(cgbench("study", "make", "--help").replace("[OPTIONS] ", "").split())
     assert "is not a run folder" in cgbench("study", tmp_path / "nowhere", code=2)
-    assert "ends in .html" in cgbench("study", run, *few, "--out", tmp_path / "page.json", code=2)
+    assert "ends in .html" in cgbench("study", run, *few, "--output", tmp_path / "page.json", code=2)
 
 
-def test_a_picture_that_cannot_be_read_is_named(tmp_path):
+def test_an_image_that_cannot_be_read_is_named(tmp_path):
     run = build_run(tmp_path / "run", methods=("cyclegan", "real"), seeds=(0,), images=8, side=8)
     broken = TrialFolder.of(run, "shapes", "cyclegan", 0).output("AtoB", "scene-003")
     broken.write_bytes(broken.read_bytes()[:60])
     with pytest.raises(CgbenchError, match=r"scene-003\.png is not a readable image"):
-        make_study(read_run(run), replace(PLAN, scored=6))
+        make_study(read_run(run), replace(OPTIONS, scored=6))
 
 
 def test_a_page_is_not_written_without_its_key(made, tmp_path):

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cgbench.api.dataset import IGNORE, SemanticClass
+from cgbench.api.dataset import SemanticClass
+from cgbench.api.names import IGNORE
 from cgbench.errors import CgbenchError
 
 PIXELS_AT_ONCE = 2**18  # bounds the memory

@@ -1,0 +1,109 @@
+"""`cgbench methods`, `metrics`, `failures` and `show`: the registered components, listed and explained."""
+
+import click
+
+from cgbench.api.method_description import describe
+from cgbench.api.registry import FAILURES, METHODS, METRICS, Registry
+from cgbench.benchmarks.cli.options import PRESET, SET, Command, completes, one_line_errors
+from cgbench.benchmarks.trials.trial import Trial, resolve_one
+from cgbench.errors import DataMissing
+
+ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+
+
+@click.command(cls=Command, examples=("cgbench methods", "cgbench show cyclegan"))
+@one_line_errors
+def methods() -> None:
+    """List the methods that can be trained."""
+    rows = [METHODS.get(name) for name in METHODS.names()]
+    width = max(len(method.name) for method in rows)
+    for method in rows:
+        click.echo(f"{method.name:{width}}  {method.summary}")
+    click.echo("\n'cgbench show NAME' tells networks and losses. Reference rows (floor, ceiling) join every run.")
+    print_broken_plugins(METHODS)
+
+
+@click.command(cls=Command, examples=("cgbench metrics",))
+@one_line_errors
+def metrics() -> None:
+    """List the metrics and the numbers they give."""
+    names = METRICS.names()
+    width = max(map(len, names))
+    for name in names:
+        metric = METRICS.get(name)
+        values = ", ".join(f"{value.name} {ARROWS[value.better]}".strip() for value in metric.values)
+        click.echo(f"{name:{width}}  {metric.summary} [{values}]")
+    print_broken_plugins(METRICS)
+
+
+@click.command(short_help="List the failure modes that are detected.", cls=Command, examples=("cgbench failures",))
+@one_line_errors
+def failures() -> None:
+    """List the failure modes that are detected, with their thresholds."""
+    rows = sorted(map(FAILURES.get, FAILURES.names()), key=lambda failure: failure.rank)
+    width = max(len(failure.name) for failure in rows)
+    for failure in rows:
+        sign = "≥" if failure.above else "≤"
+        click.echo(f"{failure.name:{width}}  {failure.summary} [{sign} {failure.threshold:g} in {failure.share:.0%}]")
+    click.echo("\nIn brackets: the evidence of an image, and the share of images from which a trial has the failure.")
+    print_broken_plugins(FAILURES)
+
+
+@click.command(
+    short_help="Show networks, graph and losses of a method.",
+    cls=Command,
+    examples=("cgbench show cyclegan", "cgbench show cut --preset smoke --set cut.nce_b=0"),
+)
+@click.argument("method", shell_complete=completes(METHODS))
+@PRESET
+@SET
+@one_line_errors
+def show(method: str, preset: str | None, assignments: tuple[str, ...]) -> None:
+    """Show what METHOD trains: networks, players, every live loss term, and its difference from its parent."""
+    click.echo(method_text(resolve_one(method, preset or "paper", assignments)))
+
+
+def print_broken_plugins(registry: Registry) -> None:
+    """Print the plugins that could not be loaded, with the reason, on standard error."""
+    for name, reason in registry.broken.items():
+        click.echo(f"plugin '{name}' could not be loaded: {reason}", err=True)
+
+
+def method_text(trial: Trial) -> str:
+    """Return networks with their weights counted, tensors, players, live terms, and the difference from the parent."""
+    from cgbench.benchmarks.evaluation.scorer import build_network
+    from cgbench.methods.blocks.model import Model
+
+    method, facts = trial.method, describe(trial.method)
+    config = trial.config
+    problem = ""
+    try:
+        counts = Model(method, config, 0, scorer=build_network(config.classes, config.scorer_width)).parameter_counts()
+    except DataMissing as error:
+        counts, problem = {}, str(error)
+    lines = [f"{method.name}: {method.summary}", f"source: {method.source or 'none given'}"]
+    if method.parent:
+        lines.append(f"difference from {method.parent}: {'; '.join(method.changes)}")
+    lines.append(
+        f"\nnetworks (preset {trial.preset}: {config.crop_size} pixels, {config.blocks} blocks, ngf {config.ngf})"
+    )
+    lines += [f"  {name:12} {count:>12,} weights  {facts['networks'][name]}" for name, count in counts.items()]
+    lines.append(f"  not counted: {problem}" if problem else f"  {'total':12} {sum(counts.values()):>12,}")
+    lines.append("\ntensors that training computes")
+    lines += [f"  {name} = {text}" for name, text in facts["tensors"].items()]
+    for player, networks in facts["players"].items():
+        lines.append(f"\nplayer {player} trains {', '.join(networks)} to lower")
+        terms = [term for term in facts["terms"] if term["player"] == player]
+        lines += [
+            f"  {term['weight']:>5g} × {term['name']:22} {term['function']}({', '.join(term['reads'])})"
+            for term in terms
+        ]
+    frozen = [name for name in counts if method.networks[name].frozen]
+    if frozen:
+        lines.append(f"\nfrozen, trained by nothing here: {', '.join(frozen)}")
+    dead = [term.name for term in method.terms if term.name not in {entry["name"] for entry in facts["terms"]}]
+    if dead:
+        lines.append(f"\nnot trained, because nothing depends on it: {', '.join(dead)}")
+    translations = [f"{direction}: {tensor}" for direction, tensor in facts["translates"].items()]
+    lines.append(f"\ntranslates {'; '.join(translations)}")
+    return "\n".join(lines)

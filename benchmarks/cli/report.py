@@ -1,0 +1,86 @@
+"""`cgbench report` and `cgbench table`: tables and page of a run, and a run beside a published table."""
+
+from pathlib import Path
+
+import click
+
+from cgbench.api.registry import metric_values
+from cgbench.benchmarks.cli.options import RUN_FOLDER, WAIT, Command, one_line_errors
+from cgbench.benchmarks.execution.run_lock import exclusive_run
+from cgbench.reports.paper_tables.published import TABLES
+from cgbench.results.run_folder import trial_folders
+
+
+def write_and_print(run_folder: Path, reference: str = "", figures: bool = False) -> None:
+    """Write tables and page, with `figures` every figure as files too; print the table and where the page lies.
+
+    The caller must hold the run's lock.
+    """
+    from cgbench.reports.report import write_report
+
+    trial_folders(run_folder)
+    page = write_report(run_folder, metric_values(), reference, figures)
+    click.echo((page.parent / "table.md").read_text(encoding="utf-8"))
+    click.echo(f"Report: {page}")
+
+
+@click.command(
+    short_help="Write tables and page of a run.",
+    cls=Command,
+    examples=(
+        "cgbench report runs/streets-demo",
+        "cgbench report runs/streets-demo --reference gan_only",
+        "cgbench report runs/streets-demo --format latex > table.tex",
+    ),
+)
+@RUN_FOLDER
+@click.option("--reference", default="", metavar="METHOD",
+              help="Reference method for pairwise differences.  [default: cyclegan, or the first]")  # fmt: skip
+@click.option(
+    "--format", "form", type=click.Choice(["md", "csv", "latex", "html"]),
+    help="Print the report in this format and write nothing.",
+)  # fmt: skip
+@WAIT
+@one_line_errors
+def report(run_folder: Path, reference: str, form: str | None, wait: bool) -> None:
+    """Write the tables and the page of RUN from its records, and print the table.
+
+    Unlike the report at the end of 'run' and 'evaluate', this one also writes every figure as an SVG and a PNG file.
+    """
+    trial_folders(run_folder)
+    if form:
+        from cgbench.reports.report import report_text
+
+        click.echo(report_text(run_folder, metric_values(), reference, form), nl=False)
+        return
+    with exclusive_run(run_folder, wait):
+        write_and_print(run_folder, reference, figures=True)
+
+
+@click.command(
+    short_help="Print a run beside a published table.",
+    cls=Command,
+    examples=("cgbench table 4 runs/cityscapes-paper", "cgbench table cut runs/cut --format csv"),
+)
+@click.argument("which", metavar="TABLE", type=click.Choice(list(TABLES)))
+@RUN_FOLDER
+@click.option(
+    "--format", "form", type=click.Choice(["md", "latex", "csv"]), default="md", show_default=True,
+    help="Markdown, LaTeX with booktabs, or CSV with one line per row and score.",
+)  # fmt: skip
+@one_line_errors
+def table(which: str, run_folder: Path, form: str) -> None:
+    """Print RUN beside a published TABLE: the paper's value, ours and the difference.
+
+    \b
+    2    CycleGAN paper: CycleGAN and its rivals, labels→photo
+    3    the same, photo→labels
+    4    CycleGAN paper: CycleGAN and its ablations, labels→photo
+    5    the same, photo→labels
+    cut  CUT paper, Table 1: one-sided methods, labels→photo
+    """
+    from cgbench.reports.paper_tables.formats import FORMATS
+    from cgbench.results.run import read_run
+
+    trial_folders(run_folder)
+    click.echo(FORMATS[form](read_run(run_folder), TABLES[which]), nl=False)

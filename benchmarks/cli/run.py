@@ -1,0 +1,247 @@
+"""`cgbench run`: the main job, from options or a suite to trained, evaluated and reported trials."""
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from click.shell_completion import CompletionItem
+
+from cgbench.api.names import TrialState
+from cgbench.api.registry import METHODS
+from cgbench.benchmarks.cli import report
+from cgbench.benchmarks.cli.options import (
+    DATA_ROOT,
+    DATASET_NAMES,
+    DETERMINISTIC,
+    DEVICE,
+    JOBS,
+    METHOD_NAMES,
+    PRESET,
+    SET,
+    WAIT,
+    Command,
+    comma_separated,
+    one_line_errors,
+    resolve_device,
+    verbosity,
+)
+from cgbench.benchmarks.execution.run_lock import exclusive_run
+from cgbench.benchmarks.execution.worker import WorkerSpec
+from cgbench.benchmarks.runtime.progress import console
+from cgbench.benchmarks.runtime.signals import CTRL_C, Stopped
+from cgbench.benchmarks.training.checkpoint_retention import ensure_selectable
+from cgbench.benchmarks.trials.request import RunRequest
+from cgbench.benchmarks.trials.suite import read_suite, suite_names
+from cgbench.benchmarks.trials.trial import Trial
+from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError
+from cgbench.files import read_json, safe_name, write_json
+
+if TYPE_CHECKING:
+    from cgbench.benchmarks.execution.run_plan import RunPlan
+
+SUITE_SEEDS = [0, 1, 2]  # a suite makes a table, and a table needs a spread
+EXAMPLES = (
+    "cgbench run --methods cyclegan,gan_only --dataset streets",
+    "cgbench run --methods all --dataset streets --preset smoke --dry-run",
+    "cgbench run --methods cyclegan,cut --dataset folder --data-root DIR \\",
+    "    --seeds 0-4 --jobs auto --set batch_size=4 --set cut.nce_b=0.5",
+    "cgbench run --suite family --dataset cityscapes --data-root DIR --name paper",
+)
+
+
+def _suites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the names of bundled suites, then file names."""
+    names = [CompletionItem(name) for name in suite_names() if name.startswith(incomplete)]
+    return names or [CompletionItem(incomplete, type="file")]
+
+
+@click.command(
+    short_help="Train, evaluate and compare methods.", cls=Command, examples=EXAMPLES, former={"--runs": "--runs-dir"}
+)
+@click.option("--methods", metavar="NAMES", shell_complete=METHOD_NAMES,
+              help="Comma-separated method names, or 'all' (see 'cgbench methods').")  # fmt: skip
+@click.option("--dataset", metavar="NAME", shell_complete=DATASET_NAMES,
+              help="Dataset to train and evaluate on (see 'cgbench datasets').")  # fmt: skip
+@click.option("--seeds", metavar="SEEDS",
+              help="Random seeds: comma-separated integers or a range such as 0-4.  [default: 0; 0-2 with a suite]"
+              )  # fmt: skip
+@PRESET
+@click.option("--suite", metavar="NAME|FILE", shell_complete=_suites,
+              help=f"Suite to run: a bundled name ({', '.join(suite_names())}) or a TOML file.")  # fmt: skip
+@SET
+@DATA_ROOT
+@click.option("--name", help="Name of the run's folder.  [default: DATASET-PRESET]")
+@click.option(
+    "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, metavar="DIR",
+    help="Directory that contains all runs.",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Print the plan with measured times and train nothing.")
+@DEVICE
+@JOBS
+@DETERMINISTIC
+@WAIT
+@verbosity
+@one_line_errors
+def run(
+    methods: str | None, dataset: str | None, seeds: str | None, preset: str | None, suite: str | None,
+    assignments: tuple[str, ...], data_root: Path | None, name: str | None, runs_dir: Path, dry_run: bool,
+    device: str, jobs: int | str, deterministic: bool, wait: bool,
+) -> int:  # fmt: skip
+    """Train, evaluate and compare methods, and write the report.
+
+    The untrained rows 'copy', 'shuffled' and 'real' are always added: the floors and the ceiling of every score.
+    Stop it with Ctrl-C or SIGTERM; the same command goes on where it was.
+
+    \b
+    Exit code 0    all trials are done
+              1    some failed or diverged, or the disk is full
+              2    something is wrong with the command or the data
+              130  stopped by Ctrl-C (143 by SIGTERM)
+    """
+    from cgbench.benchmarks.data.loading import suggest_dataset_check
+    from cgbench.benchmarks.execution.run_plan import plan_run, print_plan
+    from cgbench.benchmarks.runtime.determinism import deterministic_kernels
+
+    values = read_suite(suite) if suite else {}
+    request = build_request(values, methods, dataset, seeds, preset, assignments, data_root)
+    trials, data, left_out = request.resolve()
+    for method, reason in left_out.items():
+        click.echo(f"left out: {method}: {reason}")
+    folder = runs_dir / safe_name(name or values.get("name") or f"{data.label}-{request.preset}")
+    device = resolve_device(device)
+    ensure_selectable(trials[0].config, data)
+    print_settings(trials)
+    with deterministic_kernels(deterministic):
+        if dry_run:
+            with suggest_dataset_check(data):
+                print_plan(plan_run(trials, data, folder, device, jobs))
+            return EXIT_OK
+        with exclusive_run(folder, wait):
+            with suggest_dataset_check(data):
+                plan = plan_run(trials, data, folder, device, jobs)
+            print_plan(plan)
+            return train_and_report(request, plan, deterministic)
+
+
+def build_request(
+    suite: dict[str, Any], methods: str | None, dataset: str | None, seeds: str | None, preset: str | None,
+    assignments: Sequence[str], data_root: Path | None,
+) -> RunRequest:  # fmt: skip
+    """Return the request of a command line: options over the values of a suite over defaults.
+
+    Args:
+        suite: the values of the suite file; empty without one.
+        methods: the text of `--methods`: comma-separated names, or "all".
+        dataset: the text of `--dataset`.
+        seeds: the text of `--seeds`.
+        preset: the name of a preset.
+        assignments: the texts of `--set`.
+        data_root: the directory that contains the datasets.
+
+    Returns:
+        The request, not resolved yet.
+
+    Raises:
+        CgbenchError: where methods or dataset are missing, or the seeds cannot be read.
+    """
+    names = comma_separated(methods) if methods else tuple(suite.get("methods", ()))
+    names = names or _missing("--methods", "cyclegan,gan_only")
+    everything = names == ("all",)  # then what does not fit is left out; a method asked for by name is an error instead
+    if everything:
+        names = tuple(name for name in METHODS.names() if METHODS.get(name).reference is None)
+    numbers = parse_seeds(seeds) if seeds else suite.get("seeds") or (SUITE_SEEDS if suite else [0])
+    return RunRequest(
+        names, dataset or suite.get("dataset") or _missing("--dataset", "streets"), data_root, tuple(numbers),
+        preset or suite.get("preset") or "demo", tuple(assignments), suite.get("set"), everything,
+    )  # fmt: skip
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Return the seeds of `0,1,2` or `0-4`."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()) or (dash and int(last) < int(first)):
+            raise CgbenchError(f"--seeds {text}: write whole numbers with commas (0,1,2) or a range (0-4)")
+        seeds.extend(range(int(first), int(last) + 1) if dash else [int(first)])
+    return list(dict.fromkeys(seeds))
+
+
+def _missing(option: str, example: str) -> NoReturn:
+    raise CgbenchError(f"{option} is missing, for example {option} {example} (or give a --suite)")
+
+
+def print_settings(trials: Sequence[Trial]) -> None:
+    """Print the settings that differ from the published recipe, with their layer, at level `VERBOSE`."""
+    first_of = {trial.method.name: trial for trial in reversed(trials)}
+    for method, trial in first_of.items():
+        config, origins = trial.config, trial.resolved.origins
+        changed = [f"{key}={getattr(config, key, trial.resolved.weights.get(key))} ({layer})"
+                   for key, layer in origins.items() if layer != "recipe"]  # fmt: skip
+        console.debug(f"{method}: {', '.join(changed) or 'the published recipe'}")
+
+
+def train_and_report(request: RunRequest, plan: "RunPlan", deterministic: bool) -> int:
+    """Train and evaluate the trials of a plan, write the report, and return the exit code.
+
+    The caller must hold the run's lock.
+    """
+    from cgbench.benchmarks.execution.run_context import ensure_one_comparison, open_run_context, with_evaluators
+    from cgbench.benchmarks.execution.runner import run_trials
+    from cgbench.benchmarks.execution.worker_pool import run_in_pool
+
+    trials, folder, parallelism = plan.trials, plan.folder, plan.parallelism
+    context = open_run_context(folder, plan.dataset, trials, plan.device)
+    prepared = context.prepare_all(trials)
+    ensure_one_comparison(prepared, context)
+    write_run(folder, trials, plan.dataset.label, request.preset)
+    context = with_evaluators(context, trials[0].config)
+    try:
+        if parallelism.workers > 1:
+            spec = WorkerSpec(
+                request, folder, plan.device, deterministic, parallelism.threads, context.evaluation_digest,
+                os.getpid(), console.verbosity,
+            )  # fmt: skip
+            ended = run_in_pool(spec, prepared, context, parallelism.workers)
+        else:
+            ended = run_trials(prepared, context)
+    except BaseException as stop:
+        hurried = isinstance(stop, Stopped) and stop.number != CTRL_C  # whoever sends SIGTERM waits for seconds only
+        if not hurried and not isinstance(stop, OSError):  # nor would a report find room
+            _report_finished_trials(folder)
+        raise
+    report.write_and_print(folder)
+    return EXIT_OK if set(ended) == {TrialState.DONE} else EXIT_TRIAL_FAILED
+
+
+def _report_finished_trials(folder: Path) -> None:
+    """Report a run that was stopped; what goes wrong here must not hide why it stopped."""
+    try:
+        if any(folder.glob("*/*/seed-*/metrics.jsonl")):
+            report.write_and_print(folder)
+    except (CgbenchError, OSError) as error:
+        click.echo(f"cgbench: no report: {error}", err=True)
+
+
+def write_run(folder: Path, trials: Sequence[Trial], label: str, preset: str) -> None:
+    """Write or extend `run.json`: a second command with the same name adds its methods and seeds to the first."""
+    path = folder / "run.json"
+    before = read_json(path) if path.exists() else {"methods": [], "seeds": []}
+    methods = [trial.method.name for trial in trials if trial.method.reference is None]
+    write_json(
+        path,
+        {
+            "name": folder.name,
+            "command": shlex.join(["cgbench", *sys.argv[1:]]),
+            "methods": list(dict.fromkeys([*before["methods"], *methods])),
+            "seeds": sorted({*before["seeds"], *(trial.seed for trial in trials)}),
+            "preset": preset,
+            "dataset": label,
+            "created": before.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    )

@@ -1,0 +1,112 @@
+"""Made-up translations to call a metric or a detector with: paired, unpaired with sets of unequal sizes, to label
+images, and with nothing but what is always there."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from cgbench.api.dataset import SemanticClass
+from cgbench.api.metric import Translations
+from cgbench.api.names import IGNORE, Direction
+from cgbench.api.palette import nearest_class
+
+COUNT, SIDE = 60, 32
+PALETTE = (
+    SemanticClass("ground", (128, 64, 128)),
+    SemanticClass("house", (70, 70, 70)),
+    SemanticClass("tree", (107, 142, 35)),
+    SemanticClass("sky", (70, 130, 180)),
+)
+COLOURS = np.zeros((256, 3), np.uint8)  # by class id; black where there is none
+COLOURS[: len(PALETTE)] = [entry.colour for entry in PALETTE]
+FEATURES = 12
+
+
+def sample_translations(count: int = COUNT) -> dict[str, Translations]:
+    """Return translations of `count` images of 32 pixels (at least 4), by what they are.
+
+    All but the last have every optional field; the unpaired ones have two thirds as many targets as outputs.
+    """
+    paired = _photos("paired photos", count)
+    return {
+        "paired photos": paired,
+        "unpaired photos, fewer targets than outputs": _unpaired(paired),
+        "paired label images": _label_images(paired),
+        "photos and nothing else": Translations(
+            paired.direction, paired.keys, paired.sources, paired.outputs, paired.target_kind, targets=paired.targets
+        ),
+    }
+
+
+def _photos(name: str, count: int, ood: bool = True) -> Translations:
+    """Return translations of label images to photos, with everything that a metric may read."""
+    rng = np.random.default_rng(sum(map(ord, name)))
+    labels = _scenes(count, rng)
+    sources = COLOURS[labels]
+    targets = _noisy(sources, rng, 6)
+    outputs, other_outputs, identities = (_noisy(targets, rng, level) for level in (20, 20, 4))
+    translations = Translations(
+        direction=Direction.A_TO_B, keys=tuple(f"{name} {index}" for index in range(count)), sources=sources,
+        outputs=outputs, target_kind="photo", targets=targets, paired=True, reconstructions=_noisy(sources, rng, 9),
+        other_outputs=other_outputs, identities=identities, labels=labels, target_labels=labels,
+        finite=np.ones(count, bool), way_back=lambda numbers, images: images.copy(), palette=PALETTE,
+        scorer=lambda photos: nearest_class(photos, PALETTE), scorer_features=_features, inception=_features,
+        lpips=_distances,
+    )  # fmt: skip
+    return replace(translations, ood=_photos("out-of-distribution photos", count, ood=False)) if ood else translations
+
+
+def _unpaired(paired: Translations) -> Translations:
+    """Return the translations with other target images, fewer than there are outputs."""
+    count = len(paired.keys)
+    other, fewer = _photos("other photos", count, ood=False), 2 * count // 3
+    assert other.targets is not None and other.target_labels is not None and other.identities is not None
+    return replace(
+        paired, paired=False, targets=other.targets[:fewer], target_labels=other.target_labels[:fewer],
+        identities=other.identities[:fewer],
+    )  # fmt: skip
+
+
+def _label_images(paired: Translations) -> Translations:
+    """Return the opposite direction: photos to label images, which no scorer and no feature extractor looks at."""
+    turned = _turned(paired)
+    assert paired.ood is not None
+    images = turned.targets
+    return replace(turned, identities=images, other_outputs=images, ood=_turned(paired.ood))
+
+
+def _turned(given: Translations) -> Translations:
+    """Return the photos of the given translations as sources, and the true label images as outputs and targets."""
+    assert given.targets is not None
+    return replace(
+        given, direction=Direction.B_TO_A, target_kind="labels", sources=given.targets, targets=given.sources,
+        outputs=given.sources.copy(), scorer=None, scorer_features=None,
+    )  # fmt: skip
+
+
+def _scenes(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return class ids, uint8 (N, 32, 32): ground below the sky, a house, a tree; the last image has no class."""
+    maps = np.full((count, SIDE, SIDE), 3, np.uint8)
+    for scene in maps:
+        horizon, left, right = rng.integers(12, 22), rng.integers(0, 10), rng.integers(16, 24)
+        scene[horizon:] = 0
+        scene[horizon - 8 : horizon, left : left + 9] = 1
+        scene[horizon - 6 : horizon + 1, right : right + 7] = 2
+        scene[0, :3] = IGNORE
+    maps[-1] = IGNORE
+    return maps
+
+
+def _noisy(images: np.ndarray, rng: np.random.Generator, level: float) -> np.ndarray:
+    return np.clip(np.rint(images + rng.normal(0, level, images.shape)), 0, 255).astype(np.uint8)
+
+
+def _features(images: np.ndarray) -> np.ndarray:
+    """Return features, float64 (N, 12): means over quarters of the image."""
+    quarters = images.reshape(len(images), 2, SIDE // 2, 2, SIDE // 2, 3).mean(axis=(2, 4))
+    return np.asarray(quarters.reshape(len(images), FEATURES) / 255)
+
+
+def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return distances, float64 (N,)."""
+    return np.asarray(np.abs(_features(first) - _features(second)).mean(axis=1))

@@ -1,0 +1,104 @@
+"""Conformance of metrics: every built-in one passes, one that breaks a promise is refused with a line that names it."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from cgbench import METRICS, Metric, Scores, Value
+from cgbench.benchmarks.testing.conformance import check_metric
+from cgbench.benchmarks.testing.sample_translations import sample_translations
+
+CALLS = itertools.count()
+
+
+@pytest.mark.parametrize("name", METRICS.names())
+def test_built_in_metrics_pass(name):
+    check_metric(name)
+
+
+def brightness(translations):
+    by_image = translations.outputs.mean(axis=(1, 2, 3)) / 255
+    return Scores({"brightness": float(by_image.mean())}, {"brightness": by_image})
+
+
+def metric(compute=brightness, value=None, **changes):
+    values = (value or Value("brightness", "brightness", "", minimum=0, maximum=1),)
+    return Metric(**{"name": "brightness", "summary": "mean level", "values": values, "compute": compute, **changes})
+
+
+def refusal(component):
+    with pytest.raises(AssertionError) as failure:
+        check_metric(component)
+    assert str(failure.value) and "\n" not in str(failure.value)
+    return str(failure.value)
+
+
+def test_a_sound_metric_passes_as_a_value_and_by_its_factory():
+    check_metric(metric())
+    check_metric(lambda: metric())
+
+
+def scores(value=0.5, **more):
+    return lambda translations: Scores({"brightness": value}, **more)
+
+
+def shifting(translations):
+    translations.outputs[:] //= 2
+    return brightness(translations)
+
+
+def pairs_only(translations):
+    distances = np.abs(translations.outputs - translations.targets).mean(axis=(1, 2, 3)) / 255
+    return Scores({"brightness": float(distances.mean())}, {"brightness": distances})
+
+
+@pytest.mark.parametrize(
+    ("component", "message"),
+    [
+        (metric(summary=""), "needs a name and a summary"),
+        (metric(values=()), "needs values of different names"),
+        (metric(value=Value("a/b", "a", "")), "has no '/'"),
+        (metric(value=Value("brightness", "", "")), "needs a label"),
+        (metric(value=Value("brightness", "b", "up")), "better is 'higher', 'lower' or ''"),
+        (metric(value=Value("brightness", "b", "", minimum=1, maximum=1)), "its minimum is not below its maximum"),
+        (metric(needs="clip"), "needs 'clip', which nothing provides"),
+        (metric(version=0), "has the version 0"),
+        (metric(not_applicable=lambda t: ""), "not_applicable returns None or one line of text, not ''"),
+        (metric(not_applicable=lambda t: "never"), "applies to nothing that was tried"),
+        (metric(lambda t: 0.5), "compute returns float, not Scores"),
+        (metric(lambda t: Scores({})), "declares ['brightness'] and computes []"),
+        (metric(lambda t: Scores({"brightness": 0.5, "more": 1})), "computes ['brightness', 'more']"),
+        (metric(scores(float("nan"))), "'brightness' is nan"),
+        (metric(scores(1.5)), "'brightness' is 1.5, outside of [0, 1]"),
+        (metric(lambda t: scores(next(CALLS) / 1e4)(t)), "changes from call to call"),
+        (metric(scores(per_image={"darkness": np.zeros(12)})), "for 'darkness', which is no declared value"),
+        (metric(scores(per_image={"brightness": np.zeros(11)})), "scores per image (11,), not (12,)"),
+        (metric(scores(per_image={"brightness": np.array(["0"] * 12)})), "that are no numbers"),
+        (metric(scores(per_image={"brightness": np.full(12, np.inf)})), "infinite for an image; say NaN"),
+        (metric(scores(details={"road": 0.5})), "the detail 'road' is not named VALUE/DETAIL"),
+        (metric(scores(details={"brightness/road": np.inf})), "the detail 'brightness/road' is infinite"),
+        (metric(shifting), "changes `outputs`, which it must only read"),
+    ],
+)
+def test_a_metric_that_breaks_a_promise(component, message):
+    assert message in refusal(component)
+
+
+def test_a_metric_that_needs_pairs_and_does_not_say_so():
+    with pytest.raises(ValueError, match="could not be broadcast"):
+        check_metric(metric(pairs_only))
+    paired = metric(pairs_only, not_applicable=lambda t: None if t.paired else "needs paired test images")
+    check_metric(paired)
+
+
+def test_the_sample_translations_are_what_they_are_called():
+    found = sample_translations(12)
+    unpaired = found["unpaired photos, fewer targets than outputs"]
+    assert len(unpaired.targets) == len(unpaired.identities) == 8 and len(unpaired.outputs) == 12
+    assert (unpaired.labels[-1] == 255).all() and not unpaired.paired
+    bare = found["photos and nothing else"]
+    assert bare.labels is bare.scorer is bare.inception is bare.ood is bare.reconstructions is None
+    for translations in found.values():
+        assert translations.outputs.dtype == np.uint8 and translations.outputs.shape == (12, 32, 32, 3)
+        assert len(translations.keys) == 12 == len(set(translations.keys))
