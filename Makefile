@@ -1,7 +1,8 @@
 # make demo: install, compare two methods on the built-in dataset, show the table and where the page lies.
-# make test: install with the test tools, check style, spelling and types, run the tests.
+# make test: install with the test tools, check style, spelling and types, run the tests (JOBS=2 processes).
 
 PYTHON ?= python3
+JOBS ?= 2
 BIN := .venv/bin
 
 .PHONY: demo test lint typecheck clean
@@ -10,7 +11,7 @@ demo: .venv/installed
 	$(BIN)/cgbench run --methods cyclegan,gan_only --dataset streets --preset demo --name demo
 
 test: .venv/installed-test lint typecheck
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(JOBS) --dist loadfile
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

@@ -23,8 +23,10 @@ from cgbench.formatting import plural
 SHOWN = 10  # files of a warning or note that the text names; of errors all are named
 
 
-@click.group(short_help="List, check and fetch datasets.", 
-    cls=Group, invoke_without_command=True,
+@click.group(
+    cls=Group,
+    short_help="List, check and fetch datasets.",
+    invoke_without_command=True,
     examples=(
         "cgbench datasets --data-root DIR",
         "cgbench datasets check cityscapes --data-root DIR --split train,test",

@@ -22,8 +22,8 @@ from cgbench.results.run_folder import trial_folders
 
 
 @click.command(
-    short_help="Evaluate the trials of a run again.",
     cls=Command,
+    short_help="Evaluate the trials of a run again.",
     examples=("cgbench evaluate runs/streets-demo", "cgbench evaluate runs/camvid-demo --data-root DIR --wait"),
 )
 @RUN_FOLDER

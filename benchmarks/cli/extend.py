@@ -24,8 +24,8 @@ from cgbench.results.run_folder import trial_folders
 
 
 @click.command(
-    short_help="Train a finished run for more steps.",
     cls=Command,
+    short_help="Train a finished run for more steps.",
     examples=(
         "cgbench extend runs/streets-demo --steps 3000 --dry-run",
         "cgbench extend runs/streets-demo --steps 3000",

@@ -36,7 +36,7 @@ def metrics() -> None:
     print_broken_plugins(METRICS)
 
 
-@click.command(short_help="List the failure modes that are detected.", cls=Command, examples=("cgbench failures",))
+@click.command(cls=Command, short_help="List the failure modes that are detected.", examples=("cgbench failures",))
 @one_line_errors
 def failures() -> None:
     """List the failure modes that are detected, with their thresholds."""
@@ -50,8 +50,8 @@ def failures() -> None:
 
 
 @click.command(
-    short_help="Show networks, graph and losses of a method.",
     cls=Command,
+    short_help="Show networks, graph and losses of a method.",
     examples=("cgbench show cyclegan", "cgbench show cut --preset smoke --set cut.nce_b=0"),
 )
 @click.argument("method", shell_complete=completes(METHODS))

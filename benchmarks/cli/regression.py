@@ -21,8 +21,10 @@ BASELINE = click.option("--baseline", "file", type=RUN, required=True, metavar="
 EXIT_CODES = {"pass": EXIT_OK, "fail": EXIT_TRIAL_FAILED, "inconclusive": EXIT_INCONCLUSIVE}
 
 
-@click.command(short_help="Test a run against a baseline.", 
-    cls=Command, former={"--redrawn": "--allow-redrawn-images", "--all": "--show-passing"},
+@click.command(
+    cls=Command,
+    short_help="Test a run against a baseline.",
+    former={"--redrawn": "--allow-redrawn-images", "--all": "--show-passing"},
     examples=(
         "cgbench run --suite ci",
         "cgbench check runs/ci --baseline benchmarks/baselines/ci.json",
@@ -77,8 +79,8 @@ def check(
 
 
 @click.group(
-    short_help="Create or update a baseline.",
     cls=Group,
+    short_help="Create or update a baseline.",
     examples=("cgbench baseline update runs/ci --baseline ci.json --dry-run",),
 )
 def baseline() -> None:
@@ -122,8 +124,8 @@ def update(run_folder: Path, file: Path, minimums: tuple[str, ...], dry_run: boo
 
 
 @click.command(
-    short_help="Show what differs between two runs.",
     cls=Command,
+    short_help="Show what differs between two runs.",
     examples=("cgbench diff runs/before runs/after", "cgbench diff runs/before runs/after --exit-code"),
 )
 @click.argument("run_a", type=RUN)

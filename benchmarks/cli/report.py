@@ -25,8 +25,8 @@ def write_and_print(run_folder: Path, reference: str = "", figures: bool = False
 
 
 @click.command(
-    short_help="Write tables and page of a run.",
     cls=Command,
+    short_help="Write tables and page of a run.",
     examples=(
         "cgbench report runs/streets-demo",
         "cgbench report runs/streets-demo --reference gan_only",
@@ -58,8 +58,8 @@ def report(run_folder: Path, reference: str, form: str | None, wait: bool) -> No
 
 
 @click.command(
-    short_help="Print a run beside a published table.",
     cls=Command,
+    short_help="Print a run beside a published table.",
     examples=("cgbench table 4 runs/cityscapes-paper", "cgbench table cut runs/cut --format csv"),
 )
 @click.argument("which", metavar="TABLE", type=click.Choice(list(TABLES)))

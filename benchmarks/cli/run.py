@@ -61,7 +61,10 @@ def _suites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 
 
 @click.command(
-    short_help="Train, evaluate and compare methods.", cls=Command, examples=EXAMPLES, former={"--runs": "--runs-dir"}
+    cls=Command,
+    short_help="Train, evaluate and compare methods.",
+    examples=EXAMPLES,
+    former={"--runs": "--runs-dir"},
 )
 @click.option("--methods", metavar="NAMES", shell_complete=METHOD_NAMES,
               help="Comma-separated method names, or 'all' (see 'cgbench methods').")  # fmt: skip

@@ -23,8 +23,10 @@ PARTS = ("step", "table", "data", "translation", "features", "run", "start")
 WIDTH = 150  # characters of the tables, in a file or a pipe as well
 
 
-@click.command(short_help="Time training, data loading and whole runs.", 
-    cls=Command, former={"--what": "--parts", "--arm": "--variant"},
+@click.command(
+    cls=Command,
+    short_help="Time training, data loading and whole runs.",
+    former={"--what": "--parts", "--arm": "--variant"},
     examples=(
         "cgbench speed --methods cyclegan --sizes 64",
         "cgbench speed --parts step,data --sizes 64,128 --methods cyclegan,cut",

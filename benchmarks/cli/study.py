@@ -23,8 +23,9 @@ class MakeByDefault(Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(short_help="Human study: real or generated?", 
+@click.group(
     cls=MakeByDefault,
+    short_help="Human study: real or generated?",
     examples=("cgbench study make runs/streets-demo", "cgbench study score --study runs/streets-demo answers/*.json"),
 )  # fmt: skip
 def study() -> None:

@@ -20,8 +20,10 @@ from cgbench.formatting import plural, printable
 from cgbench.results.run_folder import trial_folders
 
 
-@click.command(short_help="Translate image files with a trained method.", 
-    cls=Command, former={"--to": "--output"},
+@click.command(
+    cls=Command,
+    short_help="Translate image files with a trained method.",
+    former={"--to": "--output"},
     examples=(
         "cgbench translate runs/streets-demo photo.png --output out --method cyclegan",
         "cgbench translate runs/streets-demo IMAGES --output out --method cut --seed 0",
