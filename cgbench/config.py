@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cgbench.errors import CgbenchError, did_you_mean
+from cgbench.formatting import shortened
+
+WHOLE_NUMBER_BOUND = 2**31  # of every setting without a bound of its own
 
 
 def setting(
@@ -66,10 +69,10 @@ class TrialConfig:
     )
 
     generator: str = setting("resnet", "Generator network.", choices=("resnet", "unet"), method=True)
-    blocks: int = setting(9, "Residual blocks of the ResNet generator.", minimum=0)
+    blocks: int = setting(9, "Residual blocks of the ResNet generator.", minimum=0, below=1001)
     ngf: int = setting(64, "Channels after the generator's first layer.", minimum=1)
     discriminator: str = setting("patch", "Discriminator network.", choices=("patch", "pixel"), method=True)
-    discriminator_layers: int = setting(3, "Strided layers of the PatchGAN; 3 gives a 70-pixel field.", minimum=1)
+    discriminator_layers: int = setting(3, "Strided layers of the PatchGAN; 3: 70-pixel field.", minimum=1, below=33)
     ndf: int = setting(64, "Channels after the discriminator's first layer.", minimum=1)
     norm: str = setting("instance", "Normalisation of both networks.", choices=("instance", "batch"), method=True)
     init_std: float = setting(
@@ -207,6 +210,7 @@ def resolve(layers: Iterable[tuple[str, Mapping[str, Any]]], term_names: Iterabl
         for key, value in given.items():
             if key in terms:
                 weights[key] = _number(key, value, layer)
+                _check_bounds(key, weights[key], 0, None, layer)
             elif key not in FIELDS:
                 raise CgbenchError(f"{layer}: unknown setting '{key}': {_setting_hint(key, [*FIELDS, *terms])}")
             elif layer == "method" and not FIELDS[key].metadata["method"]:
@@ -229,7 +233,7 @@ def split_assignments(assignments: Iterable[str]) -> tuple[dict[str, str], dict[
     for text in assignments:
         key, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not key or not value:
-            raise CgbenchError(f"--set '{text}': write key=value, for example --set steps=500")
+            raise CgbenchError(f"--set '{shortened(text)}': write key=value, for example --set steps=500")
         method, dot, rest = key.partition(".")
         if dot:
             own.setdefault(method, {})[rest] = value
@@ -260,25 +264,36 @@ def _typed(key: str, value: Any, layer: str) -> Any:
         else:
             typed = str(value)
     except (KeyError, ValueError):
-        raise CgbenchError(f"{layer}: '{key}' must be {_kind_name(kind)}, not '{value}'") from None
+        raise CgbenchError(f"{layer}: '{key}' must be {_kind_name(kind)}, not '{_shown(value)}'") from None
     if meta["choices"] and typed not in meta["choices"]:
-        raise CgbenchError(f"{layer}: '{key}' must be one of {', '.join(meta['choices'])}, not '{value}'")
-    if meta["minimum"] is not None and typed < meta["minimum"]:
-        raise CgbenchError(f"{layer}: '{key}' must be at least {meta['minimum']}, not {value}")
-    if meta["below"] is not None and typed >= meta["below"]:
-        raise CgbenchError(f"{layer}: '{key}' must be below {meta['below']:g}, not {value}")
+        raise CgbenchError(f"{layer}: '{key}' must be one of {', '.join(meta['choices'])}, not '{_shown(value)}'")
+    below = WHOLE_NUMBER_BOUND if kind is int and meta["below"] is None else meta["below"]
+    _check_bounds(key, typed, meta["minimum"], below, layer)
     return typed
+
+
+def _check_bounds(key: str, number: float, minimum: float | None, below: float | None, layer: str) -> None:
+    """Raise `CgbenchError` for a number that is smaller than `minimum` or not below `below`."""
+    if minimum is not None and number < minimum:
+        raise CgbenchError(f"{layer}: '{key}' must be at least {_shown(minimum)}, not {_shown(number)}")
+    if below is not None and number >= below:
+        raise CgbenchError(f"{layer}: '{key}' must be below {_shown(below)}, not {_shown(number)}")
 
 
 def _number(key: str, value: Any, layer: str) -> float:
     """Return `value` as a finite float."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
-        raise CgbenchError(f"{layer}: '{key}' must be a number, not '{value}'") from None
+    except (TypeError, ValueError, OverflowError):
+        raise CgbenchError(f"{layer}: '{key}' must be a number, not '{_shown(value)}'") from None
     if number - number != 0:
-        raise CgbenchError(f"{layer}: '{key}' must be finite, not {value}")
+        raise CgbenchError(f"{layer}: '{key}' must be finite, not {_shown(value)}")
     return number
+
+
+def _shown(value: Any) -> str:
+    """Return a value for a message of one line."""
+    return shortened(f"{value:g}" if isinstance(value, float) else str(value))
 
 
 def _kind_name(kind: type[Any]) -> str:

@@ -30,6 +30,10 @@ class DataBroken(CgbenchError):
     """A file of the dataset cannot be used; the message names the file."""
 
 
+class PluginError(CgbenchError):
+    """A component of another package failed in a way of its own: what it raised is the `__cause__`."""
+
+
 class Diverged(CgbenchError):
     """A loss or a weight became infinite or not a number, as detected at `step`."""
 
@@ -38,6 +42,14 @@ class Diverged(CgbenchError):
     def __init__(self, message: str, step: int = 0) -> None:
         super().__init__(message)
         self.step = step
+
+
+def error_line(error: BaseException) -> str:
+    """Return an exception in one line: `ValueError: text`, of an error for the user its text alone."""
+    line = printable(next(iter(str(error).splitlines()), ""))
+    if isinstance(error, CgbenchError) and line:
+        return line
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

@@ -1,20 +1,28 @@
-"""Files: atomic writes, bounded JSON and JSON-lines readers, and safe file names."""
+"""Files: atomic writes, bounded readers of regular files alone, and safe file names."""
 
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
+import stat
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from cgbench.errors import CgbenchError
 
 PART = ".part"  # suffix of unfinished files and folders
 MAX_BYTES = 2**28  # of a JSON file; this program writes nothing of that size
+SPECIAL_FILES = (
+    (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
+)  # fmt: skip
+MAX_NAME_BYTES = 200  # of a folder's name; file systems hold 255
 
 
 @contextmanager
@@ -76,10 +84,50 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON; a missing, broken or oversized file raises `CgbenchError` that names it."""
+def ensure_regular_file(path: Path) -> None:
+    """Raise `CgbenchError` where `path` is a folder, a pipe, a socket or a device: opening a pipe would wait for ever.
+    A missing file raises FileNotFoundError."""
     try:
-        return json.loads(_bounded_text(path))
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise CgbenchError(f"{path} is a symbolic link that leads back to itself: put the file there") from None
+        raise
+    _ensure_regular(path, mode)
+
+
+def _ensure_regular(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = next((kind for matches, kind in SPECIAL_FILES if matches(mode)), "a special file")
+        raise CgbenchError(f"{path} is {kind} where a file is expected: put the file there")
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a regular file for reading; everything else at `path` raises as `ensure_regular_file` does, unopened."""
+    ensure_regular_file(path)
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        _ensure_regular(path, os.fstat(handle).st_mode)  # it may have been replaced since
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
+    """Return the content of a regular file; one of more than `most` bytes raises `CgbenchError`."""
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(most + 1) if size <= most else b""
+    if (size := max(size, len(data))) > most:
+        raise CgbenchError(f"{path} is too large to be a record: {size:,} bytes, at most {most:,}")
+    return data
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; a missing, broken or oversized file, or what is no file, raises `CgbenchError` that names it."""
+    try:
+        return json.loads(read_bytes(path).decode())
     except FileNotFoundError:
         raise CgbenchError(f"{path} is not there") from None
     except RecursionError:
@@ -88,24 +136,24 @@ def read_json(path: Path) -> Any:
         raise CgbenchError(f"{path} is not readable JSON: {str(error).splitlines()[0]}") from None
 
 
-def _bounded_text(path: Path) -> str:
-    """Return a file's text; its size is bounded, because it may be untrusted."""
-    if (bytes_ := path.stat().st_size) > MAX_BYTES:
-        raise CgbenchError(f"{path} is too large to be a record: {bytes_:,} bytes, at most {MAX_BYTES:,}")
-    return path.read_text(encoding="utf-8")
-
-
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write one JSON object per line, atomically."""
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def append_jsonl(path: Path, row: dict[str, Any]) -> None:
-    """Append one line; a crash can only truncate the last line, which `read_jsonl` skips."""
-    with attach_path(path), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+    """Append one line; a crash can only truncate the last line, which `read_jsonl` skips. A link is not followed."""
+    if path.is_symlink():
+        raise CgbenchError(f"{path} is a symbolic link, which is not written through: remove it")
+    with attach_path(path), open(path, "a", encoding="utf-8", errors="backslashreplace", opener=_no_link) as file:
         file.write(json.dumps(row, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Open a file that is no symbolic link, and return its descriptor."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
@@ -114,7 +162,7 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     if not path.exists():
         return
     try:
-        *lines, last = _bounded_text(path).split("\n")  # not splitlines: a name may contain other line separators
+        *lines, last = read_bytes(path).decode().split("\n")  # not splitlines: a name may contain other line separators
     except UnicodeDecodeError as error:
         raise CgbenchError(f"{path} is not readable JSON: {error}") from None
     for number, line in enumerate([*lines, last] if last else lines, 1):
@@ -130,11 +178,24 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def safe_name(text: str) -> str:
-    """Return `text` as one folder or file name: letters, digits, '.', '_', '-' and '+', at most 120 characters."""
-    name = re.sub(r"[^\w.+-]+", "-", text, flags=re.ASCII).strip(".-")[:120]
-    if not name:
-        raise CgbenchError(f"'{text}' cannot be used as a name: it has no letter or digit")
-    return name
+    """Return `text` as the name of one folder: itself where every common file system can hold it, else cleaned and with
+    a digest, so that no two texts have one name. `~` marks the digest, so a text with `~` gets one as well."""
+    if not text:
+        raise CgbenchError("an empty text cannot be used as a name")
+    kept = all(map(_is_kept, text)) and unicodedata.is_normalized("NFC", text)
+    if kept and text[0] not in ".- " and text[-1] not in ". " and len(text.encode()) <= MAX_NAME_BYTES:
+        return text
+    cleaned = re.sub(r"[^\w.+-]+", "-", text, flags=re.ASCII).strip(".-")[:90]
+    return f"{cleaned or 'name'}~{_short_digest(text)}"
+
+
+def _is_kept(character: str) -> bool:
+    """Return whether a character may stand in a folder's name: no path separator, pattern or control character."""
+    return character.isprintable() and (not character.isascii() or character.isalnum() or character in " ._+-=,@()")
+
+
+def _short_digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:8]
 
 
 def file_name(key: str) -> str:
@@ -142,4 +203,4 @@ def file_name(key: str) -> str:
     cleaned = re.sub(r"[^\w.+-]+", "-", key, flags=re.ASCII).strip(".-")
     if cleaned == key and 0 < len(key) <= 100:
         return key
-    return f"{cleaned[:90] or 'image'}-{hashlib.sha256(key.encode('utf-8', 'backslashreplace')).hexdigest()[:8]}"
+    return f"{cleaned[:90] or 'image'}-{_short_digest(key)}"

@@ -36,3 +36,8 @@ def duration(seconds: float) -> str:
 def size(count: float) -> str:
     """Return a number of bytes: `12 MB`, `3.4 GB`."""
     return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+
+
+def shortened(text: str, length: int = 60) -> str:
+    """Return `text` as it is, or its first `length` characters and how many it has."""
+    return text if len(text) <= length else f"{text[:length]}… ({len(text):,} characters)"

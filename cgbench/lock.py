@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.errors import CgbenchError
-from cgbench.files import attach_path
+from cgbench.files import attach_path, ensure_regular_file
 
 try:
     import fcntl
@@ -36,12 +36,17 @@ def locked(run: Path, wait: bool = False, say: Callable[[str], None] = lambda li
 
     The system releases the lock when its process ends, in whatever way. Where another living process holds it, `InUse`
     is raised and names it; with `wait`, `say` is called with one line and the lock is waited for. Yields whether the
-    previous holder was killed: then its record is still in the file.
+    previous holder was killed: then its record is still in the file. A `.lock` that is no file of its own, as a
+    symbolic link, raises `CgbenchError`: the lock's file is emptied at the end.
     """
     path = run / ".lock"
     with attach_path(path):
         run.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        if path.is_symlink():
+            raise CgbenchError(f"{path} is a symbolic link, which is not written through: remove it")
+        if path.exists():
+            ensure_regular_file(path)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
     try:
         announced = False
         while not _acquire(handle):

@@ -10,7 +10,7 @@ from cgbench.files import file_name, write_bytes, write_text
 from cgbench.reports.contents import ReportContents, collect_contents, markdown, title, unfinished, warnings
 from cgbench.reports.figure_set import FigureSet, draw_figures
 from cgbench.reports.figures.style import Style, assign_styles
-from cgbench.reports.formats.csv import csv_text
+from cgbench.reports.formats.csv import csv_text, defused_rows
 from cgbench.reports.formats.html import render
 from cgbench.reports.sections import provenance, score_tables
 from cgbench.reports.sections.caveats import caveats
@@ -34,7 +34,7 @@ def write_report(run: Path, values: Mapping[str, Value], reference: str = "", fi
     those of `collect_contents`.
     """
     contents = collect_contents(run, values, reference)
-    write_text(run / "results.csv", contents.run.all_records.to_csv(index=False))
+    write_text(run / "results.csv", defused_rows(contents.run.all_records).to_csv(index=False))
     folder = run / "report"
     differences = contents.comparison.rows if contents.comparison else []
     for name, rows in (("differences", differences), ("selection", contents.selected), ("costs", contents.costs)):

@@ -1,10 +1,14 @@
 """Tests compute tiny things: one thread is faster than two, and caches must not leave the test."""
 
+import os
 import signal
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded, as the command line does it
 
 import pytest
 import torch
 
+from cgbench.benchmarks.runtime.progress import NORMAL, console
 from helpers.counting_dataset import eager, load
 
 torch.set_num_threads(1)
@@ -16,6 +20,13 @@ def _no_outside(monkeypatch, tmp_path_factory):
     """No test reads the user's data or cache."""
     monkeypatch.delenv("CGBENCH_DATA", raising=False)
     monkeypatch.setenv("CGBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _a_console_as_at_the_start(monkeypatch):
+    """No test prints at the level of verbosity, or through the forwarder, of one before it."""
+    monkeypatch.setattr(console, "verbosity", NORMAL)
+    monkeypatch.setattr(console, "forwarder", None)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from cgbench.benchmarks.cli.options import (
     one_line_errors,
 )
 from cgbench.benchmarks.runtime.progress import progress
-from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError, DataMissing
+from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError, DataMissing, PluginError
 from cgbench.formatting import plural
 
 SHOWN = 10  # files of a warning or note that the text names; of errors all are named
@@ -52,12 +52,16 @@ def list_datasets(data_root: Path | None) -> None:
     names = DATASETS.names()
     width = max(map(len, names))
     for name in names:
-        data = DATASETS.factory(name)(data_root)
+        summary = ""
         try:
+            data = DATASETS.factory(name)(data_root)
+            summary = data.summary
             state = "ready" if data.missing() is None else "not there"
+        except PluginError as error:
+            state, summary = "broken", str(error)
         except CgbenchError:  # a folder that may not be listed must not hide the others
             state = "unreadable"
-        click.echo(f"{name:{width}}  {state:10}  {data.summary}")
+        click.echo(f"{name:{width}}  {state:10}  {summary}")
     click.echo(
         "\nData is looked for under --data-root or CGBENCH_DATA. 'cgbench run' says how to get what is not there,\n"
         "'cgbench datasets fetch' gets public sets, 'cgbench datasets check NAME' examines one."
@@ -97,7 +101,7 @@ def check(
     from cgbench.datasets.checks.checker import check as check_dataset
     from cgbench.datasets.checks.report import Report
 
-    data = DATASETS.factory(name)(data_root or inherited)
+    data = DATASETS.chosen(name)(data_root or inherited)
     chosen = tuple(split for text in splits for split in comma_separated(text))
     if form == "json":
         report: Report = check_dataset(data, chosen, limit)

@@ -4,19 +4,20 @@ from pathlib import Path
 
 import click
 
+from cgbench.api.registry import DATASETS, FAILURES, METHODS, METRICS
 from cgbench.benchmarks.cli import report
+from cgbench.benchmarks.cli.listings import print_broken_plugins
 from cgbench.benchmarks.cli.options import (
     DATA_ROOT,
     DEVICE,
     RUN_FOLDER,
     WAIT,
     Command,
-    one_line_errors,
+    one_line_run_errors,
     resolve_device,
     verbosity,
 )
 from cgbench.benchmarks.execution.run_lock import exclusive_run
-from cgbench.benchmarks.trials.request import open_dataset
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED
 from cgbench.results.run_folder import trial_folders
 
@@ -31,17 +32,20 @@ from cgbench.results.run_folder import trial_folders
 @DEVICE
 @WAIT
 @verbosity
-@one_line_errors
+@one_line_run_errors
 def evaluate(run_folder: Path, data_root: Path | None, device: str, wait: bool) -> int:
     """Evaluate the finished trials of RUN again, from their checkpoints, and write the report.
 
-    Use it after a metric was added or changed, or when weights of a feature extractor have become available. Exit
-    code 0: every trial was evaluated, 1: some could not be, 2: something is wrong with the command or the data.
+    Use it after a metric was added or changed, or when weights of a feature extractor have become available. It
+    needs the test images and, where there are labels, those of the scorer: training images may be absent, and a folder
+    of images may have another name. Exit code 0: every trial was evaluated, 1: some could not be, 2: something is wrong
+    with the command or the data.
     """
-    from cgbench.benchmarks.execution.reevaluation import reevaluate
+    from cgbench.benchmarks.execution.reevaluation import open_test_data, reevaluate
 
+    print_broken_plugins(METHODS, DATASETS, METRICS, FAILURES)
     folders, device = trial_folders(run_folder), resolve_device(device)
     with exclusive_run(run_folder, wait):
-        complete = reevaluate(folders, lambda name: open_dataset(name, data_root), device)
+        complete = reevaluate(folders, lambda name: open_test_data(name, data_root), device)
         report.write_and_print(run_folder)
     return EXIT_OK if complete else EXIT_TRIAL_FAILED

@@ -5,7 +5,9 @@ from pathlib import Path
 import click
 
 from cgbench.api.names import TrialState
+from cgbench.api.registry import DATASETS, FAILURES, METHODS, METRICS
 from cgbench.benchmarks.cli import report
+from cgbench.benchmarks.cli.listings import print_broken_plugins
 from cgbench.benchmarks.cli.options import (
     DATA_ROOT,
     DETERMINISTIC,
@@ -13,7 +15,7 @@ from cgbench.benchmarks.cli.options import (
     RUN_FOLDER,
     WAIT,
     Command,
-    one_line_errors,
+    one_line_run_errors,
     resolve_device,
     verbosity,
 )
@@ -40,7 +42,7 @@ from cgbench.results.run_folder import trial_folders
 @DETERMINISTIC
 @WAIT
 @verbosity
-@one_line_errors
+@one_line_run_errors
 def extend(
     run_folder: Path, steps: int, data_root: Path | None, device: str, dry_run: bool, deterministic: bool, wait: bool
 ) -> int:
@@ -52,6 +54,7 @@ def extend(
     from cgbench.benchmarks.execution import extension
     from cgbench.benchmarks.runtime.determinism import deterministic_kernels
 
+    print_broken_plugins(METHODS, DATASETS, METRICS, FAILURES)
     folders, device = trial_folders(run_folder), resolve_device(device)
     if dry_run:
         extension.print_schedule(extension.plan_extensions(folders, steps), steps)

@@ -5,8 +5,9 @@ import click
 from cgbench.api.method_description import describe
 from cgbench.api.registry import FAILURES, METHODS, METRICS, Registry
 from cgbench.benchmarks.cli.options import PRESET, SET, Command, completes, one_line_errors
+from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.trials.trial import Trial, resolve_one
-from cgbench.errors import DataMissing
+from cgbench.errors import CgbenchError, DataMissing, error_line
 
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 
@@ -63,10 +64,14 @@ def show(method: str, preset: str | None, assignments: tuple[str, ...]) -> None:
     click.echo(method_text(resolve_one(method, preset or "paper", assignments)))
 
 
-def print_broken_plugins(registry: Registry) -> None:
-    """Print the plugins that could not be loaded, with the reason, on standard error."""
-    for name, reason in registry.broken.items():
-        click.echo(f"plugin '{name}' could not be loaded: {reason}", err=True)
+def print_broken_plugins(*registries: Registry) -> None:
+    """Print the plugins that could not be loaded, with the reason, on standard error; with `--verbose` also where each
+    error was raised."""
+    for registry in registries:
+        registry.discover()
+        for name, reason in registry.broken.items():
+            click.echo(f"plugin '{name}' could not be loaded: {reason}", err=True)
+            console.debug(registry.tracebacks.get(name, ""))
 
 
 def method_text(trial: Trial) -> str:
@@ -81,6 +86,8 @@ def method_text(trial: Trial) -> str:
         counts = Model(method, config, 0, scorer=build_network(config.classes, config.scorer_width)).parameter_counts()
     except DataMissing as error:
         counts, problem = {}, str(error)
+    except (RuntimeError, MemoryError) as error:  # too large, most often
+        raise CgbenchError(f"{method.name}: its networks cannot be built: {error_line(error)}") from None
     lines = [f"{method.name}: {method.summary}", f"source: {method.source or 'none given'}"]
     if method.parent:
         lines.append(f"difference from {method.parent}: {'; '.join(method.changes)}")

@@ -15,6 +15,7 @@ from cgbench.benchmarks.cli.run import run
 from cgbench.benchmarks.cli.speed import speed
 from cgbench.benchmarks.cli.study import study
 from cgbench.benchmarks.cli.translate import translate
+from cgbench.benchmarks.runtime.process_setup import prepare_process
 from cgbench.errors import CgbenchError
 
 SHELLS = ("bash", "zsh", "fish")
@@ -45,6 +46,7 @@ def main() -> None:
 
     The first example needs no data and takes a few minutes on a laptop. 'cgbench COMMAND --help' explains a command.
     """
+    prepare_process()
 
 
 @main.command(

@@ -2,11 +2,13 @@
 
 import errno
 import os
+import re
 import sys
+import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from click.shell_completion import CompletionItem
@@ -16,7 +18,8 @@ from cgbench.benchmarks.execution.parallelism import AUTO
 from cgbench.benchmarks.runtime.progress import NORMAL, QUIET, VERBOSE, console
 from cgbench.benchmarks.runtime.signals import raise_on_stop_signal, signal_name, signal_number
 from cgbench.config import PRESET_SUMMARIES, PRESETS
-from cgbench.errors import EXIT_SIGNAL, EXIT_TRIAL_FAILED, CgbenchError, did_you_mean
+from cgbench.errors import EXIT_SIGNAL, EXIT_TRIAL_FAILED, EXIT_USAGE, CgbenchError, PluginError, did_you_mean
+from cgbench.formatting import printable, shortened
 
 SAFE = "finished trials and the last checkpoint of every other are whole"
 ADVICE = {
@@ -25,6 +28,13 @@ ADVICE = {
     errno.EROFS: "let it be written again",
     errno.EACCES: "see its permissions",
     errno.EPERM: "see its permissions",
+}
+WRONG_PATHS = {
+    errno.ENOTDIR: "a part of this path is a file; name a directory",
+    errno.EISDIR: "name a file",
+    errno.EEXIST: "name another one, or take it away",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "its symbolic links lead in a circle: mend or remove them",
 }
 
 
@@ -175,8 +185,8 @@ class _Jobs(click.ParamType):
         """Return the number, or "auto" itself."""
         if value == AUTO or (isinstance(value, int) and value > 0):
             return value
-        if not str(value).isdecimal() or int(value) < 1:
-            self.fail(f"'{value}': a whole number from 1 on, or {AUTO}", param, ctx)
+        if not re.fullmatch("0*[1-9][0-9]{0,3}", str(value)):
+            self.fail(f"'{shortened(str(value))}': a whole number from 1 to 9999, or {AUTO}", param, ctx)
         return int(value)
 
 
@@ -210,8 +220,8 @@ def resolve_device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = device.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
-        raise CgbenchError(f"--device {device}: use auto, cpu, cuda or cuda:N")
+    if kind not in ("cpu", "cuda") or (number and not re.fullmatch("[0-9]{1,4}", number)):
+        raise CgbenchError(f"--device {shortened(device)}: use auto, cpu, cuda or cuda:N")
     if kind == "cuda" and (not torch.cuda.is_available() or int(number or 0) >= torch.cuda.device_count()):
         raise CgbenchError(
             f"--device {device}: there is no such GPU here ({torch.cuda.device_count()} found); use --device cpu"
@@ -219,8 +229,9 @@ def resolve_device(device: str) -> str:
     return device
 
 
-def one_line_errors(command: Callable[..., int | None]) -> Callable[..., None]:
-    """Print what the user can mend as one line without a traceback, and turn it into the exit code."""
+def one_line_errors(command: Callable[..., int | None], safe: str = "") -> Callable[..., None]:
+    """Print what the user can mend as one line without a traceback, and turn it into the exit code. `safe` says what is
+    whole after a stop or a failure of the system; `one_line_run_errors` is for commands that write a run."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
@@ -230,17 +241,49 @@ def one_line_errors(command: Callable[..., int | None]) -> Callable[..., None]:
             sys.exit(code)
         except CgbenchError as error:
             click.echo(f"cgbench: {error}", err=True)
+            if isinstance(error, PluginError) and error.__cause__ is not None:
+                console.debug("".join(traceback.format_exception(error.__cause__)))
             sys.exit(error.exit_code)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
-            sys.exit(EXIT_TRIAL_FAILED)
         except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            advice = f"{ADVICE.get(error.errno or 0, 'mend that')}, then the same command goes on"
-            click.echo(f"cgbench: {where}{error.strerror or error}. Safe: {SAFE}; {advice}.", err=True)
+            exit_with_os_error(error, safe)
+        except MemoryError as error:
+            said = f" ({next(iter(str(error).splitlines()))})" if str(error) else ""
+            again = f" Safe: {safe}; with more memory, the same command goes on." if safe else ""
+            click.echo(f"cgbench: there is not enough memory{said}.{again}", err=True)
             sys.exit(EXIT_TRIAL_FAILED)
         except KeyboardInterrupt as stop:
-            click.echo(f"\ncgbench: stopped by {signal_name(stop)}. Safe: {SAFE}; the same command goes on.", err=True)
+            again = f" Safe: {safe}; the same command goes on." if safe else ""
+            click.echo(f"\ncgbench: stopped by {signal_name(stop)}.{again}", err=True)
             sys.exit(EXIT_SIGNAL + signal_number(stop))
 
     return wrapped
+
+
+one_line_run_errors = partial(one_line_errors, safe=SAFE)
+
+
+def exit_with_os_error(error: OSError, safe: str = "") -> NoReturn:
+    """Print an error of the system as one line, with the file and what to do, and exit: with the code of wrong usage
+    where a path is not what it should be, else of a failure. An unwritable standard output is named as such."""
+    text, number, where = error.strerror or str(error), error.errno or 0, error.filename
+    if isinstance(error, BrokenPipeError) or _failed_to_print(error):
+        where = where or "standard output"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
+    if isinstance(error, BrokenPipeError):
+        sys.exit(EXIT_TRIAL_FAILED)
+    line = f"cgbench: {printable(str(where))}: {text}" if where else f"cgbench: {text}"
+    if number in WRONG_PATHS and not (safe and number == errno.EISDIR):  # inside a run no option names a file
+        click.echo(f"{line}: {WRONG_PATHS[number]}", err=True)
+        sys.exit(EXIT_USAGE)
+    advice = ADVICE.get(number, "mend that")
+    if safe:
+        click.echo(f"{line}. Safe: {safe}; {advice}, then the same command goes on.", err=True)
+    else:
+        click.echo(f"{line}: {advice}, then give the command again", err=True)
+    sys.exit(EXIT_TRIAL_FAILED)
+
+
+def _failed_to_print(error: OSError) -> bool:
+    """Return whether an error was raised where click or rich writes to standard output."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return frames[-1].f_globals.get("__name__", "").partition(".")[0] in ("click", "rich")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from cgbench.api.registry import metric_values
-from cgbench.benchmarks.cli.options import RUN_FOLDER, WAIT, Command, one_line_errors
+from cgbench.benchmarks.cli.options import RUN_FOLDER, WAIT, Command, one_line_errors, one_line_run_errors
 from cgbench.benchmarks.execution.run_lock import exclusive_run
 from cgbench.reports.paper_tables.published import TABLES
 from cgbench.results.run_folder import trial_folders
@@ -41,7 +41,7 @@ def write_and_print(run_folder: Path, reference: str = "", figures: bool = False
     help="Print the report in this format and write nothing.",
 )  # fmt: skip
 @WAIT
-@one_line_errors
+@one_line_run_errors
 def report(run_folder: Path, reference: str, form: str | None, wait: bool) -> None:
     """Write the tables and the page of RUN from its records, and print the table.
 

@@ -1,19 +1,21 @@
 """`cgbench run`: the main job, from options or a suite to trained, evaluated and reported trials."""
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from click.shell_completion import CompletionItem
 
 from cgbench.api.names import TrialState
-from cgbench.api.registry import METHODS
+from cgbench.api.registry import DATASETS, FAILURES, METHODS, METRICS
 from cgbench.benchmarks.cli import report
+from cgbench.benchmarks.cli.listings import print_broken_plugins
 from cgbench.benchmarks.cli.options import (
     DATA_ROOT,
     DATASET_NAMES,
@@ -26,20 +28,22 @@ from cgbench.benchmarks.cli.options import (
     WAIT,
     Command,
     comma_separated,
-    one_line_errors,
+    one_line_run_errors,
     resolve_device,
     verbosity,
 )
-from cgbench.benchmarks.execution.run_lock import exclusive_run
+from cgbench.benchmarks.execution.run_lock import RunFolderGone, exclusive_run
 from cgbench.benchmarks.execution.worker import WorkerSpec
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.runtime.signals import CTRL_C, Stopped
 from cgbench.benchmarks.training.checkpoint_retention import ensure_selectable
 from cgbench.benchmarks.trials.request import RunRequest
-from cgbench.benchmarks.trials.suite import read_suite, suite_names
+from cgbench.benchmarks.trials.suite import MAX_SEEDS, SEED_BOUND, read_suite, suite_names
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError
-from cgbench.files import read_json, safe_name, write_json
+from cgbench.files import safe_name, write_json
+from cgbench.formatting import shortened
+from cgbench.results.record_files import read_run_file
 
 if TYPE_CHECKING:
     from cgbench.benchmarks.execution.run_plan import RunPlan
@@ -89,7 +93,7 @@ def _suites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 @DETERMINISTIC
 @WAIT
 @verbosity
-@one_line_errors
+@one_line_run_errors
 def run(
     methods: str | None, dataset: str | None, seeds: str | None, preset: str | None, suite: str | None,
     assignments: tuple[str, ...], data_root: Path | None, name: str | None, runs_dir: Path, dry_run: bool,
@@ -112,10 +116,11 @@ def run(
 
     values = read_suite(suite) if suite else {}
     request = build_request(values, methods, dataset, seeds, preset, assignments, data_root)
+    print_broken_plugins(METHODS, DATASETS, METRICS, FAILURES)
     trials, data, left_out = request.resolve()
     for method, reason in left_out.items():
         click.echo(f"left out: {method}: {reason}")
-    folder = runs_dir / safe_name(name or values.get("name") or f"{data.label}-{request.preset}")
+    folder = runs_dir / folder_name(name or values.get("name") or f"{data.label}-{request.preset}", runs_dir)
     device = resolve_device(device)
     ensure_selectable(trials[0].config, data)
     print_settings(trials)
@@ -157,22 +162,54 @@ def build_request(
     everything = names == ("all",)  # then what does not fit is left out; a method asked for by name is an error instead
     if everything:
         names = tuple(name for name in METHODS.names() if METHODS.get(name).reference is None)
-    numbers = parse_seeds(seeds) if seeds else suite.get("seeds") or (SUITE_SEEDS if suite else [0])
+    numbers = parse_seeds(seeds) if seeds is not None else suite.get("seeds") or (SUITE_SEEDS if suite else [0])
     return RunRequest(
         names, dataset or suite.get("dataset") or _missing("--dataset", "streets"), data_root, tuple(numbers),
         preset or suite.get("preset") or "demo", tuple(assignments), suite.get("set"), everything,
     )  # fmt: skip
 
 
+def folder_name(name: str, runs_dir: Path) -> str:
+    """Return the name of the folder of the run `name`, with a note where it is not the same. A path that leads out of
+    `runs_dir` raises `CgbenchError`, which says how to choose the directory."""
+    path, parts = PurePath(name), re.split(r"[/\\]", name)
+    if path.is_absolute() or PureWindowsPath(name).drive or {".", "..", "~"} & set(parts):
+        example = f": --runs-dir {shlex.quote(str(runs_dir / path.parent))} --name {shlex.quote(path.name)}"
+        plain = "\\" not in name and "~" not in parts and path.name not in ("", "..")
+        raise CgbenchError(
+            f"--name {name}: a name is no path; --runs-dir chooses the directory of the run{example if plain else ''}"
+        )
+    if (folder := safe_name(name)) != name:
+        click.echo(f"--name {name}: not every file system can hold this name; the folder is called {folder} instead")
+    return folder
+
+
 def parse_seeds(text: str) -> list[int]:
-    """Return the seeds of `0,1,2` or `0-4`."""
-    seeds: list[int] = []
+    """Return the seeds of `0,1,2` or `0-4`, each once. Their number is bounded before any is listed."""
+    seeds: dict[int, None] = {}
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()) or (dash and int(last) < int(first)):
-            raise CgbenchError(f"--seeds {text}: write whole numbers with commas (0,1,2) or a range (0-4)")
-        seeds.extend(range(int(first), int(last) + 1) if dash else [int(first)])
-    return list(dict.fromkeys(seeds))
+        start, stop = _seed(first, text), _seed(last if dash else first, text)
+        if stop < start:
+            raise _unreadable_seeds(text)
+        if len(seeds) + stop - start >= MAX_SEEDS:
+            raise CgbenchError(f"--seeds {shortened(text)}: at most {MAX_SEEDS:,} seeds in one run")
+        seeds.update(dict.fromkeys(range(start, stop + 1)))
+    return list(seeds)
+
+
+def _seed(digits: str, text: str) -> int:
+    """Return one seed of the `text` of `--seeds`."""
+    if not (digits.isascii() and digits.isdecimal()):
+        raise _unreadable_seeds(text)
+    significant = digits.lstrip("0") or "0"
+    if len(significant) > len(str(SEED_BOUND)) or int(significant) >= SEED_BOUND:
+        raise CgbenchError(f"--seeds {shortened(text)}: a seed must be below {SEED_BOUND}")
+    return int(significant)
+
+
+def _unreadable_seeds(text: str) -> CgbenchError:
+    return CgbenchError(f"--seeds {shortened(text)}: write whole numbers with commas (0,1,2) or a range (0-4)")
 
 
 def _missing(option: str, example: str) -> NoReturn:
@@ -215,7 +252,7 @@ def train_and_report(request: RunRequest, plan: "RunPlan", deterministic: bool) 
             ended = run_trials(prepared, context)
     except BaseException as stop:
         hurried = isinstance(stop, Stopped) and stop.number != CTRL_C  # whoever sends SIGTERM waits for seconds only
-        if not hurried and not isinstance(stop, OSError):  # nor would a report find room
+        if not hurried and not isinstance(stop, OSError | RunFolderGone):  # nor would a report find room
             _report_finished_trials(folder)
         raise
     report.write_and_print(folder)
@@ -234,7 +271,7 @@ def _report_finished_trials(folder: Path) -> None:
 def write_run(folder: Path, trials: Sequence[Trial], label: str, preset: str) -> None:
     """Write or extend `run.json`: a second command with the same name adds its methods and seeds to the first."""
     path = folder / "run.json"
-    before = read_json(path) if path.exists() else {"methods": [], "seeds": []}
+    before = read_run_file(path) if path.exists() else {"methods": [], "seeds": []}
     methods = [trial.method.name for trial in trials if trial.method.reference is None]
     write_json(
         path,

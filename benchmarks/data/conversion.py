@@ -14,6 +14,13 @@ def as_tensor(array: np.ndarray) -> Tensor:
         return torch.from_numpy(array)
 
 
+def read_only(array: np.ndarray) -> np.ndarray:
+    """Return a view of an array that cannot be written to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def to_signed(images: Tensor) -> Tensor:
     """Return uint8 images as float in [-1, 1]."""
     return images.to(torch.float32, copy=True).div_(127.5).sub_(1)

@@ -1,24 +1,25 @@
 """Evaluation of a trial: translates the test images, saves the translations, and writes the records."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from cgbench.api.metric import Metric, Scores, Translations
+from cgbench.api.metric import SOURCE, TARGET, Metric, Scores, Translations
 from cgbench.api.names import TrialState
 from cgbench.api.registry import METRICS
 from cgbench.benchmarks.evaluation import failure_detection, output_images
 from cgbench.benchmarks.evaluation.context import EvaluationContext
 from cgbench.benchmarks.evaluation.feature_extractors import FeatureExtractors
 from cgbench.benchmarks.evaluation.inference import translate_all, translation_rate
-from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.digests import digest
-from cgbench.files import PART, read_jsonl, write_json, write_jsonl
+from cgbench.errors import Diverged
+from cgbench.files import PART, write_json, write_jsonl
 from cgbench.methods.blocks.model import Model
 from cgbench.progress import ProgressCallback
+from cgbench.results.record_files import read_metric_rows
 from cgbench.results.run_folder import TrialFolder
 
 
@@ -35,18 +36,21 @@ class EvaluationResult:
         direction = translations.direction
         for name in METRICS.names():
             metric = METRICS.get(name)
-            if metric.not_applicable(translations) is not None:
-                continue
             scores, reason = _compute_metric(metric, translations, evaluation.feature_extractors)
+            if scores is None:
+                continue
             details = evaluation.protocol(metric, direction)
             self.protocols[digest(details)] = details | evaluation.recipe(metric, direction)
-            common = {"split": evaluation.split, "direction": direction, "step": step, "n": len(translations.keys)}
+            counts = {value.name: len(translations.keys_of(value.of)) for value in metric.values}
             for key, value in {**scores.values, **scores.details}.items():
                 if key in scores.details and not np.isfinite(value):
                     continue  # a class that is absent from the test images
-                row = {**common, "metric": key, "value": float(value), "protocol": digest(details)}
+                row = {
+                    "split": evaluation.split, "direction": direction, "step": step, "n": counts[key.partition("/")[0]],
+                    "metric": key, "value": float(value), "protocol": digest(details),
+                }  # fmt: skip
                 self.metrics.append({**row, **({"reason": reason} if reason else {})})
-            self.images.extend(_image_rows(direction, translations.keys, scores.per_image))
+            self.images.extend(_image_rows(translations, metric, scores))
 
 
 def evaluate_images(trial: Trial, model: Model | None, evaluation: EvaluationContext, step: int) -> EvaluationResult:
@@ -75,12 +79,16 @@ def evaluate(
         folder: The trial's folder.
         step: The training step that the records are labelled with.
         update: Called after each direction with (done, total).
+
+    Raises:
+        Diverged: where an output is not finite; nothing is replaced then.
     """
     results, directions, rates, failures = EvaluationResult(), trial.method.directions, {}, {}
     new_folder = TrialFolder(folder.path / f".pictures{PART}")
     shutil.rmtree(new_folder.path, ignore_errors=True)
     for index, direction in enumerate(directions):
         translations = translate_all(trial, model, evaluation, direction)
+        _ensure_finite(translations, step)
         output_images.save_images(new_folder, translations)
         failures[direction] = failure_detection.detect_failures(translations)
         results.add(translations, evaluation, step)
@@ -102,6 +110,13 @@ def evaluate(
         write_json(folder.cost, {"images_per_second": rates})
 
 
+def _ensure_finite(translations: Translations, step: int) -> None:
+    """Raise `Diverged` where an output is not finite: finite weights can be too large to compute with."""
+    if translations.finite is not None and (broken := int((~translations.finite).sum())):
+        count = f"{broken} of {len(translations.finite)} outputs {translations.direction}"
+        raise Diverged(f"{count} are infinite or not a number after step {step}", step)
+
+
 def evaluate_intermediate(
     trial: Trial, model: Model, evaluations: Sequence[EvaluationContext], folder: TrialFolder, step: int
 ) -> None:
@@ -114,7 +129,7 @@ def evaluate_intermediate(
         folder: The trial's folder.
         step: The training step.
     """
-    rows = list(read_jsonl(folder.history))
+    rows = read_metric_rows(folder.history)
     if any(row["step"] == step for row in rows):
         return
     results = [evaluate_images(trial, model, evaluation, step) for evaluation in evaluations]
@@ -123,22 +138,61 @@ def evaluate_intermediate(
 
 def _compute_metric(
     metric: Metric, translations: Translations, feature_extractors: FeatureExtractors
-) -> tuple[Scores, str]:
-    """Return a metric's scores and "", or NaN and the reason: pretrained weights are absent, or the metric raised,
-    which is printed and does not affect other metrics."""
+) -> tuple[Scores | None, str]:
+    """Return a metric's scores and "", None where it does not apply, or NaN and the reason: pretrained weights are
+    absent, or the metric broke, which is printed and does not affect other metrics."""
     no_scores = Scores({value.name: float("nan") for value in metric.values})
-    if reason := feature_extractors.absent.get(metric.needs):
-        return no_scores, f"weights absent: {reason}"
     try:
-        return metric.compute(translations), ""
-    except Exception as error:
-        console.print(f"metric '{metric.name}' failed: {type(error).__name__}: {error}", style="red")
+        if metric.not_applicable(translations) is not None:
+            return None, ""
+        if reason := feature_extractors.absent.get(metric.needs):
+            return no_scores, f"weights absent: {reason}"
+        return _validated(metric.compute(translations), metric, translations), ""
+    except (Exception, SystemExit) as error:
+        failure_detection.print_failure(f"metric '{metric.name}'", error, METRICS.package_of(metric.name))
         return no_scores, f"failed: {type(error).__name__}"
 
 
-def _image_rows(direction: str, keys: tuple[str, ...], per_image: Mapping[str, np.ndarray]) -> Iterator[dict]:
-    """Yield one row per image and score; a non-finite score yields no row."""
-    for metric, scores in per_image.items():
-        for key, score in zip(keys, scores, strict=True):
+def _validated(scores: Scores, metric: Metric, translations: Translations) -> Scores:
+    """Return the scores as numbers and arrays of numbers; anything else than the metric declares raises."""
+    if not isinstance(scores, Scores):
+        raise TypeError(f"compute returned {type(scores).__name__}, not Scores")
+    for value in metric.values:
+        if value.of not in (SOURCE, TARGET):
+            raise ValueError(f"'{value.name}' is of '{SOURCE}' or '{TARGET}' images, not of {value.of!r}")
+    declared = {value.name: len(translations.keys_of(value.of)) for value in metric.values}
+    if set(scores.values) != set(declared):
+        raise ValueError(f"it declares {', '.join(declared)} and computed {', '.join(map(str, scores.values))}")
+    unknown = [key for key in scores.per_image if key not in declared]
+    unknown += [key for key in scores.details if key in declared or key.partition("/")[0] not in declared]
+    if unknown:
+        raise ValueError(f"'{unknown[0]}' belongs to none of its values: {', '.join(declared)}")
+    return Scores(
+        {key: float(_numbers(key, value, ())) for key, value in scores.values.items()},
+        {key: _numbers(key, by_image, (declared[key],)) for key, by_image in scores.per_image.items()},
+        {key: float(_numbers(key, value, ())) for key, value in scores.details.items()},
+    )
+
+
+def _numbers(name: str, value: object, shape: tuple[int, ...]) -> np.ndarray:
+    """Return `value` as an array of numbers of this shape; another shape and what is no number raise."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"'{name}' is no number: {type(value).__name__}")
+    if array.shape != shape:
+        raise ValueError(f"'{name}' has the shape {array.shape}, not {shape}")
+    return array
+
+
+def _image_rows(translations: Translations, metric: Metric, scores: Scores) -> Iterator[dict]:
+    """Yield one row per image and score; a non-finite score yields no row.
+
+    A row is of the source image with its key, or of the target image of unpaired test sets where it says so: `of`.
+    """
+    of = {value.name: value.of for value in metric.values}
+    for name, by_image in scores.per_image.items():
+        of_target = {"of": TARGET} if of[name] == TARGET and not translations.paired else {}
+        for key, score in zip(translations.keys_of(of[name]), by_image, strict=True):
             if np.isfinite(score):
-                yield {"direction": direction, "key": key, "metric": metric, "value": round(float(score), 6)}
+                row = {"direction": translations.direction, "key": key, "metric": name}
+                yield {**row, "value": round(float(score), 6), **of_target}

@@ -1,5 +1,6 @@
 """Failure detection: every detector on one direction's translations, and the record of each result."""
 
+import traceback
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def detector_versions() -> list[list[Any]]:
 def detect_failures(translations: Translations) -> dict[str, dict[str, Any]]:
     """Return the result of every detector on one direction, by the failure's name, as plain data for `failures.json`.
 
-    A detector that raises is reported and does not affect the others. A broken image (no valid image at all) is judged
+    A detector that breaks is reported and does not affect the others. A broken image (no valid image at all) is judged
     by no other detector, and a failure that another one explains is "explained": it is not counted on its own.
     """
     failures = declared_failures()
@@ -44,36 +45,56 @@ def detect_failures(translations: Translations) -> dict[str, dict[str, Any]]:
     return {failure.name: records[failure.name] for failure in failures}
 
 
+def print_failure(component: str, error: BaseException, package: str = "") -> None:
+    """Print in one line that a metric or a detector broke, and which package it is from; with `--verbose` where."""
+    origin = f" ({package})" if package else ""
+    console.print(f"{component} failed: {type(error).__name__}: {' '.join(str(error).split())}{origin}", style="red")
+    console.debug("".join(traceback.format_exception(error)))
+
+
 def _detect(failure: Failure, translations: Translations, broken: np.ndarray) -> tuple[dict, Detection | None]:
-    """Return the record of one failure mode and the detection, None where the detector does not apply or raised."""
+    """Return the record of one failure mode and the detection, None where the detector does not apply or broke."""
     fields = ("label", "summary", "evidence_definition", "threshold", "above", "share")
     metadata = {name: getattr(failure, name) for name in fields}
     metadata |= {"version": failure.version}
     try:
         if reason := failure.not_applicable(translations):
-            return {"state": FailureState.NOT_APPLICABLE, "reason": reason, **metadata}, None
-        detection = failure.detect(translations)
-        keys = detection.keys or translations.keys
-        if detection.evidence.shape != (len(keys),):
-            raise ValueError(f"{detection.evidence.shape} numbers for {len(keys)} images")
-    except Exception as error:
-        console.print(f"detector '{failure.name}' failed: {type(error).__name__}: {error}", style="red")
+            return {"state": FailureState.NOT_APPLICABLE, "reason": str(reason), **metadata}, None
+        detection = _validated(failure.detect(translations), len(translations.keys))
+    except (Exception, SystemExit) as error:
+        print_failure(f"detector '{failure.name}'", error, FAILURES.package_of(failure.name))
         return {"state": FailureState.FAILED, "reason": type(error).__name__, **metadata}, None
-    evidence = np.asarray(detection.evidence, float)
+    evidence = detection.evidence
     if not detection.keys:
         evidence = np.where(broken, np.nan, evidence)
-    judged = evidence[np.isfinite(evidence)]
-    if not len(judged):
+    judged = np.isfinite(evidence)
+    if not judged.any():
         reason = detection.detail or "no image can be judged"
         return {"state": FailureState.NOT_APPLICABLE, "reason": reason, **metadata}, detection
-    flagged = failure.shows(evidence)
-    rate = float(flagged.sum() / len(judged))
+    flagged = failure.shows(evidence) & judged
+    rate = float(flagged.sum() / judged.sum())
+    keys = detection.keys or translations.keys
     result = {
         "state": FailureState.FOUND if rate >= failure.share else FailureState.NOT_FOUND,
         "rate": round(rate, 4),
-        "images": len(judged),
-        "evidence": round(float(np.median(judged)), 4),
+        "images": int(judged.sum()),
+        "evidence": round(float(np.median(evidence[judged])), 4),
         "detail": detection.detail,
         "flagged": [key for key, flag in zip(keys, flagged, strict=True) if flag],
     }
     return {**result, **metadata}, detection
+
+
+def _validated(detection: Detection, images: int) -> Detection:
+    """Return the detection with its evidence as float64, one number for each of its keys, or of the `images`
+    translated where it has none; anything else raises."""
+    if not isinstance(detection, Detection):
+        raise TypeError(f"detect returned {type(detection).__name__}, not a Detection")
+    keys, evidence, count = tuple(detection.keys), np.asarray(detection.evidence), len(detection.keys) or images
+    if evidence.dtype.kind not in "fiub":
+        raise TypeError(f"its evidence is no number: {evidence.dtype}")
+    if evidence.shape != (count,):
+        raise ValueError(f"{evidence.shape} numbers for {count} images")
+    if not all(isinstance(text, str) for text in (*keys, detection.detail)):
+        raise TypeError("its keys and its detail are no text")
+    return Detection(evidence.astype(float), detection.detail, keys)

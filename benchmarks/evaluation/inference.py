@@ -2,16 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from cgbench.api.metric import Translations
-from cgbench.benchmarks.data.conversion import as_tensor, to_bytes, to_signed
+from cgbench.benchmarks.data.conversion import as_tensor, read_only, to_bytes, to_signed
 from cgbench.benchmarks.evaluation.context import EvaluationContext
 from cgbench.benchmarks.evaluation.ood_split import ood_translations
 from cgbench.benchmarks.trials.trial import Trial
+from cgbench.errors import Diverged
 from cgbench.methods.blocks.model import Model
 from cgbench.seeds import generator
 
@@ -21,7 +23,7 @@ RATE_IMAGES = 16  # images of the batch that translation is timed with
 
 
 def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationContext, direction: str) -> Translations:
-    """Return every test image of a direction, translated once, with all that metrics may need.
+    """Return every test image of a direction, translated once, with all that metrics may need; arrays are read-only.
 
     Raises `RuntimeError` where the outputs have another shape than the inputs.
     """
@@ -45,6 +47,7 @@ def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationConte
         outputs=outputs,
         target_kind=evaluation.dataset.target(direction).kind,
         targets=target.images,
+        target_keys=target.keys,
         paired=evaluation.paired,
         reconstructions=reconstructions,
         other_outputs=other_outputs,
@@ -66,15 +69,21 @@ def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationConte
         )
 
     is_slow = model is not None and model.needs_latent_search(direction)
-    return replace(
-        translations, ood=ood_translations({} if is_slow else evaluation.ood_images, translations, translate)
-    )
+    ood = ood_translations({} if is_slow else evaluation.ood_images, translations, translate)
+    return replace(_protected(translations), ood=_protected(ood) if ood else None)
+
+
+def _protected(translations: Translations) -> Translations:
+    """Return the translations with every array read-only: what one metric writes would change the others' numbers."""
+    values = {field.name: getattr(translations, field.name) for field in fields(translations)}
+    arrays: dict[str, Any] = {name: read_only(it) for name, it in values.items() if isinstance(it, np.ndarray)}
+    return replace(translations, **arrays)
 
 
 def _untrained_outputs(trial: Trial, sources: np.ndarray, targets: np.ndarray, direction: str) -> np.ndarray:
     """Return the outputs of an untrained row."""
     rng = generator(trial.seed, "reference", trial.method.name, direction)
-    return trial.method.reference.function(sources, targets, rng)
+    return trial.method.reference.function(read_only(sources), read_only(targets), rng)
 
 
 def _backward_translation(
@@ -114,15 +123,21 @@ def _translate_and_reconstruct(
 
 
 def translate_batches(model: Model, images: np.ndarray, direction: str) -> Iterator[np.ndarray]:
-    """Yield the outputs of `images`, uint8 (N, S, S, 3), batch by batch; image k has the random draws of test image
-    k."""
+    """Yield the outputs of `images`, uint8 (N, S, S, 3), batch by batch; image k has the random draws of test image k.
+
+    Outputs that are not finite raise `Diverged`.
+    """
     for first, part in _batches(images):
-        yield to_bytes(model.translate(_tensor(part, model), direction, first))
+        output = model.translate(_tensor(part, model), direction, first)
+        if broken := int((~output.isfinite().flatten(1).all(1)).sum()):
+            raise Diverged(f"{broken} of {len(part)} translations {direction} are infinite or not a number: train anew")
+        yield to_bytes(output)
 
 
 def _translate(model: Model, images: np.ndarray, direction: str) -> np.ndarray:
     """Return the outputs only, uint8 (N, S, S, 3)."""
-    return np.concatenate(list(translate_batches(model, images, direction)))
+    parts = [to_bytes(model.translate(_tensor(part, model), direction, first)) for first, part in _batches(images)]
+    return np.concatenate(parts)
 
 
 def _tensor(images: np.ndarray, model: Model) -> torch.Tensor:

@@ -44,6 +44,7 @@ def ood_translations(
         outputs=translate(source.images, target.images),
         target_kind=translations.target_kind,
         targets=target.images,
+        target_keys=target.keys,
         paired=paired,
         labels=source.labels if source.labels is not None else target.labels if paired else None,
         target_labels=target.labels,

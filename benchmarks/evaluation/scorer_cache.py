@@ -1,6 +1,5 @@
 """The cache of trained scorers on disk."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +61,7 @@ def _load(path: Path, device: str) -> Scorer | None:
     try:
         return Scorer.load(path, device)
     except DataBroken as error:
-        warnings.warn(str(error), stacklevel=3)
+        console.print(str(error), style="yellow")
         return None
 
 
@@ -72,5 +71,6 @@ def _train_and_store(path: Path, *training: Any) -> Scorer:
     try:
         scorer.save(path)
     except OSError as error:
-        warnings.warn(f"{path} cannot be written ({error}): the scorer will be trained again next time", stacklevel=3)
+        again = f"{path} cannot be written ({error}): the scorer will be trained again next time"
+        console.print(again, style="yellow")
     return scorer

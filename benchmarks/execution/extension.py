@@ -19,7 +19,8 @@ from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.datasets.validation_split import hold_out
 from cgbench.errors import CgbenchError
-from cgbench.files import PART, link_or_copy, read_jsonl, write_json, write_jsonl
+from cgbench.files import PART, link_or_copy, write_json, write_jsonl
+from cgbench.results.record_files import read_metric_rows
 from cgbench.results.records import read_trial
 from cgbench.results.run_folder import TrialFolder
 
@@ -141,8 +142,8 @@ def reopen_trial(extension: Extension, prepared: PreparedTrial, dataset: Dataset
         return
     if record["digest"] != fingerprint:
         _copy_records(folder, first_steps)
-        rows = [row for row in read_jsonl(folder.history) if row["step"] != first_steps]
-        write_jsonl(folder.history, [*rows, *read_jsonl(folder.metrics)])
+        rows = [row for row in read_metric_rows(folder.history) if row["step"] != first_steps]
+        write_jsonl(folder.history, [*rows, *read_metric_rows(folder.metrics)])
         folder.set_status(TrialState.INTERRUPTED, step=first_steps)
         entry = {"from": first_steps, "to": config.steps, "schedule": extension.schedule, "digest": record["digest"]}
         changed |= {"steps": config.steps, "extended": [*record.get("extended", []), entry]}

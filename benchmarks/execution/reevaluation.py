@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cgbench.api.dataset import Dataset
+from cgbench.api.dataset import Dataset, Item, Listing
 from cgbench.api.method_description import describe, trained_part
-from cgbench.api.names import TrialState
-from cgbench.api.registry import METHODS
+from cgbench.api.names import Split, TrialState
+from cgbench.api.registry import DATASETS, METHODS
 from cgbench.benchmarks.evaluation.context import (
     EvaluationContext,
     combined_digest,
@@ -16,6 +16,7 @@ from cgbench.benchmarks.evaluation.context import (
     with_scorers,
 )
 from cgbench.benchmarks.evaluation.evaluator import evaluate
+from cgbench.benchmarks.execution.run_lock import ensure_held
 from cgbench.benchmarks.runtime.progress import console, progress
 from cgbench.benchmarks.training.checkpoint import (
     checkpoint_metadata,
@@ -25,21 +26,65 @@ from cgbench.benchmarks.training.checkpoint import (
     restore,
 )
 from cgbench.benchmarks.training.checkpoint_header import saved_step
+from cgbench.benchmarks.trials.request import open_dataset
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import Resolved, TrialConfig
-from cgbench.datasets.validation_split import hold_out
+from cgbench.datasets.validation_split import ValidationSplit, hold_out
 from cgbench.digests import digest
-from cgbench.errors import CgbenchError
+from cgbench.errors import CgbenchError, Diverged
 from cgbench.methods.blocks.model import Model
-from cgbench.results.records import read_trial
+from cgbench.results.record_files import read_metric_rows, read_protocols_file
+from cgbench.results.records import TEST, VALIDATION, read_trial
 from cgbench.results.run_folder import TrialFolder
 
 
-def reevaluate(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Dataset], device: str) -> bool:
-    """Measure all finished trials again, those of one dataset and test setting with one bench.
+class RecordedDataset(ValidationSplit):
+    """A view of a dataset under the label that a run recorded; images that are not there leave a split empty."""
 
-    Returns whether every trial could be. `open_dataset(name)` returns a dataset whose data is there; one whose label
-    is not the recorded one raises `CgbenchError` before anything is overwritten.
+    def __init__(self, dataset: Dataset, label: str) -> None:
+        super().__init__(dataset, {"A": frozenset(), "B": frozenset()})
+        self.splits, self.recorded_label = dataset.splits, label
+
+    @property
+    def label(self) -> str:
+        """The recorded label."""
+        return self.recorded_label
+
+    def missing(self) -> str | None:
+        """Return None: an evaluation reads what is there."""
+        return None
+
+    def items(self, split: str, domain: str) -> Sequence[Item]:
+        """Return the images of a domain that are there."""
+        return self.listing(split, domain).sound()
+
+    def listing(self, split: str, domain: str) -> Listing:
+        """Return the list of the wrapped dataset."""
+        return self.dataset.listing(split, domain)
+
+    def identity(self) -> str | None:
+        """Return the identity of the wrapped dataset."""
+        return super().identity()
+
+
+def open_test_data(name: str, data_root: Path | None) -> Dataset:
+    """Return the dataset `name` for an evaluation: where only its test images are there, these alone."""
+    data = DATASETS.chosen(name)(data_root)
+    if data.root is not None and data.missing() is not None:
+        try:
+            if all(data.listing(Split.TEST, domain).sound() for domain in "AB"):
+                return RecordedDataset(data, data.label)
+        except (CgbenchError, OSError):
+            pass  # what is missing is said below
+    return open_dataset(name, data_root)
+
+
+def reevaluate(folders: Sequence[TrialFolder], open_data: Callable[[str], Dataset], device: str) -> bool:
+    """Measure all finished trials again, those of one dataset and test setting with one evaluation context.
+
+    Returns whether every trial could be. `open_data(name)` returns a dataset whose test images are there; one whose
+    label is not the recorded one, and whose test images are others, raises `CgbenchError` before anything is
+    overwritten.
     """
     groups: dict[str, list[tuple[TrialFolder, Trial]]] = {}
     labels: dict[str, tuple[str, str]] = {}
@@ -65,10 +110,11 @@ def reevaluate(folders: Sequence[TrialFolder], open_dataset: Callable[[str], Dat
         )
         groups.setdefault(key, []).append((folder, trial))
         labels[key] = record["dataset"]["name"], record["dataset"]["label"]
-    datasets = {key: _same_dataset(open_dataset(name), label) for key, (name, label) in labels.items()}
+    datasets = {key: _same_dataset(open_data(name), label, groups[key]) for key, (name, label) in labels.items()}
     for key, members in groups.items():
-        config = members[0][1].config
-        data = hold_out(datasets[key], config.validation_images)
+        config, data = members[0][1].config, datasets[key]
+        if not isinstance(data, RecordedDataset) or data.items(Split.TRAIN, "A"):
+            data = hold_out(data, config.validation_images)
         evaluation = with_scorers(open_evaluation_context(data, config), config, device)
         validation = open_validation_context(evaluation, config)
         complete &= all([_reevaluate_one(trial, folder, evaluation, validation, device) for folder, trial in members])
@@ -91,29 +137,70 @@ def load_trial(folder: TrialFolder, record: dict[str, Any]) -> Trial:
     return Trial(method, record["seed"], record["preset"], resolved, extended)
 
 
-def _same_dataset(dataset: Dataset, label: str) -> Dataset:
-    if dataset.label != label:
-        raise CgbenchError(f"the run was measured on '{label}', but --data-root holds '{dataset.label}'")
-    return dataset
+def _same_dataset(dataset: Dataset, label: str, members: Sequence[tuple[TrialFolder, Trial]]) -> Dataset:
+    """Return the dataset under its recorded label. One of another label raises `CgbenchError`, unless its test images
+    are those that the trials were measured on: a folder may have another name on another machine."""
+    if dataset.label == label:
+        return dataset
+    recorded = RecordedDataset(dataset, label)
+    for folder, trial in members:
+        protocols = read_protocols_file(folder.protocols).values()
+        measured = [details for details in protocols if details.get("split", TEST) == TEST]
+        if measured:
+            images = open_evaluation_context(recorded, trial.config)
+            digests = {direction: images.source(direction).digest for direction in trial.method.directions}
+            if all(details.get("sources") == digests.get(str(details.get("direction"))) for details in measured):
+                return recorded
+            break
+    raise CgbenchError(
+        f"the run was measured on '{label}', but --data-root holds '{dataset.label}', whose test images are others"
+    )
 
 
 def _reevaluate_one(
     trial: Trial, folder: TrialFolder, evaluation: EvaluationContext, validation: EvaluationContext | None, device: str
 ) -> bool:
     """Evaluate one trial; return whether it is finished, and so could be."""
-    status, title = folder.status(), f"{trial.method.name}, seed {trial.seed}"
+    status, title, run = folder.status(), f"{trial.method.name}, seed {trial.seed}", folder.path.parents[2]
     total = read_trial(folder)["steps"]
     if not is_finished(folder, total):
         console.print(f"{title}: {status['state'] or 'not begun'}, left out")
         return False
-    model = None
-    if trial.method.reference is None:
-        model = trained_model(trial, folder, device, evaluation)
-    with progress(title) as update:
-        evaluate(trial, model, evaluation, validation, folder, total, update)
+    try:
+        _ensure_validation_images(folder, validation)
+        model = None
+        if trial.method.reference is None:
+            _ensure_last_step(folder, total)
+            model = trained_model(trial, folder, device, evaluation)
+        with progress(title) as update:
+            evaluate(trial, model, evaluation, validation, folder, total, update)
+    except Diverged as error:
+        ensure_held(run)
+        folder.set_status(**{**status, "state": TrialState.DIVERGED, "found": error.step, "reason": str(error)})
+        console.print(f"{title}: diverged: {error}", style="yellow")
+        return False
+    except CgbenchError as error:
+        console.print(f"{title}: left out: {error}", style="yellow")
+        return False
+    ensure_held(run)
     done = {"state": TrialState.DONE, "step": total, "evaluation": combined_digest(evaluation, validation)}
     folder.set_status(**{**status, **done})
     return True
+
+
+def _ensure_last_step(folder: TrialFolder, total: int) -> None:
+    """Raise where the checkpoint is not there, or not the one of the last step."""
+    path, step = folder.checkpoint, saved_step(folder.checkpoint)
+    if not path.exists():
+        raise CgbenchError(f"{path} is not there: put it back, or train the trial again by the command of its run")
+    if step not in (0, total):  # 0: it cannot be read, and whoever reads it says why
+        raise CgbenchError(f"{path} is of step {step}, and the training ended with step {total}")
+
+
+def _ensure_validation_images(folder: TrialFolder, validation: EvaluationContext | None) -> None:
+    """Raise where a trial has scores of validation images and there are none to measure it on again."""
+    if validation is None and any(row["split"] == VALIDATION for row in read_metric_rows(folder.metrics)):
+        raise CgbenchError("its validation images are not there: put them there, or the training images they are of")
 
 
 def is_finished(folder: TrialFolder, total: int) -> bool:

@@ -1,4 +1,4 @@
-"""The resources of this machine: usable cores, threads and free memory, with the limits of containers."""
+"""The resources of this machine: usable cores, threads and free memory, with the limits of containers and clusters."""
 
 import os
 import re
@@ -11,6 +11,8 @@ import torch
 from cgbench.benchmarks.execution.parallelism import Machine
 
 MEMORY_INFO, CONTROL_GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+OWN_GROUPS = Path("/proc/self/cgroup")  # man cgroups: lines such as "0::/user.slice" and "4:cpu,cpuacct:/docker/7"
+SLURM_CORES = "SLURM_CPUS_PER_TASK"
 
 
 def machine(device: str) -> Machine:
@@ -21,23 +23,59 @@ def machine(device: str) -> Machine:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use: those it is bound to, and no more than a container is granted."""
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota, _, period = _read(CONTROL_GROUP / "cpu.max").partition(" ")
-    return max(1, min(bound, int(quota) // int(period))) if quota.isdigit() and period.strip().isdigit() else bound
+    """Return how many cores this process may use: those it is bound to, and no more than a container or SLURM grants
+    it."""
+    bounds = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
+    for group in _groups(""):
+        bounds += _share_of_time(*_read(group / "cpu.max").split()[:2])
+    for group in _groups("cpu"):
+        bounds += _share_of_time(*(_read(group / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")))
+    if (granted := os.environ.get(SLURM_CORES, "")).isdecimal():
+        bounds.append(int(granted))
+    return max(1, min(bounds))
+
+
+def _share_of_time(quota: str = "", period: str = "") -> list[int]:
+    """Return the cores that a control group's quota amounts to; none where it sets no limit ("max", "-1")."""
+    return [int(quota) // int(period)] if quota.isdecimal() and period.isdecimal() and int(period) else []
 
 
 def free_memory() -> int:
     """Return the bytes that new processes can take without swapping, in a container those it has left; 0 where the
     system does not tell."""
     found = re.search(r"MemAvailable:\s+(\d+) kB", _read(MEMORY_INFO))
-    free = int(found[1]) * 1024 if found else 0
-    limit, used = (_read(CONTROL_GROUP / f"memory.{name}").strip() for name in ("max", "current"))
-    cached = re.search(r"^inactive_file (\d+)", _read(CONTROL_GROUP / "memory.stat"), re.M)
-    if not (limit.isdigit() and used.isdigit()):
-        return free
-    left = max(0, int(limit) - int(used) + (int(cached[1]) if cached else 0))
-    return min(free, left) if free else left
+    bounds = [int(found[1]) * 1024] if found else []
+    for group in _groups(""):
+        bounds += _left(group, "memory.max", "memory.current", "inactive_file")
+    for group in _groups("memory"):
+        bounds += _left(group, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    return min(bounds, default=0)
+
+
+def _left(group: Path, limit: str, used: str, cached: str) -> list[int]:
+    """Return the bytes that a control group has left; pages that it may drop at once are free. None without a limit."""
+    most, taken = _read(group / limit).strip(), _read(group / used).strip()
+    if not (most.isdecimal() and taken.isdecimal()):
+        return []
+    droppable = re.search(rf"^{cached} (\d+)", _read(group / "memory.stat"), re.M)
+    return [max(0, int(most) - int(taken) + (int(droppable[1]) if droppable else 0))]
+
+
+def _groups(controller: str) -> list[Path]:
+    """Return the folders of this process's control group and of all above it, whose limits hold as well.
+
+    `controller` is one of version 1 ("cpu", "memory"), "" means version 2. In a container the path may be the host's:
+    folders that are not there set no limit, and the uppermost one is always among them.
+    """
+    groups = []
+    for line in _read(OWN_GROUPS).splitlines() or ["0::/", "1:cpu:/", "1:memory:/"]:
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        if controller in controllers.split(","):
+            root = CONTROL_GROUP / controllers if controllers else CONTROL_GROUP
+            root = root if root.is_dir() else CONTROL_GROUP / controller
+            inside = Path(path.lstrip("/"))
+            groups += [root / inside, *(root / parent for parent in inside.parents)]
+    return list(dict.fromkeys(groups))
 
 
 @contextmanager

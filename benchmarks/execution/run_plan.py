@@ -10,10 +10,12 @@ from rich.table import Table
 
 from cgbench.api.dataset import Dataset
 from cgbench.api.names import Split, TrialState
+from cgbench.api.registry import METHODS
 from cgbench.benchmarks.evaluation.output_images import max_bytes
 from cgbench.benchmarks.evaluation.synthetic_workload import device_barrier, synthetic_batch, timing_model
 from cgbench.benchmarks.execution.parallelism import Parallelism, choose_parallelism, wall_time
 from cgbench.benchmarks.execution.resources import machine, threads
+from cgbench.benchmarks.execution.step_memory import ensure_step_fits
 from cgbench.benchmarks.runtime.determinism import describe_error
 from cgbench.benchmarks.runtime.environment import computes_bf16
 from cgbench.benchmarks.runtime.peak_memory import peak_memory, reset_peak_memory
@@ -23,7 +25,7 @@ from cgbench.benchmarks.training.optimizers import make_optimizers
 from cgbench.benchmarks.training.trainer import make_train_step
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
-from cgbench.errors import CgbenchError
+from cgbench.errors import CgbenchError, error_line
 from cgbench.formatting import duration, size
 from cgbench.results.run_folder import TrialFolder
 
@@ -85,11 +87,25 @@ class RunPlan:
 
 
 def measure_cost(trial: Trial, device: str) -> Cost:
-    """Return the cost of a method, from a few training steps on noise. No random stream of the trial is used."""
+    """Return the cost of a method, from a few training steps on noise. No random stream of the trial is used.
+
+    A step that surely needs more memory than is free raises `CgbenchError` before any is taken. A method of another
+    package whose step fails is reported and costs nothing: its trials will fail, and the others go on.
+    """
     try:
+        ensure_step_fits(trial, device)
         return _measure(trial, device)
-    except RuntimeError as error:  # out of memory, most often: then training would fail as well
-        raise CgbenchError(f"{trial.method.name}: a training step fails: {describe_error(error)}") from error
+    except CgbenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        name = trial.method.name
+        if METHODS.package_of(name):
+            fails = f"{METHODS.described(name)}: a training step fails: {error_line(error)}"
+            console.print(f"{fails}; its trials will fail, others go on", style="yellow")
+            return Cost(0.0, 0, 0)
+        if not isinstance(error, RuntimeError):
+            raise
+        raise CgbenchError(f"{name}: a training step fails: {describe_error(error)}") from error  # for want of memory
     finally:
         if device.startswith("cuda"):
             torch.cuda.empty_cache()  # workers on the same GPU need the memory
@@ -199,7 +215,7 @@ def _parallelism_and_costs(
 
     first = choose_parallelism(jobs, count, resources)
     costs = measure_all(first.threads)
-    step_bytes = max(cost.memory for cost in costs.values())
+    step_bytes = max((cost.memory for cost in costs.values()), default=0)  # none where no row is trained
     other_bytes = image_bytes if resources.gpu else image_bytes + LIBRARY_BYTES
     parallelism = choose_parallelism(jobs, count, resources, step_bytes and step_bytes + other_bytes)
     return parallelism, costs if parallelism.threads == first.threads else measure_all(parallelism.threads)

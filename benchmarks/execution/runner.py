@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.api.names import TrialState
+from cgbench.api.registry import METHODS
 from cgbench.benchmarks.data.batches import BatchSampler
 from cgbench.benchmarks.evaluation.evaluator import evaluate, evaluate_intermediate
 from cgbench.benchmarks.execution.run_context import PreparedTrial, RunContext
+from cgbench.benchmarks.execution.run_lock import ensure_held, is_held
 from cgbench.benchmarks.runtime.determinism import describe_error
 from cgbench.benchmarks.runtime.environment import environment, environment_changes
 from cgbench.benchmarks.runtime.progress import console, progress
@@ -21,12 +23,14 @@ from cgbench.benchmarks.training.checkpoint import checkpoint_metadata
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.benchmarks.training.checkpoint_retention import retain_best
 from cgbench.benchmarks.training.trainer import TrainingState, train
+from cgbench.benchmarks.trials.finished_records import missing_records
 from cgbench.benchmarks.trials.trial_record import trial_record
 from cgbench.errors import CgbenchError, Diverged
-from cgbench.files import read_jsonl, write_json, write_jsonl, write_text
+from cgbench.files import write_json, write_jsonl, write_text
 from cgbench.formatting import duration
 from cgbench.methods.blocks.model import Model
 from cgbench.progress import ProgressCallback
+from cgbench.results.record_files import read_metric_rows
 from cgbench.results.records import read_trial
 
 # A full disk, a quota, a read-only or broken disk, a closed pipe on standard output: no trial can go on.
@@ -37,50 +41,90 @@ def run_trials(trials: Sequence[PreparedTrial], context: RunContext) -> dict[str
     """Train and evaluate every trial; return the number of trials per final state.
 
     A signal to stop leaves the current trial `interrupted`, with a checkpoint, and is raised again. An error of the run
-    folder itself (a full disk) does the same; the checkpoint is then the previous one.
+    folder itself (a full disk) does the same; the checkpoint is then the previous one. A folder that was removed or
+    renamed meanwhile raises `RunFolderGone`.
     """
-    return dict(Counter(run_trial(trial, context) for trial in trials))
+    ended = dict(Counter(run_trial(trial, context) for trial in trials))
+    ensure_held(context.run)
+    return ended
 
 
 def run_trial(prepared: PreparedTrial, context: RunContext) -> str:
     """Train and evaluate one trial, unless that is done, and return its final state."""
     folder, title = prepared.folder, prepared.title
     before = folder.status()
-    if is_complete(before, context):
-        console.print(f"{title}: {before['state']} before, kept")
+    if is_complete(prepared, context):
+        _print_kept(prepared, before["state"])
         return before["state"]
+    if before["state"] == TrialState.DONE:
+        _print_repair(prepared, context)
     started = time.perf_counter()
     try:
         details = _train_and_evaluate(prepared, context)
     except KeyboardInterrupt as stop:
         leave_interrupted(prepared, f"stopped by {signal_name(stop)}")
         raise
-    except Diverged as error:
-        return _record_divergence(prepared, error)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a loss of another package may call `sys.exit`
+        ensure_held(context.run)  # nothing is written into another folder of that name
+        if isinstance(error, Diverged):
+            return _record_divergence(prepared, error)
         if isinstance(error, OSError) and _is_fatal(error, context.run):
             leave_interrupted(prepared, "stopped")
             raise
         return _record_crash(prepared, error)
+    ensure_held(context.run)
     folder.set_status(TrialState.DONE, **details)
     console.print(f"{title}: done in {duration(time.perf_counter() - started)}")
     return TrialState.DONE
 
 
-def is_complete(status: dict[str, Any], context: RunContext) -> bool:
-    """Return whether a trial needs no more work: it diverged, or is done and evaluated by the present protocols."""
-    evaluated = status["state"] == TrialState.DONE and status.get("evaluation") == context.evaluation_digest
-    return evaluated or status["state"] == TrialState.DIVERGED
+def is_complete(prepared: PreparedTrial, context: RunContext) -> bool:
+    """Return whether a trial needs no more work: it diverged, or it is done, evaluated by the present protocols, and
+    its records are there."""
+    status = prepared.folder.status()
+    if status["state"] == TrialState.DONE and status.get("evaluation") == context.evaluation_digest:
+        return not _missing_records(prepared, context)
+    return status["state"] == TrialState.DIVERGED
 
 
 def leave_interrupted(prepared: PreparedTrial, reason: str) -> None:
     """Mark a trial as interrupted, if the disk permits, and print which checkpoint is left."""
+    if not is_held(prepared.folder.path.parents[2]):
+        return
     step = saved_step(prepared.folder.checkpoint)
     with suppress(OSError):
         prepared.folder.mark_interrupted(step)
     left = f"its checkpoint of step {step} is whole" if step else "nothing of it saved"
     with suppress(BrokenPipeError):
         console.print(f"{prepared.title}: {reason}; {left}")
+
+
+def _missing_records(prepared: PreparedTrial, context: RunContext) -> str:
+    keys = {direction: context.evaluation.source(direction).keys for direction in prepared.trial.method.directions}
+    return missing_records(prepared.folder, prepared.total_steps, keys)
+
+
+def _print_kept(prepared: PreparedTrial, state: str) -> None:
+    """Print that a trial is complete, and which files of its training are lost, which no evaluation brings back."""
+    folder, title, config = prepared.folder, prepared.title, prepared.trial.config
+    console.print(f"{title}: {state} before, kept")
+    if state != TrialState.DONE or prepared.trial.method.reference is not None:
+        return
+    lost = [] if saved_step(folder.checkpoint) == prepared.total_steps else [folder.checkpoint.name]
+    evaluated_before_the_end = 0 < config.evaluate_every < prepared.total_steps
+    logs = (folder.steps, folder.history) if evaluated_before_the_end else (folder.steps,)
+    if lost := [*lost, *(path.name for path in logs if not path.is_file())]:
+        again = f"to train it again, delete {folder.path}"
+        console.print(f"{title}: its numbers are there, its {', '.join(lost)} is not; {again}", style="yellow")
+
+
+def _print_repair(prepared: PreparedTrial, context: RunContext) -> None:
+    """Print why a trial that is done is not kept, where its records are missing."""
+    if missing := _missing_records(prepared, context):
+        untrained = prepared.trial.method.reference is not None
+        whole = untrained or saved_step(prepared.folder.checkpoint) == prepared.total_steps
+        repair = "evaluated again" if whole else "trained again, for its checkpoint is not whole either"
+        console.print(f"{prepared.title}: done before, but {missing}: it is {repair}", style="yellow")
 
 
 def _record_divergence(prepared: PreparedTrial, error: Diverged) -> str:
@@ -92,15 +136,31 @@ def _record_divergence(prepared: PreparedTrial, error: Diverged) -> str:
     return TrialState.DIVERGED
 
 
-def _record_crash(prepared: PreparedTrial, error: Exception) -> str:
+def _record_crash(prepared: PreparedTrial, error: Exception | SystemExit) -> str:
     """Record an error that ends this trial alone; the traceback goes to `error.txt`."""
     folder = prepared.folder
     write_text(folder.path / "error.txt", traceback.format_exc())
     reason = str(error) if isinstance(error, CgbenchError) else f"{type(error).__name__}: {describe_error(error)}"
+    reason += _plugin_place(prepared.trial.method.name, error)
     folder.set_status(TrialState.FAILED, step=saved_step(folder.checkpoint), reason=reason)
     console.print(f"{prepared.title}: failed: {reason} (see {folder.path / 'error.txt'})", style="red")
     console.debug(traceback.format_exc())
     return TrialState.FAILED
+
+
+def _plugin_place(method: str, error: BaseException) -> str:
+    """Return which package a method is from, and the last line of its module that the error passed through; "" for a
+    built-in method."""
+    package = METHODS.package_of(method)
+    if not package:
+        return ""
+    module = METHODS.origin(method).partition(".")[0]
+    frames = [
+        f"{frame.f_code.co_name} in {Path(frame.f_code.co_filename).name}, line {line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == module
+    ]
+    return f" ({', '.join([package, *frames[-1:]])})"
 
 
 def _is_fatal(error: OSError, run: Path) -> bool:
@@ -120,13 +180,23 @@ def _train_and_evaluate(prepared: PreparedTrial, context: RunContext) -> dict[st
     folder.set_status(TrialState.RUNNING, step=resumed_step)
     if model is not None:
         with progress(prepared.title) as update:
-            state = _train(prepared, context, model, resumed_step, update)
+            state = _train(prepared, context, model, resumed_step, _watched(update, context.run))
         costs = {"seconds": round(state.seconds, 2), "memory": state.memory}
     with progress(f"{prepared.title}: evaluation") as update:
         evaluate(trial, model, context.evaluation, context.validation, folder, prepared.total_steps, update)
     if model is not None and trial.config.keep_best:
         retain_best(folder, trial.config.keep_best)
     return {"step": prepared.total_steps, **costs, "evaluation": context.evaluation_digest}
+
+
+def _watched(update: ProgressCallback, run: Path) -> ProgressCallback:
+    """Return the callback with a look, at every step, whether the run folder is still there."""
+
+    def watched(step: int, total: int) -> None:
+        ensure_held(run)
+        update(step, total)
+
+    return watched
 
 
 def _train(
@@ -138,7 +208,7 @@ def _train(
     evaluations = [evaluation for evaluation in (context.validation, context.evaluation) if evaluation is not None]
     if resumed_step < total:
         folder.cost.unlink(missing_ok=True)  # of the previous model
-    write_jsonl(folder.history, [row for row in read_jsonl(folder.history) if row["step"] <= resumed_step])
+    write_jsonl(folder.history, [row for row in read_metric_rows(folder.history) if row["step"] <= resumed_step])
     metadata = checkpoint_metadata(config, context.dataset)
 
     def train_until(step: int | None) -> TrainingState:

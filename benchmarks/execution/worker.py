@@ -15,8 +15,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 
+from cgbench.benchmarks.execution.run_lock import LockFile, hold
+from cgbench.benchmarks.runtime.process_setup import redirect_warnings
 from cgbench.benchmarks.runtime.progress import NORMAL, ProgressForwarder, console
-from cgbench.benchmarks.runtime.signals import raise_on_stop_signal
+from cgbench.benchmarks.runtime.signals import raise_on_stop_signal, signal_number
 from cgbench.benchmarks.trials.request import RunRequest
 from cgbench.errors import CgbenchError
 
@@ -26,7 +28,7 @@ PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 @dataclass(frozen=True)
 class WorkerSpec:
     """What a worker is started with. `evaluation_digest` identifies what trials are evaluated with, `parent` is the
-    process number of the pool."""
+    process number of the pool, `lock_file` what it holds of the run."""
 
     request: RunRequest
     run: Path
@@ -36,6 +38,7 @@ class WorkerSpec:
     evaluation_digest: str
     parent: int
     verbosity: int = NORMAL
+    lock_file: LockFile | None = None
 
 
 @dataclass(frozen=True)
@@ -49,18 +52,20 @@ def work(spec: WorkerSpec, pipe: Connection) -> None:
     """Run the trials whose numbers arrive through `pipe`, until None arrives. The entry point of the process.
 
     It sends ("ready",) first, ("ended", state) after every trial, and ("line", text, style) and ("at", title, done,
-    total) in between; ("left",) after a stop, ("raised", error) where the run cannot go on.
+    total) in between; ("left", signal) after a stop, ("raised", error) where the run cannot go on.
     """
     exit_with_parent(spec.parent)
     console.forwarder = ProgressForwarder(pipe.send)
     console.verbosity = spec.verbosity
+    hold(spec.run, spec.lock_file)
+    redirect_warnings()
     numbers: SimpleQueue[int | None] = SimpleQueue()
     try:
         with raise_on_stop_signal():
             threading.Thread(target=listen, args=(pipe, numbers), daemon=True).start()
             _work(spec, pipe, numbers)
-    except KeyboardInterrupt:
-        pipe.send(("left",))
+    except KeyboardInterrupt as stop:
+        pipe.send(("left", signal_number(stop)))
     except (CgbenchError, OSError) as error:
         pipe.send(("raised", error))
 
@@ -92,7 +97,8 @@ def listen(pipe: Connection, numbers: "SimpleQueue[int | None]") -> None:
     """Put the trial numbers that arrive through `pipe` into `numbers`. A broken pipe means that the parent has died:
     then this process kills itself.
 
-    Signals to stop are blocked in a worker, so only a `StopSignal` of the parent interrupts the main thread.
+    Signals to stop are blocked in a worker, so only a `StopSignal` of the parent interrupts the main thread, or its own
+    limit of processor time.
     """
     while True:
         try:

@@ -5,7 +5,7 @@ import signal
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -13,6 +13,7 @@ from typing import Any
 
 from cgbench.api.names import TrialState
 from cgbench.benchmarks.execution.run_context import PreparedTrial, RunContext
+from cgbench.benchmarks.execution.run_lock import ensure_held, held
 from cgbench.benchmarks.execution.runner import is_complete, leave_interrupted, run_trial
 from cgbench.benchmarks.execution.worker import StopSignal, WorkerSpec, work
 from cgbench.benchmarks.runtime.progress import ShowProgress, console, progress_rows
@@ -53,24 +54,26 @@ def run_in_pool(
     ended: Counter[str] = Counter()
     waiting: deque[int] = deque()
     for number, prepared in enumerate(trials):
-        if is_complete(prepared.folder.status(), context):
+        if is_complete(prepared, context):
             ended[run_trial(prepared, context)] += 1
         else:
             waiting.append(number)
+    spec = replace(spec, lock_file=held(context.run))
     with defer_stop_signals() as signals, progress_rows() as show:
-        pool = WorkerPool(spec, trials, context, waiting, ended, show)
+        pool = WorkerPool(spec, trials, context, waiting, ended, show, signals)
         try:
-            pool.work(min(workers, len(waiting)), signals)
+            pool.work(min(workers, len(waiting)))
         except BaseException as error:
             with defer_stop_signals():
                 pool.kill(f"stopped by {signal_name(error)}" if isinstance(error, KeyboardInterrupt) else "stopped")
             raise
     if pool.error is not None:
         raise pool.error
-    if signals:
-        raise Stopped(signals[0])
+    if pool.signals:
+        raise Stopped(pool.signals[0])
     if waiting:
         raise NoWorkersLeft(f"{len(waiting)} trials were not begun: the last worker {pool.last_exit}; use fewer --jobs")
+    ensure_held(context.run)
     return dict(ended)
 
 
@@ -79,22 +82,23 @@ class WorkerPool:
 
     def __init__(
         self, spec: WorkerSpec, trials: Sequence[PreparedTrial], context: RunContext, waiting: deque[int],
-        ended: Counter[str], show: ShowProgress,
+        ended: Counter[str], show: ShowProgress, signals: list[int],
     ) -> None:  # fmt: skip
         self.spec, self.trials, self.context = spec, trials, context
+        self.signals = signals  # to stop, in the order in which they arrive
         self.waiting, self.ended, self.show = waiting, ended, show
         self.workers: list[Worker] = []
         self.stopping = False
         self.error: Exception | None = None  # why the run cannot go on
         self.last_exit = ""  # how the last worker that died ended
 
-    def work(self, count: int, signals: list[int]) -> None:
-        """Start `count` workers and handle their messages until all have ended; `signals` are those to stop."""
+    def work(self, count: int) -> None:
+        """Start `count` workers and handle their messages until all have ended."""
         for row in range(count):
             self.spawn(row)
         while self.workers:
-            if signals and not self.stopping:
-                self.stop(signals[0])
+            if self.signals and not self.stopping:
+                self.stop(self.signals[0])
             ready = wait([worker.pipe for worker in self.workers], POLL_SECONDS)
             for worker in [worker for worker in self.workers if worker.pipe in ready]:
                 try:
@@ -127,7 +131,7 @@ class WorkerPool:
             worker.process.kill()
         for worker in self.workers:
             worker.process.join()
-            if worker.trial is not None and not is_complete(worker.trial.folder.status(), self.context):
+            if worker.trial is not None and not is_complete(worker.trial, self.context):
                 leave_interrupted(worker.trial, reason)
 
     def _handle(self, worker: Worker, kind: str, *content: Any) -> None:
@@ -143,7 +147,11 @@ class WorkerPool:
             worker.trial = None if number is None else self.trials[number]
             self.show(worker.row, "", 0, 0)
             _send(worker, number)
-        else:  # "left" or "raised"
+        elif kind == "left":
+            worker.trial = None
+            if not self.stopping:  # its own limit of processor time: the others reach theirs as well
+                self.signals.extend(content)
+        else:  # "raised"
             worker.trial = None
             self.error = self.error or next(iter(content), None)
             if content and not self.stopping:
@@ -167,10 +175,10 @@ class WorkerPool:
 
     def _record_crash(self, prepared: PreparedTrial) -> None:
         """Record that the worker of a trial died, unless the trial was complete by then."""
+        ensure_held(self.context.run)
         folder = prepared.folder
-        status = folder.status()
-        if is_complete(status, self.context):
-            self.ended[status["state"]] += 1
+        if is_complete(prepared, self.context):
+            self.ended[folder.status()["state"]] += 1
             return
         reason = f"its process {self.last_exit}"
         remove_partial_files(folder.path)

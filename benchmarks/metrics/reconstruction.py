@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cgbench.api.metric import Metric, Scores, Translations, Value
+from cgbench.api.metric import TARGET, Metric, Scores, Value
 from cgbench.api.registry import METRICS
 from cgbench.benchmarks.metrics.functional.image_distances import l1_by_image
 
@@ -26,8 +26,8 @@ def identity() -> Metric:
     return Metric(
         name="identity",
         summary="mean absolute difference between real target images and their own translations, scale 0 to 1",
-        values=(Value("identity_l1", "idt. L1", better="", minimum=0, maximum=1),),
-        compute=_identity,
+        values=(Value("identity_l1", "idt. L1", better="", minimum=0, maximum=1, of=TARGET),),
+        compute=lambda t: _l1("identity_l1", t.targets, t.identities),
         not_applicable=lambda t: "needs a trained method that translates in one pass" if t.identities is None else None,
         rank=55,
         source="the identity loss of Zhu et al. 2017, section 5.2, measured on test images",
@@ -45,12 +45,6 @@ def paired_l1() -> Metric:
         not_applicable=lambda t: None if t.paired and t.targets is not None else "needs paired test images",
         source="the L1 term of Isola et al. 2017, equation 3, measured on test images",
     )
-
-
-def _identity(translations: Translations) -> Scores:
-    """Return the mean over all targets; scores per image, which go by the sources, only where there are as many."""
-    scores = _l1("identity_l1", translations.targets, translations.identities)
-    return scores if len(translations.targets) == len(translations.keys) else Scores(scores.values)
 
 
 def _l1(name: str, first: np.ndarray, second: np.ndarray) -> Scores:

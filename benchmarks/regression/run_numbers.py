@@ -9,7 +9,7 @@ import numpy as np
 from cgbench.api.metric import Value
 from cgbench.api.names import TrialState
 from cgbench.config import FIELDS
-from cgbench.files import read_jsonl
+from cgbench.results.record_files import read_step_rows
 from cgbench.results.records import ensure_one_protocol
 from cgbench.results.run import UNTRAINED, Run, TrialResult
 
@@ -124,7 +124,7 @@ def _training_numbers(trials: list[TrialResult]) -> dict[str, dict[int, float]]:
             continue
         for name, count in trial.spec.get("parameters", {}).items():
             numbers.setdefault(f"{WEIGHTS}/{name}", {})[trial.seed] = float(count)
-        for name, loss in last_losses(list(read_jsonl(trial.folder.steps))).items():
+        for name, loss in last_losses(read_step_rows(trial.folder.steps)).items():
             numbers.setdefault(f"{LOSS}/{name}", {})[trial.seed] = loss
     return numbers
 
@@ -135,7 +135,7 @@ def last_losses(lines: list[dict]) -> dict[str, float]:
         return {}
     start = (1 - FINAL_SHARE) * lines[-1]["step"]
     last = [line["losses"] for line in lines if line["step"] > start]
-    means = {name: float(np.mean([losses[name] for losses in last])) for name in last[-1]}
+    means = {name: float(np.mean([losses[name] for losses in last if name in losses])) for name in last[-1]}
     return {name: mean for name, mean in means.items() if np.isfinite(mean)}
 
 

@@ -28,7 +28,7 @@ def deterministic_kernels(enabled: bool) -> Iterator[None]:
         torch.backends.cudnn.benchmark = previous[1]
 
 
-def describe_error(error: Exception) -> str:
+def describe_error(error: BaseException) -> str:
     """Return an error of torch in one line; the message names an operation that has no deterministic implementation."""
     line = (str(error).splitlines() or [type(error).__name__])[0]
     if match := re.match(r"(\S+) does not have a deterministic implementation", line):

@@ -1,4 +1,7 @@
-"""Stop signals: Ctrl-C, SIGTERM as SLURM sends it, and SIGHUP of a terminal that closes."""
+"""Stop signals: Ctrl-C, SIGTERM and the warnings of clusters before it, and SIGHUP of a terminal that closes.
+
+SLURM (`--signal=USR1@90`) warns a job by SIGUSR1, submitit by SIGUSR2, and a limit of processor time by SIGXCPU.
+"""
 
 import signal
 import threading
@@ -8,7 +11,10 @@ from types import FrameType
 from typing import Any
 
 CTRL_C = signal.SIGINT
-STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+STOP_SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
+# A limit of processor time is one process's own, and once reached it is signalled again every second.
+TIME_LIMIT = getattr(signal, "SIGXCPU", None)
 
 
 class Stopped(KeyboardInterrupt):
@@ -38,9 +44,10 @@ def raise_on_stop_signal() -> Iterator[None]:
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
+        _ignore_repetitions(number)
         raise Stopped(number)
 
-    with _handling(stop):
+    with _handling(stop, {}):
         yield
 
 
@@ -52,22 +59,24 @@ def defer_stop_signals() -> Iterator[list[int]]:
     the previous handlers are restored, so that a second one is raised at once.
     """
     received: list[int] = []
-    previous: dict[int, object] = {}
+    previous: dict[int, Any] = {}
 
     def defer(number: int, frame: FrameType | None) -> None:
         received.append(number)
+        if number == TIME_LIMIT:
+            previous.pop(number, None)
         _restore(previous)
+        _ignore_repetitions(number)
 
-    with _handling(defer) as handlers:
-        previous.update(handlers)
+    with _handling(defer, previous):
         yield received
 
 
 @contextmanager
 def block_stop_signals() -> Iterator[None]:
     """Start processes inside with stop signals blocked: a Ctrl-C goes to all processes of a terminal, and only their
-    parent shall stop them. Not on Windows."""
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    parent shall stop them. A limit of processor time is a process's own, and stays unblocked. Not on Windows."""
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, [number for number in STOP_SIGNALS if number != TIME_LIMIT])
     try:
         yield
     finally:
@@ -75,18 +84,18 @@ def block_stop_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _handling(handler: Any) -> Iterator[dict[int, Any]]:
-    """Set a handler for all stop signals that are not ignored; yield the previous handlers, and restore them at the
-    end."""
+def _handling(handler: Any, previous: dict[int, Any]) -> Iterator[None]:
+    """Set a handler for all stop signals that are not ignored; the handlers before are kept in `previous`, and those
+    that are still there at the end are restored."""
     if threading.current_thread() is not threading.main_thread():
-        yield {}  # only the main thread may set handlers, and only it is interrupted
+        yield  # only the main thread may set handlers, and only it is interrupted
         return
-    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    previous = {number: current for number, current in previous.items() if current not in (signal.SIG_IGN, None)}
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    previous.update({number: current for number, current in before.items() if current not in (signal.SIG_IGN, None)})
     for number in previous:
         signal.signal(number, handler)
     try:
-        yield previous
+        yield
     finally:
         _restore(previous)
 
@@ -94,3 +103,9 @@ def _handling(handler: Any) -> Iterator[dict[int, Any]]:
 def _restore(handlers: dict[int, Any]) -> None:
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+def _ignore_repetitions(number: int) -> None:
+    """Ignore a signal from now on that the system repeats: it must not interrupt what the first one made us save."""
+    if number == TIME_LIMIT:
+        signal.signal(number, signal.SIG_IGN)

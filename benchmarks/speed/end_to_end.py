@@ -17,7 +17,7 @@ from cgbench.benchmarks.speed.training_step import cgbench_step
 from cgbench.benchmarks.speed.workload import DEFAULT, SIZES, configuration, why_not_applicable
 from cgbench.datasets.streets import Streets
 from cgbench.errors import CgbenchError
-from cgbench.files import read_jsonl
+from cgbench.results.record_files import read_step_rows
 
 PROGRAM = (sys.executable, "-m", "cgbench.benchmarks")
 STARTS = (("--help",), ("methods",), ("datasets",), ("metrics",), ("failures",))
@@ -138,7 +138,7 @@ def training_seconds(runs: Path) -> float:
     logs = sorted(runs.glob("*/*/*/seed-*/steps.jsonl"))
     if not logs:
         raise CgbenchError(f"{runs}: the run that was measured left no steps.jsonl")
-    return sum(list(read_jsonl(log))[-1]["seconds"] for log in logs)
+    return sum(read_step_rows(log)[-1]["seconds"] for log in logs)
 
 
 def _step_seconds(call: Callable[[], object], device: str) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from cgbench.api.registry import Named, Registry
+from cgbench.errors import CgbenchError
 
 Component = TypeVar("Component", bound=Named)
 
@@ -35,6 +36,9 @@ def resolve(
     return made
 
 
-def is_line(text: object) -> bool:
-    """Return whether `text` is a string of exactly one line that is not empty."""
-    return isinstance(text, str) and bool(text.strip()) and "\n" not in text
+def require_declared(check: Callable[[Component], None], component: Component) -> None:
+    """Raise `AssertionError` where a check of `cgbench.api.declarations` refuses the component."""
+    try:
+        check(component)
+    except CgbenchError as error:
+        raise AssertionError(str(error)) from None

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from cgbench.api import declarations
 from cgbench.api.dataset import Dataset, Item
+from cgbench.api.declarations import is_line
 from cgbench.api.names import IGNORE, Split
 from cgbench.api.registry import DATASETS
-from cgbench.benchmarks.testing.components import is_line, require
+from cgbench.benchmarks.testing.components import require, require_declared
 from cgbench.config import PRESETS, preset_values, resolve
 from cgbench.datasets.images import same_shape
 from cgbench.errors import CgbenchError
@@ -42,19 +44,13 @@ def check_dataset(dataset: str | type[Dataset] | Factory, root: Path | None = No
 
 def check_declaration(dataset: Dataset) -> None:
     """Check the class attributes: name and summary, domains, splits, palette, and settings of known presets."""
+    require_declared(declarations.check_dataset, dataset)
     name = dataset.name
-    require(is_line(name) and is_line(dataset.summary), f"dataset '{name}' needs a name and a summary of one line")
+    require(is_line(dataset.summary), f"dataset '{name}' needs a name and a summary of one line")
     safe_name(dataset.label)
-    kinds = [domain.kind for domain in dataset.domains]
-    require(len(kinds) == 2, f"dataset '{name}' has {len(kinds)} domains, not two")
-    require(set(kinds) <= {"photo", "labels"}, f"dataset '{name}': a domain's kind is photo or labels, not {kinds}")
-    require({Split.TRAIN, Split.TEST} <= set(dataset.splits), f"dataset '{name}' needs the splits train and test")
-    unknown = set(dataset.splits) - set(Split)
-    require(not unknown, f"dataset '{name}': nothing reads the splits {sorted(unknown)}")
     for what in ("name", "colour"):
         values = [getattr(entry, what) for entry in dataset.palette]
         require(len(set(values)) == len(values), f"dataset '{name}': two classes of the palette have one {what}")
-    require(len(dataset.palette) <= IGNORE, f"dataset '{name}': a palette has at most {IGNORE} classes")
     for preset, settings in dataset.settings.items():
         require(preset in PRESETS, f"dataset '{name}' has settings for '{preset}', and no preset is called so")
         try:

@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from cgbench.api import declarations
+from cgbench.api.declarations import is_line
 from cgbench.api.failure import Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
-from cgbench.benchmarks.testing.components import is_line, require, resolve
+from cgbench.benchmarks.testing.components import require, require_declared, resolve
 from cgbench.benchmarks.testing.purity import call_twice, same_numbers
 from cgbench.benchmarks.testing.sample_translations import sample_translations
 
@@ -30,12 +32,9 @@ def check_failure(failure: str | Failure | Callable[[], Failure]) -> None:
 
 def check_declaration(failure: Failure) -> None:
     """Check the words of the declaration, the threshold, the share, the version, and the failures that it names."""
-    for field in ("name", "label", "summary", "evidence_definition", "justified"):
+    require_declared(declarations.check_failure, failure)
+    for field in ("label", "summary", "evidence_definition", "justified"):
         require(is_line(getattr(failure, field)), f"failure '{failure.name}' needs `{field}`, one line of text")
-    require(np.isfinite(failure.threshold), f"failure '{failure.name}': the threshold is {failure.threshold}")
-    share = failure.share
-    require(0 < share <= 1, f"failure '{failure.name}': the share of images is above 0 and at most 1, not {share}")
-    require(failure.version >= 1, f"failure '{failure.name}' has the version {failure.version}; the first one is 1")
     others = set(FAILURES.names()) - {failure.name}
     unknown = set(failure.explained_by) - others
     require(not unknown, f"failure '{failure.name}' is explained by {sorted(unknown)}, which are no other failures")

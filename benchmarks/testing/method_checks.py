@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from cgbench.api import declarations
+from cgbench.api.declarations import is_line
 from cgbench.api.graph_analysis import live, trained_by
 from cgbench.api.method import Method, Player, Term
 from cgbench.api.registry import METHODS
 from cgbench.benchmarks.evaluation.scorer import build_network
-from cgbench.benchmarks.testing.components import is_line, require, resolve
+from cgbench.benchmarks.testing.components import require, require_declared, resolve
 from cgbench.benchmarks.testing.tiny_models import noise_batch, tiny_config, tiny_model, tiny_sampler
 from cgbench.benchmarks.training.optimizers import make_optimizers
 from cgbench.benchmarks.training.trainer import train, train_step
@@ -35,7 +37,8 @@ def check_method(method: str | Method | Callable[[], Method], **settings: Any) -
     that is an untrained reference has only its function checked. Raises `AssertionError` with one line.
     """
     found = resolve(METHODS, method, Method)
-    require(is_line(found.name) and is_line(found.summary), f"method '{found.name}' needs a name and a summary")
+    require_declared(declarations.check_method, found)
+    require(is_line(found.summary), f"method '{found.name}' needs a name and a summary")
     if found.reference is not None:
         check_reference(found)
         return

@@ -1,17 +1,18 @@
 """Conformance of a metric: the declared values, scores per image, NaN, bounds, unchanged inputs."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from cgbench.api import declarations
+from cgbench.api.declarations import is_line
 from cgbench.api.metric import Metric, Scores, Translations
 from cgbench.api.registry import METRICS
-from cgbench.benchmarks.testing.components import is_line, require, resolve
+from cgbench.benchmarks.testing.components import require, require_declared, resolve
 from cgbench.benchmarks.testing.purity import call_twice, same_numbers
 from cgbench.benchmarks.testing.sample_translations import sample_translations
 
-EXTRACTORS = ("", "inception", "lpips")
 IMAGES = 12  # that a metric is computed for
 
 
@@ -34,18 +35,8 @@ def check_metric(metric: str | Metric | Callable[[], Metric]) -> None:
 
 def check_declaration(metric: Metric) -> None:
     """Check name, summary, values, version and the extractor that the metric needs."""
-    names = [value.name for value in metric.values]
-    require(is_line(metric.name) and is_line(metric.summary), f"metric '{metric.name}' needs a name and a summary")
-    require(names and len(set(names)) == len(names), f"metric '{metric.name}' needs values of different names: {names}")
-    for value in metric.values:
-        where = f"metric '{metric.name}', value '{value.name}':"
-        require(value.name and "/" not in value.name, f"{where} a name is not empty and has no '/', which details have")
-        require(is_line(value.label), f"{where} it needs a label")
-        better = value.better
-        require(better in ("higher", "lower", ""), f"{where} better is 'higher', 'lower' or '', not {better!r}")
-        require(value.minimum < value.maximum, f"{where} its minimum is not below its maximum")
-    require(metric.needs in EXTRACTORS, f"metric '{metric.name}' needs '{metric.needs}', which nothing provides")
-    require(metric.version >= 1, f"metric '{metric.name}' has the version {metric.version}; the first one is 1")
+    require_declared(declarations.check_metric, metric)
+    require(is_line(metric.summary), f"metric '{metric.name}' needs a name and a summary")
 
 
 def check_reason(metric: Metric, translations: Translations) -> str | None:
@@ -72,18 +63,19 @@ def check_scores(metric: Metric, translations: Translations, name: str = "") -> 
         inside = value.minimum <= number <= value.maximum
         require(inside, f"{where} '{value.name}' is {number:g}, outside of [{value.minimum:g}, {value.maximum:g}]")
         require(same_numbers(number, again.values[value.name]), f"{where} '{value.name}' changes from call to call")
-    _check_per_image(metric, scores, len(translations.keys), where)
+    _check_per_image(scores, {value.name: len(translations.keys_of(value.of)) for value in metric.values}, where)
     for key, number in scores.details.items():
         value_name, slash, detail = key.partition("/")
         require(slash and detail and value_name in declared, f"{where} the detail '{key}' is not named VALUE/DETAIL")
         require(not math.isinf(float(number)), f"{where} the detail '{key}' is infinite")
 
 
-def _check_per_image(metric: Metric, scores: Scores, count: int, where: str) -> None:
-    """Check that scores per image belong to declared values and are one number, NaN or finite, for each image."""
+def _check_per_image(scores: Scores, counts: Mapping[str, int], where: str) -> None:
+    """Check that scores per image belong to declared values and are one number, NaN or finite, for each image of their
+    set; `counts` are its sizes by value."""
     for name, numbers in scores.per_image.items():
-        require(name in scores.values, f"{where} it has scores per image for '{name}', which is no declared value")
-        shape = np.shape(numbers)
+        require(name in counts, f"{where} it has scores per image for '{name}', which is no declared value")
+        shape, count = np.shape(numbers), counts[name]
         require(shape == (count,), f"{where} '{name}' has scores per image {shape}, not ({count},)")
         kind = np.asarray(numbers).dtype.kind
         require(kind in "fiu", f"{where} '{name}' has scores per image that are no numbers")

@@ -25,15 +25,23 @@ FEATURES = 12
 def sample_translations(count: int = COUNT) -> dict[str, Translations]:
     """Return translations of `count` images of 32 pixels (at least 4), by what they are.
 
-    All but the last have every optional field; the unpaired ones have two thirds as many targets as outputs.
+    All but the last have every optional field; the unpaired ones have two thirds as many targets as outputs, or four
+    thirds, under keys of their own.
     """
     paired = _photos("paired photos", count)
     return {
         "paired photos": paired,
-        "unpaired photos, fewer targets than outputs": _unpaired(paired),
+        "unpaired photos, fewer targets than outputs": _unpaired(paired, 2 * count // 3),
+        "unpaired photos, more targets than outputs": _unpaired(paired, 4 * count // 3),
         "paired label images": _label_images(paired),
         "photos and nothing else": Translations(
-            paired.direction, paired.keys, paired.sources, paired.outputs, paired.target_kind, targets=paired.targets
+            paired.direction,
+            paired.keys,
+            paired.sources,
+            paired.outputs,
+            paired.target_kind,
+            targets=paired.targets,
+            target_keys=tuple(f"target of {key}" for key in paired.keys),
         ),
     }
 
@@ -56,14 +64,12 @@ def _photos(name: str, count: int, ood: bool = True) -> Translations:
     return replace(translations, ood=_photos("out-of-distribution photos", count, ood=False)) if ood else translations
 
 
-def _unpaired(paired: Translations) -> Translations:
-    """Return the translations with other target images, fewer than there are outputs."""
-    count = len(paired.keys)
-    other, fewer = _photos("other photos", count, ood=False), 2 * count // 3
-    assert other.targets is not None and other.target_labels is not None and other.identities is not None
+def _unpaired(paired: Translations, count: int) -> Translations:
+    """Return the translations with `count` other target images, which are more or fewer than the outputs."""
+    other = _photos("other photos", count, ood=False)
     return replace(
-        paired, paired=False, targets=other.targets[:fewer], target_labels=other.target_labels[:fewer],
-        identities=other.identities[:fewer],
+        paired, paired=False, targets=other.targets, target_keys=other.keys, target_labels=other.target_labels,
+        identities=other.identities,
     )  # fmt: skip
 
 

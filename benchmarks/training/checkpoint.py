@@ -15,7 +15,7 @@ from cgbench.api.dataset import Dataset
 from cgbench.benchmarks.training.flat_parameters import flat_view, match_layout, view_as
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
-from cgbench.files import write_bytes
+from cgbench.files import ensure_regular_file, write_bytes
 from cgbench.methods.blocks.model import Model
 
 FORMAT = "cgbench-checkpoint-2"
@@ -108,9 +108,12 @@ def save_checkpoint(
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors and the metadata of a checkpoint; a broken or foreign file raises `CgbenchError`."""
     try:
+        ensure_regular_file(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except FileNotFoundError:
+        raise CgbenchError(f"{path} is not there: put it back, or train the trial again") from None
     except (OSError, SafetensorError) as error:
         raise CgbenchError(f"{path} is not a readable checkpoint ({error}); delete it to train again") from None
     if metadata.get("format") != FORMAT:
@@ -126,7 +129,9 @@ def rewrite_metadata(path: Path, before: str, metadata: Mapping[str, str]) -> No
 
 
 def restore(model: Model, optimizers: Optimizers, tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """Load a checkpoint's tensors into model and optimizers, and return the running sums of the log."""
+    """Load a checkpoint's tensors into model and optimizers, and return the running sums of the log. Tensors that
+    do not fit the model in name, shape or type, or are not finite, raise `CgbenchError`."""
+    _ensure_usable(model, tensors, path)
     try:
         model.load({name: value.to(model.device) for name, value in tensors.items()})
         for player, optimizer in optimizers.items():
@@ -145,6 +150,28 @@ def restore(model: Model, optimizers: Optimizers, tensors: dict[str, Tensor], pa
     return {
         name.removeprefix("log."): value.to(model.device) for name, value in tensors.items() if name.startswith("log.")
     }
+
+
+def _ensure_usable(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raise `CgbenchError` for a tensor of another type than the model's, which would be converted in silence, and for
+    weights, moments or stored images that are not finite. Sums of losses may be: the next log line says so."""
+    own = model.state()
+    types = {torch.float32, *(value.dtype for value in own.values() if value.is_floating_point())}
+    for name, value in tensors.items():
+        expected = {own[name].dtype} if name in own else types
+        if value.dtype not in expected:
+            words = [str(kind).removeprefix("torch.") for kind in (value.dtype, min(expected, key=str))]
+            raise CgbenchError(
+                f"{path} does not fit this method: '{name}' is {words[0]} instead of {words[1]}; "
+                "delete it to train again"
+            )
+        if name.startswith("log.") or bool(value.isfinite().all()):
+            continue
+        if name not in own or bool(own[name].isfinite().all()):
+            raise CgbenchError(
+                f"{path} cannot be used: '{name}' holds numbers that are infinite or not a number; "
+                "delete it to train again"
+            )
 
 
 def _with_flat_views(

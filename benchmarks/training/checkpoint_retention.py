@@ -9,7 +9,8 @@ from cgbench.api.registry import metric_values
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError, did_you_mean
-from cgbench.files import link_or_copy, read_jsonl
+from cgbench.files import link_or_copy
+from cgbench.results.record_files import read_metric_rows
 from cgbench.results.records import VALIDATION
 from cgbench.results.run_folder import TrialFolder
 
@@ -32,7 +33,7 @@ def retain_best(folder: TrialFolder, metric: str) -> None:
 
     The mean is over the directions that have the metric; of two equal steps the earlier one counts. Idempotent.
     """
-    rows = [*read_jsonl(folder.history), *read_jsonl(folder.metrics)]
+    rows = [*read_metric_rows(folder.history), *read_metric_rows(folder.metrics)]
     if best_step(rows, metric, selection_metric(metric)) == saved_step(folder.checkpoint):
         link_or_copy(folder.checkpoint, folder.best)
 
@@ -41,7 +42,7 @@ def best_step(rows: Iterable[Mapping], metric: str, value: Value) -> int:
     """Return the step with the best mean score on validation images; 0 where none was evaluated."""
     scores: dict[int, list[float]] = {}
     for row in rows:
-        if row["split"] == VALIDATION and row["metric"] == metric and math.isfinite(row["value"]):
+        if row.get("split") == VALIDATION and row["metric"] == metric and math.isfinite(row["value"]):
             scores.setdefault(row["step"], []).append(row["value"])
     sign = -1 if value.better == "higher" else 1
     means = {step: sign * sum(values) / len(values) for step, values in scores.items()}

@@ -26,9 +26,10 @@ from cgbench.benchmarks.training.cuda_graphs import CapturedStep, CudaGraphs, en
 from cgbench.benchmarks.training.optimizers import backward, learning_rate_factor, make_optimizers, set_learning_rate
 from cgbench.config import TrialConfig
 from cgbench.errors import Diverged
-from cgbench.files import append_jsonl, read_jsonl, write_jsonl
+from cgbench.files import append_jsonl, write_jsonl
 from cgbench.methods.blocks.model import Model
 from cgbench.progress import ProgressCallback
+from cgbench.results.record_files import read_step_rows
 from cgbench.results.run_folder import TrialFolder
 from cgbench.seeds import derive
 
@@ -172,7 +173,7 @@ def _resume(
     sums = restore(model, optimizers, tensors, folder.checkpoint)
     step, seconds, memory, count = (metadata_number(metadata, key) for key in ("step", "seconds", "memory", "count"))
     state = TrainingState(int(step), seconds, int(memory), sums, int(count))
-    write_jsonl(folder.steps, [row for row in read_jsonl(folder.steps) if row["step"] <= state.step])
+    write_jsonl(folder.steps, [row for row in read_step_rows(folder.steps) if row["step"] <= state.step])
     return state
 
 

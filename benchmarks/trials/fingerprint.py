@@ -9,7 +9,8 @@ from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import FIELDS
 from cgbench.digests import digest
 from cgbench.errors import CgbenchError
-from cgbench.results.records import SCHEMA, read_trial
+from cgbench.results.record_files import SCHEMA
+from cgbench.results.records import read_trial
 from cgbench.results.run_folder import TrialFolder
 
 

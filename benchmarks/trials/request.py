@@ -10,7 +10,7 @@ from cgbench.api.registry import DATASETS, METHODS
 from cgbench.benchmarks.trials.trial import Trial, resolve_trials
 from cgbench.config import preset_values
 from cgbench.datasets.validation_split import hold_out
-from cgbench.errors import DataMissing
+from cgbench.errors import CgbenchError, DataMissing
 
 
 @dataclass(frozen=True)
@@ -34,22 +34,36 @@ class RunRequest:
         Anything wrong with the request raises `CgbenchError`.
         """
         preset_values(self.preset)
-        for name in self.methods:
-            METHODS.factory(name)
+        methods, left_out = self._chosen_methods()
         data = open_dataset(self.dataset, self.data_root)
-        left_out: dict[str, str] = {}
         trials = resolve_trials(
-            self.methods, data, self.seeds, self.preset, self.assignments, self.suite,
+            methods, data, self.seeds, self.preset, self.assignments, self.suite,
             left_out if self.whatever_fits else None,
         )  # fmt: skip
         return trials, hold_out(data, trials[0].config.validation_images), left_out
 
+    def _chosen_methods(self) -> tuple[list[str], dict[str, str]]:
+        """Return the names of the methods, and why one is left out that two packages give; unknown names raise."""
+        left_out = {name: METHODS.clashes[name] for name in self.methods if name in METHODS.clashes}
+        for name in self.methods:
+            if not (self.whatever_fits and name in left_out):
+                METHODS.chosen(name)
+        return [name for name in self.methods if name not in left_out], left_out
+
 
 def open_dataset(name: str, data_root: Path | None) -> Dataset:
     """Return the dataset `name`; missing data raise `DataMissing`, which names how to get them and what is ready."""
-    data = DATASETS.factory(name)(data_root)
+    data = DATASETS.chosen(name)(data_root)
     problem = data.missing()
     if problem is None:
         return data
-    ready = [other for other in sorted(DATASETS.names()) if DATASETS.factory(other)(data_root).missing() is None]
+    ready = [other for other in sorted(DATASETS.names()) if _is_ready(other, data_root)]
     raise DataMissing(f"{problem.rstrip()}\nReady now: {', '.join(ready) or 'none'}")
+
+
+def _is_ready(name: str, data_root: Path | None) -> bool:
+    """Return whether the data of a dataset is there; one that cannot say is not ready."""
+    try:
+        return DATASETS.factory(name)(data_root).missing() is None
+    except CgbenchError:
+        return False

@@ -5,8 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.errors import CgbenchError, did_you_mean
+from cgbench.files import read_bytes
+from cgbench.formatting import shortened
 
 SUITES = Path(__file__).parent.parent / "suites"
+MAX_BYTES = 10**6  # of a suite file
+MAX_METHODS = 1_000  # of one run, as in run.json
+MAX_SEEDS, SEED_BOUND = 10_000, 2**31  # of one run; every seed is below the bound
 KINDS = {"methods": list, "dataset": str, "seeds": list, "preset": str, "name": str, "set": dict}
 
 
@@ -18,7 +23,8 @@ def suite_names() -> list[str]:
 def read_suite(name: str) -> dict[str, Any]:
     """Return a suite's keys: a file's path, or the name of one that comes with the program.
 
-    Unknown keys and wrong types raise `CgbenchError`; settings are checked where they are resolved.
+    Unknown keys, wrong types and lists of more entries than a run may have raise `CgbenchError`; settings are checked
+    where they are resolved. A byte-order mark, as some editors write it, is read over.
     """
     path = SUITES / f"{name}.toml" if name in suite_names() else Path(name)
     if not path.is_file():
@@ -26,15 +32,21 @@ def read_suite(name: str) -> dict[str, Any]:
             f"--suite {name}: no such file, and no suite of that name: {did_you_mean(name, suite_names())}"
         )
     try:
-        suite = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CgbenchError(f"{path}: not readable TOML: {error}") from None
+        suite = tomllib.loads(read_bytes(path, MAX_BYTES).decode("utf-8-sig"))
+    except RecursionError:
+        raise CgbenchError(f"{path}: not readable TOML: nested too deeply") from None
+    except ValueError as error:  # malformed TOML or UTF-8, a number with too many digits
+        raise CgbenchError(f"{path}: not readable TOML: {str(error).splitlines()[0]}") from None
     for key, value in suite.items():
         if key not in KINDS:
             raise CgbenchError(f"{path}: unknown key '{key}': {did_you_mean(key, list(KINDS))}")
         if not isinstance(value, KINDS[key]):
-            raise CgbenchError(f"{path}: '{key}' must be a {KINDS[key].__name__}, not {value!r}")
+            raise CgbenchError(f"{path}: '{key}' must be a {KINDS[key].__name__}, not {shortened(repr(value))}")
+        if key == "methods" and len(value) > MAX_METHODS:
+            raise CgbenchError(f"{path}: 'methods' holds at most {MAX_METHODS:,} names, not {len(value):,}")
         kind = {"methods": str, "seeds": int}.get(key)
         if kind and not all(isinstance(entry, kind) and not isinstance(entry, bool) for entry in value):
             raise CgbenchError(f"{path}: every entry of '{key}' must be a {kind.__name__}")
+        if key == "seeds" and (len(value) > MAX_SEEDS or not all(0 <= seed < SEED_BOUND for seed in value)):
+            raise CgbenchError(f"{path}: 'seeds' holds at most {MAX_SEEDS:,} numbers, each from 0 to {SEED_BOUND - 1}")
     return suite

@@ -10,7 +10,7 @@ from cgbench.api.method import Method
 from cgbench.api.names import Split
 from cgbench.api.registry import METHODS
 from cgbench.config import FIELDS, PRIVATE, Resolved, TrialConfig, preset_values, resolve, split_assignments
-from cgbench.errors import CgbenchError, did_you_mean
+from cgbench.errors import CgbenchError, did_you_mean, error_line
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def resolve_trials(
             (layer, {key: value for key, value in given.items() if key not in foreign}) for layer, given in layers
         ]
         result = resolve([*layers, ("--set", own.get(name, {}))], terms)
-        if problem := why_not_applicable(method, result.config, dataset):
+        if problem := _why_left_out(method, result.config, dataset):
             if left_out is None:
                 raise CgbenchError(f"{name}: {problem}")
             left_out[name] = problem
@@ -90,6 +90,7 @@ def resolve_trials(
 
 def resolve_one(name: str, preset: str, assignments: Sequence[str]) -> Trial:
     """Return the trial of one method without a dataset's layer, for `cgbench show`."""
+    METHODS.chosen(name)
     method = METHODS.get(name)
     shared, own = _assignments(assignments, [name])
     ensure_settings_used(method, own.get(name, {}))
@@ -116,6 +117,19 @@ def with_untrained_rows(methods: Sequence[str], dataset: Dataset) -> list[str]:
     rows = [name for name in METHODS.names() if (reference := METHODS.get(name).reference) is not None
             and (dataset.paired_test or not reference.needs_pairs)]  # fmt: skip
     return rows + [name for name in dict.fromkeys(methods) if METHODS.get(name).reference is None]
+
+
+def _why_left_out(method: Method, config: TrialConfig, dataset: Dataset) -> str | None:
+    """Return why a method cannot be trained, of another package's also what its own functions raise; None where it
+    can."""
+    try:
+        return why_not_applicable(method, config, dataset)
+    except CgbenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        if not METHODS.package_of(method.name):
+            raise
+        return f"{METHODS.package_of(method.name)} fails: {error_line(error)}"
 
 
 def why_not_applicable(method: Method, config: TrialConfig, dataset: Dataset) -> str | None:

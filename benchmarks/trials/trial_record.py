@@ -7,7 +7,7 @@ from typing import Any
 from cgbench.api.dataset import Dataset
 from cgbench.api.method_description import describe
 from cgbench.benchmarks.trials.trial import Trial
-from cgbench.results.records import SCHEMA
+from cgbench.results.record_files import SCHEMA
 
 
 def trial_record(

@@ -1,15 +1,20 @@
 """The declaration of a dataset: two domains, splits, and optional pairs and labels."""
 
+import errno
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cgbench.api.names import Direction, Split
-from cgbench.errors import DataBroken
+from cgbench.errors import CgbenchError, DataBroken, PluginError, error_line
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE)  # of the machine, whoever meets them
 
 
 @dataclass(frozen=True)
@@ -137,3 +142,63 @@ class Dataset(ABC):
     def target(self, direction: str) -> Domain:
         """Return the domain that `direction` translates to."""
         return self.domains[1 if direction == Direction.A_TO_B else 0]
+
+
+def guarded(dataset: Dataset, described: str) -> Dataset:
+    """Return a dataset of another package whose methods and items raise `PluginError`, one line, for an error of their
+    own, and where they return something else than they declare. `described` begins the line."""
+    checks = {"missing": _checked_reason, "items": _checked_items, "listing": _checked_listing}
+    for name in ("missing", "items", "listing", "identity", "folders"):
+        method = _guarded_function(getattr(dataset, name), f"{described}: {name}", checks.get(name))
+        with suppress(AttributeError):  # a class that allows no such attribute
+            setattr(dataset, name, method)
+    return dataset
+
+
+def _guarded_function(function: Callable[..., Any], what: str, check: Callable[..., Any] | None) -> Callable[..., Any]:
+    """Return the function with its results passed through `check(result, what)`; errors become `PluginError`."""
+
+    @wraps(function)
+    def guarded_function(*arguments: Any, **named: Any) -> Any:
+        try:
+            result = function(*arguments, **named)
+            return check(result, what) if check else result
+        except CgbenchError:
+            raise
+        except (Exception, SystemExit) as error:
+            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+                raise
+            given = [f"'{value}'" if isinstance(value, str) else repr(value) for value in (*arguments, *named.values())]
+            raise PluginError(f"{what}({', '.join(given)}): {error_line(error)}") from error
+
+    return guarded_function
+
+
+def _checked_reason(reason: object, what: str) -> object:
+    if reason is not None and not isinstance(reason, str):
+        raise PluginError(f"{what} returned {type(reason).__name__}, neither None nor a text")
+    return reason
+
+
+def _checked_listing(listing: object, what: str) -> Listing:
+    if not isinstance(listing, Listing):
+        raise PluginError(f"{what} returned {type(listing).__name__}, not a Listing")
+    return replace(listing, items=_checked_items(listing.items, what))
+
+
+def _checked_items(items: Any, what: str) -> Sequence[Item]:
+    """Return the items, with functions of theirs that are guarded in turn."""
+    found = []
+    for item in items:
+        if not isinstance(item, Item) or not isinstance(item.key, str):
+            raise PluginError(f"{what} returned {item!r}, which is no Item with a text as its key")
+        image = _guarded_function(item.image, f"{what}, image '{item.key}': image", _checked_array)
+        labels = item.labels and _guarded_function(item.labels, f"{what}, image '{item.key}': labels", _checked_array)
+        found.append(replace(item, image=image, labels=labels))
+    return found
+
+
+def _checked_array(array: object, what: str) -> np.ndarray:
+    if not isinstance(array, np.ndarray):
+        raise PluginError(f"{what} returned {type(array).__name__}, not an array")
+    return array

@@ -12,12 +12,14 @@ COMPAT = "compat"  # the detail of a number that is computed as a published scri
 REAL = "real_images"  # the detail that says with how many real images a set of outputs was compared
 ERROR = "standard_error"  # the detail that holds a number's standard error over images
 ASIDES = (COMPAT, REAL, ERROR)  # details that are no classes
+SOURCE, TARGET = "source", "target"  # whose images the scores per image of a value belong to
 
 
 @dataclass(frozen=True)
 class Value:
     """One number that a metric gives. `better` is "higher", "lower" or "" (neither); `digits` after the point;
-    `minimum` and `maximum` are the ends of its scale, beyond which no interval is shown."""
+    `minimum` and `maximum` are the ends of its scale, beyond which no interval is shown. `of` says whose images its
+    scores per image belong to: "source", one for each output, or "target", one for each real target image."""
 
     name: str
     label: str
@@ -25,11 +27,13 @@ class Value:
     digits: int = 3
     minimum: float = -math.inf
     maximum: float = math.inf
+    of: str = SOURCE
 
 
 @dataclass(frozen=True)
 class Translations:
-    """All that a metric may look at: one method's translations of the whole test split in one direction.
+    """All that a metric may look at: one method's translations of the whole test split in one direction. Its arrays are
+    read-only.
 
     Images are uint8 (N, S, S, 3). `targets` are real test images of the target domain, row by row those of the same
     scene where `paired`. `labels` are the true class ids of the source scenes, uint8 (N, S, S), 255 ignored.
@@ -38,6 +42,7 @@ class Translations:
     `target_labels` are the class ids of the targets, where they are known. `finite` is bool (N,): whether every number
     of an output was finite before it was rounded. `way_back` takes image numbers (K,) and outputs, modified
     or not, (K, S, S, 3), and translates them back to sources. `ood` are translations of the split of that name.
+    `keys` name the sources, row by row, and `target_keys` the targets; where `paired` both are the same.
     `target_kind` is "photo" or "labels". `scorer` maps photos to class ids of their size, `scorer_features` and
     `inception` map them to features (N, D), `lpips` two sets of photos to distances (N,).
     """
@@ -62,11 +67,17 @@ class Translations:
     scorer_features: Callable[[np.ndarray], np.ndarray] | None = None
     inception: Callable[[np.ndarray], np.ndarray] | None = None
     lpips: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    target_keys: tuple[str, ...] = ()
+
+    def keys_of(self, of: str) -> tuple[str, ...]:
+        """Return the keys of the images that `of`, of a `Value`, means."""
+        return self.target_keys if of == TARGET and not self.paired else self.keys
 
 
 @dataclass(frozen=True)
 class Scores:
-    """`values`: one number per declared value. `per_image`: arrays of length N; NaN where an image has no score.
+    """`values`: one number per declared value. `per_image`: arrays with one number for each image of the set that the
+    value is declared `of`, in the order of its keys; NaN where an image has no score.
 
     `details` are further numbers that belong to a value, named "value/detail" ("fcn_iou/road"): recorded, but no
     columns of the tables.

@@ -8,29 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from cgbench.api.names import Split, TrialState
 from cgbench.errors import CgbenchError
-from cgbench.files import read_json, read_jsonl, safe_name
+from cgbench.files import safe_name
+from cgbench.results.record_files import read_metric_rows, read_trial_file
 from cgbench.results.run_folder import TrialFolder
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TEST, VALIDATION = Split.TEST.value, Split.VAL.value  # plain text, for columns of tables
-SCHEMA = 2  # of a run's files; 1 had other names for settings, graph nodes and image_scores.jsonl
-REQUIRED_FIELDS: dict[str, type] = {
-    "method": dict,
-    "method.name": str,
-    "method.parent": str,
-    "dataset": dict,
-    "dataset.name": str,
-    "dataset.label": str,
-    "dataset.directions": dict,
-    "seed": int,
-    "steps": int,
-    "config": dict,
-    "weights": dict,
-    "origins": dict,
-    "digest": str,
-}  # of every trial.json
 
 
 @dataclass(frozen=True)
@@ -59,24 +44,9 @@ COLUMNS = [item.name for item in fields(Record)]
 
 
 def read_trial(folder: TrialFolder) -> dict[str, Any]:
-    """Return the content of a trial's `trial.json`. A file that lacks a required field, holds another type there, or
-    names another dataset, method or seed than its folder raises `CgbenchError`: it may come from elsewhere."""
-    spec: dict[str, Any] = read_json(folder.trial)
-    schema = spec.get("schema") if isinstance(spec, dict) else None
-    if isinstance(schema, int) and schema != SCHEMA:
-        raise CgbenchError(
-            f"{folder.trial} was written by another version of cgbench (schema {schema}, this one reads {SCHEMA}): "
-            "run it anew under another --name, or read it with that version"
-        )
-    for path, kind in REQUIRED_FIELDS.items():
-        value: Any = spec
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise CgbenchError(f"{folder.trial} is not a trial's record: '{path}' must be a {kind.__name__}")
-    for entry in spec.get("extended", []):
-        if not isinstance(entry, dict) or not isinstance(entry.get("from"), int):
-            raise CgbenchError(f"{folder.trial} is not a trial's record: 'extended' does not say from which steps")
+    """Return the content of a trial's `trial.json`. A file that is not as its schema says, or names another dataset,
+    method or seed than its folder raises `CgbenchError`: it may come from elsewhere."""
+    spec = read_trial_file(folder.trial)
     label, method, seed = folder.path.parts[-3:]
     try:
         expected = safe_name(spec["dataset"]["label"]), safe_name(spec["method"]["name"]), f"seed-{spec['seed']}"
@@ -102,22 +72,15 @@ def trial_records(run: str, folder: TrialFolder, spec: Mapping[str, Any], status
     if not rows:
         empty = {"direction": "", "step": status.get("step", 0), "metric": "", "value": float("nan")}
         rows = [{**empty, "n": 0, "protocol": ""}]
-    try:
-        records = [Record(**common, **row) for row in rows]
-    except TypeError:
-        raise CgbenchError(f"{folder.metrics} holds a row that is no record of a number") from None
-    for record in records:
-        if not isinstance(record.value, int | float) or not isinstance(record.step, int):
-            raise CgbenchError(f"{folder.metrics} holds a value or a step that is no number: {record.value!r}"[:300])
-    return records
+    return [Record(**common, **row) for row in rows]
 
 
 def measured_rows(folder: TrialFolder) -> list[dict[str, Any]]:
     """Return the rows of a finished trial: those of earlier steps by the protocols of the last step, then those of the
     last step. Rows by other protocols, which precede a `cgbench evaluate`, cannot be compared and are left out."""
-    last = list(read_jsonl(folder.metrics))
+    last = read_metric_rows(folder.metrics)
     protocols = {row["protocol"] for row in last}
-    return [row for row in read_jsonl(folder.history) if row["protocol"] in protocols] + last
+    return [row for row in read_metric_rows(folder.history) if row["protocol"] in protocols] + last
 
 
 def ensure_one_protocol(records: pd.DataFrame) -> None:

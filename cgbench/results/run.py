@@ -10,7 +10,7 @@ import pandas as pd
 from cgbench.api.names import Role
 from cgbench.config import FIELDS
 from cgbench.errors import CgbenchError
-from cgbench.files import read_json
+from cgbench.results.record_files import read_protocols_file, read_run_file
 from cgbench.results.records import COLUMNS, TEST, read_trial, trial_records
 from cgbench.results.run_folder import TrialFolder, trial_folders
 
@@ -75,8 +75,7 @@ class Run:
         """Return the conditions of measurement of all numbers, by the digest of their protocol."""
         protocols: dict[str, Any] = {}
         for trial in self.trials:
-            if trial.folder.protocols.exists():
-                protocols |= read_json(trial.folder.protocols)
+            protocols |= read_protocols_file(trial.folder.protocols)
         return protocols
 
     def trials_of(self, method: str) -> list[TrialResult]:
@@ -97,7 +96,7 @@ def read_run(path: Path) -> Run:
 
     A folder without a trial of the run's dataset, or with a malformed file, raises `CgbenchError`.
     """
-    metadata: dict[str, Any] = read_json(path / "run.json")
+    metadata = read_run_file(path / "run.json")
     dataset = metadata["dataset"]
     all_trials = [TrialResult(folder, read_trial(folder), folder.status()) for folder in trial_folders(path)]
     labels = {trial.spec["dataset"]["label"] for trial in all_trials}
@@ -141,7 +140,7 @@ def overrides(spec: Mapping[str, Any]) -> str:
     changed = {name: f"{weight:g}" for name, weight in weights.items()}
     for name, layer in spec.get("origins", {}).items():
         own = name in FIELDS and FIELDS[name].metadata["method"]
-        if own and layer in ("suite", "--set") and spec["method"]["role"] not in UNTRAINED:
+        if own and layer in ("suite", "--set") and spec["method"].get("role", "") not in UNTRAINED:
             changed[name] = str(config[name])
     parts = [f"{name}={value}" for name, value in sorted(changed.items())]
     if extended := spec.get("extended"):

@@ -13,6 +13,7 @@ runs/NAME/.lock                              the process that works on the run
 runs/NAME/results.csv, runs/NAME/report/
 """
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ from typing import Any
 
 from cgbench.api.names import DIRECTIONS, TrialState
 from cgbench.errors import CgbenchError
-from cgbench.files import file_name, read_json, safe_name, write_json
+from cgbench.files import file_name, safe_name, write_json
+from cgbench.results.record_files import read_status_file
 
 STATES = tuple(state.value for state in TrialState if state != TrialState.NOT_BEGUN)
 
@@ -101,10 +103,7 @@ class TrialFolder:
     def status(self) -> dict[str, Any]:
         """Return the trial's status, `{"state": ""}` if it has not begun."""
         path = self.path / "status.json"
-        status = read_json(path) if path.exists() else {"state": TrialState.NOT_BEGUN.value}
-        if not isinstance(status, dict) or status.get("state") not in (TrialState.NOT_BEGUN, *STATES):
-            raise CgbenchError(f"{path} is not a trial's status: it names none of {', '.join(STATES)}")
-        return status
+        return read_status_file(path) if path.exists() else {"state": TrialState.NOT_BEGUN.value}
 
     def set_status(self, state: str, **details: Any) -> None:
         """Record the state, and details such as the step or the reason."""
@@ -125,10 +124,22 @@ def direction_folder(direction: str) -> str:
     return direction
 
 
+def ensure_no_linked_folder(run: Path) -> None:
+    """Raise `CgbenchError` where a folder inside a run is a symbolic link: writing would follow it."""
+    for parent, folders, _ in os.walk(run):
+        for name in folders:
+            if (path := Path(parent, name)).is_symlink():
+                raise CgbenchError(
+                    f"{path} is a symbolic link to a folder, and nothing is written through one: "
+                    "remove it, or put the folder itself there"
+                )
+
+
 def trial_folders(run: Path) -> list[TrialFolder]:
     """Return the folders of all trials that a run has begun, in the order of dataset, method and seed."""
     if not run.is_dir():
-        raise CgbenchError(f"{run} is not a run folder: it is not there")
+        problem = "it is a file" if run.exists() else "it is not there"
+        raise CgbenchError(f"{run} is not a run folder: {problem}")
     found = [path.parent for path in run.glob("*/*/seed-*/trial.json")]
     folders = [TrialFolder(path) for path in found if re.fullmatch(r"seed-\d+", path.name)]
     if not folders:

@@ -28,7 +28,8 @@ def colour_distance(translations: Translations) -> Scores:
     real = translations.targets.mean(axis=(0, 1, 2)) / 255
     by_image = np.abs(translations.outputs.mean(axis=(1, 2)) / 255 - real).mean(axis=1)
     distance = float(np.abs(translations.outputs.mean(axis=(0, 1, 2)) / 255 - real).mean())
-    # Numbers per image are optional: one per output, NaN where there is none.
+    # Numbers per image are optional: one per output, NaN where there is none; with `Value(..., of="target")` one per
+    # target.
     return Scores({"colour_distance": distance}, per_image={"colour_distance": by_image})
 
 

@@ -6,8 +6,8 @@ import matplotlib
 import pandas as pd
 import seaborn as sns
 
-from cgbench.files import read_jsonl
 from cgbench.reports.figures.style import RC, Panel, Style, as_panel, new_panel
+from cgbench.results.record_files import read_step_rows
 from cgbench.results.run import TrialResult
 
 RUNAWAY = 10  # a loss axis is cut where the maximum is this many times the 98th percentile
@@ -63,7 +63,7 @@ def read_losses(trials: Iterable[TrialResult]) -> pd.DataFrame:
     """
     logs = []
     for trial in trials:
-        lines = [{"step": line["step"], **line["losses"]} for line in read_jsonl(trial.folder.steps)]
+        lines = [{"step": line["step"], **line["losses"]} for line in read_step_rows(trial.folder.steps)]
         if lines:
             log = pd.DataFrame(lines).melt("step", var_name="term", value_name="loss")
             logs.append(log.assign(method=trial.method, seed=trial.seed))

@@ -11,11 +11,11 @@ import pandas as pd
 
 from cgbench.api.names import Direction
 from cgbench.errors import CgbenchError
-from cgbench.files import read_json
 from cgbench.reports.formats.blocks import Block
 from cgbench.reports.formats.numbers import number
 from cgbench.reports.paper_tables.published import TO_LABELS, TO_PHOTO, PaperRow, PaperTable, Published, Score
 from cgbench.reports.sections.scores import NOT_APPLICABLE, summary
+from cgbench.results.record_files import read_protocols_file
 from cgbench.results.run import Run, TrialResult
 
 NOT_RUN = "not run"
@@ -218,7 +218,7 @@ def _setting(run: Run, table: PaperTable, rows: list[ComparedRow]) -> str:
 
 def _scorers(trials: Iterable[TrialResult], direction: str) -> list[str]:
     """Return the digests of the scorers that the trials were measured with."""
-    details = [read_json(trial.folder.protocols) for trial in trials if trial.folder.protocols.exists()]
+    details = [read_protocols_file(trial.folder.protocols) for trial in trials]
     protocols = [protocol for by_digest in details for protocol in by_digest.values()]
     protocols = [protocol for protocol in protocols if protocol.get("direction", direction) == direction]
     return [protocol["scorer"] for protocol in protocols if protocol.get("scorer")]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from cgbench.api.names import DIRECTIONS, TrialState
-from cgbench.files import read_json
 from cgbench.formatting import duration
 from cgbench.reports.formats.markdown import escaped, markdown_table
+from cgbench.results.record_files import read_cost_file
 from cgbench.results.run import Run
 
 COLUMNS = ["method", "seed", "weights", "seconds", "trained_per_second", "memory", *DIRECTIONS]
@@ -37,8 +37,8 @@ def costs(run: Run) -> pd.DataFrame:
         if trial.method not in run.trained or trial.state != TrialState.DONE:
             continue
         seconds = trial.status.get("seconds") or math.nan
-        rates = read_json(trial.folder.cost)["images_per_second"] if trial.folder.cost.exists() else {}
-        images = trial.status["step"] * trial.spec["config"]["batch_size"]
+        rates = read_cost_file(trial.folder.cost)
+        images = trial.status.get("step", 0) * trial.spec["config"]["batch_size"]
         weights = sum((trial.spec.get("parameters") or {}).values()) or math.nan
         row = [trial.method, trial.seed, weights, seconds, images / seconds, trial.status.get("memory") or math.nan]
         rows.append([*row, *(rates.get(direction, math.nan) for direction in DIRECTIONS)])

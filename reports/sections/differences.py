@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cgbench.api.metric import Value
+from cgbench.api.metric import SOURCE, Value
 from cgbench.api.names import TrialState
 from cgbench.errors import CgbenchError, did_you_mean
-from cgbench.files import read_jsonl
+from cgbench.results.record_files import read_score_rows
 from cgbench.results.run import Run
 from cgbench.results.significance import Effect, holm, over_seeds, over_seeds_and_images
 
@@ -111,11 +111,12 @@ def _numbers(run: Run) -> pd.DataFrame:
 
 
 def _scores(run: Run, methods: set[str]) -> pd.DataFrame:
-    """Return the scores of single images of the finished trials of `methods`."""
+    """Return the scores of single images of the finished trials of `methods`; `key` says whose image it is as well."""
     rows = []
     for trial in run.trials:
         if trial.state == TrialState.DONE and trial.method in methods:
             rows += [
-                {**row, "method": trial.method, "seed": trial.seed} for row in read_jsonl(trial.folder.image_scores)
+                {**row, "key": f"{row.get('of', SOURCE)}/{row['key']}", "method": trial.method, "seed": trial.seed}
+                for row in read_score_rows(trial.folder.image_scores)
             ]
     return pd.DataFrame(rows, columns=["direction", "key", "metric", "value", "method", "seed"])

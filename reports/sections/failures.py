@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from cgbench.api.names import DIRECTIONS, FailureState, TrialState
-from cgbench.files import read_json
+from cgbench.reports.formats.csv import csv_text
 from cgbench.reports.formats.markdown import escaped, markdown_table
+from cgbench.results.record_files import read_failures_file
 from cgbench.results.run import UNTRAINED, Run
 
 COLUMNS = ["direction", "method", "seed", "failure", "state", "rate", "images", "evidence", "detail", "explained_by"]
@@ -62,9 +63,9 @@ def read_failures(run: Run) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
     rows: list[dict[str, Any]] = []
     definitions: dict[str, dict[str, Any]] = {}
     for trial in run.trials:
-        if trial.state != TrialState.DONE or not trial.folder.failures.exists():
+        if trial.state != TrialState.DONE:
             continue
-        for direction, detections in read_json(trial.folder.failures).items():
+        for direction, detections in read_failures_file(trial.folder.failures).items():
             for name, entry in detections.items():
                 definitions.setdefault(name, entry)
                 row = {"direction": direction, "method": trial.method, "seed": trial.seed, "failure": name}
@@ -142,8 +143,7 @@ def failures_markdown(tables: Sequence[FailureTable], definitions: Sequence[Rule
 def failures_csv(detections: pd.DataFrame) -> str:
     """Return all detections as CSV, one line per direction, method, seed and failure."""
     explained_by = detections["explained_by"].map(lambda names: ";".join(names) if names else "")
-    flat = detections.assign(explained_by=explained_by)
-    return flat.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return csv_text(detections.assign(explained_by=explained_by))
 
 
 def _cell(rows: pd.DataFrame | None, labels: Mapping[str, str]) -> FailureCell:

@@ -60,7 +60,7 @@ def summary(
     ensure_one_protocol(records)
     directions = [name for name in DIRECTIONS if name in set(records["direction"])] or list(DIRECTIONS)
     methods = row_order([*order, *sorted(set(records["method"]) - set(order))], roles)
-    by_method = {name: records[records["method"] == name] for name in methods}
+    by_method = {name: _by_seed(records[records["method"] == name]) for name in methods}
     rows = []
     for direction in directions:
         absent = {metric for name, metric in not_measured(records) if name == direction}
@@ -82,9 +82,17 @@ def _metrics(measured: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
     return in_order(names, values) or [""]
 
 
-def _cell(trials: pd.DataFrame, direction: str, metric: str) -> dict:
+def _by_seed(records: pd.DataFrame) -> dict[int, list[dict]]:
+    """Return the records of one method by seed, as plain rows: selecting from a table is slow."""
+    trials: dict[int, list[dict]] = {seed: [] for seed in sorted(set(records["seed"]))}
+    for row in records.to_dict("records"):
+        trials[row["seed"]].append(row)
+    return trials
+
+
+def _cell(trials: Mapping[int, Sequence[Mapping]], direction: str, metric: str) -> dict:
     """Return mean, spread, interval, counts and status of one method in one column."""
-    outcomes = {seed: _outcome(rows, direction, metric) for seed, rows in trials.groupby("seed")}
+    outcomes = {seed: _outcome(rows, direction, metric) for seed, rows in trials.items()}
     numbers = [value for outcome, value, _ in outcomes.values() if outcome == NUMBER]
     return {
         "mean": float(np.mean(numbers)) if numbers else math.nan,
@@ -104,17 +112,16 @@ def _interval(numbers: Sequence[float]) -> tuple[float, float]:
     return effect.interval(ALPHA) if effect and varies else (math.nan, math.nan)
 
 
-def _outcome(rows: pd.DataFrame, direction: str, metric: str) -> tuple[str, float, int]:
+def _outcome(rows: Sequence[Mapping], direction: str, metric: str) -> tuple[str, float, int]:
     """Return the result of one trial for a column: (NUMBER, value, images), or (reason, NaN, ...) without a number."""
-    state = rows["status"].iloc[0]
+    state = rows[0]["status"]
     if state != TrialState.DONE:
         return state, math.nan, 0
-    if (rows["metric"] == "").all():
+    if all(row["metric"] == "" for row in rows):
         return "not measured", math.nan, 0
-    measured = rows[(rows["direction"] == direction) & (rows["metric"] == metric)]
-    if measured.empty:
+    record = next((row for row in rows if row["direction"] == direction and row["metric"] == metric), None)
+    if record is None:
         return NOT_APPLICABLE, math.nan, 0
-    record = measured.iloc[0]
     outcome = NUMBER if math.isfinite(record["value"]) else record["reason"] or "undefined"
     return outcome, float(record["value"]), int(record["n"])
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench.api.metric import Value
+from cgbench.api.metric import SOURCE, Value
 from cgbench.api.names import DIRECTIONS, TrialState
-from cgbench.files import file_name, read_json, read_jsonl
+from cgbench.files import file_name
 from cgbench.reports.formats.images import data_uri
 from cgbench.reports.formats.numbers import in_order
 from cgbench.reports.sections.image_grid import INPUT, TRUTH
+from cgbench.results.record_files import read_failures_file, read_score_rows
 from cgbench.results.run import Run, TrialResult
 from cgbench.seeds import generator
 
@@ -122,7 +123,10 @@ def sampled(keys: Sequence[str], count: int, *purpose: str) -> list[str]:
 
 @dataclass(frozen=True)
 class _DirectionScores:
-    """The data of one direction: the trials shown, their scores by method, metric and key, and their failures."""
+    """The data of one direction: the trials shown, their scores by method, metric and key, and their failures.
+
+    The scores are those of source images, whose translations are shown; scores of unpaired target images are left out.
+    """
 
     run: Run
     direction: str
@@ -137,8 +141,8 @@ class _DirectionScores:
         trials = {trial.method: trial for trial in _done(run, run.trained) if trial.seed == seed}
         scores: dict[str, dict[str, dict[str, float]]] = {}
         for method, trial in trials.items():
-            for row in read_jsonl(trial.folder.image_scores):
-                if row["direction"] == direction:
+            for row in read_score_rows(trial.folder.image_scores):
+                if row["direction"] == direction and row.get("of", SOURCE) == SOURCE:
                     scores.setdefault(method, {}).setdefault(row["metric"], {})[row["key"]] = row["value"]
         scored = {metric for by_metric in scores.values() for metric in by_metric}
         metrics = [values[name] for name in in_order(scored, values) if name in values and values[name].better]
@@ -219,9 +223,8 @@ def _done(run: Run, methods: Iterable[str]) -> list[TrialResult]:
 
 def _flags(trial: TrialResult, direction: str) -> dict[str, tuple[str, ...]]:
     """Return the labels of the failures that each image shows, by key and by the key's file name."""
-    path = trial.folder.failures
     labels: dict[str, tuple[str, ...]] = {}
-    for entry in read_json(path).get(direction, {}).values() if path.exists() else ():
+    for entry in read_failures_file(trial.folder.failures).get(direction, {}).values():
         for key in entry.get("flagged", ()):
             labels[key] = (*labels.get(key, ()), entry["label"])
             if file_name(key) != key:

@@ -67,10 +67,10 @@ def test_a_report_reads_the_records_of_each_trial_once(folder, monkeypatch):
 def test_records_are_those_of_test_images_at_the_last_step_once_each(folder):
     trial = TrialFolder.of(folder, "shapes", "cyclegan", 1)
     rows = list(read_jsonl(trial.metrics))
-    write_jsonl(trial.metrics, [*rows, {**rows[-1], "value": 0.7}])
+    write_jsonl(trial.metrics, [*rows, {**rows[-1], "protocol": "cccccccccccc", "value": 0.7}])
     data = read_run(folder)
     assert set(data.records["dataset"]) == {"shapes"} and set(data.records["split"]) == {"test"}
-    keys = ["method", "seed", "direction", "metric"]
+    keys = ["method", "seed", "direction", "metric", "protocol"]
     assert not data.records.duplicated(keys).any()
     repeated = data.records[(data.records["seed"] == 1) & (data.records["metric"] == rows[-1]["metric"])]
     assert 0.7 in set(repeated[repeated["method"] == "cyclegan"]["value"])

@@ -69,7 +69,11 @@ MAY_IMPORT = {
 # plug-in folders hold one file per component, `blocks` one per network
 UNBOUNDED = {"methods", "datasets", "benchmarks/metrics", "benchmarks/failures", "methods/blocks"}
 MOST_MODULES = 12
-THIRD_PARTY = {"cgbench": {"numpy"}, "cgbench/api": {"numpy"}, "cgbench/results": {"numpy", "pandas", "scipy"}}
+THIRD_PARTY = {
+    "cgbench": {"numpy"},
+    "cgbench/api": {"numpy"},
+    "cgbench/results": {"msgspec", "numpy", "pandas", "scipy"},
+}
 TORCH = ("torch", "torchvision", "torchmetrics", "cleanfid", "lpips")
 NEVER_TORCH = ("cgbench", "reports", "benchmarks/regression", "benchmarks/trials")  # and rooms inside these
 STARTS_WITHOUT_TORCH = [
@@ -236,5 +240,5 @@ def test_help_and_listings_wait_neither_for_torch_nor_for_pandas(command):
     run_python(
         "import sys\nfrom cgbench.benchmarks.cli.main import main\n"
         f"try:\n    main({command!r})\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
-        "assert not {'torch', 'pandas'}.intersection(sys.modules), 'torch or pandas was imported'\n"
+        "assert not {'torch', 'pandas', 'msgspec'}.intersection(sys.modules), 'torch, pandas or msgspec was imported'\n"
     )

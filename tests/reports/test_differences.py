@@ -68,6 +68,20 @@ def test_numbers_are_paired_by_seed_and_by_image(tmp_path):
     assert (entry.seeds, entry.images) == (3, 4)
 
 
+def test_scores_of_source_and_target_images_of_one_name_are_no_pairs(tmp_path):
+    before = row(compare(read_run(measured(tmp_path / "sources")), VALUES), "gan_only", BOTH)
+    run = measured(tmp_path / "targets")
+    for method, seed in [
+        (method, seed) for method in LEVELS for seed in range(3) if (method, seed) != ("cycle_only", 2)
+    ]:
+        path = TrialFolder.of(run, "shapes", method, seed).image_scores
+        write_jsonl(path, [{**entry, "of": "target"} for entry in read_jsonl(path)])
+    comparison = compare(read_run(run), VALUES)
+    entry = row(comparison, "gan_only", BOTH)
+    assert (entry.difference, entry.low, entry.seeds) == pytest.approx((before.difference, before.low, 3))
+    assert row(comparison, "cycle_only", BOTH).seeds == 2  # one of its seeds has scores of the sources
+
+
 def test_a_seed_that_one_of_the_two_lacks_is_left_out_of_both(tmp_path):
     run = read_run(measured(tmp_path, states={("gan_only", 1): "diverged"}))
     entry = row(compare(run, VALUES), "gan_only")

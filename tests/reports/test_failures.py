@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cgbench.api.metric import Value
-from cgbench.files import read_json, write_json
+from cgbench.files import read_json, read_jsonl, write_json, write_jsonl
 from cgbench.reports.figures.heatmaps import failure_panel
 from cgbench.reports.report import write_report
 from cgbench.reports.sections import worst_images as gallery
@@ -137,6 +137,18 @@ def test_the_worst_of_every_method_and_the_draw_are_there(run):
     assert sum(example.sampled for example in galleries[0].examples) == 6 and len(galleries[0].ood) == 4
     assert shown["scene-000"].outputs[1].failures == ("structure lost",)
     assert all(example.source and example.truth for example in galleries[0].examples)
+
+
+def test_scores_of_unpaired_target_images_are_not_shown_beside_translations(tmp_path):
+    run = add_failures(build_run(tmp_path / "run", seeds=(0,), images=4, side=8), images=4, ood_images=1)
+    before = worst_images(read_run(run), VALUES)
+    for trial in read_run(run).trials:
+        if trial.folder.image_scores.exists():
+            rows = list(read_jsonl(trial.folder.image_scores))
+            of_target = {"direction": "AtoB", "metric": "reconstruction_l1", "value": 0.5, "of": "target"}
+            keys = ("scene-000", "of the target domain alone")
+            write_jsonl(trial.folder.image_scores, [*rows, *({**of_target, "key": key} for key in keys)])
+    assert worst_images(read_run(run), VALUES) == before
 
 
 def test_the_gallery_keeps_to_its_budget(run, monkeypatch):

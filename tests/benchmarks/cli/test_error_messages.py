@@ -38,6 +38,20 @@ def test_missing_cityscapes_says_what_to_get_and_where_to_put_it(arguments, tmp_
         ),
         (["--methods", "cyclegan", "--dataset", "streets", "--set", "gan_only.lr=2"], "no such method here"),
         (["--methods", "cyclegan", "--dataset", "streets", "--seeds", "x"], "--seeds x"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--seeds", "0-1000000000"], "at most 10,000 seeds"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--seeds", "2147483648"], "must be below 2147483648"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--seeds", "9" * 5000], "(5,000 characters)"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--seeds", "0-" + "9" * 5000], "(5,002 characters)"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--seeds", "\N{SUPERSCRIPT TWO}"], "write whole numbers"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--set", "steps=" + "9" * 5000], "(5,000 characters)"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--set", "steps=1" + "0" * 400], "must be below 2147483648"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--set", "blocks=1000000000"], "must be below 1001"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--set", "cyclegan.cycle_a=-10"], "must be at least 0"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--jobs", "9" * 5000], "a whole number from 1 to 9999"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--device", "cuda:\N{SUPERSCRIPT TWO}"], "use auto, cpu"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--name", "../x"], "--runs-dir runs/.. --name x"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--name", "/tmp/x"], "--runs-dir /tmp --name x"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--name", ".."], "--runs-dir chooses the directory"),
         (["--methods", "cyclegan", "--dataset", "streets", "--set", "beta1=1"], "must be below 1"),
         (["--methods", "gan_only", "--dataset", "streets", "--set", "adversarial_a=0"], "no term trains G_ba"),
         (
@@ -72,6 +86,54 @@ def test_a_run_folder_that_is_none_is_named(tmp_path):
 def test_files_in_the_way_are_named(tmp_path):
     (tmp_path / "a_file").write_text("")
     output = cgbench(
-        "run", "--methods", "gan_only", "--dataset", "streets", *SMALL, "--runs-dir", tmp_path / "a_file", code=1
+        "run", "--methods", "gan_only", "--dataset", "streets", *SMALL, "--runs-dir", tmp_path / "a_file", code=2
     )
-    assert "a_file" in output and "Not a directory" in output
+    assert "a_file" in output and "Not a directory" in output and "Safe" not in output
+    assert "it is a file" in cgbench("translate", tmp_path / "a_file", "x.png", "--output", tmp_path / "z", code=2)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [["batch_size=1000000000"], ["ngf=1000000000"], ["load_size=40000", "crop_size=40000"], ["scorer_width=10000000"]],
+)
+def test_a_step_beyond_the_memory_says_what_it_needs_and_what_is_free(settings):
+    common = ["--dataset", "streets", "--preset", "smoke", "--device", "cpu", "--dry-run"]
+    output = cgbench("run", "--methods", "gan_only", *common, *(f"--set={text}" for text in settings), code=2)
+    assert "gan_only: a training step fails: it needs at least" in output and "GB are free" in output
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("x = " + "[" * 100_000, "nested too deeply"),
+        ("seeds = [" + "9" * 5000 + "]", "not readable TOML"),
+        ("seeds = [-1]", "each from 0 to 2147483647"),
+        ("seeds = [2147483648]", "each from 0 to 2147483647"),
+    ],
+)
+def test_an_odd_suite_is_named(tmp_path, content, said):
+    (tmp_path / "odd.toml").write_text(content)
+    output = cgbench("run", "--suite", tmp_path / "odd.toml", "--dry-run", code=2)
+    assert "odd.toml" in output and said in output
+
+
+def test_a_suite_with_a_byte_order_mark_is_read(tmp_path):
+    (tmp_path / "windows.toml").write_bytes(
+        b'\xef\xbb\xbfmethods = ["gan_only"]\r\ndataset = "streets"\r\npreset = "smoke"\r\n'
+    )
+    assert "gan_only" in cgbench("run", "--suite", tmp_path / "windows.toml", "--device", "cpu", "--dry-run")
+
+
+def test_a_name_that_is_changed_is_said(tmp_path):
+    run = ["run", "--methods", "copy", "--dataset", "streets", *SMALL, "--runs-dir", tmp_path, "--dry-run"]
+    said = {
+        name: cgbench(*run, "--name", name) for name in ("exp/1", "exp:1", "exp 1", "\N{CJK UNIFIED IDEOGRAPH-732B}x")
+    }
+    assert [name for name, output in said.items() if "instead" in output] == ["exp/1", "exp:1"]
+    folders = {name: output.split(" on disk in ")[1].split(",")[0].replace("\n", "") for name, output in said.items()}
+    assert len(set(folders.values())) == 4
+
+
+def test_untrained_rows_can_stand_alone(tmp_path):
+    output = cgbench("run", "--methods", "copy", "--dataset", "streets", *SMALL, "--runs-dir", tmp_path)
+    assert "copy (floor)" in output and "Report:" in output

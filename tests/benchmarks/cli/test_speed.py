@@ -67,7 +67,7 @@ def test_the_command_of_a_run_has_the_settings_of_its_size_and_arm(tmp_path):
 def test_training_seconds_are_those_of_the_last_line_of_every_log(tmp_path):
     for name, seconds in (("cyclegan", [1.0, 2.5]), ("cut", [4.0])):
         log = tmp_path / "run" / "streets" / name / "seed-0" / "steps.jsonl"
-        write_jsonl(log, [{"step": step, "seconds": value} for step, value in enumerate(seconds)])
+        write_jsonl(log, [{"step": step, "losses": {}, "seconds": value} for step, value in enumerate(seconds)])
     assert end_to_end.training_seconds(tmp_path) == 6.5
     with pytest.raises(CgbenchError, match="left no"):
         end_to_end.training_seconds(tmp_path / "nothing")

@@ -16,7 +16,8 @@ from cgbench.benchmarks.evaluation.evaluator import evaluate
 from cgbench.benchmarks.evaluation.inference import translate_all
 from cgbench.benchmarks.evaluation.output_images import max_bytes, replace_images, save_images
 from cgbench.benchmarks.trials.trial import resolve_trials
-from cgbench.files import read_json, read_jsonl
+from cgbench.errors import Diverged
+from cgbench.files import read_json
 from cgbench.methods.blocks.model import Model
 from cgbench.results.run_folder import TrialFolder
 from helpers.tiny_models import noise_batch, tiny_config, tiny_model
@@ -65,15 +66,14 @@ def test_the_copy_row_is_a_copy_and_the_real_row_is_well(small, tmp_path):
         assert {entry["state"] for entry in truth[direction].values()} == {"not found", "not applicable"}
 
 
-def test_weights_that_are_not_finite_are_a_failure_not_a_crash(small, tmp_path):
+def test_outputs_that_are_not_finite_are_a_divergence(small, tmp_path):
     def spoil(model):
         next(model.networks["G_ab"].parameters()).data.fill_(float("nan"))
 
     folder = TrialFolder(tmp_path)
-    record = evaluated("cyclegan", small, folder, spoil)
-    assert record["AtoB"]["broken"]["rate"] == 1 and record["AtoB"]["broken"]["detail"] == "4 not finite"
-    assert record["BtoA"]["broken"]["state"] == "not found"
-    assert list(read_jsonl(folder.metrics))
+    with pytest.raises(Diverged, match="4 of 4 outputs AtoB are infinite or not a number after step 3"):
+        evaluated("cyclegan", small, folder, spoil)
+    assert not folder.failures.exists() and not folder.metrics.exists()
 
 
 def test_what_is_not_a_number_becomes_black():

@@ -1,27 +1,99 @@
-"""Unpaired test sets of unequal sizes: a trial is evaluated in both directions, and no score goes by a wrong key."""
+"""Unpaired test sets, of unequal sizes and with names of their own: every metric and detector works on them, and each
+score per image is recorded under the key of the image that it was measured on."""
+
+from dataclasses import fields
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from cgbench import FAILURES, METRICS
+from cgbench.benchmarks.evaluation.evaluator import EvaluationResult
+from cgbench.benchmarks.evaluation.failure_detection import detect_failures
+from cgbench.benchmarks.evaluation.feature_extractors import FeatureExtractors
+from cgbench.benchmarks.metrics.functional.image_distances import l1_by_image
+from cgbench.benchmarks.testing.sample_translations import sample_translations
 from cgbench.files import read_jsonl
 from cgbench.results.run_folder import TrialFolder
 from helpers.cli import cgbench
 
+CONTEXT = SimpleNamespace(
+    split="test",
+    feature_extractors=FeatureExtractors(),
+    protocol=lambda metric, direction: {"metric": metric.name, "direction": direction},
+    recipe=lambda metric, direction: {},
+)
+NEED_PAIRS = {"lpips", "similarity", "paired_l1"}
 
-def test_test_sets_of_unequal_sizes_are_evaluated(tmp_path):
+
+def scored(translations):
+    results = EvaluationResult()
+    results.add(translations, CONTEXT, step=1)
+    return results
+
+
+@pytest.mark.parametrize("size", ["fewer", "more"])
+def test_every_metric_and_detector_works_on_sets_of_unequal_sizes(size):
+    translations = sample_translations()[f"unpaired photos, {size} targets than outputs"]
+    assert len(translations.targets) != len(translations.outputs)
+    assert not set(translations.keys) & set(translations.target_keys)
+    results = scored(translations)
+    assert not any(row.get("reason") for row in results.metrics)
+    assert all(np.isfinite(row["value"]) for row in results.metrics)
+    measured = {row["metric"] for row in results.metrics}
+    missing = {name for name in METRICS.names() if not {v.name for v in METRICS.get(name).values} <= measured}
+    assert missing == {*NEED_PAIRS, "label_accuracy"}
+    counts = {row["metric"]: row["n"] for row in results.metrics}
+    assert counts["identity_l1"] == len(translations.targets) and counts["reconstruction_l1"] == len(translations.keys)
+    for metric in {row["metric"] for row in results.images}:
+        keys, of = (row_values(results, metric, field) for field in ("key", "of"))
+        targets = metric == "identity_l1"
+        assert set(keys) <= set(translations.target_keys if targets else translations.keys)
+        assert set(of) == {"target" if targets else None}
+    states = {name: entry["state"] for name, entry in detect_failures(translations).items()}
+    assert set(states) == set(FAILURES.names()) and set(states.values()) <= {"found", "not found", "explained"}
+
+
+def row_values(results, metric, field):
+    return [row.get(field) for row in results.images if row["metric"] == metric]
+
+
+def test_scores_of_targets_go_by_the_keys_of_the_targets_where_both_sets_are_as_large():
+    samples = sample_translations(12)
+    translations = samples["unpaired photos, more targets than outputs"]
+    size = {"targets": 12, "target_labels": 12, "target_keys": 12, "identities": 12}
+    values = {item.name: getattr(translations, item.name) for item in fields(translations)}
+    equal = type(translations)(
+        **{name: value[: size.get(name)] if name in size else value for name, value in values.items()}
+    )
+    rows = {row["key"]: row for row in scored(equal).images if row["metric"] == "identity_l1"}
+    expected = dict(zip(equal.target_keys, l1_by_image(equal.targets, equal.identities), strict=True))
+    assert {key: row["value"] for key, row in rows.items()} == pytest.approx(expected, abs=1e-6)
+    paired = scored(samples["paired photos"]).images
+    assert [row["key"] for row in paired if row["metric"] == "identity_l1"] == list(samples["paired photos"].keys)
+    assert all(list(row) == ["direction", "key", "metric", "value"] for row in paired)
+
+
+@pytest.mark.parametrize(("test_a", "test_b"), [(4, 3), (3, 3), (1, 4)])
+def test_a_run_on_unpaired_test_sets_keeps_both_apart(tmp_path, test_a, test_b):
     rng = np.random.default_rng(0)
-    for folder, count in (("trainA", 4), ("trainB", 5), ("testA", 4), ("testB", 3)):
+    for folder, count in (("trainA", 4), ("trainB", 5), ("testA", test_a), ("testB", test_b)):
         (tmp_path / "apples" / folder).mkdir(parents=True)
         for index in range(count):
             pixels = rng.integers(0, 256, (24, 24, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "apples" / folder / f"{folder[-1]}{index}.png")
     small = [f"--set={setting}" for setting in ("steps=2", "crop_size=16", "load_size=20", "ngf=4", "ndf=4")]
     data = ["--dataset", "folder", "--data-root", tmp_path / "apples", "--runs-dir", tmp_path / "runs"]
-    cgbench("run", "--methods", "cyclegan", "--preset", "smoke", "--name", "one", *data, *small)
+    output = cgbench("run", "--methods", "cyclegan", "--preset", "smoke", "--name", "one", *data, *small)
+    assert "failed" not in output
     trial = TrialFolder.of(tmp_path / "runs" / "one", "apples", "cyclegan", 0)
     rows = list(read_jsonl(trial.metrics))
     counts = {(row["direction"], row["metric"]): row["n"] for row in rows}
-    assert counts["AtoB", "identity_l1"] == 4 and counts["BtoA", "identity_l1"] == 3
+    assert counts["AtoB", "identity_l1"] == test_b and counts["BtoA", "identity_l1"] == test_a
+    assert counts["AtoB", "reconstruction_l1"] == test_a and counts["BtoA", "reconstruction_l1"] == test_b
     assert all(np.isfinite(row["value"]) for row in rows if row["metric"] == "identity_l1")
-    per_image = {(row["direction"], row["metric"]) for row in read_jsonl(trial.image_scores)}
-    assert ("AtoB", "reconstruction_l1") in per_image and ("AtoB", "identity_l1") not in per_image
+    for row in read_jsonl(trial.image_scores):
+        source, target = row["direction"][0], row["direction"][-1]
+        assert row["key"][0] == (target if row["metric"] == "identity_l1" else source)
+        assert row.get("of", "source") == ("target" if row["metric"] == "identity_l1" else "source")

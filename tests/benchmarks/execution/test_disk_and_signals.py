@@ -15,6 +15,7 @@ from cgbench.benchmarks.evaluation import evaluator
 from cgbench.benchmarks.execution import runner
 from cgbench.benchmarks.training import trainer
 from cgbench.benchmarks.training.checkpoint import read_checkpoint
+from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.benchmarks.training.checkpoint_retention import ensure_selectable
 from cgbench.errors import CgbenchError
 from cgbench.files import read_json, read_jsonl, write_bytes, write_jsonl
@@ -118,7 +119,11 @@ def test_a_vanished_data_root_is_named_and_costs_nothing(tmp_path):
     assert "Ready now:" in cgbench(*RUN[:3], "--dataset", "camvid", "--data-root", tmp_path / "gone", code=2)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGUSR1, 138), (signal.SIGUSR2, 140),
+     (signal.SIGXCPU, 152)],
+)  # fmt: skip
 def test_a_signal_lets_the_step_end_and_the_same_command_goes_on(tmp_path, monkeypatch, number, code):
     real = trainer.train_step
 
@@ -132,7 +137,34 @@ def test_a_signal_lets_the_step_end_and_the_same_command_goes_on(tmp_path, monke
         said = run(tmp_path, code=code)
     assert "its checkpoint of step 2 is whole" in said and "the same command goes on" in said
     assert trial(tmp_path).status() == {"state": "interrupted", "step": 2}
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) is signal.getsignal(number) is signal.SIG_DFL or number == signal.SIGINT
+
+
+def test_a_limit_of_processor_time_may_be_signalled_again_and_again(tmp_path, monkeypatch):
+    """As the system does it every second; a second signal of another kind ends the run at once."""
+    real_step, real_save = trainer.train_step, trainer.save_checkpoint
+
+    def over_the_limit(model, optimizers, batch, step, rate):
+        if step == 1 and rate:
+            signal.raise_signal(signal.SIGXCPU)
+        return real_step(model, optimizers, batch, step, rate)
+
+    def still_over_it(*arguments):
+        signal.raise_signal(signal.SIGXCPU)
+        real_save(*arguments)
+
+    def and_once_more(path):
+        if path.exists():
+            signal.raise_signal(signal.SIGXCPU)
+        return saved_step(path)
+
+    monkeypatch.setattr(trainer, "train_step", over_the_limit)
+    monkeypatch.setattr(trainer, "save_checkpoint", still_over_it)
+    monkeypatch.setattr(runner, "saved_step", and_once_more)
+    said = cgbench(*RUN[:-1], "--runs-dir", tmp_path, "--name", "run", code=152)
+    assert "stopped by SIGXCPU; its checkpoint of step 2 is whole" in said
+    assert trial(tmp_path).status() == {"state": "interrupted", "step": 2}
+    assert signal.getsignal(signal.SIGXCPU) is signal.SIG_DFL
 
 
 def test_a_stop_while_measuring_again_leaves_a_trial_that_counts_as_unfinished(tmp_path, monkeypatch):

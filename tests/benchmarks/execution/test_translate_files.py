@@ -165,7 +165,8 @@ def test_a_direction_that_a_method_has_not_is_refused(copied, tmp_path, monkeypa
         ({"digest": "0" * 12}, "belongs to another trial (digest"),
         ({"config": {"surplus": 1}}, "was written by another version"),
         ({"config": {"ngf": 8}}, "belongs to another trial (ngf 4 instead of 8)"),
-        ({"dataset": {"domains": None}}, "does not describe its dataset"),
+        ({"dataset": {"domains": None}}, "'dataset.domains': expected `array`"),
+        ({"dataset": {"domains": []}}, "does not describe its dataset"),
     ],
 )
 def test_a_trial_of_another_kind_is_refused(copied, tmp_path, change, said):

@@ -77,9 +77,10 @@ def test_a_checkpoint_put_in_another_trials_place_is_refused_by_the_command(tmp_
     cgbench(*RUN[:2], "cycle_only", *RUN[3:], "--runs-dir", tmp_path)
     one, two = (TrialFolder.of(tmp_path / "run", "streets", name, 0) for name in ("gan_only", "cycle_only"))
     one.checkpoint.write_bytes(two.checkpoint.read_bytes())
-    assert "method cycle_only instead of gan_only" in cgbench("evaluate", tmp_path / "run", code=2)
+    said = cgbench("evaluate", tmp_path / "run", code=1)
+    assert "gan_only, seed 0: left out" in said and "method cycle_only instead of gan_only" in said
     one.checkpoint.write_bytes(HOSTILE["pickle"])
-    assert "not a readable checkpoint" in cgbench("evaluate", tmp_path / "run", code=2)
+    assert "not a readable checkpoint" in cgbench("evaluate", tmp_path / "run", code=1)
 
 
 @pytest.mark.parametrize(
@@ -133,15 +134,15 @@ def test_a_foreign_row_is_refused(row, tmp_path):
     path = TrialFolder.of(run, "shapes", "cyclegan", 0).metrics
     rows = [{**next(read_jsonl(path)), **row}]
     path.write_text("".join(json.dumps(entry) + "\n" for entry in rows))
-    assert "metrics.jsonl holds a" in cgbench("report", run, code=2)
+    assert "metrics.jsonl, line 1 is not as cgbench writes it" in cgbench("report", run, code=2)
 
 
 def test_names_from_outside_stay_in_their_folder(tmp_path):
     suite = tmp_path / "suite.toml"
     suite.write_text('methods = ["gan_only"]\ndataset = "streets"\npreset = "smoke"\nname = "../../outside"\n')
     runs = tmp_path / "a" / "b" / "runs"
-    said = cgbench("run", "--suite", suite, "--runs-dir", runs, "--seeds", "0", "--dry-run", *SMALL)
-    assert f"{runs}/outside" in said
+    said = cgbench("run", "--suite", suite, "--runs-dir", runs, "--seeds", "0", "--dry-run", *SMALL, code=2)
+    assert "a name is no path" in said
     folder = TrialFolder(tmp_path)
     with pytest.raises(CgbenchError, match="no direction"):
         folder.output("../..", "key")

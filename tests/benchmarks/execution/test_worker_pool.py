@@ -84,7 +84,7 @@ def test_the_plan_says_what_was_decided_and_how_long_it_takes(tmp_path):
     assert "jobs: 3 processes of 1 thread, as asked" in said and "with 3 at once" in said
     assert "jobs:" not in cgbench(*RUN, "--runs-dir", tmp_path, "--dry-run")
     for wrong in ("0", "-1", "many", "1.5"):
-        assert "a whole number from 1 on, or auto" in cgbench(*RUN, "--jobs", wrong, code=2)
+        assert "a whole number from 1 to 9999, or auto" in cgbench(*RUN, "--jobs", wrong, code=2)
 
 
 def test_two_at_once_leave_the_same_bits_as_one_after_the_other(tmp_path):

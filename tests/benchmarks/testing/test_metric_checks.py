@@ -92,11 +92,26 @@ def test_a_metric_that_needs_pairs_and_does_not_say_so():
     check_metric(paired)
 
 
+def test_scores_per_image_are_of_the_set_that_the_value_names():
+    def of_targets(translations):
+        by_image = translations.targets.mean(axis=(1, 2, 3)) / 255
+        return Scores({"brightness": float(by_image.mean())}, {"brightness": by_image})
+
+    names = {"not_applicable": lambda t: None if t.targets is not None else "needs targets"}
+    value = Value("brightness", "brightness", "", minimum=0, maximum=1, of="target")
+    check_metric(metric(of_targets, value, **names))
+    assert "scores per image (8,), not (12,)" in refusal(metric(of_targets, **names))
+    assert "of is 'source' or 'target', not 'both'" in refusal(metric(value=Value("brightness", "b", "", of="both")))
+
+
 def test_the_sample_translations_are_what_they_are_called():
     found = sample_translations(12)
     unpaired = found["unpaired photos, fewer targets than outputs"]
     assert len(unpaired.targets) == len(unpaired.identities) == 8 and len(unpaired.outputs) == 12
     assert (unpaired.labels[-1] == 255).all() and not unpaired.paired
+    more = found["unpaired photos, more targets than outputs"]
+    assert len(more.targets) == len(more.identities) == len(more.target_keys) == 16 and not more.paired
+    assert not set(more.target_keys) & set(more.keys)
     bare = found["photos and nothing else"]
     assert bare.labels is bare.scorer is bare.inception is bare.ood is bare.reconstructions is None
     for translations in found.values():

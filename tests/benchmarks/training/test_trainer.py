@@ -1,15 +1,20 @@
 """The loop: the same bits twice, the same bits after a stop, and a trial that diverges says so."""
 
+import math
+import os
+import re
 import signal
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from cgbench.api.method import Method
 from cgbench.benchmarks.runtime.peak_memory import peak_memory, reset_peak_memory
 from cgbench.benchmarks.training import trainer
 from cgbench.benchmarks.training.checkpoint import read_checkpoint
+from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.benchmarks.training.trainer import train
 from cgbench.errors import CgbenchError, Diverged
 from cgbench.files import read_jsonl
@@ -146,6 +151,34 @@ def test_a_broken_checkpoint_is_named(tmp_path):
     path.checkpoint.write_bytes(path.checkpoint.read_bytes()[:100])
     with pytest.raises(CgbenchError, match=r"checkpoint\.safetensors is not a readable checkpoint"):
         trained(tmp_path / "one")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda value: value.double(), "is float64 instead of float32"),
+        (lambda value: value.long(), "is int64 instead of float32"),
+        (lambda value: value.half(), "is float16 instead of float32"),
+        (lambda value: value * math.nan, "holds numbers that are infinite or not a number"),
+        (lambda value: value + math.inf, "holds numbers that are infinite or not a number"),
+    ],
+    ids=["float64", "int64", "float16", "NaN", "infinite"],
+)
+@pytest.mark.parametrize("kind", ["network.G_ab.", "optimizer.generators.", "pool."])
+def test_a_checkpoint_of_other_numbers_is_refused_with_the_tensors_name(kind, change, message, tmp_path):
+    _, path = trained(tmp_path / "one")
+    tensors, metadata = read_checkpoint(path.checkpoint)
+    name = next(name for name in tensors if name.startswith(kind))
+    path.checkpoint.write_bytes(save({**tensors, name: change(tensors[name])}, metadata))
+    with pytest.raises(CgbenchError, match=rf"checkpoint\.safetensors .*'{re.escape(name)}' {message}"):
+        trained(tmp_path / "one")
+
+
+def test_what_is_no_file_is_not_opened_as_a_checkpoint(tmp_path):
+    os.mkfifo(tmp_path / "checkpoint.safetensors")
+    assert saved_step(tmp_path / "checkpoint.safetensors") == 0
+    with pytest.raises(CgbenchError, match="a named pipe where a file is expected"):
+        read_checkpoint(tmp_path / "checkpoint.safetensors")
 
 
 def test_divergence_stops_and_keeps_the_last_good_checkpoint(tmp_path):

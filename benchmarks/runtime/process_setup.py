@@ -1,0 +1,80 @@
+"""Setup of a process before it loads numerical libraries: how OpenMP's threads wait, where matplotlib keeps its cache,
+and where Python's warnings go."""
+
+import logging
+import os
+import warnings
+from pathlib import Path
+from typing import TextIO
+
+from cgbench.benchmarks.runtime.cache_dir import cache_folder
+from cgbench.benchmarks.runtime.progress import console
+
+WAIT_POLICY = "OMP_WAIT_POLICY"  # read once, when torch loads OpenMP
+MATPLOTLIB_FOLDER = "MPLCONFIGDIR"
+UNSEEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)  # as Python has it
+
+
+def prepare_process() -> None:
+    """Set what libraries read when they are loaded: call it before torch and matplotlib are imported.
+
+    Worker processes inherit the environment, but not where warnings go.
+    """
+    # Threads that spin while they wait keep the cores from others that compute; results are the same bits.
+    os.environ.setdefault(WAIT_POLICY, "PASSIVE")
+    _choose_matplotlib_folder()
+    redirect_warnings()
+
+
+def redirect_warnings() -> None:
+    """Print Python's warnings at level `VERBOSE` only, one line each, whatever `-W` and PYTHONWARNINGS say.
+
+    What a user should know is printed by this program itself; these are for whoever writes components.
+    """
+
+    def show(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:  # fmt: skip
+        console.debug(f"{category.__name__}: {' '.join(str(message).split())} ({filename}, line {lineno})")
+
+    warnings.simplefilter("default")
+    for category in UNSEEN:
+        warnings.simplefilter("ignore", category)
+    warnings.showwarning = show
+
+
+def _choose_matplotlib_folder() -> None:
+    """Let matplotlib keep its list of fonts in this program's cache where its own folder cannot be written.
+
+    Where the cache cannot be written either, matplotlib takes a temporary folder, without its warnings.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    if not all(map(_can_be_written, _matplotlib_folders())):
+        try:
+            folder = cache_folder() / "matplotlib"
+        except RuntimeError:  # no home folder
+            return
+        if _can_be_written(folder):
+            os.environ[MATPLOTLIB_FOLDER] = str(folder)
+
+
+def _matplotlib_folders() -> list[Path]:
+    """Return the folders that matplotlib writes into: of its settings and of its cache, which may be one."""
+    if chosen := os.environ.get(MATPLOTLIB_FOLDER):
+        return [Path(chosen)]
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return [Path(os.devnull)]
+    settings, cache = os.environ.get("XDG_CONFIG_HOME"), os.environ.get("XDG_CACHE_HOME")
+    return [Path(settings or home / ".config") / "matplotlib", Path(cache or home / ".cache") / "matplotlib"]
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Return whether files can be created in a folder, which need not exist yet; nothing is created."""
+    try:
+        nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
+    except (OSError, StopIteration):
+        return False
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)

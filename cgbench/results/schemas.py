@@ -1,0 +1,249 @@
+"""The schemas of a run's files: the type and the bounds of every field that is read.
+
+Fields that a schema does not name are allowed, except in rows of numbers. Types are strict: true is no number, text is
+none. `cgbench.results.record_files` reads the files with them; importing this module imports msgspec.
+"""
+
+import math
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from cgbench.config import FIELDS
+
+MOST = 1e100  # of a number's magnitude: sums of such numbers, and of their squares, stay finite
+MOST_METHODS = 1_000
+MOST_SEEDS = 10_000
+MOST_TRIALS = 100_000  # methods times seeds of a run
+
+Text = Annotated[str, Meta(max_length=100_000)]
+Name = Annotated[str, Meta(min_length=1, max_length=1_000)]
+Natural = Annotated[int, Meta(ge=0, le=2**53)]  # every one of them is exact as a float
+Number = Annotated[float, Meta(ge=-MOST, le=MOST)]  # excludes NaN and infinities
+NonNegative = Annotated[float, Meta(ge=0, le=MOST)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Direction = Literal["AtoB", "BtoA"]
+Integer = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+Scalar = bool | Integer | Number | Text | None
+
+
+class RunFile(Struct):
+    """`run.json`."""
+
+    name: Name
+    command: Text
+    methods: Annotated[list[Name], Meta(max_length=MOST_METHODS)]
+    seeds: Annotated[list[Natural], Meta(max_length=MOST_SEEDS)]
+    preset: Text
+    dataset: Name
+    created: Text
+
+    def __post_init__(self) -> None:
+        for name, values in (("methods", self.methods), ("seeds", self.seeds)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"'{name}' names one of them twice")
+        if len(self.methods) * len(self.seeds) > MOST_TRIALS:
+            raise ValueError(f"{len(self.methods)} methods and {len(self.seeds)} seeds, at most {MOST_TRIALS} trials")
+
+
+class StatusFile(Struct):
+    """`status.json`."""
+
+    state: Literal["", "running", "done", "diverged", "failed", "interrupted"]
+    step: Natural = 0
+    seconds: NonNegative | None = None
+    memory: Natural | None = None
+    reason: Text = ""
+    found: Natural = 0
+    evaluation: Text = ""
+
+
+class Term(Struct):
+    """A loss term of a method."""
+
+    name: Name
+    weight: Number
+    player: Text = ""
+    function: Text = ""
+    reads: list[Text] = []
+
+
+class Method(Struct):
+    """The method of `trial.json`."""
+
+    name: Name
+    parent: Text
+    summary: Text = ""
+    source: Text = ""
+    changes: list[Text] = []
+    role: Literal["", "floor", "ceiling", "supervised"] = ""
+    networks: dict[str, Text] = {}
+    tensors: dict[str, Text] = {}
+    players: dict[str, list[Text]] = {}
+    terms: list[Term] = []
+    translates: dict[str, Text] = {}
+    reconstructs: dict[str, Text] = {}
+    code: dict[str, Text] = {}
+
+
+class Domain(Struct):
+    """A domain of a dataset."""
+
+    name: Text
+    kind: Text = "photo"
+
+
+class Dataset(Struct):
+    """The dataset of `trial.json`."""
+
+    name: Name
+    label: Name
+    directions: dict[str, Text]
+    domains: list[Domain] = []
+    palette: list[Annotated[list[Text | Natural], Meta(min_length=1, max_length=4)]] = []
+    licence: Text = ""
+    source: Text = ""
+    split_rule: Text = ""
+    label_source: Text = ""
+    counts: dict[str, Natural] = {}
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(entry[0], str) for entry in self.palette):
+            raise ValueError("'palette' has an entry that does not begin with a name")
+
+
+class Extension(Struct):
+    """An entry of `extended` in `trial.json`."""
+
+    start: Natural = field(name="from")
+    to: Natural = 0
+    schedule: Text = ""
+    digest: Text = ""
+
+
+class TrialFile(Struct):
+    """`trial.json`."""
+
+    method: Method
+    dataset: Dataset
+    seed: Natural
+    steps: Natural
+    config: dict[str, Scalar]
+    weights: dict[str, Number]
+    origins: dict[str, Text]
+    digest: Text
+    preset: Text = ""
+    data: dict[str, Text] = {}
+    parameters: dict[str, Natural] = {}
+    versions: dict[str, Text] = {}
+    git: Text = ""
+    device: Text = ""
+    hardware: dict[str, Scalar] = {}
+    precision: Text = ""
+    deterministic: bool = False
+    extended: list[Extension] = []
+    continued: list[dict[str, Any]] = []
+
+    def __post_init__(self) -> None:
+        for name, value in self.config.items():
+            kind = type(FIELDS[name].default) if name in FIELDS else type(value)
+            if type(value) is not kind and not (kind is float and type(value) is int):
+                raise ValueError(f"the setting '{name}' must be a {kind.__name__}, not {value!r}"[:200])
+
+
+class MetricRow(Struct, forbid_unknown_fields=True):
+    """A line of `metrics.jsonl` and `history.jsonl`. The value may be NaN or infinite."""
+
+    direction: Direction
+    step: Natural
+    metric: Name
+    value: float
+    n: Natural
+    protocol: Text
+    reason: Text = ""
+    split: Literal["test", "val"] = "test"
+
+    def __post_init__(self) -> None:
+        _ensure_measured(self.metric, self.value)
+
+    @property
+    def identity(self) -> tuple[str | int, ...]:
+        return self.metric, self.direction, self.split, self.step, self.protocol
+
+
+class ScoreRow(Struct):
+    """A line of `image_scores.jsonl`. The value may be NaN or infinite."""
+
+    direction: Direction
+    key: Name
+    metric: Name
+    value: float
+    of: Literal["source", "target"] = "source"
+
+    def __post_init__(self) -> None:
+        _ensure_measured(self.metric, self.value)
+
+    @property
+    def identity(self) -> tuple[str | int, ...]:
+        return self.metric, self.direction, self.key
+
+
+class StepRow(Struct):
+    """A line of `steps.jsonl`. The losses may be NaN or infinite."""
+
+    step: Natural
+    losses: dict[str, float]
+    learning_rate: NonNegative = 0.0
+    seconds: NonNegative = 0.0
+
+    def __post_init__(self) -> None:
+        for name, loss in self.losses.items():
+            _ensure_measured(name, loss)
+
+    @property
+    def identity(self) -> tuple[str | int, ...]:
+        return (self.step,)
+
+
+class FailureEntry(Struct):
+    """The record of one failure mode in one direction."""
+
+    state: Literal["found", "not found", "explained", "not applicable", "failed"]
+    label: Text
+    summary: Text
+    evidence_definition: Text
+    threshold: Number
+    above: bool
+    share: Share
+    version: Scalar = None
+    rate: Share | None = None
+    images: Natural | None = None
+    evidence: Number | None = None
+    detail: Text | None = ""
+    reason: Text = ""
+    flagged: list[Name] = []
+    explained_by: list[Name] | None = None
+
+    def __post_init__(self) -> None:
+        judged = self.state in ("found", "not found", "explained")
+        for name, given in (("rate", self.rate is not None), ("images", self.images is not None)):
+            if judged and not given:
+                raise ValueError(f"the state '{self.state}' needs '{name}'")
+        if self.state == "explained" and not self.explained_by:
+            raise ValueError("the state 'explained' needs 'explained_by'")
+
+
+class CostFile(Struct):
+    """`cost.json`."""
+
+    images_per_second: dict[Direction, NonNegative]
+
+
+FailuresFile = dict[Direction, dict[Name, FailureEntry]]
+ProtocolsFile = dict[Name, dict[str, Scalar]]
+
+
+def _ensure_measured(name: str, value: float) -> None:
+    """Raise ValueError for a finite number that is too large to be summed."""
+    if MOST < abs(value) < math.inf:
+        raise ValueError(f"{name} is {value:g}: beyond {MOST:g}")

@@ -1,0 +1,116 @@
+"""Evaluation of a run on another machine: what it needs of the data, and what does not fit."""
+
+import shutil
+
+import pytest
+
+from cgbench.benchmarks.cli import report
+from cgbench.benchmarks.execution import run_plan
+from cgbench.benchmarks.training.checkpoint import read_checkpoint
+from cgbench.results.run_folder import TrialFolder
+from helpers.cli import SMALL, cgbench
+from helpers.file_trees import contents
+from helpers.image_folders import healthy, scene
+
+METHOD = "gan_only"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    """Reports and the plan's times are slow, and tested elsewhere."""
+    monkeypatch.setattr(report, "write_and_print", lambda *_: None)
+    monkeypatch.setattr(run_plan, "MEASURED_SECONDS", 0.0)
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A run, and the folder of its images."""
+    return train(tmp_path), tmp_path / "own"
+
+
+def train(folder, *more):
+    healthy(folder / "own", train=4, test=3)
+    data = ["--dataset", "folder", "--data-root", folder / "own"]
+    cgbench("run", "--methods", METHOD, *data, *SMALL, *more, "--runs-dir", folder, "--name", "run")
+    return folder / "run"
+
+
+def trial(run):
+    return TrialFolder.of(run, "own", METHOD, 0)
+
+
+def test_the_test_images_alone_are_enough(trained):
+    run, data = trained
+    before = contents(run)
+    for folder in ("trainA", "trainB"):
+        shutil.rmtree(data / folder)
+    cgbench("evaluate", run, "--data-root", data)
+    assert contents(run) == before
+    shutil.rmtree(data / "testB")
+    assert "Expected either trainA" in cgbench("evaluate", run, "--data-root", data, code=2)
+
+
+def test_the_folder_may_have_another_name(trained):
+    run, data = trained
+    before = contents(run)
+    moved = data.rename(data.with_name("moved"))
+    cgbench("evaluate", run, "--data-root", moved)
+    assert contents(run) == before
+    shutil.rmtree(moved / "trainA")
+    cgbench("evaluate", run, "--data-root", moved)
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize("domain", "AB")
+def test_other_images_under_another_name_are_refused(trained, domain):
+    run, data = trained
+    before = contents(run)
+    moved = data.rename(data.with_name("moved"))
+    scene(99).save(next((moved / f"test{domain}").iterdir()))
+    said = cgbench("evaluate", run, "--data-root", moved, code=2)
+    assert "measured on 'own', but --data-root holds 'moved', whose test images are others" in said
+    assert contents(run) == before
+
+
+def test_validation_images_that_are_not_there_are_named(tmp_path):
+    run = train(tmp_path, "--set=evaluate_every=1", "--set=validation_images=1")
+    before = contents(run)
+    for folder in ("trainA", "trainB"):
+        shutil.rmtree(tmp_path / "own" / folder)
+    said = cgbench("evaluate", run, "--data-root", tmp_path / "own", code=1)
+    assert f"{METHOD}, seed 0: left out: its validation images are not there" in said
+    assert contents(trial(run).path) == {
+        name.removeprefix(f"own/{METHOD}/seed-0/"): content for name, content in before.items() if METHOD in name
+    }
+
+
+def test_a_checkpoint_of_another_step_is_left_out(tmp_path):
+    run = train(tmp_path, "--set=keep_last=3", "--set=save_every=1")
+    folder = trial(run)
+    shutil.copyfile(folder.checkpoint_at(2), folder.checkpoint)
+    assert read_checkpoint(folder.checkpoint)[1]["step"] == "2"
+    said = cgbench("evaluate", run, "--data-root", tmp_path / "own", code=1)
+    assert "is of step 2, and the training ended with step 3" in said
+    assert folder.status()["state"] == "done"
+
+
+def test_outputs_that_are_not_finite_are_neither_measured_nor_translated(trained, monkeypatch, tmp_path):
+    run, data = trained
+    folder, before = trial(run), trial(run).metrics.read_bytes()
+    from cgbench.methods.blocks.model import Model
+
+    for name in ("translate", "translate_and_reconstruct"):
+        real = getattr(Model, name)
+
+        def overflowing(self, *arguments, real=real, **more):
+            output = real(self, *arguments, **more)
+            (output[0] if isinstance(output, tuple) else output)[-1] = float("inf")
+            return output
+
+        monkeypatch.setattr(Model, name, overflowing)
+    said = cgbench("translate", run, data / "testA", "--output", tmp_path / "translated", code=1)
+    assert "1 of 3 translations AtoB are infinite or not a number" in said
+    assert not list((tmp_path / "translated").iterdir())
+    said = cgbench("evaluate", run, "--data-root", data, code=1)
+    assert f"{METHOD}, seed 0: diverged: 1 of 3 outputs AtoB are infinite or not a number" in said
+    assert folder.status()["state"] == "diverged" and folder.metrics.read_bytes() == before
