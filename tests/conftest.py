@@ -1,9 +1,6 @@
 """Tests compute tiny things: one thread is faster than two, and caches must not leave the test."""
 
-import os
 import signal
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded, as the command line does it
 
 import pytest
 import torch

@@ -1,5 +1,4 @@
-"""Setup of a process before it loads numerical libraries: how OpenMP's threads wait, where matplotlib keeps its cache,
-and where Python's warnings go."""
+"""Setup of a process before it loads libraries: where matplotlib keeps its cache, and where Python's warnings go."""
 
 import logging
 import os
@@ -10,18 +9,15 @@ from typing import TextIO
 from cgbench.benchmarks.runtime.cache_dir import cache_folder
 from cgbench.benchmarks.runtime.progress import console
 
-WAIT_POLICY = "OMP_WAIT_POLICY"  # read once, when torch loads OpenMP
 MATPLOTLIB_FOLDER = "MPLCONFIGDIR"
 UNSEEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)  # as Python has it
 
 
 def prepare_process() -> None:
-    """Set what libraries read when they are loaded: call it before torch and matplotlib are imported.
+    """Set what libraries read when they are loaded: call it before matplotlib is imported.
 
     Worker processes inherit the environment, but not where warnings go.
     """
-    # Threads that spin while they wait keep the cores from others that compute; results are the same bits.
-    os.environ.setdefault(WAIT_POLICY, "PASSIVE")
     _choose_matplotlib_folder()
     redirect_warnings()
 

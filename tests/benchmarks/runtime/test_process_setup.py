@@ -15,23 +15,11 @@ SETUP = "from cgbench.benchmarks.runtime.process_setup import prepare_process; p
 
 def python(code, *options, **environment):
     """Run Python with a changed environment, and return what it printed on both streams."""
-    values = {key: value for key, value in os.environ.items() if key not in ("OMP_WAIT_POLICY", "MPLCONFIGDIR")}
+    values = {key: value for key, value in os.environ.items() if key != "MPLCONFIGDIR"}
     values = {key: value for key, value in (values | environment).items() if value is not None}
     ended = subprocess.run([sys.executable, *options, "-c", code], env=values, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout + ended.stderr
-
-
-@pytest.mark.parametrize(("given", "kept"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_threads_wait_passively_unless_the_user_says_otherwise(given, kept):
-    show = "import os, sys; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
-    assert python(SETUP + show, OMP_WAIT_POLICY=given) == f"{kept} False\n"
-
-
-def test_the_command_line_prepares_its_process_before_torch_is_loaded():
-    code = "import sys\nfrom cgbench.benchmarks.cli.main import main\ntry:\n    main(['methods', '--help'])\n"
-    code += "except SystemExit:\n    import os; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
-    assert python(code).endswith("PASSIVE False\n")
 
 
 @pytest.mark.parametrize("unwritable", ["MPLCONFIGDIR", "HOME"])
