@@ -8,6 +8,8 @@ import hashlib
 
 import numpy as np
 
+MAX_SEEDS, SEED_BOUND = 10_000, 2**31  # of one run; every seed is below the bound
+
 
 def derive(seed: int, *purpose: str | int) -> int:
     """Return a 63-bit seed for the stream `purpose` of `seed`, for example `derive(0, "init", "G_ab")`."""

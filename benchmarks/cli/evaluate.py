@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from cgbench.api.registry import DATASETS, FAILURES, METHODS, METRICS
 from cgbench.benchmarks.cli import report
 from cgbench.benchmarks.cli.listings import print_broken_plugins
 from cgbench.benchmarks.cli.options import (
@@ -43,7 +42,7 @@ def evaluate(run_folder: Path, data_root: Path | None, device: str, wait: bool) 
     """
     from cgbench.benchmarks.execution.reevaluation import open_test_data, reevaluate
 
-    print_broken_plugins(METHODS, DATASETS, METRICS, FAILURES)
+    print_broken_plugins()
     folders, device = trial_folders(run_folder), resolve_device(device)
     with exclusive_run(run_folder, wait):
         complete = reevaluate(folders, lambda name: open_test_data(name, data_root), device)

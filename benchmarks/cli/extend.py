@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from cgbench.api.names import TrialState
-from cgbench.api.registry import DATASETS, FAILURES, METHODS, METRICS
 from cgbench.benchmarks.cli import report
 from cgbench.benchmarks.cli.listings import print_broken_plugins
 from cgbench.benchmarks.cli.options import (
@@ -54,7 +53,7 @@ def extend(
     from cgbench.benchmarks.execution import extension
     from cgbench.benchmarks.runtime.determinism import deterministic_kernels
 
-    print_broken_plugins(METHODS, DATASETS, METRICS, FAILURES)
+    print_broken_plugins()
     folders, device = trial_folders(run_folder), resolve_device(device)
     if dry_run:
         extension.print_schedule(extension.plan_extensions(folders, steps), steps)

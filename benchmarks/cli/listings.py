@@ -3,7 +3,7 @@
 import click
 
 from cgbench.api.method_description import describe
-from cgbench.api.registry import FAILURES, METHODS, METRICS, Registry
+from cgbench.api.registry import DATASETS, FAILURES, METHODS, METRICS, Registry
 from cgbench.benchmarks.cli.options import PRESET, SET, Command, completes, one_line_errors
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.trials.trial import Trial, resolve_one
@@ -66,8 +66,8 @@ def show(method: str, preset: str | None, assignments: tuple[str, ...]) -> None:
 
 def print_broken_plugins(*registries: Registry) -> None:
     """Print the plugins that could not be loaded, with the reason, on standard error; with `--verbose` also where each
-    error was raised."""
-    for registry in registries:
+    error was raised. Without `registries`, those of all kinds."""
+    for registry in registries or (METHODS, DATASETS, METRICS, FAILURES):
         registry.discover()
         for name, reason in registry.broken.items():
             click.echo(f"plugin '{name}' could not be loaded: {reason}", err=True)

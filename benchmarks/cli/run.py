@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from cgbench.api.names import TrialState
-from cgbench.api.registry import DATASETS, FAILURES, METHODS, METRICS
+from cgbench.api.registry import METHODS
 from cgbench.benchmarks.cli import report
 from cgbench.benchmarks.cli.listings import print_broken_plugins
 from cgbench.benchmarks.cli.options import (
@@ -38,12 +38,13 @@ from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.runtime.signals import CTRL_C, Stopped
 from cgbench.benchmarks.training.checkpoint_retention import ensure_selectable
 from cgbench.benchmarks.trials.request import RunRequest
-from cgbench.benchmarks.trials.suite import MAX_SEEDS, SEED_BOUND, read_suite, suite_names
+from cgbench.benchmarks.trials.suite import read_suite, suite_names
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError
 from cgbench.files import safe_name, write_json
 from cgbench.formatting import shortened
 from cgbench.results.record_files import read_run_file
+from cgbench.seeds import MAX_SEEDS, SEED_BOUND
 
 if TYPE_CHECKING:
     from cgbench.benchmarks.execution.run_plan import RunPlan
@@ -116,7 +117,7 @@ def run(
 
     values = read_suite(suite) if suite else {}
     request = build_request(values, methods, dataset, seeds, preset, assignments, data_root)
-    print_broken_plugins(METHODS, DATASETS, METRICS, FAILURES)
+    print_broken_plugins()
     trials, data, left_out = request.resolve()
     for method, reason in left_out.items():
         click.echo(f"left out: {method}: {reason}")

@@ -63,7 +63,7 @@ class RecordedDataset(ValidationSplit):
         return self.dataset.listing(split, domain)
 
     def identity(self) -> str | None:
-        """Return the identity of the wrapped dataset."""
+        """Return the identity of the wrapped dataset. It is defined here because an inherited one does not count."""
         return super().identity()
 
 

@@ -11,8 +11,8 @@ from types import FrameType
 from typing import Any
 
 CTRL_C = signal.SIGINT
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
-STOP_SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
+STOP_SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+STOP_SIGNALS = tuple(getattr(signal, name) for name in STOP_SIGNAL_NAMES if hasattr(signal, name))
 # A limit of processor time is one process's own, and once reached it is signalled again every second.
 TIME_LIMIT = getattr(signal, "SIGXCPU", None)
 

@@ -4,14 +4,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from cgbench.api.names import MAX_METHODS
 from cgbench.errors import CgbenchError, did_you_mean
 from cgbench.files import read_bytes
 from cgbench.formatting import shortened
+from cgbench.seeds import MAX_SEEDS, SEED_BOUND
 
 SUITES = Path(__file__).parent.parent / "suites"
 MAX_BYTES = 10**6  # of a suite file
-MAX_METHODS = 1_000  # of one run, as in run.json
-MAX_SEEDS, SEED_BOUND = 10_000, 2**31  # of one run; every seed is below the bound
 KINDS = {"methods": list, "dataset": str, "seeds": list, "preset": str, "name": str, "set": dict}
 
 

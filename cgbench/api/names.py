@@ -1,4 +1,5 @@
-"""The fixed vocabularies of declarations and records: directions, splits, roles, states, and the ignored class id.
+"""The fixed vocabularies of declarations and records: directions, splits, roles and states, with the ignored class
+id and the largest number of methods in a run.
 
 A member is a string: it equals its value, hashes like it, and is written to JSON and text as it.
 """
@@ -6,6 +7,7 @@ A member is a string: it equals its value, hashes like it, and is written to JSO
 from enum import StrEnum
 
 IGNORE = 255  # class id of pixels that no score counts
+MAX_METHODS = 1_000  # of one run
 SOURCES = ("real_a", "real_b", "labels_a", "labels_b")  # what the data gives; the labels only where they are read
 
 

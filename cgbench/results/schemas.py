@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from cgbench.api.names import MAX_METHODS
 from cgbench.config import FIELDS
+from cgbench.seeds import MAX_SEEDS
 
 MOST = 1e100  # of a number's magnitude: sums of such numbers, and of their squares, stay finite
-MOST_METHODS = 1_000
-MOST_SEEDS = 10_000
 MOST_TRIALS = 100_000  # methods times seeds of a run
 
 Text = Annotated[str, Meta(max_length=100_000)]
@@ -32,8 +32,8 @@ class RunFile(Struct):
 
     name: Name
     command: Text
-    methods: Annotated[list[Name], Meta(max_length=MOST_METHODS)]
-    seeds: Annotated[list[Natural], Meta(max_length=MOST_SEEDS)]
+    methods: Annotated[list[Name], Meta(max_length=MAX_METHODS)]
+    seeds: Annotated[list[Natural], Meta(max_length=MAX_SEEDS)]
     preset: Text
     dataset: Name
     created: Text

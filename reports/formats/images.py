@@ -13,7 +13,8 @@ QUALITY = 80  # of reduced images, as WebP
 
 def data_uri(path: Path, side: int = 0, quality: int = QUALITY) -> str:
     """Return the image at `path` as a data URI: the PNG file itself, or with a `side` above 0 a WebP image of at most
-    `side` pixels a side. An unreadable file raises OSError or SyntaxError, as Pillow does."""
+    `side` pixels a side. An unreadable file raises OSError or SyntaxError, as Pillow does; a folder or
+    a pipe raises `CgbenchError`."""
     content = read_bytes(path)
     with Image.open(io.BytesIO(content)) as image:
         image.load()  # a truncated file must not pass
