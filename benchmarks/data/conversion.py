@@ -1,4 +1,4 @@
-"""Conversion between uint8 images, arrays and float tensors in [-1, 1]."""
+"""Conversion between uint8 images, arrays of numbers and float tensors in [-1, 1]."""
 
 import warnings
 
@@ -19,6 +19,16 @@ def read_only(array: np.ndarray) -> np.ndarray:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def as_numbers(name: str, value: object, shape: tuple[int, ...]) -> np.ndarray:
+    """Return `value` as an array of numbers of this shape; another shape and what is no number raise."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"'{name}' is no number: {type(value).__name__}")
+    if array.shape != shape:
+        raise ValueError(f"'{name}' has the shape {array.shape}, not {shape}")
+    return array
 
 
 def to_signed(images: Tensor) -> Tensor:

@@ -9,10 +9,12 @@ import numpy as np
 from cgbench.api.metric import SOURCE, TARGET, Metric, Scores, Translations
 from cgbench.api.names import TrialState
 from cgbench.api.registry import METRICS
+from cgbench.benchmarks.data.conversion import as_numbers
 from cgbench.benchmarks.evaluation import failure_detection, output_images
 from cgbench.benchmarks.evaluation.context import EvaluationContext
 from cgbench.benchmarks.evaluation.feature_extractors import FeatureExtractors
 from cgbench.benchmarks.evaluation.inference import translate_all, translation_rate
+from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.digests import digest
 from cgbench.errors import Diverged
@@ -149,7 +151,7 @@ def _compute_metric(
             return no_scores, f"weights absent: {reason}"
         return _validated(metric.compute(translations), metric, translations), ""
     except (Exception, SystemExit) as error:
-        failure_detection.print_failure(f"metric '{metric.name}'", error, METRICS.package_of(metric.name))
+        console.component_failure(f"metric '{metric.name}'", error, METRICS.package_of(metric.name))
         return no_scores, f"failed: {type(error).__name__}"
 
 
@@ -168,20 +170,10 @@ def _validated(scores: Scores, metric: Metric, translations: Translations) -> Sc
     if unknown:
         raise ValueError(f"'{unknown[0]}' belongs to none of its values: {', '.join(declared)}")
     return Scores(
-        {key: float(_numbers(key, value, ())) for key, value in scores.values.items()},
-        {key: _numbers(key, by_image, (declared[key],)) for key, by_image in scores.per_image.items()},
-        {key: float(_numbers(key, value, ())) for key, value in scores.details.items()},
+        {key: float(as_numbers(key, value, ())) for key, value in scores.values.items()},
+        {key: as_numbers(key, by_image, (declared[key],)) for key, by_image in scores.per_image.items()},
+        {key: float(as_numbers(key, value, ())) for key, value in scores.details.items()},
     )
-
-
-def _numbers(name: str, value: object, shape: tuple[int, ...]) -> np.ndarray:
-    """Return `value` as an array of numbers of this shape; another shape and what is no number raise."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"'{name}' is no number: {type(value).__name__}")
-    if array.shape != shape:
-        raise ValueError(f"'{name}' has the shape {array.shape}, not {shape}")
-    return array
 
 
 def _image_rows(translations: Translations, metric: Metric, scores: Scores) -> Iterator[dict]:

@@ -1,6 +1,5 @@
 """Failure detection: every detector on one direction's translations, and the record of each result."""
 
-import traceback
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from cgbench.api.failure import Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.names import FailureState
 from cgbench.api.registry import FAILURES
+from cgbench.benchmarks.data.conversion import as_numbers
 from cgbench.benchmarks.runtime.progress import console
 
 BROKEN = "broken"  # the failure mode whose images no other detector judges: they are not valid images
@@ -45,13 +45,6 @@ def detect_failures(translations: Translations) -> dict[str, dict[str, Any]]:
     return {failure.name: records[failure.name] for failure in failures}
 
 
-def print_failure(component: str, error: BaseException, package: str = "") -> None:
-    """Print in one line that a metric or a detector broke, and which package it is from; with `--verbose` where."""
-    origin = f" ({package})" if package else ""
-    console.print(f"{component} failed: {type(error).__name__}: {' '.join(str(error).split())}{origin}", style="red")
-    console.debug("".join(traceback.format_exception(error)))
-
-
 def _detect(failure: Failure, translations: Translations, broken: np.ndarray) -> tuple[dict, Detection | None]:
     """Return the record of one failure mode and the detection, None where the detector does not apply or broke."""
     fields = ("label", "summary", "evidence_definition", "threshold", "above", "share")
@@ -62,7 +55,7 @@ def _detect(failure: Failure, translations: Translations, broken: np.ndarray) ->
             return {"state": FailureState.NOT_APPLICABLE, "reason": str(reason), **metadata}, None
         detection = _validated(failure.detect(translations), len(translations.keys))
     except (Exception, SystemExit) as error:
-        print_failure(f"detector '{failure.name}'", error, FAILURES.package_of(failure.name))
+        console.component_failure(f"detector '{failure.name}'", error, FAILURES.package_of(failure.name))
         return {"state": FailureState.FAILED, "reason": type(error).__name__, **metadata}, None
     evidence = detection.evidence
     if not detection.keys:
@@ -90,11 +83,8 @@ def _validated(detection: Detection, images: int) -> Detection:
     translated where it has none; anything else raises."""
     if not isinstance(detection, Detection):
         raise TypeError(f"detect returned {type(detection).__name__}, not a Detection")
-    keys, evidence, count = tuple(detection.keys), np.asarray(detection.evidence), len(detection.keys) or images
-    if evidence.dtype.kind not in "fiub":
-        raise TypeError(f"its evidence is no number: {evidence.dtype}")
-    if evidence.shape != (count,):
-        raise ValueError(f"{evidence.shape} numbers for {count} images")
+    keys = tuple(detection.keys)
+    evidence = as_numbers("evidence", detection.evidence, (len(keys) or images,))
     if not all(isinstance(text, str) for text in (*keys, detection.detail)):
         raise TypeError("its keys and its detail are no text")
     return Detection(evidence.astype(float), detection.detail, keys)

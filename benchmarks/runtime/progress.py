@@ -1,6 +1,7 @@
 """Progress display: bars in a terminal, an occasional line elsewhere; workers forward theirs to the main process."""
 
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -54,6 +55,13 @@ class RunConsole(Console):
         """Print a line at level `VERBOSE` only."""
         if self.verbosity == VERBOSE:
             self.print(text, style="dim")
+
+    def component_failure(self, component: str, error: BaseException, package: str = "") -> None:
+        """Print in one line that a component broke, and which package it is from; at level `VERBOSE` also where."""
+        origin = f" ({package})" if package else ""
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        self.print(f"{component} failed: {reason}{origin}", style="red")
+        self.debug("".join(traceback.format_exception(error)))
 
 
 console = RunConsole(highlight=False, soft_wrap=True, markup=False)
