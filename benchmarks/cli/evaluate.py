@@ -45,6 +45,6 @@ def evaluate(run_folder: Path, data_root: Path | None, device: str, wait: bool) 
     print_broken_plugins()
     folders, device = trial_folders(run_folder), resolve_device(device)
     with exclusive_run(run_folder, wait):
-        complete = reevaluate(folders, lambda name: open_test_data(name, data_root), device)
+        complete = reevaluate(folders, lambda name, config: open_test_data(name, data_root, config), device)
         report.write_and_print(run_folder)
     return EXIT_OK if complete else EXIT_TRIAL_FAILED

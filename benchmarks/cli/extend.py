@@ -1,5 +1,6 @@
 """`cgbench extend`: more training steps for a finished run."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -61,6 +62,6 @@ def extend(
     with deterministic_kernels(deterministic), exclusive_run(run_folder, wait):
         extensions = extension.plan_extensions(folders, steps)
         extension.print_schedule(extensions, steps)
-        ended = extension.extend(run_folder, extensions, lambda name: open_dataset(name, data_root), device)
+        ended = extension.extend(run_folder, extensions, partial(open_dataset, data_root=data_root), device)
         report.write_and_print(run_folder)
     return EXIT_OK if set(ended) == {TrialState.DONE} else EXIT_TRIAL_FAILED

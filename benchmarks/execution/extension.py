@@ -108,19 +108,20 @@ def print_schedule(extensions: Sequence[Extension], steps: int) -> None:
 
 
 def extend(
-    run: Path, extensions: Sequence[Extension], open_dataset: Callable[[str], Dataset], device: str
+    run: Path, extensions: Sequence[Extension], open_dataset: Callable[..., Dataset], device: str
 ) -> dict[str, int]:
     """Train and evaluate the extended trials; return the number of trials per final state.
 
-    `open_dataset(name)` returns a dataset whose data is present. The caller must hold the run's lock.
+    `open_dataset(name, split=…, paired=…)` returns a dataset whose data is present. The caller must hold the run's
+    lock.
     """
     records = [read_trial(extension.folder) for extension in extensions]
     labels = {record["dataset"]["label"] for record in records}
-    dataset = open_dataset(records[0]["dataset"]["name"])
+    config = extensions[0].trial.config
+    dataset = open_dataset(records[0]["dataset"]["name"], split=config.split, paired=config.paired)
     if labels != {dataset.label}:
         raise CgbenchError(f"the run was trained on {', '.join(sorted(labels))}, but here is '{dataset.label}'")
     trials = [extension.trial for extension in extensions]
-    config = trials[0].config
     context = open_run_context(run, hold_out(dataset, config.validation_images), trials, device)
     prepared = context.prepare_all(trials)
     for record, trial in zip(records, prepared, strict=True):

@@ -67,23 +67,25 @@ class RecordedDataset(ValidationSplit):
         return super().identity()
 
 
-def open_test_data(name: str, data_root: Path | None) -> Dataset:
-    """Return the dataset `name` for an evaluation: where only its test images are there, these alone."""
+def open_test_data(name: str, data_root: Path | None, config: TrialConfig) -> Dataset:
+    """Return the dataset `name`, with the settings of `config`, for an evaluation; where only its test images are
+    there, these alone."""
     data = DATASETS.chosen(name)(data_root)
+    data.configure(config.split, config.paired)
     if data.root is not None and data.missing() is not None:
         try:
             if all(data.listing(Split.TEST, domain).sound() for domain in "AB"):
                 return RecordedDataset(data, data.label)
         except (CgbenchError, OSError):
             pass  # what is missing is said below
-    return open_dataset(name, data_root)
+    return open_dataset(name, data_root, config.split, config.paired)
 
 
-def reevaluate(folders: Sequence[TrialFolder], open_data: Callable[[str], Dataset], device: str) -> bool:
+def reevaluate(folders: Sequence[TrialFolder], open_data: Callable[[str, TrialConfig], Dataset], device: str) -> bool:
     """Measure all finished trials again, those of one dataset and test setting with one evaluation context.
 
-    Returns whether every trial could be. `open_data(name)` returns a dataset whose test images are there; one whose
-    label is not the recorded one, and whose test images are others, raises `CgbenchError` before anything is
+    Returns whether every trial could be. `open_data(name, config)` returns a dataset whose test images are there; one
+    whose label is not the recorded one, and whose test images are others, raises `CgbenchError` before anything is
     overwritten.
     """
     groups: dict[str, list[tuple[TrialFolder, Trial]]] = {}
@@ -110,7 +112,10 @@ def reevaluate(folders: Sequence[TrialFolder], open_data: Callable[[str], Datase
         )
         groups.setdefault(key, []).append((folder, trial))
         labels[key] = record["dataset"]["name"], record["dataset"]["label"]
-    datasets = {key: _same_dataset(open_data(name), label, groups[key]) for key, (name, label) in labels.items()}
+    datasets = {
+        key: _same_dataset(open_data(name, groups[key][0][1].config), label, groups[key])
+        for key, (name, label) in labels.items()
+    }
     for key, members in groups.items():
         config, data = members[0][1].config, datasets[key]
         if not isinstance(data, RecordedDataset) or data.items(Split.TRAIN, "A"):

@@ -66,7 +66,7 @@ def ensure_comparable(trial: Trial, folder: TrialFolder, data: Mapping[str, str]
     differing = [
         f"{name} {stored_settings.get(name)} → {settings[name]}"
         for name in shared
-        if stored_settings.get(name) != settings[name]
+        if stored_settings.get(name, FIELDS[name].default) != settings[name]
     ]
     if lengths := extension_steps(stored):
         differing = [f"extended {lengths} steps"]

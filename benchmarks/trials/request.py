@@ -8,9 +8,10 @@ from typing import Any
 from cgbench.api.dataset import Dataset
 from cgbench.api.registry import DATASETS, METHODS
 from cgbench.benchmarks.trials.trial import Trial, resolve_trials
-from cgbench.config import preset_values
+from cgbench.config import split_assignments
 from cgbench.datasets.validation_split import hold_out
 from cgbench.errors import CgbenchError, DataMissing
+from cgbench.presets import preset_values
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,10 @@ class RunRequest:
         """
         preset_values(self.preset)
         methods, left_out = self._chosen_methods()
-        data = open_dataset(self.dataset, self.data_root)
+        chosen = {**(self.suite or {}), **split_assignments(self.assignments)[0]}
+        data = open_dataset(
+            self.dataset, self.data_root, str(chosen.get("split", "")), str(chosen.get("paired", "auto"))
+        )
         trials = resolve_trials(
             methods, data, self.seeds, self.preset, self.assignments, self.suite,
             left_out if self.whatever_fits else None,
@@ -51,9 +55,11 @@ class RunRequest:
         return [name for name in self.methods if name not in left_out], left_out
 
 
-def open_dataset(name: str, data_root: Path | None) -> Dataset:
-    """Return the dataset `name`; missing data raise `DataMissing`, which names how to get them and what is ready."""
+def open_dataset(name: str, data_root: Path | None, split: str = "", paired: str = "auto") -> Dataset:
+    """Return the dataset `name` with the settings `split` and `paired`; missing data raise `DataMissing`, which names
+    how to get them and what is ready."""
     data = DATASETS.chosen(name)(data_root)
+    data.configure(split, paired)
     problem = data.missing()
     if problem is None:
         return data

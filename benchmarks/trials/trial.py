@@ -9,8 +9,9 @@ from cgbench.api.graph_analysis import untrained
 from cgbench.api.method import Method
 from cgbench.api.names import Split
 from cgbench.api.registry import METHODS
-from cgbench.config import FIELDS, PRIVATE, Resolved, TrialConfig, preset_values, resolve, split_assignments
+from cgbench.config import FIELDS, PRIVATE, Resolved, TrialConfig, resolve, split_assignments
 from cgbench.errors import CgbenchError, did_you_mean, error_line
+from cgbench.presets import preset_values
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from cgbench.api.names import Direction, Split
 from cgbench.errors import CgbenchError, DataBroken, PluginError, error_line
+from cgbench.formatting import shortened
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE)  # of the machine, whoever meets them
 
@@ -92,10 +93,23 @@ class Dataset(ABC):
     split_rule: str = ""  # how unpaired training sets are made of paired scenes, one sentence for the record
     label_source: str = ""  # where class ids come from, where they are not given as such
     splits: tuple[str, ...] = (Split.TRAIN, Split.TEST)
+    test_splits: tuple[str, ...] = ()  # what the setting `split` may choose the test images from, the usual one first
+    test_split: str = ""  # the one that was chosen; empty: the usual one
     settings: Mapping[str, Mapping[str, Any]] = {}  # preset -> values of the dataset's layer
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root
+
+    def configure(self, split: str = "", paired: str = "auto") -> None:
+        """Apply the settings `split` and `paired` of a run; what the dataset cannot do raises `CgbenchError`."""
+        if split and split not in self.test_splits:
+            known = f"use {', '.join(self.test_splits)}" if self.test_splits else "it has one test set: leave it unset"
+            raise CgbenchError(f"split={shortened(split)}: dataset '{self.label}' cannot be measured on that; {known}")
+        self.test_split = split
+        if paired == "no":
+            self.paired_test = False
+        elif paired == "yes" and not self.paired_test:
+            raise CgbenchError(f"paired=yes: the test images of dataset '{self.label}' are no pairs")
 
     @property
     def label(self) -> str:
