@@ -32,7 +32,7 @@ class InUse(CgbenchError):
 
 @contextmanager
 def locked(run: Path, wait: bool = False, say: Callable[[str], None] = lambda line: None) -> Iterator[bool]:
-    """Hold the lock of the folder `run`, which is created if necessary.
+    """Hold the lock of the folder `run`, which is created if necessary, and removed at the end if it is still empty.
 
     The system releases the lock when its process ends, in whatever way. Where another living process holds it, `InUse`
     is raised and names it; with `wait`, `say` is called with one line and the lock is waited for. Yields whether the
@@ -40,16 +40,15 @@ def locked(run: Path, wait: bool = False, say: Callable[[str], None] = lambda li
     symbolic link, raises `CgbenchError`: the lock's file is emptied at the end.
     """
     path = run / ".lock"
-    with attach_path(path):
-        run.mkdir(parents=True, exist_ok=True)
-        if path.is_symlink():
-            raise CgbenchError(f"{path} is a symbolic link, which is not written through: remove it")
-        if path.exists():
-            ensure_regular_file(path)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    created = not run.exists()
+    handle = _open_lock(path)
     try:
         announced = False
-        while not _acquire(handle):
+        while not _acquire(handle) or not _is_at(handle, path):
+            if not _is_at(handle, path):  # its holder removed the folder, which it had created for nothing
+                os.close(handle)
+                handle = _open_lock(path)
+                continue
             owner = _owner(handle)
             if not wait:
                 raise InUse(f"{run} is in use by {_holder_text(owner)}; wait for it (--wait), stop it, or use --name")
@@ -64,8 +63,30 @@ def locked(run: Path, wait: bool = False, say: Callable[[str], None] = lambda li
         finally:
             with suppress(OSError):
                 os.ftruncate(handle, 0)
+                if created and [entry.name for entry in run.iterdir()] == [path.name] and _is_at(handle, path):
+                    path.unlink()
+                    run.rmdir()
     finally:
         os.close(handle)
+
+
+def _open_lock(path: Path) -> int:
+    """Return the open file of a lock; its folder and the file are created if necessary."""
+    with attach_path(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink():
+            raise CgbenchError(f"{path} is a symbolic link, which is not written through: remove it")
+        if path.exists():
+            ensure_regular_file(path)
+        return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Return whether an open file is the one at `path`, which may have been removed."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except OSError:
+        return False
 
 
 def _acquire(handle: int) -> bool:

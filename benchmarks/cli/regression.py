@@ -137,7 +137,7 @@ def diff(run_a: Path, run_b: Path, exit_code: bool) -> int:
     from cgbench.benchmarks.regression.run_diff import diff_text, difference
     from cgbench.results.run import read_run
 
-    found = difference(read_run(run_a), read_run(run_b), metric_values())
+    found = difference(read_run(run_a, uniform=False), read_run(run_b, uniform=False), metric_values())
     click.echo(diff_text(found, str(run_a), str(run_b)), nl=False)
     return EXIT_TRIAL_FAILED if exit_code and found.differs else EXIT_OK
 

@@ -37,6 +37,7 @@ from cgbench.benchmarks.execution.worker import WorkerSpec
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.runtime.signals import CTRL_C, Stopped
 from cgbench.benchmarks.training.checkpoint_retention import ensure_selectable
+from cgbench.benchmarks.trials.comparison_checks import ensure_same_dataset
 from cgbench.benchmarks.trials.request import RunRequest
 from cgbench.benchmarks.trials.suite import read_suite, suite_names
 from cgbench.benchmarks.trials.trial import Trial
@@ -126,6 +127,7 @@ def run(
     ensure_selectable(trials[0].config, data)
     print_settings(trials)
     with deterministic_kernels(deterministic):
+        ensure_same_dataset(folder, data.label)
         if dry_run:
             with suggest_dataset_check(data):
                 print_plan(plan_run(trials, data, folder, device, jobs))
@@ -232,7 +234,12 @@ def train_and_report(request: RunRequest, plan: "RunPlan", deterministic: bool) 
 
     The caller must hold the run's lock.
     """
-    from cgbench.benchmarks.execution.run_context import ensure_one_comparison, open_run_context, with_evaluators
+    from cgbench.benchmarks.execution.run_context import (
+        ensure_one_comparison,
+        ensure_one_protocol,
+        open_run_context,
+        with_evaluators,
+    )
     from cgbench.benchmarks.execution.runner import run_trials
     from cgbench.benchmarks.execution.worker_pool import run_in_pool
 
@@ -240,8 +247,9 @@ def train_and_report(request: RunRequest, plan: "RunPlan", deterministic: bool) 
     context = open_run_context(folder, plan.dataset, trials, plan.device)
     prepared = context.prepare_all(trials)
     ensure_one_comparison(prepared, context)
-    write_run(folder, trials, plan.dataset.label, request.preset)
     context = with_evaluators(context, trials[0].config)
+    ensure_one_protocol(prepared, context)
+    write_run(folder, trials, plan.dataset.label, request.preset)  # the first change of the run
     try:
         if parallelism.workers > 1:
             spec = WorkerSpec(

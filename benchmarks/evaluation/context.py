@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from torch import nn
 
@@ -58,24 +59,39 @@ class EvaluationContext:
         """Return the real images of the domain that `direction` translates to."""
         return self.domains[direction[-1]]
 
-    def protocol(self, metric: Metric, direction: str) -> dict:
+    def image_facts(self) -> dict[str, dict[str, Any]]:
+        """Return by direction the part of a protocol that says which images are measured on."""
+        return {
+            direction: {
+                "dataset": self.dataset.label,
+                "split": self.split,
+                "direction": direction,
+                "images": len(self.source(direction)),
+                "sources": self.source(direction).digest,
+                "targets": self.target(direction).digest,
+                "side": int(self.source(direction).images.shape[1]),
+                "resize_mode": self.resize_mode,
+            }
+            for direction in DIRECTIONS
+        }
+
+    def protocol(self, metric: Metric, direction: str) -> dict[str, Any]:
         """Return the conditions that a number of this metric depends on; its digest is the number's protocol."""
-        source, target, scorer = self.source(direction), self.target(direction), self.scorers.get(direction[-1])
+        scorer = self.scorers.get(direction[-1])
         return {
             "metric": metric.name,
             "version": metric.version,
-            "dataset": self.dataset.label,
-            "split": self.split,
-            "direction": direction,
-            "images": len(source),
-            "sources": source.digest,
-            "targets": target.digest,
-            "side": int(source.images.shape[1]),
-            "resize_mode": self.resize_mode,
+            **self.image_facts()[direction],
             "format": "8-bit RGB, rounded, no compression loss",
             "scorer": scorer.digest if metric.uses_scorer and scorer else "",
             **({"weights": self.feature_extractors.digests.get(metric.needs, "")} if metric.needs else {}),
         }
+
+    def protocols(self) -> dict[tuple[str, str], tuple[str, dict[str, Any]]]:
+        """Return digest and details of every protocol, by metric and direction."""
+        found = {(name, direction): self.protocol(METRICS.get(name), direction)
+                 for name in METRICS.names() for direction in DIRECTIONS}  # fmt: skip
+        return {place: (digest(details), details) for place, details in found.items()}
 
     def recipe(self, metric: Metric, direction: str) -> dict:
         """Return the record beside a protocol: the recipe of the scorer, whose weights differ in the last digits from
@@ -85,12 +101,9 @@ class EvaluationContext:
 
     def digest(self) -> str:
         """Return the digest of all protocols together."""
-        protocols = [
-            self.protocol(METRICS.get(name), direction) for name in METRICS.names() for direction in DIRECTIONS
-        ]
         return digest(
             [
-                protocols,
+                [details for _, details in self.protocols().values()],
                 failure_detection.detector_versions(),
                 {name: images.digest for name, images in self.ood_images.items()},
             ]

@@ -9,12 +9,18 @@ from typing import Any
 from cgbench.api.dataset import Dataset
 from cgbench.api.names import TrialState
 from cgbench.benchmarks.execution.reevaluation import load_trial
-from cgbench.benchmarks.execution.run_context import PreparedTrial, open_run_context, with_evaluators
+from cgbench.benchmarks.execution.run_context import (
+    PreparedTrial,
+    ensure_one_protocol,
+    open_run_context,
+    with_evaluators,
+)
 from cgbench.benchmarks.execution.runner import run_trials
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.training.checkpoint import checkpoint_metadata, rewrite_metadata
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.benchmarks.training.optimizers import learning_rate_factor
+from cgbench.benchmarks.trials.comparison_checks import ensure_same_test_images
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.datasets.validation_split import hold_out
@@ -127,9 +133,12 @@ def extend(
     for record, trial in zip(records, prepared, strict=True):
         if record["data"] != trial.data_digests:
             raise CgbenchError(f"{trial.folder.path} was trained on other images than are in '{dataset.label}' now")
+        ensure_same_test_images(trial.folder, context.evaluation.image_facts())
+    context = with_evaluators(context, config)
+    ensure_one_protocol(prepared, context)
     for extension, trial in zip(extensions, prepared, strict=True):
         reopen_trial(extension, trial, context.dataset)
-    return run_trials(prepared, with_evaluators(context, config))
+    return run_trials(prepared, context)
 
 
 def reopen_trial(extension: Extension, prepared: PreparedTrial, dataset: Dataset) -> None:

@@ -17,7 +17,13 @@ from cgbench.benchmarks.evaluation.context import (
     with_scorers,
 )
 from cgbench.benchmarks.runtime.progress import progress
-from cgbench.benchmarks.trials.fingerprint import ensure_comparable, ensure_same_trial, trial_fingerprint
+from cgbench.benchmarks.trials.comparison_checks import (
+    ensure_comparable,
+    ensure_measured_alike,
+    ensure_same_test_images,
+    ensure_same_trial,
+)
+from cgbench.benchmarks.trials.fingerprint import trial_fingerprint
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.files import safe_name
@@ -131,12 +137,28 @@ def with_evaluators(context: RunContext, config: TrialConfig) -> RunContext:
 
 
 def ensure_one_comparison(trials: Sequence[PreparedTrial], context: RunContext) -> None:
-    """Raise `CgbenchError` where the run holds a different trial in the place of one of these, or one of another
-    comparison."""
+    """Raise `CgbenchError` where the run holds a different trial in the place of one of these, one of another
+    comparison, or numbers of other test images."""
     for prepared in trials:
         ensure_same_trial(prepared.trial, prepared.folder, prepared.fingerprint)
+    first = next((prepared for prepared in trials if not prepared.trial.method.role), trials[0])
+    others = _other_trials(trials, context)
+    for folder in others:
+        ensure_comparable(first.trial, folder, first.data_digests)
+    for folder in [*(prepared.folder for prepared in trials), *others]:
+        ensure_same_test_images(folder, context.evaluation.image_facts())
+
+
+def ensure_one_protocol(trials: Sequence[PreparedTrial], context: RunContext) -> None:
+    """Raise `CgbenchError` where finished trials of the run, apart from these, were measured by other protocols than
+    these will be. `context` has its evaluators."""
+    protocols = context.evaluation.protocols()
+    for folder in _other_trials(trials, context):
+        ensure_measured_alike(folder, protocols)
+
+
+def _other_trials(trials: Sequence[PreparedTrial], context: RunContext) -> list[TrialFolder]:
+    """Return the trials of the run and the dataset that are not among these."""
     requested = {prepared.folder.path for prepared in trials}
     stored = {path.parent for path in context.run.glob(f"{safe_name(context.dataset.label)}/*/seed-*/trial.json")}
-    first = next((prepared for prepared in trials if not prepared.trial.method.role), trials[0])
-    for path in sorted(stored - requested):
-        ensure_comparable(first.trial, TrialFolder(path), first.data_digests)
+    return [TrialFolder(path) for path in sorted(stored - requested)]

@@ -21,6 +21,7 @@ from cgbench.benchmarks.regression.changes import (
 from cgbench.benchmarks.regression.run_numbers import Key, RunNumbers, SeedValues, collect_numbers
 from cgbench.results.run import Run, TrialResult
 from cgbench.results.significance import ALPHA, Effect, over_seeds
+from cgbench.results.uniformity import differing, mixture, training_facts
 
 PAIRED, UNPAIRED = "paired", "other seeds"
 
@@ -40,7 +41,8 @@ class NumberRow:
 
 @dataclass(frozen=True)
 class Difference:
-    """All differences; `same` counts the numbers that are equal, digit for digit, in every seed that both have."""
+    """All differences; `same` counts the numbers that are equal, digit for digit, in every seed that both have.
+    `mixtures` says of A and of B what its trials do not share although no table may mix it, "" for nothing."""
 
     settings: tuple[Change, ...]
     program: tuple[Change, ...]
@@ -48,6 +50,7 @@ class Difference:
     states: tuple[Change, ...]
     numbers: tuple[NumberRow, ...]
     same: int
+    mixtures: tuple[str, str] = ("", "")
 
     @property
     def differs(self) -> bool:
@@ -61,16 +64,18 @@ def difference(a: Run, b: Run, values: Mapping[str, Value]) -> Difference:
     keys = list(dict.fromkeys([*first.numbers, *second.numbers]))
     same = [key for key in keys if _equal(first.numbers.get(key), second.numbers.get(key))]
     rows = [_number_row(key, first, second) for key in keys if key not in set(same)]
-    settings = setting_changes(_settings_by_method(a), _settings_by_method(b))
+    settings = setting_changes(_settings_by_trial(a, b), _settings_by_trial(b, a))
     return Difference(
         tuple(settings), tuple(program_changes(first.provenance, second.provenance)),
         tuple(value_changes(_data_identity(a), _data_identity(b))), tuple(_state_changes(a, b)), tuple(rows), len(same),
+        (mixture([trial.spec for trial in a.trials]), mixture([trial.spec for trial in b.trials])),
     )  # fmt: skip
 
 
 def diff_text(diff: Difference, a: str, b: str) -> str:
     """Return the difference as text: A → B."""
     parts = [f"{a} → {b}"]
+    parts += [f"{run}: {text}; no table may mix them" for run, text in zip((a, b), diff.mixtures, strict=True) if text]
     titles = {"Settings": diff.settings, "Data and seeds": diff.data, "Program and machine": diff.program,
               "Trials": diff.states}  # fmt: skip
     for title, changes in titles.items():
@@ -129,12 +134,29 @@ def _equal(first: SeedValues | None, second: SeedValues | None) -> bool:
     return bool(shared) and all(first.values[seed] == second.values[seed] for seed in shared)
 
 
-def _settings_by_method(run: Run) -> dict[str, dict[str, Any]]:
-    """Return every setting of each method as "value (layer)", and the values of its declaration."""
-    return {name: _settings_with_layers(run.trials_of(name)[0]) for name in run.order if run.trials_of(name)}
+def _settings_by_trial(run: Run, other: Run) -> dict[str, dict[str, Any]]:
+    """Return every setting as "value (layer)" and the values of its declaration: of each method, or of each of its
+    trials where they are not trained alike in either run."""
+    unlike = _unlike_methods(run) | _unlike_methods(other)
+    settings = {}
+    for name in run.order:
+        for trial in run.trials_of(name)[: None if name in unlike else 1]:
+            title = f"{name} seed {trial.seed}" if name in unlike else name
+            settings[title] = _settings_with_layers(trial, name in unlike)
+    return settings
 
 
-def _settings_with_layers(trial: TrialResult) -> dict[str, Any]:
+def _unlike_methods(run: Run) -> set[str]:
+    """Return the trained methods whose seeds were not trained with the same settings."""
+    return {
+        name
+        for name in run.trained
+        if differing({str(trial.seed): training_facts(trial.spec) for trial in run.trials_of(name)})
+    }
+
+
+def _settings_with_layers(trial: TrialResult, images: bool = False) -> dict[str, Any]:
+    """Return the settings of a trial; with `images`, its steps and the digests of its training images as well."""
     spec = trial.spec
     origins = spec.get("origins", {})
     settings = {
@@ -143,6 +165,9 @@ def _settings_with_layers(trial: TrialResult) -> dict[str, Any]:
     terms = spec["method"].get("terms", [])
     settings |= {f"weight of {term['name']}": f"{term['weight']:g} {term['function']}" for term in terms}
     settings |= {f"weights of {name}": count for name, count in spec.get("parameters", {}).items()}
+    if images:
+        settings["steps trained"] = spec["steps"]
+        settings |= {f"training images {domain.upper()}": digest for domain, digest in spec.get("data", {}).items()}
     return {"preset": spec["preset"], **settings}
 
 

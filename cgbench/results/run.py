@@ -13,6 +13,7 @@ from cgbench.errors import CgbenchError
 from cgbench.results.record_files import read_protocols_file, read_run_file
 from cgbench.results.records import COLUMNS, TEST, read_trial, trial_records
 from cgbench.results.run_folder import TrialFolder, trial_folders
+from cgbench.results.uniformity import ensure_uniform
 
 NOT_STARTED = "not started"
 ROLE_RANK: Mapping[str, int] = {Role.FLOOR: 0, Role.COMPARED: 1, Role.SUPERVISED: 2, Role.CEILING: 3}
@@ -83,7 +84,7 @@ class Run:
         return [trial for trial in self.trials if trial.method == method]
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path, uniform: bool = True) -> Run:
     """Read the run folder `path`: the only place where the records of a run are read, and each is read once.
 
     The tables need no further selection by split, step or state of the trial's files:
@@ -94,7 +95,8 @@ def read_run(path: Path) -> Run:
     - `history` are the numbers of test and validation images at all steps that were measured.
     - `all_records` are those of all trials in the folder, of other datasets too: the content of `results.csv`.
 
-    A folder without a trial of the run's dataset, or with a malformed file, raises `CgbenchError`.
+    A folder without a trial of the run's dataset, or with a malformed file, raises `CgbenchError`. So does one whose
+    trials no table may mix, unless `uniform` is false.
     """
     metadata = read_run_file(path / "run.json")
     dataset = metadata["dataset"]
@@ -103,6 +105,8 @@ def read_run(path: Path) -> Run:
     if dataset not in labels:
         raise CgbenchError(f"{path / 'run.json'} names the dataset {dataset}, of which no trial has begun")
     trials = [trial for trial in all_trials if trial.spec["dataset"]["label"] == dataset]
+    if uniform:
+        ensure_uniform(path, [trial.spec for trial in trials])
     roles = {trial.method: trial.spec["method"].get("role", "") for trial in trials}
     methods = [*metadata["methods"], *sorted(set(roles) - set(metadata["methods"]))]
     roles = {name: roles.get(name, "") for name in methods}

@@ -57,6 +57,7 @@ def test_the_lock_of_a_killed_process_is_no_hindrance(other, tmp_path):
     assert json.loads((tmp_path / "run" / ".lock").read_text())["pid"] == other.pid
     with locked(tmp_path / "run") as killed:
         assert killed
+        (tmp_path / "run" / "run.json").touch()
     with locked(tmp_path / "run") as killed:
         assert not killed
 
@@ -67,6 +68,7 @@ def test_without_locks_of_the_file_system_the_named_process_decides(tmp_path, mo
 
     monkeypatch.setattr(lock.fcntl, "flock", unsupported)
     path = tmp_path / "run" / ".lock"
+    path.parent.mkdir()
     with locked(tmp_path / "run"), pytest.raises(InUse, match=str(os.getpid())), locked(tmp_path / "run"):
         pass
     dead = subprocess.Popen([sys.executable, "-c", ""])
@@ -77,3 +79,18 @@ def test_without_locks_of_the_file_system_the_named_process_decides(tmp_path, mo
     path.write_text(json.dumps({"pid": dead.pid, "host": "elsewhere"}))
     with pytest.raises(InUse, match="on elsewhere"), locked(tmp_path / "run"):
         pass
+
+
+def test_a_folder_that_was_made_for_nothing_is_removed(tmp_path):
+    with locked(tmp_path / "new"):
+        pass
+    (tmp_path / "there").mkdir()
+    with locked(tmp_path / "there"), locked(tmp_path / "used"):
+        (tmp_path / "used" / "run.json").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["there", "used"]
+
+
+def test_who_waits_for_a_folder_that_is_removed_makes_it_again(other, tmp_path, monkeypatch):
+    monkeypatch.setattr(lock.time, "sleep", lambda _: (other.stdin.close(), other.wait()))
+    with locked(tmp_path / "run", wait=True):
+        assert (tmp_path / "run" / ".lock").stat().st_size > 0

@@ -188,18 +188,6 @@ def test_one_run_holds_one_comparison(tmp_path):
     assert read_json(tmp_path / "streets-smoke" / "run.json")["methods"] == ["cycle_only"]
 
 
-def test_other_test_images_are_measured_recorded_and_shown(tmp_path):
-    command = ["run", "--methods", "cycle_only", "--dataset", "streets", *SMALL, "--runs-dir", tmp_path]
-    cgbench(*command)
-    cgbench(*command, "--set", "max_test_images=2")
-    folder = TrialFolder.of(tmp_path / "streets-smoke", "streets", "cycle_only", 0)
-    assert read_json(folder.trial)["config"]["max_test_images"] == 2
-    assert read_json(folder.trial)["dataset"]["counts"]["test A"] == 2
-    assert len(list((folder.path / "outputs" / "AtoB").glob("*.png"))) == 2
-    cgbench("evaluate", tmp_path / "streets-smoke")
-    assert {row["n"] for row in read_jsonl(folder.metrics)} == {2}
-
-
 def test_a_run_is_not_measured_on_other_data(tmp_path):
     for name, level in (("dark", 30), ("bright", 220)):
         for folder in ("trainA", "trainB", "testA", "testB"):

@@ -1,0 +1,124 @@
+"""Checks that a command fits the run it is pointed at: the same trials, one comparison, one way of measuring.
+
+They read the run and raise before anything is written into it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from cgbench.api.names import TrialState
+from cgbench.benchmarks.trials.fingerprint import extension_steps
+from cgbench.benchmarks.trials.trial import Trial
+from cgbench.config import FIELDS
+from cgbench.errors import CgbenchError
+from cgbench.results.record_files import read_protocols_file, read_run_file
+from cgbench.results.records import TEST, read_trial
+from cgbench.results.run_folder import TrialFolder
+
+Protocol = Mapping[str, Any]
+
+
+def ensure_same_dataset(run: Path, label: str) -> None:
+    """Raise if the run folder `run` holds a comparison on another dataset than `label`."""
+    path = run / "run.json"
+    if path.exists() and (stored := read_run_file(path)["dataset"]) != label:
+        raise CgbenchError(f"{run} holds a comparison on '{stored}', not on '{label}': choose another --name")
+
+
+def ensure_same_trial(trial: Trial, folder: TrialFolder, fingerprint: str) -> None:
+    """Raise if the folder holds a trial with another fingerprint, and name what differs."""
+    if not folder.trial.exists():
+        return
+    stored = read_trial(folder)
+    if stored.get("digest") == fingerprint:
+        return
+    settings, stored_settings = asdict(trial.config), stored.get("config", {})
+    fields = trial.config.affecting("training")
+    if lengths := extension_steps(stored):
+        raise CgbenchError(
+            f"{folder.path} was extended ({lengths} steps): 'cgbench extend' goes on with it, 'cgbench evaluate' "
+            "measures it; to train anew, choose another --name"
+        )
+    differing = [
+        f"{key} {stored_settings.get(key)} → {settings[key]}"
+        for key in fields
+        if stored_settings.get(key) != settings[key]
+    ]
+    reason = ", ".join(differing) or "its method, its data or this program's version changed"
+    raise CgbenchError(
+        f"{folder.path} holds another trial ({reason}); choose another --name, or delete that folder to train it again"
+    )
+
+
+def ensure_comparable(trial: Trial, folder: TrialFolder, data: Mapping[str, str]) -> None:
+    """Raise if a folder of the same run holds a trial of another budget, resolution or data: no table may mix them."""
+    stored = read_trial(folder)
+    settings = asdict(trial.config)
+    shared = [name for name, item in FIELDS.items() if not item.metadata["method"]]
+    shared = [name for name in shared if FIELDS[name].metadata["affects"] != "bookkeeping"]
+    stored_settings = stored.get("config", {})
+    differing = [
+        f"{name} {stored_settings.get(name)} → {settings[name]}"
+        for name in shared
+        if stored_settings.get(name, FIELDS[name].default) != settings[name]
+    ]
+    if lengths := extension_steps(stored):
+        differing = [f"extended {lengths} steps"]
+    if (
+        not differing
+        and not (stored["method"].get("role") or trial.method.supervised)
+        and stored.get("data") != dict(data)
+    ):
+        differing = ["its training images"]
+    if differing:
+        raise CgbenchError(
+            f"{folder.path} belongs to another comparison ({', '.join(differing)}); "
+            "choose another --name, or ask for all its methods and seeds again"
+        )
+
+
+def ensure_same_test_images(folder: TrialFolder, images: Mapping[str, Protocol]) -> None:
+    """Raise if a trial was measured on other test images than `images` describes: by direction, the part of a protocol
+    that says what is measured on. Damaged records raise nothing: whoever asks for the trial measures it again."""
+    try:
+        protocols = _test_protocols(folder)
+    except CgbenchError:
+        return
+    for details in protocols.values():
+        present = images.get(str(details.get("direction")), {})
+        changed = [name for name in present if name in details and details[name] != present[name]]
+        if changed:
+            shown = (
+                f"{details['images']} → {present['images']}"
+                if "images" in changed
+                else f"{' and '.join(changed)} changed"
+            )
+            raise CgbenchError(
+                f"{folder.path} was measured on other test images ({details['direction']}: {shown}): choose another "
+                f"--name, or restore them; 'cgbench evaluate {folder.path.parents[2]}' measures the whole run anew"
+            )
+
+
+def ensure_measured_alike(folder: TrialFolder, protocols: Mapping[tuple[str, str], tuple[str, Protocol]]) -> None:
+    """Raise if the numbers of a finished trial could not stand beside new ones, which `protocols` are measured by:
+    digest and details by metric and direction."""
+    if folder.status()["state"] != TrialState.DONE:
+        return
+    for digest, details in _test_protocols(folder).items():
+        present_digest, present = protocols.get((str(details.get("metric")), str(details.get("direction"))), ("", {}))
+        if present_digest in ("", digest):
+            continue
+        changed = ", ".join(f"{name} {details.get(name)} → {present[name]}" for name in present
+                            if details.get(name) != present[name])  # fmt: skip
+        raise CgbenchError(
+            f"{folder.path} was measured otherwise ({details['metric']} {details['direction']}: {changed}), and "
+            f"no table may mix them: choose another --name; 'cgbench evaluate {folder.path.parents[2]}' measures the "
+            "whole run anew"
+        )
+
+
+def _test_protocols(folder: TrialFolder) -> dict[str, dict[str, Any]]:
+    protocols = read_protocols_file(folder.protocols)
+    return {digest: details for digest, details in protocols.items() if details.get("split", TEST) == TEST}
