@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.errors import CgbenchError
-from cgbench.files import attach_path, ensure_regular_file
+from cgbench.files import attach_path, own_handle
 
 try:
     import fcntl
@@ -42,11 +42,7 @@ def locked(run: Path, wait: bool = False, say: Callable[[str], None] = lambda li
     path = run / ".lock"
     with attach_path(path):
         run.mkdir(parents=True, exist_ok=True)
-        if path.is_symlink():
-            raise CgbenchError(f"{path} is a symbolic link, which is not written through: remove it")
-        if path.exists():
-            ensure_regular_file(path)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    handle = own_handle(path, os.O_RDWR)
     try:
         announced = False
         while not _acquire(handle):

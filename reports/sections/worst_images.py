@@ -14,7 +14,7 @@ import numpy as np
 from cgbench.api.metric import SOURCE, Value
 from cgbench.api.names import DIRECTIONS, TrialState
 from cgbench.files import file_name
-from cgbench.reports.formats.images import data_uri
+from cgbench.reports.formats.images import UnreadableImage, data_uri
 from cgbench.reports.formats.numbers import in_order
 from cgbench.reports.sections.image_grid import INPUT, TRUTH
 from cgbench.results.record_files import read_failures_file, read_score_rows
@@ -238,7 +238,7 @@ def _uri(path: Path, side: int) -> tuple[str, str]:
         return data_uri(path, side, SMALL_QUALITY), ""
     except FileNotFoundError:
         return "", "no image"
-    except (OSError, SyntaxError):
+    except UnreadableImage:
         return "", "unreadable image"
 
 
