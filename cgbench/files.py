@@ -11,8 +11,9 @@ import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from cgbench.errors import CgbenchError
 
@@ -105,7 +106,7 @@ def _ensure_regular(path: Path, mode: int) -> None:
         raise CgbenchError(f"{path} is {kind} where a file is expected: put the file there")
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BufferedReader:
     """Open a regular file for reading; everything else at `path` raises as `ensure_regular_file` does, unopened."""
     ensure_regular_file(path)
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))

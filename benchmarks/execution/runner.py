@@ -23,7 +23,7 @@ from cgbench.benchmarks.training.checkpoint import checkpoint_metadata
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.benchmarks.training.checkpoint_retention import retain_best
 from cgbench.benchmarks.training.trainer import TrainingState, train
-from cgbench.benchmarks.trials.finished_records import missing_records
+from cgbench.benchmarks.trials import finished_records
 from cgbench.benchmarks.trials.trial_record import trial_record
 from cgbench.errors import CgbenchError, Diverged
 from cgbench.files import write_json, write_jsonl, write_text
@@ -81,10 +81,8 @@ def run_trial(prepared: PreparedTrial, context: RunContext) -> str:
 def is_complete(prepared: PreparedTrial, context: RunContext) -> bool:
     """Return whether a trial needs no more work: it diverged, or it is done, evaluated by the present protocols, and
     its records are there."""
-    status = prepared.folder.status()
-    if status["state"] == TrialState.DONE and status.get("evaluation") == context.evaluation_digest:
-        return not _missing_records(prepared, context)
-    return status["state"] == TrialState.DIVERGED
+    keys = _test_keys(prepared, context)
+    return finished_records.is_complete(prepared.folder, prepared.total_steps, keys, context.evaluation_digest)
 
 
 def leave_interrupted(prepared: PreparedTrial, reason: str) -> None:
@@ -99,9 +97,8 @@ def leave_interrupted(prepared: PreparedTrial, reason: str) -> None:
         console.print(f"{prepared.title}: {reason}; {left}")
 
 
-def _missing_records(prepared: PreparedTrial, context: RunContext) -> str:
-    keys = {direction: context.evaluation.source(direction).keys for direction in prepared.trial.method.directions}
-    return missing_records(prepared.folder, prepared.total_steps, keys)
+def _test_keys(prepared: PreparedTrial, context: RunContext) -> dict[str, tuple[str, ...]]:
+    return {direction: context.evaluation.source(direction).keys for direction in prepared.trial.method.directions}
 
 
 def _print_kept(prepared: PreparedTrial, state: str) -> None:
@@ -120,7 +117,8 @@ def _print_kept(prepared: PreparedTrial, state: str) -> None:
 
 def _print_repair(prepared: PreparedTrial, context: RunContext) -> None:
     """Print why a trial that is done is not kept, where its records are missing."""
-    if missing := _missing_records(prepared, context):
+    keys = _test_keys(prepared, context)
+    if missing := finished_records.missing_records(prepared.folder, prepared.total_steps, keys):
         untrained = prepared.trial.method.reference is not None
         whole = untrained or saved_step(prepared.folder.checkpoint) == prepared.total_steps
         repair = "evaluated again" if whole else "trained again, for its checkpoint is not whole either"
