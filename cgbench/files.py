@@ -39,7 +39,9 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write a file under a temporary name, then rename it: a reader sees the old file or the new one, never a part. A
     symbolic link is replaced, not followed; a pipe, a socket and a device stay and raise `CgbenchError`."""
     with attach_path(path):
-        if path.exists() and not (path.is_symlink() or path.is_dir()):
+        if path.is_dir() and not path.is_symlink():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))  # "." would be busy, says the system
+        if path.exists() and not path.is_symlink():
             ensure_regular_file(path)  # as root, even /dev/null would be replaced
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
