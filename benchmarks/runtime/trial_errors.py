@@ -1,4 +1,4 @@
-"""What ended a trial, in words, and whether it would end the next one as well."""
+"""The errors that end a trial: the reason in one line, and whether the next trial would meet it as well."""
 
 import errno
 import traceback
