@@ -11,8 +11,9 @@ import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from cgbench.errors import CgbenchError
 
@@ -35,8 +36,13 @@ def attach_path(path: Path) -> Iterator[None]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name, then rename it: a reader sees the old file or the new one, never a part."""
+    """Write a file under a temporary name, then rename it: a reader sees the old file or the new one, never a part. A
+    symbolic link is replaced, not followed; a pipe, a socket and a device stay and raise `CgbenchError`."""
     with attach_path(path):
+        if path.is_dir() and not path.is_symlink():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))  # "." would be busy, says the system
+        if path.exists() and not path.is_symlink():
+            ensure_regular_file(path)  # as root, even /dev/null would be replaced
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
         try:
@@ -102,7 +108,7 @@ def _ensure_regular(path: Path, mode: int) -> None:
         raise CgbenchError(f"{path} is {kind} where a file is expected: put the file there")
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BufferedReader:
     """Open a regular file for reading; everything else at `path` raises as `ensure_regular_file` does, unopened."""
     ensure_regular_file(path)
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
@@ -112,6 +118,26 @@ def open_file(path: Path) -> BinaryIO:
     except BaseException:
         os.close(handle)
         raise
+
+
+def own_handle(name: str | Path, flags: int) -> int:
+    """Return a descriptor of a regular file to write to, created where it is missing; an `opener` for `open`. A
+    symbolic link, which would lead the bytes elsewhere, and what `ensure_regular_file` refuses raise `CgbenchError`,
+    unopened."""
+    path = Path(name)
+    with attach_path(path):
+        if path.is_symlink():
+            raise CgbenchError(f"{path} is a symbolic link, which is not written through: remove it")
+        if path.exists():
+            ensure_regular_file(path)
+        kept = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+        handle = os.open(path, flags | os.O_CREAT | kept, 0o644)
+    try:
+        _ensure_regular(path, os.fstat(handle).st_mode)  # it may have been replaced since
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
 
 
 def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
@@ -143,17 +169,10 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 def append_jsonl(path: Path, row: dict[str, Any]) -> None:
     """Append one line; a crash can only truncate the last line, which `read_jsonl` skips. A link is not followed."""
-    if path.is_symlink():
-        raise CgbenchError(f"{path} is a symbolic link, which is not written through: remove it")
-    with attach_path(path), open(path, "a", encoding="utf-8", errors="backslashreplace", opener=_no_link) as file:
+    with attach_path(path), open(path, "a", encoding="utf-8", errors="backslashreplace", opener=own_handle) as file:
         file.write(json.dumps(row, ensure_ascii=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
-
-
-def _no_link(path: str, flags: int) -> int:
-    """Open a file that is no symbolic link, and return its descriptor."""
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:

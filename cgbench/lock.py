@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.errors import CgbenchError
-from cgbench.files import attach_path, ensure_regular_file
+from cgbench.files import attach_path, own_handle
 
 try:
     import fcntl
@@ -74,11 +74,7 @@ def _open_lock(path: Path) -> int:
     """Return the open file of a lock; its folder and the file are created if necessary."""
     with attach_path(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_symlink():
-            raise CgbenchError(f"{path} is a symbolic link, which is not written through: remove it")
-        if path.exists():
-            ensure_regular_file(path)
-        return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    return own_handle(path, os.O_RDWR)
 
 
 def _is_at(handle: int, path: Path) -> bool:

@@ -77,12 +77,14 @@ def print_broken_plugins(*registries: Registry) -> None:
 def method_text(trial: Trial) -> str:
     """Return networks with their weights counted, tensors, players, live terms, and the difference from the parent."""
     from cgbench.benchmarks.evaluation.scorer import build_network
+    from cgbench.benchmarks.execution.step_memory import ensure_networks_fit
     from cgbench.methods.blocks.model import Model
 
     method, facts = trial.method, describe(trial.method)
     config = trial.config
     problem = ""
     try:
+        ensure_networks_fit(trial)
         counts = Model(method, config, 0, scorer=build_network(config.classes, config.scorer_width)).parameter_counts()
     except DataMissing as error:
         counts, problem = {}, str(error)

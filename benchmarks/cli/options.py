@@ -229,12 +229,13 @@ def resolve_device(device: str) -> str:
     return device
 
 
-def one_line_errors(command: Callable[..., int | None], safe: str = "") -> Callable[..., None]:
-    """Print what the user can mend as one line without a traceback, and turn it into the exit code. `safe` says what is
-    whole after a stop or a failure of the system; `one_line_run_errors` is for commands that write a run."""
+def one_line_errors(command: Callable[..., int | None], run_is_safe: str = "") -> Callable[..., None]:
+    """Print what the user can mend as one line without a traceback, and turn it into the exit code. `run_is_safe` says
+    what is whole after a stop or a failure of the system; `one_line_run_errors` is for commands that write a run."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
+        safe = "" if kwargs.get("dry_run") or kwargs.get("form") else run_is_safe  # those write nothing
         try:
             with raise_on_stop_signal():
                 code = command(*args, **kwargs) or 0
@@ -259,7 +260,7 @@ def one_line_errors(command: Callable[..., int | None], safe: str = "") -> Calla
     return wrapped
 
 
-one_line_run_errors = partial(one_line_errors, safe=SAFE)
+one_line_run_errors = partial(one_line_errors, run_is_safe=SAFE)
 
 
 def exit_with_os_error(error: OSError, safe: str = "") -> NoReturn:

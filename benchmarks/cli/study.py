@@ -8,7 +8,7 @@ from cgbench.api.names import DIRECTIONS
 from cgbench.benchmarks.cli.options import METHOD_NAMES, RUN_FOLDER, Group, comma_separated, one_line_errors
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError
 from cgbench.formatting import size
-from cgbench.results.run_folder import trial_folders
+from cgbench.results.run_folder import ensure_no_linked_folder, trial_folders
 
 LARGE = 30_000_000  # bytes of a page; beyond it mail and slow machines have trouble
 
@@ -98,6 +98,8 @@ def make(
     from cgbench.results.run import read_run
 
     trial_folders(run_folder)
+    if output is None:
+        ensure_no_linked_folder(run_folder)
     names = comma_separated(methods or "")
     plan = StudyOptions(direction or "", names, seed, trial_seed, participants, practice, scored, side)
     made, pictures, left_out = make_study(read_run(run_folder), plan)

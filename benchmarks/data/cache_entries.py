@@ -24,7 +24,7 @@ from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.runtime.cache_dir import cache_limit
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.errors import CgbenchError
-from cgbench.files import PART, read_json
+from cgbench.files import PART, open_file, read_json
 from cgbench.formatting import size
 from cgbench.lock import InUse, locked
 
@@ -77,7 +77,7 @@ def map_image_set(folder: Path, spec: ImageSetSpec) -> ImageSet:
     arrays = {}
     for name, shape in spec.shapes.items():
         path, header = folder / f"{name}.npy", npy_header(shape)
-        with path.open("rb") as file:
+        with open_file(path) as file:
             if file.read(len(header)) != header or path.stat().st_size != len(header) + math.prod(shape):
                 raise ValueError(f"{path} is not what was kept there")
             arrays[name] = np.asarray(np.memmap(file, np.uint8, "r", len(header), shape))

@@ -1,9 +1,9 @@
 """Loading of the images of a dataset's split and domain, decoded or from the cache."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from cgbench.api.dataset import Dataset
+from cgbench.api.dataset import Dataset, Item
 from cgbench.benchmarks.data.decode import ImageSetSpec
 from cgbench.benchmarks.data.decoded_cache import load_or_decode
 from cgbench.benchmarks.data.image_set import ImageSet
@@ -20,6 +20,12 @@ def suggest_dataset_check(dataset: Dataset) -> Iterator[None]:
         yield
     except DataBroken as error:
         raise DataBroken(f"{error} ('cgbench datasets check {dataset.name}' lists all that is wrong)") from None
+
+
+def selected(items: Sequence[Item], limit: int, spread: bool) -> list[Item]:
+    """Return at most `limit` of the items, all where it is 0: evenly spaced ones with `spread`, else the first."""
+    count = min(limit or len(items), len(items))
+    return [items[index] for index in (evenly_spaced(len(items), count) if spread else range(count))]
 
 
 def load_images(
@@ -54,7 +60,5 @@ def load_images(
             )
         if len({item.key for item in items}) < len(items):
             raise DataBroken(f"dataset '{dataset.label}': two images of split '{split}', domain {domain}, have one key")
-        if limit and limit < len(items):
-            chosen = evenly_spaced(len(items), limit) if spread else range(limit)
-            items = [items[index] for index in chosen]
+        items = selected(items, limit, spread)
         return load_or_decode(ImageSetSpec(dataset, split, domain, items, side, config.resize_mode, labels), progress)

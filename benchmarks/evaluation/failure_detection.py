@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from cgbench.api.failure import Detection, Failure
-from cgbench.api.metric import Translations
-from cgbench.api.names import FailureState
+from cgbench.api.metric import SOURCE, TARGET, Translations
+from cgbench.api.names import FailureState, Split
 from cgbench.api.registry import FAILURES
 from cgbench.benchmarks.data.conversion import as_numbers
 from cgbench.benchmarks.runtime.progress import console
@@ -67,15 +67,26 @@ def _detect(failure: Failure, translations: Translations, broken: np.ndarray) ->
     flagged = failure.shows(evidence) & judged
     rate = float(flagged.sum() / judged.sum())
     keys = detection.keys or translations.keys
-    result = {
+    result: dict[str, Any] = {
         "state": FailureState.FOUND if rate >= failure.share else FailureState.NOT_FOUND,
         "rate": round(rate, 4),
         "images": int(judged.sum()),
         "evidence": round(float(np.median(evidence[judged])), 4),
         "detail": detection.detail,
+        "of": _set_of(keys, translations),
         "flagged": [key for key, flag in zip(keys, flagged, strict=True) if flag],
     }
     return {**result, **metadata}, detection
+
+
+def _set_of(keys: tuple[str, ...], translations: Translations) -> str:
+    """Return which images these keys are of: the translated ones, the targets of unpaired test sets, or the split
+    `ood`. Keys of two sets may be equal texts."""
+    if keys == translations.keys:
+        return SOURCE
+    if translations.ood is not None and keys == translations.ood.keys:
+        return str(Split.OOD)
+    return TARGET if set(keys) <= set(translations.target_keys) else SOURCE
 
 
 def _validated(detection: Detection, images: int) -> Detection:

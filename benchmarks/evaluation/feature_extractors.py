@@ -13,11 +13,13 @@ from cgbench.benchmarks.data.conversion import as_tensor, to_signed
 from cgbench.benchmarks.evaluation.memoize import Memoized
 from cgbench.benchmarks.evaluation.scorer import Scorer
 from cgbench.errors import CgbenchError
+from cgbench.files import open_file
 from cgbench.pretrained_weights import Weights, absent, checked_digest, find_weights
 
 INCEPTION = Weights(
     "inception-2015-12-05.pt",
-    "",  # no digest of this file is published; the computed one is part of every number's protocol
+    # whole, unlike the others: the file is TorchScript, whose code is run; k-diffusion publishes the same digest
+    "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4",
     "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt",
 )
 ALEXNET = Weights(
@@ -103,7 +105,8 @@ def _lpips(path: Path, device: str) -> Callable[[np.ndarray, np.ndarray], np.nda
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):  # its random weights are replaced below
         warnings.simplefilter("ignore")  # lpips uses deprecated names of torchvision
         network = lpips.LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
-    load_trunk(network.net, torch.load(path, map_location="cpu", weights_only=True))
+    with open_file(path) as file:
+        load_trunk(network.net, torch.load(file, map_location="cpu", weights_only=True))
     network.to(device).eval()
 
     @torch.inference_mode()

@@ -12,7 +12,7 @@ from cgbench.api.dataset import SemanticClass
 from cgbench.api.metric import Translations
 from cgbench.api.names import Split
 from cgbench.benchmarks.metrics.functional.class_maps import predicted_classes, why_no_classes
-from cgbench.files import attach_path
+from cgbench.files import attach_path, own_handle
 from cgbench.results.run_folder import TrialFolder
 
 KINDS = ("outputs", "reconstructions", "segmentations")
@@ -57,13 +57,17 @@ def max_bytes(side: int) -> int:
 
 
 def write_images(paths: Iterable[Path], images: Iterable[Image.Image]) -> None:
-    """Write each image as PNG; missing folders are created."""
+    """Write each image as PNG; missing folders are created, a symbolic link is replaced, and a pipe or the like raises
+    `CgbenchError`."""
     for path, image in zip(paths, images, strict=True):
         encoded = io.BytesIO()
         image.save(encoded, format="PNG", compress_level=1)
         with attach_path(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(encoded.getvalue())
+            if path.is_symlink():
+                path.unlink()
+            with open(path, "wb", opener=own_handle) as file:
+                file.write(encoded.getvalue())
 
 
 def _thumbnail(image: np.ndarray) -> Image.Image:

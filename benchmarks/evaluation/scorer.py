@@ -20,13 +20,17 @@ from cgbench.benchmarks.data.conversion import to_signed
 from cgbench.benchmarks.evaluation.memoize import Memoized
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError, DataBroken
-from cgbench.files import write_bytes
+from cgbench.files import ensure_regular_file, write_bytes
 from cgbench.methods.blocks.segmentation import SegmentationNet
 from cgbench.seeds import derive
 
 VERSION = 1  # incremented whenever training changes: it is part of the name of the cache file
 SEED = 0  # one fixed scorer for all seeds of all methods
 MULTIPLE = 8  # three halvings
+UNREADABLE = (
+    OSError, KeyError, TypeError, ValueError, RuntimeError, RecursionError, OverflowError, CgbenchError,
+    safetensors.SafetensorError,
+)  # fmt: skip
 PIXELS_AT_ONCE = 2**18  # of a batch in prediction, which bounds the memory
 
 
@@ -84,16 +88,18 @@ class Scorer:
     def load(cls, path: Path, device: str = "cpu") -> "Scorer":
         """Read a file that `save` wrote; raises `DataBroken` for a file that is not a complete scorer."""
         try:
+            ensure_regular_file(path)
             with safetensors.safe_open(path, framework="pt") as file:
                 metadata = file.metadata()
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             info = json.loads(metadata["scorer"])
-            network = build_network(info["classes"], info["width"])
-            network.load_state_dict(weights)
+            with torch.device("meta"):  # takes the memory of the weights that are there, whatever `info` announces
+                network = SegmentationNet(info["classes"], info["width"])
+            network.load_state_dict(weights, assign=True)
             scorer = cls(network, info, device)
             if scorer.digest != metadata["digest"]:
                 raise ValueError("its weights do not match their digest")
-        except (OSError, KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        except UNREADABLE as error:
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise DataBroken(f"{path} is not a readable scorer ({reason}): it must be trained again") from None
         return scorer

@@ -56,7 +56,7 @@ def cached_scorer(
 
 def _load(path: Path, device: str) -> Scorer | None:
     """Return the scorer of a cache file; None where there is none, and with a warning where it cannot be read."""
-    if not path.exists():
+    if not (path.exists() or path.is_symlink()):
         return None
     try:
         return Scorer.load(path, device)

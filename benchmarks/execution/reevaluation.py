@@ -1,5 +1,6 @@
 """Re-evaluation of finished trials from their checkpoints, with the metrics of the present version."""
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from cgbench.benchmarks.evaluation.context import (
 from cgbench.benchmarks.evaluation.evaluator import evaluate
 from cgbench.benchmarks.execution.run_lock import ensure_held
 from cgbench.benchmarks.runtime.progress import console, progress
+from cgbench.benchmarks.runtime.trial_errors import failure_reason, is_fatal
 from cgbench.benchmarks.training.checkpoint import (
     checkpoint_metadata,
     ensure_same_checkpoint,
@@ -127,7 +129,9 @@ def reevaluate(folders: Sequence[TrialFolder], open_data: Callable[[str, TrialCo
 
 
 def load_trial(folder: TrialFolder, record: dict[str, Any]) -> Trial:
-    """Return the trial that `trial.json` describes; a method or a setting that has changed since raises."""
+    """Return the trial that `trial.json` describes; a method or a setting that has changed since, and a method that two
+    packages give, raise."""
+    METHODS.chosen(record["method"]["name"])
     method = METHODS.get(record["method"]["name"]).weighted(record["weights"])
     if trained_part(describe(method)) != trained_part(record["method"]):
         raise CgbenchError(f"{folder.path}: method '{method.name}' is declared differently now; train it again")
@@ -184,8 +188,12 @@ def _reevaluate_one(
         folder.set_status(**{**status, "state": TrialState.DIVERGED, "found": error.step, "reason": str(error)})
         console.print(f"{title}: diverged: {error}", style="yellow")
         return False
-    except CgbenchError as error:
-        console.print(f"{title}: left out: {error}", style="yellow")
+    except (Exception, SystemExit) as error:
+        ensure_held(run)
+        if isinstance(error, OSError) and is_fatal(error, run):
+            raise
+        console.print(f"{title}: left out: {failure_reason(trial.method.name, error)}", style="yellow")
+        console.debug(traceback.format_exc())
         return False
     ensure_held(run)
     done = {"state": TrialState.DONE, "step": total, "evaluation": combined_digest(evaluation, validation)}

@@ -12,7 +12,8 @@ from cgbench.benchmarks.execution.parallelism import Machine
 
 MEMORY_INFO, CONTROL_GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 OWN_GROUPS = Path("/proc/self/cgroup")  # man cgroups: lines such as "0::/user.slice" and "4:cpu,cpuacct:/docker/7"
-SLURM_CORES = "SLURM_CPUS_PER_TASK"
+# what SLURM grants a task where --cpus-per-task was given, and the whole job on this node
+SLURM_CORES = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")
 
 
 def machine(device: str) -> Machine:
@@ -30,8 +31,8 @@ def usable_cores() -> int:
         bounds += _share_of_time(*_read(group / "cpu.max").split()[:2])
     for group in _groups("cpu"):
         bounds += _share_of_time(*(_read(group / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")))
-    if (granted := os.environ.get(SLURM_CORES, "")).isdecimal():
-        bounds.append(int(granted))
+    granted = (os.environ.get(name, "") for name in SLURM_CORES)
+    bounds += [int(cores) for cores in granted if cores.isascii() and cores.isdecimal()]
     return max(1, min(bounds))
 
 

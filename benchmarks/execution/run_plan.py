@@ -9,8 +9,9 @@ import torch
 from rich.table import Table
 
 from cgbench.api.dataset import Dataset
-from cgbench.api.names import Split, TrialState
+from cgbench.api.names import Split
 from cgbench.api.registry import METHODS
+from cgbench.benchmarks.data.loading import selected
 from cgbench.benchmarks.evaluation.output_images import max_bytes
 from cgbench.benchmarks.evaluation.synthetic_workload import device_barrier, synthetic_batch, timing_model
 from cgbench.benchmarks.execution.parallelism import Parallelism, choose_parallelism, wall_time
@@ -20,9 +21,11 @@ from cgbench.benchmarks.runtime.determinism import describe_error
 from cgbench.benchmarks.runtime.environment import computes_bf16
 from cgbench.benchmarks.runtime.peak_memory import peak_memory, reset_peak_memory
 from cgbench.benchmarks.runtime.progress import console
+from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.benchmarks.training.cuda_graphs import WARMUP_STEPS
 from cgbench.benchmarks.training.optimizers import make_optimizers
 from cgbench.benchmarks.training.trainer import make_train_step
+from cgbench.benchmarks.trials.finished_records import is_complete
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError, error_line
@@ -47,19 +50,21 @@ class Cost:
 
 @dataclass(frozen=True)
 class MethodPlan:
-    """One row of a plan: a method, its number of trials, how many of them are left to train, and their cost."""
+    """One row of a plan: a method, its number of trials, how many of them are not complete, the steps of each, those
+    that are left to train in all of them, and their cost. A trial whose evaluation alone is left has no step left."""
 
     method: str
     trials: int
     remaining: int
     steps: int
+    steps_left: int
     seconds_per_step: float
     disk_bytes: int
 
     @property
     def seconds(self) -> float:
         """Training time of all remaining trials, one after another."""
-        return self.remaining * self.steps * self.seconds_per_step
+        return self.steps_left * self.seconds_per_step
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,7 @@ def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: st
     Args:
         trials: The trials in their order; untrained rows cost nothing.
         dataset: The dataset; no image is decoded.
-        folder: The run folder; trials that are done there are not planned again.
+        folder: The run folder; trials that are complete there are not planned again.
         device: `cpu` or `cuda[:N]`.
         jobs: The number of trials to train at once, or "auto".
 
@@ -160,13 +165,16 @@ def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: st
     parallelism, costs = _parallelism_and_costs(trained, device, jobs, image_bytes)
     output_bytes = test_count * max_bytes(config.crop_size)
     rows, seconds = [], []
+    keys = {domain: _test_keys(dataset, config, domain) for domain in "AB"}
+    left = [_steps_left(folder, dataset, trial, steps, keys) for trial in trials]
     for name, group in trained.items():
-        cost, remaining = costs[name], sum(not _is_done(folder, dataset, trial) for trial in group)
-        disk = remaining * (cost.checkpoint_bytes + output_bytes)
-        rows.append(MethodPlan(name, len(group), remaining, steps, cost.seconds_per_step, disk))
-    for trial in trials:
-        if trial.method.reference is None and not _is_done(folder, dataset, trial):
-            seconds.append(steps * costs[trial.method.name].seconds_per_step)
+        cost, own = costs[name], [count for trial, count in zip(trials, left, strict=True) if trial.method.name == name]
+        remaining = [count for count in own if count is not None]
+        disk = len(remaining) * (cost.checkpoint_bytes + output_bytes)
+        rows.append(MethodPlan(name, len(group), len(remaining), steps, sum(remaining), cost.seconds_per_step, disk))
+    for trial, count in zip(trials, left, strict=True):
+        if trial.method.reference is None and count:
+            seconds.append(count * costs[trial.method.name].seconds_per_step)
     return RunPlan(
         tuple(trials), dataset, folder, device, train_counts, tuple(rows), parallelism,
         wall_time(seconds, parallelism.workers),
@@ -234,6 +242,17 @@ def _test_count(dataset: Dataset, config: TrialConfig) -> int:
     return sum(min(count, config.max_test_images) if config.max_test_images else count for count in counts)
 
 
-def _is_done(run: Path, dataset: Dataset, trial: Trial) -> bool:
+def _test_keys(dataset: Dataset, config: TrialConfig, domain: str) -> list[str]:
+    """Return the keys of the test images of a domain, without decoding one."""
+    return [item.key for item in selected(dataset.items(Split.TEST, domain), config.max_test_images, spread=True)]
+
+
+def _steps_left(run: Path, dataset: Dataset, trial: Trial, steps: int, keys: Mapping[str, Sequence[str]]) -> int | None:
+    """Return the training steps that a trial lacks, 0 where its evaluation alone is left; None where it is complete, as
+    the runner will find it unless it was evaluated by other protocols."""
     folder = TrialFolder.of(run, dataset.label, trial.method.name, trial.seed)
-    return folder.status()["state"] == TrialState.DONE
+    test_keys = {direction: keys[direction[0]] for direction in trial.method.directions}
+    total = steps if trial.method.reference is None else 0
+    if is_complete(folder, total, test_keys):
+        return None
+    return max(0, total - saved_step(folder.checkpoint))

@@ -1,6 +1,5 @@
 """The runner: from prepared trials to records, one trial after another; a failed trial does not stop the others."""
 
-import errno
 import time
 import traceback
 from collections import Counter
@@ -10,31 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.api.names import TrialState
-from cgbench.api.registry import METHODS
 from cgbench.benchmarks.data.batches import BatchSampler
 from cgbench.benchmarks.evaluation.evaluator import evaluate, evaluate_intermediate
 from cgbench.benchmarks.execution.run_context import PreparedTrial, RunContext
 from cgbench.benchmarks.execution.run_lock import ensure_held, is_held
-from cgbench.benchmarks.runtime.determinism import describe_error
 from cgbench.benchmarks.runtime.environment import environment, environment_changes
 from cgbench.benchmarks.runtime.progress import console, progress
 from cgbench.benchmarks.runtime.signals import signal_name
+from cgbench.benchmarks.runtime.trial_errors import failure_reason, is_fatal
 from cgbench.benchmarks.training.checkpoint import checkpoint_metadata
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.benchmarks.training.checkpoint_retention import retain_best
 from cgbench.benchmarks.training.trainer import TrainingState, train
-from cgbench.benchmarks.trials.finished_records import missing_records
+from cgbench.benchmarks.trials import finished_records
 from cgbench.benchmarks.trials.trial_record import trial_record
-from cgbench.errors import CgbenchError, Diverged
+from cgbench.errors import Diverged
 from cgbench.files import write_json, write_jsonl, write_text
 from cgbench.formatting import duration
 from cgbench.methods.blocks.model import Model
 from cgbench.progress import ProgressCallback
 from cgbench.results.record_files import read_metric_rows
 from cgbench.results.records import read_trial
-
-# A full disk, a quota, a read-only or broken disk, a closed pipe on standard output: no trial can go on.
-FATAL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EPIPE)
 
 
 def run_trials(trials: Sequence[PreparedTrial], context: RunContext) -> dict[str, int]:
@@ -68,7 +63,7 @@ def run_trial(prepared: PreparedTrial, context: RunContext) -> str:
         ensure_held(context.run)  # nothing is written into another folder of that name
         if isinstance(error, Diverged):
             return _record_divergence(prepared, error)
-        if isinstance(error, OSError) and _is_fatal(error, context.run):
+        if isinstance(error, OSError) and is_fatal(error, context.run):
             leave_interrupted(prepared, "stopped")
             raise
         return _record_crash(prepared, error)
@@ -81,10 +76,8 @@ def run_trial(prepared: PreparedTrial, context: RunContext) -> str:
 def is_complete(prepared: PreparedTrial, context: RunContext) -> bool:
     """Return whether a trial needs no more work: it diverged, or it is done, evaluated by the present protocols, and
     its records are there."""
-    status = prepared.folder.status()
-    if status["state"] == TrialState.DONE and status.get("evaluation") == context.evaluation_digest:
-        return not _missing_records(prepared, context)
-    return status["state"] == TrialState.DIVERGED
+    keys = _test_keys(prepared, context)
+    return finished_records.is_complete(prepared.folder, prepared.total_steps, keys, context.evaluation_digest)
 
 
 def leave_interrupted(prepared: PreparedTrial, reason: str) -> None:
@@ -99,9 +92,8 @@ def leave_interrupted(prepared: PreparedTrial, reason: str) -> None:
         console.print(f"{prepared.title}: {reason}; {left}")
 
 
-def _missing_records(prepared: PreparedTrial, context: RunContext) -> str:
-    keys = {direction: context.evaluation.source(direction).keys for direction in prepared.trial.method.directions}
-    return missing_records(prepared.folder, prepared.total_steps, keys)
+def _test_keys(prepared: PreparedTrial, context: RunContext) -> dict[str, tuple[str, ...]]:
+    return {direction: context.evaluation.source(direction).keys for direction in prepared.trial.method.directions}
 
 
 def _print_kept(prepared: PreparedTrial, state: str) -> None:
@@ -120,7 +112,8 @@ def _print_kept(prepared: PreparedTrial, state: str) -> None:
 
 def _print_repair(prepared: PreparedTrial, context: RunContext) -> None:
     """Print why a trial that is done is not kept, where its records are missing."""
-    if missing := _missing_records(prepared, context):
+    keys = _test_keys(prepared, context)
+    if missing := finished_records.missing_records(prepared.folder, prepared.total_steps, keys):
         untrained = prepared.trial.method.reference is not None
         whole = untrained or saved_step(prepared.folder.checkpoint) == prepared.total_steps
         repair = "evaluated again" if whole else "trained again, for its checkpoint is not whole either"
@@ -140,33 +133,11 @@ def _record_crash(prepared: PreparedTrial, error: Exception | SystemExit) -> str
     """Record an error that ends this trial alone; the traceback goes to `error.txt`."""
     folder = prepared.folder
     write_text(folder.path / "error.txt", traceback.format_exc())
-    reason = str(error) if isinstance(error, CgbenchError) else f"{type(error).__name__}: {describe_error(error)}"
-    reason += _plugin_place(prepared.trial.method.name, error)
+    reason = failure_reason(prepared.trial.method.name, error)
     folder.set_status(TrialState.FAILED, step=saved_step(folder.checkpoint), reason=reason)
     console.print(f"{prepared.title}: failed: {reason} (see {folder.path / 'error.txt'})", style="red")
     console.debug(traceback.format_exc())
     return TrialState.FAILED
-
-
-def _plugin_place(method: str, error: BaseException) -> str:
-    """Return which package a method is from, and the last line of its module that the error passed through; "" for a
-    built-in method."""
-    package = METHODS.package_of(method)
-    if not package:
-        return ""
-    module = METHODS.origin(method).partition(".")[0]
-    frames = [
-        f"{frame.f_code.co_name} in {Path(frame.f_code.co_filename).name}, line {line}"
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if str(frame.f_globals.get("__name__")).partition(".")[0] == module
-    ]
-    return f" ({', '.join([package, *frames[-1:]])})"
-
-
-def _is_fatal(error: OSError, run: Path) -> bool:
-    """Return whether an error would hit the next trial as well: the run's own files cannot be read or written."""
-    inside = isinstance(error.filename, str) and Path(error.filename).is_relative_to(run)
-    return inside or error.errno in FATAL_ERRORS
 
 
 def _train_and_evaluate(prepared: PreparedTrial, context: RunContext) -> dict[str, Any]:

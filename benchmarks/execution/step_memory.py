@@ -1,6 +1,7 @@
 """A lower bound of the memory that a training step takes, from shapes alone: nothing of that size is allocated."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from cgbench.seeds import generator
 
 META = torch.device("meta")  # tensors with a shape and without numbers
 NUMBER_BYTES = 4  # of float32
+SETTINGS = ("batch_size", "crop_size", "ngf", "ndf", "scorer_width")  # that memory grows with most
+FAR_LESS = 0.7  # of the need is left without a setting that is a cause of it
 MOST_COPIES = 1000  # of the widest maps and of the widest weights that a step of any method of ours holds
 
 
@@ -26,33 +29,69 @@ def ensure_step_fits(trial: Trial, device: str) -> None:
     free, config = machine(device).memory, trial.config
     width = max(config.ngf, config.ndf, config.scorer_width)
     maps, weights = config.batch_size * config.crop_size**2 * width, (config.blocks + 10) * width**2
-    if MOST_COPIES * NUMBER_BYTES * (maps + weights) <= free:
-        return  # far too small to look at it for a second
-    if free and (needed := step_memory(trial)) > free:
-        raise CgbenchError(
-            f"{trial.method.name}: a training step fails: it needs at least {size(needed)} of memory at "
-            f"batch_size={config.batch_size}, crop_size={config.crop_size} and ngf={config.ngf}, and {size(free)} are "
-            "free; make one of them smaller"
-        )
+    if MOST_COPIES * NUMBER_BYTES * (maps + weights) > free:  # else far too small to look at it for a second
+        _ensure_fits(trial, free, step_memory, "a training step fails: it needs")
+
+
+def ensure_networks_fit(trial: Trial) -> None:
+    """Raise `CgbenchError` where the weights of a method's networks alone need more memory than this machine has free,
+    before any is taken."""
+    _ensure_fits(trial, machine("cpu").memory, network_memory, "its networks cannot be built: they need")
+
+
+def _ensure_fits(trial: Trial, free: int, measure: Callable[[Trial], int], fault: str) -> None:
+    """Raise `CgbenchError` where a trial needs more than the bytes that are free (0: not known), and name the settings
+    that the need comes from."""
+    if not free or (needed := measure(trial)) <= free:
+        return
+    causes = _causes(trial, needed, measure)
+    listed = " and ".join(filter(None, [", ".join(causes[:-1]), causes[-1]]))
+    remedy = "make one of them smaller" if len(causes) > 1 else "make it smaller"
+    need = f"at least {size(needed)} of memory at {listed}, and {size(free)} are free"
+    raise CgbenchError(f"{trial.method.name}: {fault} {need}; {remedy}")
+
+
+def network_memory(trial: Trial) -> int:
+    """Return a lower bound in bytes of the weights of the live networks and the scorer."""
+    return NUMBER_BYTES * sum(_weight_counts(trial)[0].values())
+
+
+def _causes(trial: Trial, needed: int, measure: Callable[[Trial], int]) -> list[str]:
+    """Return the settings without which a trial would need far less, as `ngf=4000`: of these the ones that the user
+    chose, where there are any."""
+    config, resolved, causes = trial.config, trial.resolved, []
+    for name in SETTINGS:
+        smaller = replace(config, **{name: max(1, getattr(config, name) // 16)})
+        if measure(replace(trial, resolved=replace(resolved, config=smaller))) < FAR_LESS * needed:
+            causes.append(name)
+    causes = causes or list(SETTINGS)  # beyond what can be counted, with each of them smaller as well
+    chosen = [name for name in causes if resolved.origins.get(name) not in (None, "recipe", "preset")]
+    return [f"{name}={getattr(config, name)}" for name in chosen or causes]
 
 
 def step_memory(trial: Trial) -> int:
     """Return a lower bound in bytes of the peak memory of a training step: weights, moments, the batch, and what the
     first player's networks keep for the way back. What cannot be told from shapes counts nothing."""
-    method, config = trial.method, trial.config
-    alive = live(method)
+    alive, config = live(trial.method), trial.config
     batch = 2 * config.batch_size * 3 * config.crop_size**2
+    weights, networks = _weight_counts(trial)
+    trained = {name for player in alive.players for name in player.networks}
+    numbers = sum(count * (3 if name in trained else 1) for name, count in weights.items())  # Adam holds two moments
+    return NUMBER_BYTES * (numbers + batch) + _kept_bytes(trial, alive, networks)
+
+
+def _weight_counts(trial: Trial) -> tuple[dict[str, int], dict[str, nn.Module]]:
+    """Return the number of weights of every live network that is not frozen, and of the scorer under "", and the
+    networks as shapes; nothing where that cannot be told."""
+    config = trial.config
     try:
         networks = untrained_networks(trial)
         with META:
             scorer = SegmentationNet(config.classes, config.scorer_width)
         weights = {name: sum(map(Tensor.numel, module.parameters())) for name, module in networks.items()}
-        weights[""] = sum(map(Tensor.numel, scorer.parameters()))
+        return weights | {"": sum(map(Tensor.numel, scorer.parameters()))}, networks
     except Exception as error:  # a size beyond what torch can even write down, or a network that wants real numbers
-        weights, networks = {"": 2**63} if "overflow" in str(error) else {}, {}
-    trained = {name for player in alive.players for name in player.networks}
-    numbers = sum(count * (3 if name in trained else 1) for name, count in weights.items())  # Adam holds two moments
-    return NUMBER_BYTES * (numbers + batch) + _kept_bytes(trial, alive, networks)
+        return {"": 2**63} if "overflow" in str(error) else {}, {}
 
 
 def untrained_networks(trial: Trial) -> dict[str, nn.Module]:

@@ -13,7 +13,7 @@ from cgbench.api.names import DIRECTIONS
 from cgbench.benchmarks.regression.gate import Rules, Tolerance, make_tolerance
 from cgbench.benchmarks.regression.run_numbers import COUNT, NOT_TRAINED, TRAINED, Key, RunNumbers, SeedValues
 from cgbench.errors import CgbenchError
-from cgbench.files import write_text
+from cgbench.files import open_file, write_text
 
 SCHEMA = 2  # 1 had other names for settings
 KIND = "cgbench baseline"
@@ -111,12 +111,15 @@ def read_baseline(path: Path) -> Baseline:
 
 def _load(path: Path) -> Any:
     """Return the JSON of a file of bounded size; duplicate names and NaN raise `CgbenchError`."""
-    if not path.exists():
+    if not (path.exists() or path.is_symlink()):
         raise CgbenchError(f"--baseline {path}: not there; 'cgbench baseline update RUN --baseline {path}' makes it")
-    if not path.is_file():
-        raise CgbenchError(f"--baseline {path}: not a file")
-    with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
+    try:
+        with open_file(path) as file:
+            data = file.read(MAX_BYTES + 1)
+    except CgbenchError as error:
+        raise CgbenchError(f"--baseline {error}") from None
+    except FileNotFoundError:
+        raise CgbenchError(f"--baseline {path}: its symbolic link leads to nothing: mend or remove it") from None
     if len(data) > MAX_BYTES:
         raise CgbenchError(f"--baseline {path}: larger than {MAX_BYTES // 2**20} MiB, so it is no baseline")
 

@@ -9,6 +9,7 @@ from torch import nn
 from cgbench.api.method import Method
 from cgbench.api.registry import METHODS
 from cgbench.benchmarks.evaluation.synthetic_workload import timing_model
+from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.speed.measurements import VariantSettings
 from cgbench.config import TrialConfig, resolve, split_assignments
 from cgbench.errors import CgbenchError
@@ -50,11 +51,15 @@ def read_variants(texts: Sequence[str]) -> tuple[VariantSettings, ...]:
 
 
 def read_methods(text: str) -> tuple[Method, ...]:
-    """Return the methods named in `cyclegan,cut`, or all trainable ones; an untrained one raises `CgbenchError`."""
+    """Return the methods named in `cyclegan,cut`, or all trainable ones; an untrained one, and a name that two packages
+    give, raise `CgbenchError`. Of all methods, such names are left out, with a line."""
     names = [part.strip() for part in text.split(",") if part.strip()]
     if names == ["all"]:
-        return tuple(method for method in map(METHODS.get, METHODS.names()) if method.reference is None)
-    methods = tuple(METHODS.get(name) for name in dict.fromkeys(names))
+        for name, clash in METHODS.clashes.items() if METHODS.names() else ():
+            console.print(f"left out: {name}: {clash}", style="yellow")
+        known = [METHODS.get(name) for name in METHODS.names() if name not in METHODS.clashes]
+        return tuple(method for method in known if method.reference is None)
+    methods = tuple(METHODS.chosen(name)() for name in dict.fromkeys(names))
     for method in methods:
         if method.reference is not None:
             raise CgbenchError(f"--methods {text}: '{method.name}' is not trained, so there is no step to measure")

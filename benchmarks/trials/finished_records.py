@@ -2,11 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 
+from cgbench.api.names import TrialState
 from cgbench.api.registry import METRICS
 from cgbench.errors import CgbenchError
 from cgbench.results.record_files import read_metric_rows, read_protocols_file
 from cgbench.results.records import TEST
 from cgbench.results.run_folder import TrialFolder
+
+
+def is_complete(folder: TrialFolder, step: int, test_keys: Mapping[str, Sequence[str]], evaluation: str = "") -> bool:
+    """Return whether a trial needs no more work: it diverged, or it is done and its records are there; with a digest
+    of the present `evaluation`, whether it was evaluated by that one. Other arguments as `missing_records`."""
+    status = folder.status()
+    if status["state"] == TrialState.DONE and (not evaluation or status.get("evaluation") == evaluation):
+        return not missing_records(folder, step, test_keys)
+    return bool(status["state"] == TrialState.DIVERGED)
 
 
 def missing_records(folder: TrialFolder, step: int, test_keys: Mapping[str, Sequence[str]]) -> str:

@@ -54,6 +54,7 @@ class Registry(Generic[T]):
         self._factories: dict[str, Callable[..., T]] = {}
         self._origins: dict[str, str] = {}
         self._packages: dict[str, str] = {}  # of the names that are not built in
+        self._made: dict[str, T] = {}  # components of other packages that were made when they were found
         self._discovered = False
         self._lock = threading.RLock()
 
@@ -141,6 +142,8 @@ class Registry(Generic[T]):
             if self._check is not None:
                 self._check(made, (self.get(other) for other in others))
             self._ensure_name(name, made)
+            if self._guard is None:  # what was examined is what is used: a factory may raise, or change, the next time
+                self._made[name] = made
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -156,7 +159,7 @@ class Registry(Generic[T]):
         self.tracebacks[key] = "".join(traceback.format_exception(error))
 
     def _forget(self, name: str) -> None:
-        for known in (self._factories, self._origins, self._packages):
+        for known in (self._factories, self._origins, self._packages, self._made):
             known.pop(name, None)
 
     def names(self) -> list[str]:
@@ -186,6 +189,8 @@ class Registry(Generic[T]):
 
     def _made_by_plugin(self, name: str, *arguments: Any) -> T:
         """Return a component of another package; what its factory raises becomes `PluginError`."""
+        if not arguments and name in self._made:
+            return self._made[name]
         try:
             made = self._factories[name](*arguments)
         except CgbenchError:
@@ -195,7 +200,8 @@ class Registry(Generic[T]):
         return self._guard(made, self.described(name)) if self._guard is not None else made
 
     def get(self, name: str) -> T:
-        """Return a new component from its factory; one whose name is not that of its factory raises."""
+        """Return a component from its factory, of another package's the one that was examined; one whose name is not
+        that of its factory raises."""
         made = self.factory(name)()
         self._ensure_name(name, made)
         return made

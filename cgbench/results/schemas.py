@@ -221,6 +221,7 @@ class FailureEntry(Struct):
     evidence: Number | None = None
     detail: Text | None = ""
     reason: Text = ""
+    of: Literal["source", "target", "ood"] | None = None  # the images that `flagged` names; none in earlier records
     flagged: list[Name] = []
     explained_by: list[Name] | None = None
 

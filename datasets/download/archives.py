@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from cgbench.errors import CgbenchError
+from cgbench.files import open_file
 from cgbench.formatting import printable, size
 from cgbench.progress import ProgressCallback
 
@@ -60,10 +61,10 @@ def unpack(archive: Path, target: Path, update: ProgressCallback) -> int:
 
 
 def _unpack_members(archive: Path, target: Path, update: ProgressCallback) -> int:
-    allowed = min(MAX_BYTES, ALLOWANCE + MAX_RATIO * archive.stat().st_size)
     written = files = 0
     names: set[str] = set()
-    with archive.open("rb") as file:
+    with open_file(archive) as file:
+        allowed = min(MAX_BYTES, ALLOWANCE + MAX_RATIO * os.fstat(file.fileno()).st_size)
         is_zip = zipfile.is_zipfile(file)
         file.seek(0)
         for member in _zip_members(file, archive, allowed) if is_zip else _tar_members(file, archive, allowed):

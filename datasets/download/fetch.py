@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cgbench.datasets.download.archives import content_folder, unpack
 from cgbench.datasets.download.catalogue import PublicSet
@@ -51,9 +52,15 @@ def fetch(
         return target
     address = url or entry.url
     archive = root / (entry.name + (".tar.gz" if entry.url.endswith(".tar.gz") else ".zip"))
+    bounds = limits or Limits(entry.max_bytes)
     if not archive.exists():
         log(f"from {printable(address)}")
-        download(address, archive, limits or Limits(entry.max_bytes), log, update)
+        download(address, archive, bounds, log, update)
+    if archive.stat().st_size > bounds.max_bytes:
+        raise DataBroken(
+            f"{archive}: {size(archive.stat().st_size)} is more than the {size(bounds.max_bytes)} that this set may "
+            "have: remove it, then the same command loads it again"
+        )
     digest = sha256(archive)
     _check_digest(entry, archive, source, digest)
     log(f"{size(archive.stat().st_size)}, SHA-256 {digest}")
@@ -90,12 +97,20 @@ def _check_digest(entry: PublicSet, archive: Path, source: Path, digest: str) ->
             f"{archive.name}: its SHA-256 is {digest}, not {entry.sha256}: the bytes are not those of the set, and "
             "were removed. The same command loads it again; or give another --url"
         )
-    earlier = read_json(source) if source.exists() else {}
+    earlier = _read_source(source)
     if not entry.sha256 and earlier.get("sha256") not in (None, digest):
         raise DownloadFailed(
-            f"{archive}: its SHA-256 is {digest}, but the archive fetched on {earlier.get('fetched', '?')[:10]} had "
-            f"{earlier['sha256']}. Remove the archive to load it again, or {source.name} to accept the new one"
+            f"{archive}: its SHA-256 is {digest}, but the archive fetched on {str(earlier.get('fetched', '?'))[:10]} "
+            f"had {earlier['sha256']}. Remove the archive to load it again, or {source.name} to accept the new one"
         )
+
+
+def _read_source(source: Path) -> dict[str, Any]:
+    """Return the record of an earlier fetch, empty where there was none."""
+    earlier = read_json(source) if source.exists() else {}
+    if not isinstance(earlier, dict):
+        raise DataBroken(f"{source} is not the record of a fetch: remove it to accept the archive as it is now")
+    return earlier
 
 
 def _unpack(entry: PublicSet, archive: Path, target: Path, update: ProgressCallback) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cgbench.errors import CgbenchError
-from cgbench.files import read_json, write_json
+from cgbench.files import open_file, own_handle, read_json, write_json
 from cgbench.formatting import printable, size
 from cgbench.progress import ProgressCallback
 
@@ -100,7 +100,7 @@ def download(url: str, target: Path, limits: Limits, log: Callable[[str], object
     checked_url(url)
     part, metadata = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.json")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("ab") as file:
+    with open(part, "ab", opener=own_handle) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -128,8 +128,8 @@ def _attempts(
             if error.code not in RETRIED_STATUS:
                 raise DownloadFailed(f"{url}: {reason}: check the address, or give a mirror with --url") from None
         except (_Broken, http.client.HTTPException, OSError) as error:  # URLError and timeouts are OSErrors
-            if isinstance(error, OSError) and error.errno in (28, 122):  # disk full, quota
-                raise
+            if isinstance(error, OSError) and (error.errno in (28, 122) or error.filename):
+                raise  # disk full, quota, or a file that cannot be written: not for the server to mend
             reason = printable(str(getattr(error, "reason", "") or error) or type(error).__name__)
             stale += isinstance(error, _Stale)
             if stale >= MAX_FRUITLESS_ATTEMPTS:
@@ -268,5 +268,5 @@ def _copy(
 
 def sha256(path: Path) -> str:
     """Return a file's SHA-256, 64 hex digits."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
+from cgbench.files import open_file
 from cgbench.pretrained_weights import VGG16, checked_digest, find_weights
 
 WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512))  # conv1_1 to conv4_2; 2×2 max pooling between the groups
@@ -61,7 +62,8 @@ def feature_network(config: TrialConfig, scorer: nn.Module | None) -> nn.Module:
         return ScorerFeatures(scorer)
     path = find_weights(VGG16)
     checked_digest(path, VGG16)
-    weights = torch.load(path, map_location="cpu", weights_only=True)
+    with open_file(path) as file:
+        weights = torch.load(file, map_location="cpu", weights_only=True)
     network = VggFeatures()
     network.load_state_dict(OrderedDict((key, weights[key]) for key in network.state_dict()))
     return network

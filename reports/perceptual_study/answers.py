@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.errors import CgbenchError
+from cgbench.files import open_file
 from cgbench.reports.perceptual_study.study import KEY_SUFFIX, Study, read_key
 
 KIND = "cgbench study answers"
@@ -188,12 +189,15 @@ def _key(file: Path, strict: bool) -> Study | None:
 
 def _content(path: Path) -> Any:
     """Return the JSON of a file with unknown content."""
-    if not path.exists():
-        raise Rejected("is not there")
-    if not path.is_file():
-        raise Rejected("is not a file")
-    with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
+    try:
+        with open_file(path) as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise Rejected("is not there") from None
+    except CgbenchError:
+        raise Rejected("is not a file") from None
+    except OSError as error:
+        raise Rejected(f"cannot be opened ({error.strerror})") from None
     if len(data) > MAX_BYTES:
         raise Rejected(f"is larger than any answers file ({MAX_BYTES // 1000} kB)")
     try:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from cgbench.api.names import TrialState
 from cgbench.errors import CgbenchError
+from cgbench.reports.formats.images import read_png
 from cgbench.results.run import UNTRAINED, Run, TrialResult
 
 # Untrained rows that may hold the real images, and their descriptions; the first row that the run has is used.
@@ -59,10 +60,9 @@ class Stimuli:
     def _pixels(self, key: str, method: str) -> np.ndarray:
         path = self.files[method][key]
         try:
-            with Image.open(path) as file:
-                image = file.convert("RGB")
-        except (OSError, SyntaxError):
-            raise CgbenchError(f"{path} is not a readable image; 'cgbench evaluate' writes it again") from None
+            image = read_png(path)[1].convert("RGB")
+        except FileNotFoundError:
+            raise CgbenchError(f"{path} is not there; 'cgbench evaluate' writes it again") from None
         image.thumbnail((self.side, self.side), Image.Resampling.LANCZOS)
         return np.asarray(image)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cgbench.api.names import DIRECTIONS, TrialState
-from cgbench.reports.formats.images import data_uri
+from cgbench.reports.formats.images import UnreadableImage, data_uri
 from cgbench.results.run import UNTRAINED, Run, TrialResult
 from cgbench.selection import evenly_spaced
 
@@ -125,5 +125,5 @@ def _grid_image(
         return GridImage(seed, data_uri(path, SMALL_SIDE if small else 0), alt, "")
     except FileNotFoundError:
         return GridImage(seed, "", alt, "no image")
-    except (OSError, SyntaxError):
+    except UnreadableImage:
         return GridImage(seed, "", alt, "unreadable image")

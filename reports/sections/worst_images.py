@@ -14,7 +14,7 @@ import numpy as np
 from cgbench.api.metric import SOURCE, Value
 from cgbench.api.names import DIRECTIONS, TrialState
 from cgbench.files import file_name
-from cgbench.reports.formats.images import data_uri
+from cgbench.reports.formats.images import UnreadableImage, data_uri
 from cgbench.reports.formats.numbers import in_order
 from cgbench.reports.sections.image_grid import INPUT, TRUTH
 from cgbench.results.record_files import read_failures_file, read_score_rows
@@ -134,7 +134,7 @@ class _DirectionScores:
     trials: Mapping[str, TrialResult]
     metrics: tuple[Value, ...]
     scores: Mapping[str, Mapping[str, Mapping[str, float]]]
-    failures: Mapping[str, Mapping[str, tuple[str, ...]]]
+    failures: Mapping[str, Mapping[str, Mapping[str, tuple[str, ...]]]]  # by direction, "AtoB-ood" too, and method
 
     @classmethod
     def read(cls, run: Run, direction: str, seed: int, values: Mapping[str, Value]) -> "_DirectionScores":
@@ -146,7 +146,10 @@ class _DirectionScores:
                     scores.setdefault(method, {}).setdefault(row["metric"], {})[row["key"]] = row["value"]
         scored = {metric for by_metric in scores.values() for metric in by_metric}
         metrics = [values[name] for name in in_order(scored, values) if name in values and values[name].better]
-        failures = {method: _flags(trial, direction) for method, trial in trials.items()}
+        failures = {
+            images: {method: _flags(trial, images) for method, trial in trials.items()}
+            for images in (direction, f"{direction}-ood")
+        }
         return cls(run, direction, seed, trials, tuple(metrics), scores, failures)
 
     def gallery(self, size: Size) -> DirectionGallery:
@@ -179,7 +182,7 @@ class _DirectionScores:
         direction = f"{self.direction}-ood"
         folders = [trial.folder.path / "outputs" / direction for trial in self.trials.values()]
         keys = sorted({path.stem for folder in folders for path in folder.glob("*.png")})
-        count = {key: sum(bool(flags.get(key)) for flags in self.failures.values()) for key in keys}
+        count = {key: sum(bool(flags.get(key)) for flags in self.failures[direction].values()) for key in keys}
         first = sorted((key for key in keys if count[key]), key=lambda key: (-count[key], key))[: OOD_IMAGES // 2]
         rest = [key for key in sampled(keys, OOD_IMAGES, "ood") if key not in first]
         shown = [*first, *rest][:OOD_IMAGES]
@@ -206,7 +209,7 @@ class _DirectionScores:
             if key in self.scores[method].get(value.name, {})
         }
         return MethodOutput(
-            method, uri, alt, status, scores, self.failures[method].get(key, ()),
+            method, uri, alt, status, scores, self.failures[direction][method].get(key, ()),
             _uri(folder.reconstruction(direction, key), side)[0] if details else "",
             _uri(folder.segmentation(direction, key), 0)[0] if details else "",
         )  # fmt: skip
@@ -222,10 +225,12 @@ def _done(run: Run, methods: Iterable[str]) -> list[TrialResult]:
 
 
 def _flags(trial: TrialResult, direction: str) -> dict[str, tuple[str, ...]]:
-    """Return the labels of the failures that each image shows, by key and by the key's file name."""
+    """Return the labels of the failures that each image shows, by key and by the key's file name: of source images, or
+    for a direction "AtoB-ood" of those of the split `ood`. Earlier records do not say which images they are of."""
     labels: dict[str, tuple[str, ...]] = {}
-    for entry in read_failures_file(trial.folder.failures).get(direction, {}).values():
-        for key in entry.get("flagged", ()):
+    name, _, split = direction.partition("-")
+    for entry in read_failures_file(trial.folder.failures).get(name, {}).values():
+        for key in entry.get("flagged", ()) if entry.get("of") in (None, split or SOURCE) else ():
             labels[key] = (*labels.get(key, ()), entry["label"])
             if file_name(key) != key:
                 labels[file_name(key)] = labels[key]
@@ -238,7 +243,7 @@ def _uri(path: Path, side: int) -> tuple[str, str]:
         return data_uri(path, side, SMALL_QUALITY), ""
     except FileNotFoundError:
         return "", "no image"
-    except (OSError, SyntaxError):
+    except UnreadableImage:
         return "", "unreadable image"
 
 

@@ -218,7 +218,7 @@ def test_what_is_no_file_is_not_opened(file, kind, run, monkeypatch):
         with pytest.raises(CgbenchError, match=path.name):
             read_everything(run)
     if path.suffix == ".png" and "link to itself" not in kind:
-        with pytest.raises(CgbenchError, match="where a file is expected"):
+        with pytest.raises(CgbenchError, match="is not a readable image"):
             data_uri(path)
 
 

@@ -8,7 +8,10 @@ import pytest
 
 from cgbench.api import declarations
 from cgbench.api.registry import DATASETS, FAILURES, METHODS, METRICS
+from cgbench.files import read_json, read_jsonl
+from cgbench.results.run_folder import TrialFolder
 from helpers.hostile_package import DECLARATIONS, EXIT, RUNNING, Installed
+from helpers.run_folder import build_run
 
 # what stands in the place of a plugin -> (group, entry point, what its line says beside its name and package)
 REFUSED = {
@@ -41,7 +44,8 @@ trials, _, left_out = RunRequest(tuple(METHODS.names()), "phantoms", None, (0,),
 print(*(f"{name}: {reason}" for name, reason in left_out.items() if name == "cyclegan"))
 print(*(trial.method.name for trial in trials), "")
 """
-BROKEN_METRICS = ("writing", "mapping", "undeclared", "raising", "inapplicable")
+BROKEN_METRICS = ("writing", "mapping", "undeclared", "raising", "inapplicable", "once")
+SOUND = ("copy", "shuffled", "real", "cycle_only")
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +89,16 @@ def test_a_name_that_two_packages_give_is_refused_and_others_are_trained(declare
     assert left_out.startswith("cyclegan: method " + twice) and "sound_method" in trained and "unit" in trained
     assert "cyclegan " not in trained
     assert "cannot be used: package hostile 1.0" in declared.cgbench("show", "none", code=2).stderr
+
+
+def test_a_name_that_two_packages_give_is_not_timed_nor_translated_with(declared, tmp_path):
+    twice = "'cyclegan' is registered twice: by cgbench.methods.cyclegan and by declarations (package hostile 1.0)"
+    refused = declared.cgbench("speed", "--parts", "table", "--methods", "cyclegan", code=2).stderr
+    assert twice in refused.splitlines()[-1]
+    build_run(tmp_path / "run", ("cyclegan",), (0,), images=1, side=8)
+    photo = TrialFolder.of(tmp_path / "run", "shapes", "cyclegan", 0).output("AtoB", "scene-000")
+    refused = declared.cgbench("translate", tmp_path / "run", photo, "--output", tmp_path / "out", code=2).stderr
+    assert twice in refused.splitlines()[-1]
 
 
 def test_tracebacks_are_for_those_who_ask(declared):
@@ -158,6 +172,21 @@ def test_what_breaks_in_a_run_breaks_alone(running):
     assert re.search(r"leaving_loss, seed 0: failed: SystemExit: 5 \(package hostile 1.0, leave in", text)
     assert re.search(r"scribbling_row, seed 0: failed: ValueError: .*read-only \(package hostile 1.0, scribble", text)
     assert "Traceback" in next(running.folder.rglob("first_loss/seed-0/error.txt")).read_text()
+
+
+def test_what_breaks_in_two_processes_breaks_alone(running):
+    """A method that another process trains, a metric whose factory raises the second time, and later an evaluation."""
+    methods = "cycle_only,late_loss,first_loss,leaving_loss"
+    done = running.run(methods, "--jobs", "2", "--name", "jobs", code=1)
+    assert "Traceback" not in done.stdout + done.stderr
+    ended = {path.parts[-3]: read_json(path)["state"] for path in running.work.glob("runs/jobs/*/*/*/status.json")}
+    broken = ("late_loss", "first_loss", "leaving_loss", "scribbling_row")
+    assert ended == {name: "failed" if name in broken else "done" for name in (*broken, *SOUND)}
+    assert re.search(r"leaving_loss, seed 0: failed: SystemExit: 5 \(package hostile 1.0, leave in", done.stdout)
+    for name in SOUND:
+        rows = read_jsonl(running.work / f"runs/jobs/phantoms/{name}/seed-0/metrics.jsonl")
+        once = [row["value"] for row in rows if row["metric"] == "once"]
+        assert once == [1.0] * len(once) and len(once) == 2
 
 
 @pytest.mark.parametrize(

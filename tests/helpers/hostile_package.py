@@ -104,7 +104,7 @@ import numpy as np
 from cgbench import Apply, Dataset, Detection, Domain, Failure, Item, Method, Metric, Reference, Scores, Value
 from cgbench.methods.cyclegan import cyclegan
 
-STEPS = []
+STEPS, MADE = [], []
 
 def late(*tensors):
     if (tensors[1] < -0.9).float().mean() > 0.15:  # real images with their background, unlike the noise of the plan
@@ -163,6 +163,12 @@ def undeclared():
 
 def raising():
     return metric("raising", lambda t: 1 / 0)
+
+def once():
+    MADE.append(0)
+    if len(MADE) > 1:
+        raise OSError("only one of these")
+    return metric("once", lambda t: Scores({"once": 1.0}))
 
 def inapplicable():
     return Metric("inapplicable", "i", (Value("inapplicable", "i", ""),), lambda t: Scores({}), lambda t: t.nothing)

@@ -235,3 +235,19 @@ def test_the_browser_sorts_by_score_and_disagreement_and_shows_one_method(page, 
     kinds = ["input", "ground truth", "gan_only", "reconstruction of the input", "classes that it shows"]
     assert len(seen["large"]) == 5 and all(kind in text for kind, text in zip(kinds, seen["large"], strict=True))
     assert seen["one"][1] in seen["next"] and seen["back"] == 6
+
+
+def test_a_failure_of_an_ood_image_is_not_shown_at_the_test_image_of_the_same_key(tmp_path):
+    run = add_failures(build_run(tmp_path / "run", ("cyclegan",), (0,), images=4, side=8), images=4, ood_images=1)
+    folder = TrialFolder.of(run, "shapes", "cyclegan", 0)
+    records = read_json(folder.failures)
+    key = "scene-000"
+    outputs = folder.path / "outputs"
+    (outputs / "AtoB-ood" / "ood-0.png").rename(outputs / "AtoB-ood" / f"{key}.png")
+    records["AtoB"]["copy"] |= {"state": "found", "rate": 1.0, "of": "ood", "flagged": [key]}
+    records["AtoB"]["lost"] |= {"state": "found", "rate": 1.0, "of": "source", "flagged": [key]}
+    write_json(folder.failures, records)
+    gallery = worst_images(read_run(run), VALUES)[0]
+    shown = {example.key: example.outputs[0].failures for example in gallery.examples}
+    assert shown[key] == ("structure lost",)
+    assert [example.outputs[0].failures for example in gallery.ood] == [("copy of the input",)]

@@ -1,8 +1,12 @@
 """What the command line says when something is wrong: one line that helps, the right exit code, no traceback."""
 
+import re
+
 import pytest
 
+from cgbench.benchmarks.execution import run_plan
 from helpers.cli import SMALL, cgbench
+from helpers.run_folder import build_run
 
 
 @pytest.mark.parametrize("arguments", [[], ["--preset", "paper"]])
@@ -93,13 +97,51 @@ def test_files_in_the_way_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [["batch_size=1000000000"], ["ngf=1000000000"], ["load_size=40000", "crop_size=40000"], ["scorer_width=10000000"]],
+    ("settings", "causes"),
+    [
+        (["batch_size=1000000000"], "batch_size=1000000000"),
+        (["ngf=1000000000"], "ngf=1000000000"),
+        (["load_size=40000", "crop_size=40000"], "crop_size=40000"),
+        (["scorer_width=10000000"], "scorer_width=10000000"),
+        (["ndf=400000"], "ndf=400000"),
+    ],
 )
-def test_a_step_beyond_the_memory_says_what_it_needs_and_what_is_free(settings):
+def test_a_step_beyond_the_memory_says_what_it_needs_and_what_is_free(settings, causes):
     common = ["--dataset", "streets", "--preset", "smoke", "--device", "cpu", "--dry-run"]
     output = cgbench("run", "--methods", "gan_only", *common, *(f"--set={text}" for text in settings), code=2)
     assert "gan_only: a training step fails: it needs at least" in output and "GB are free" in output
+    assert f"of memory at {causes}, and " in output and output.endswith("; make it smaller\n")
+    assert output.count("\n") == 1
+
+
+@pytest.mark.parametrize("setting", ["ngf=400000", "ndf=40000", "scorer_width=400000", "ngf=2000000000"])
+def test_networks_beyond_the_memory_say_what_they_need_and_what_is_free(setting):
+    output = cgbench("show", "cyclegan", "--set", setting, code=2)
+    assert re.search(
+        rf"its networks cannot be built: they need at least [\d.]+ GB of memory at {setting}, and ", output
+    )
+    assert output.endswith("GB are free; make it smaller\n") and output.count("\n") == 1
+
+
+def test_a_verdict_in_the_place_of_a_folder_is_one_line(tmp_path, monkeypatch):
+    run = build_run(tmp_path / "run", ("cyclegan",), (0, 1), images=2, side=8)
+    cgbench("baseline", "update", run, "--baseline", tmp_path / "baseline.json")
+    monkeypatch.chdir(tmp_path)
+    for option in ("--json", "--junit"):
+        for place in (".", "..", tmp_path, "/"):
+            said = cgbench("check", run, "--baseline", tmp_path / "baseline.json", option, place, code=2)
+            assert said.count("\n") == 1 and "name a file" in said, said
+
+
+@pytest.mark.parametrize(("arguments", "safe"), [((), True), (("--dry-run",), False)])
+def test_what_is_safe_is_said_of_a_run_only(arguments, safe, tmp_path, monkeypatch):
+    def no_memory(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(run_plan, "plan_run", no_memory)
+    chosen = ("run", "--methods", "gan_only", "--dataset", "streets", "--preset", "smoke", "--runs-dir", tmp_path)
+    said = cgbench(*chosen, *arguments, code=1)
+    assert "there is not enough memory (no room)." in said and ("Safe: finished trials" in said) is safe
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,14 @@
 """Unpaired test sets, of unequal sizes and with names of their own: every metric and detector works on them, and each
 score per image is recorded under the key of the image that it was measured on."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cgbench import FAILURES, METRICS
+from cgbench import FAILURES, METRICS, Detection, Failure
 from cgbench.benchmarks.evaluation.evaluator import EvaluationResult
 from cgbench.benchmarks.evaluation.failure_detection import detect_failures
 from cgbench.benchmarks.evaluation.feature_extractors import FeatureExtractors
@@ -53,6 +53,19 @@ def test_every_metric_and_detector_works_on_sets_of_unequal_sizes(size):
         assert set(of) == {"target" if targets else None}
     states = {name: entry["state"] for name, entry in detect_failures(translations).items()}
     assert set(states) == set(FAILURES.names()) and set(states.values()) <= {"found", "not found", "explained"}
+
+
+@pytest.mark.parametrize("of", ["source", "target", "ood"])
+def test_a_flagged_key_says_which_images_it_is_of(of, monkeypatch):
+    translations = sample_translations()["unpaired photos, fewer targets than outputs"]
+    translations = replace(translations, ood=replace(translations, keys=tuple(f"o{key}" for key in translations.keys)))
+    keys = {"source": (), "target": translations.target_keys, "ood": translations.ood.keys}[of]
+    count = len(keys or translations.keys)
+    marked = Failure("marked", "m", "m", "e", lambda t: Detection(np.ones(count), "", keys), 0.5, True, 0.5, "j")
+    FAILURES.discover()
+    monkeypatch.setattr(FAILURES, "_factories", {"marked": lambda: marked})
+    record = detect_failures(translations)["marked"]
+    assert (record["of"], record["flagged"]) == (of, list(keys or translations.keys))
 
 
 def row_values(results, metric, field):

@@ -97,6 +97,32 @@ def test_a_lost_checkpoint_alone_is_named(runs):
     assert trial(runs).status()["state"] == "done"
 
 
+@pytest.mark.parametrize(
+    ("gone", "planned"),
+    [
+        ((), "gan_only 1 0 3"),
+        (("metrics.jsonl",), "gan_only 1 1 3"),
+        (("metrics.jsonl", "checkpoint.safetensors"), "gan_only 1 1 3"),
+        (("checkpoint.safetensors",), "gan_only 1 0 3"),  # its numbers are there
+    ],
+)
+def test_the_plan_counts_as_done_what_the_run_then_keeps(runs, gone, planned):
+    for name in gone:
+        (trial(runs).path / name).unlink()
+    plan = " ".join(run(runs, "--dry-run").split())
+    assert planned in plan
+    said = run(runs)
+    assert ("gan_only, seed 0: done before, kept" in said) == planned.endswith("1 0 3")
+
+
+def test_the_plan_of_a_trial_that_lacks_its_evaluation_takes_no_training(runs, monkeypatch):
+    monkeypatch.setattr(run_plan, "_measure", lambda *_: run_plan.Cost(1000.0, 10**6, 10**6))
+    trial(runs).metrics.unlink()
+    assert "training about 0 s" in " ".join(run(runs, "--dry-run").split())
+    trial(runs).checkpoint.unlink()
+    assert "training about 50 min" in " ".join(run(runs, "--dry-run").split())
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize("how", ["removed", "renamed"])
 def test_a_run_folder_that_goes_away_ends_the_run_with_an_error(tmp_path, monkeypatch, how, jobs):

@@ -1,11 +1,15 @@
 """Evaluation of a run on another machine: what it needs of the data, and what does not fit."""
 
+import errno
+import os
 import shutil
+from types import ModuleType
 
 import pytest
 
+from cgbench.api.registry import METHODS
 from cgbench.benchmarks.cli import report
-from cgbench.benchmarks.execution import run_plan
+from cgbench.benchmarks.execution import reevaluation, run_plan
 from cgbench.benchmarks.training.checkpoint import read_checkpoint
 from cgbench.results.run_folder import TrialFolder
 from helpers.cli import SMALL, cgbench
@@ -48,6 +52,28 @@ def test_the_test_images_alone_are_enough(trained):
     assert contents(run) == before
     shutil.rmtree(data / "testB")
     assert "Expected either trainA" in cgbench("evaluate", run, "--data-root", data, code=2)
+
+
+def test_a_method_that_raises_costs_its_own_trials_alone(trained, monkeypatch):
+    run, data = trained
+    before = contents(run)
+    (run / "own" / "copy" / "seed-0" / "metrics.jsonl").unlink()
+    breaks = ModuleType("hostile")
+    exec("def function(*_): raise KeyError('in the method')", vars(breaks))
+    monkeypatch.setattr(reevaluation, "trained_model", breaks.function)
+    monkeypatch.setitem(METHODS._packages, METHOD, "package hostile 1.0")
+    monkeypatch.setitem(METHODS._origins, METHOD, "hostile.module")
+    monkeypatch.setitem(METHODS._made, METHOD, METHODS.get(METHOD))
+    said = cgbench("evaluate", run, "--data-root", data, code=1)
+    line = next(line for line in said.splitlines() if METHOD in line)
+    assert line.startswith("gan_only, seed 0: left out: KeyError: 'in the method' (package hostile 1.0, function in ")
+    assert contents(run) == before  # the others are evaluated, and the trial keeps its records
+    monkeypatch.setattr(reevaluation, "trained_model", full_disk)
+    assert "No space left on device. Safe: " in cgbench("evaluate", run, "--data-root", data, code=1)
+
+
+def full_disk(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_the_folder_may_have_another_name(trained):

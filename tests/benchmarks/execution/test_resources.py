@@ -14,7 +14,8 @@ GROUPS_1 = "7:memory:/job\n4:cpu,cpuacct:/job\n1:name=systemd:/\n"
 def system(tmp_path, monkeypatch):
     """A machine of 16 cores and 8 GB; returns a function that writes the files of its control groups."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)), raising=False)
-    monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
+    for name in resources.SLURM_CORES:
+        monkeypatch.delenv(name, raising=False)
     (tmp_path / "meminfo").write_text("MemTotal: 9000000 kB\nMemAvailable: 8000000 kB\n")
     monkeypatch.setattr(resources, "MEMORY_INFO", tmp_path / "meminfo")
     monkeypatch.setattr(resources, "OWN_GROUPS", tmp_path / "groups")
@@ -48,9 +49,10 @@ def test_no_more_cores_than_a_control_group_grants(system, groups, files, cores)
     assert resources.usable_cores() == cores
 
 
+@pytest.mark.parametrize("name", ["SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"])
 @pytest.mark.parametrize(("granted", "cores"), [("3", 3), ("99", 16), ("0", 1), ("", 16), ("two", 16)])
-def test_no_more_cores_than_slurm_grants_and_the_process_is_bound_to(system, monkeypatch, granted, cores):
-    monkeypatch.setenv("SLURM_CPUS_PER_TASK", granted)
+def test_no_more_cores_than_slurm_grants_and_the_process_is_bound_to(system, monkeypatch, name, granted, cores):
+    monkeypatch.setenv(name, granted)
     assert resources.usable_cores() == cores
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 5})
     assert resources.usable_cores() == min(cores, 2)

@@ -246,6 +246,18 @@ def test_a_signal_lets_every_worker_end_its_step_and_save(command, number, group
 
 
 @on_linux
+def test_the_limit_of_processor_time_of_one_worker_stops_all_with_their_checkpoints(command):
+    os.kill(command.workers[0], signal.SIGXCPU)
+    code, said = command.end()
+    assert code == 128 + signal.SIGXCPU and "cgbench: stopped by SIGXCPU." in said and "Traceback" not in said
+    for folder in command.folders():
+        step = saved_step(folder.checkpoint)
+        assert step > 0 and folder.status() == {"state": "interrupted", "step": step}
+        assert f"stopped by SIGXCPU; its checkpoint of step {step} is whole" in said
+    assert not any(map(alive, command.workers))
+
+
+@on_linux
 @slow
 def test_a_second_signal_does_not_wait_for_the_workers(command):
     for pid in command.workers:
