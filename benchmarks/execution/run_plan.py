@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,11 +13,17 @@ from cgbench.api.names import Split, TrialState
 from cgbench.api.registry import METHODS
 from cgbench.benchmarks.evaluation.output_images import max_bytes
 from cgbench.benchmarks.evaluation.synthetic_workload import device_barrier, synthetic_batch, timing_model
-from cgbench.benchmarks.execution.parallelism import Parallelism, choose_parallelism, wall_time
+from cgbench.benchmarks.execution.parallelism import (
+    MIN_ADVISED_SECONDS,
+    Parallelism,
+    choose_parallelism,
+    jobs_advice,
+    wall_time,
+)
 from cgbench.benchmarks.execution.resources import machine, threads
 from cgbench.benchmarks.execution.step_memory import ensure_step_fits
 from cgbench.benchmarks.runtime.determinism import describe_error
-from cgbench.benchmarks.runtime.environment import computes_bf16
+from cgbench.benchmarks.runtime.environment import bf16_advice, computes_bf16
 from cgbench.benchmarks.runtime.peak_memory import peak_memory, reset_peak_memory
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.training.cuda_graphs import WARMUP_STEPS
@@ -29,7 +35,7 @@ from cgbench.errors import CgbenchError, error_line
 from cgbench.formatting import duration, size
 from cgbench.results.run_folder import TrialFolder
 
-MEASURED_SECONDS = 1.5  # per method, after one step of warm-up
+MEASURED_SECONDS = 1.5  # per method, after one step of warm-up, and no more steps than a trial takes
 IMAGE_COPIES = 3  # of every decoded image per process: as read, for the device, and in the evaluation
 # of a worker on a CPU beside measured steps and images, mostly libraries; at the demo preset 0.1 to 0.35 GB
 LIBRARY_BYTES = 4 * 10**8
@@ -74,6 +80,7 @@ class RunPlan:
     methods: tuple[MethodPlan, ...]
     parallelism: Parallelism
     seconds: float  # of training, with trials side by side
+    advice: tuple[str, ...] = ()  # lines on what would be faster here
 
     @property
     def config(self) -> TrialConfig:
@@ -86,15 +93,16 @@ class RunPlan:
         return sum(row.disk_bytes for row in self.methods)
 
 
-def measure_cost(trial: Trial, device: str) -> Cost:
-    """Return the cost of a method, from a few training steps on noise. No random stream of the trial is used.
+def measure_cost(trial: Trial, device: str, most_steps: int) -> Cost:
+    """Return the cost of a method, from at most `most_steps` training steps on noise. No random stream of the trial is
+    used.
 
     A step that surely needs more memory than is free raises `CgbenchError` before any is taken. A method of another
     package whose step fails is reported and costs nothing: its trials will fail, and the others go on.
     """
     try:
         ensure_step_fits(trial, device)
-        return _measure(trial, device)
+        return _measure(trial, device, most_steps)
     except CgbenchError:
         raise
     except (Exception, SystemExit) as error:
@@ -111,7 +119,7 @@ def measure_cost(trial: Trial, device: str) -> Cost:
             torch.cuda.empty_cache()  # workers on the same GPU need the memory
 
 
-def _measure(trial: Trial, device: str) -> Cost:
+def _measure(trial: Trial, device: str, most_steps: int) -> Cost:
     reset_peak_memory(torch.device(device))
     model = timing_model(trial.method, trial.config, device)
     batch, wait = synthetic_batch(trial.config, device), device_barrier(device)
@@ -121,7 +129,7 @@ def _measure(trial: Trial, device: str) -> Cost:
         take_step(batch, step, 0.0)
     wait()
     started, steps = time.perf_counter(), 0
-    while steps == 0 or time.perf_counter() - started < MEASURED_SECONDS:
+    while steps == 0 or (steps < most_steps and time.perf_counter() - started < MEASURED_SECONDS):
         take_step(batch, warm_ups + steps, 0.0)
         wait()
         steps += 1
@@ -157,7 +165,7 @@ def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: st
         if trial.method.reference is None:
             trained.setdefault(trial.method.name, []).append(trial)
     image_bytes = IMAGE_COPIES * 3 * (sum(train_counts) * config.load_size**2 + test_count * config.crop_size**2)
-    parallelism, costs = _parallelism_and_costs(trained, device, jobs, image_bytes)
+    parallelism, costs, trial_bytes = _parallelism_and_costs(trained, device, jobs, image_bytes, steps)
     output_bytes = test_count * max_bytes(config.crop_size)
     rows, seconds = [], []
     for name, group in trained.items():
@@ -167,10 +175,11 @@ def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: st
     for trial in trials:
         if trial.method.reference is None and not _is_done(folder, dataset, trial):
             seconds.append(steps * costs[trial.method.name].seconds_per_step)
-    return RunPlan(
+    plan = RunPlan(
         tuple(trials), dataset, folder, device, train_counts, tuple(rows), parallelism,
         wall_time(seconds, parallelism.workers),
     )  # fmt: skip
+    return replace(plan, advice=_advice(plan, jobs, trial_bytes))
 
 
 def print_plan(plan: RunPlan) -> None:
@@ -201,24 +210,42 @@ def print_plan(plan: RunPlan) -> None:
     )
     if plan.parallelism.why:
         console.print(plan.parallelism.why)
+    for line in plan.advice:
+        console.print(line)
 
 
 def _parallelism_and_costs(
-    trained: Mapping[str, Sequence[Trial]], device: str, jobs: int | str, image_bytes: int
-) -> tuple[Parallelism, dict[str, Cost]]:
-    """Return how many trials train at once, and each method's cost with the threads that a trial then has."""
+    trained: Mapping[str, Sequence[Trial]], device: str, jobs: int | str, image_bytes: int, steps: int
+) -> tuple[Parallelism, dict[str, Cost], int]:
+    """Return how many trials train at once, each method's cost with the threads that a trial then has, and the bytes
+    that a trial takes (0: not known). No more than `steps` are measured."""
     count, resources = sum(map(len, trained.values())), machine(device)
 
     def measure_all(thread_count: int) -> dict[str, Cost]:
         with threads(thread_count):
-            return {name: measure_cost(group[0], device) for name, group in trained.items()}
+            return {name: measure_cost(group[0], device, steps) for name, group in trained.items()}
 
     first = choose_parallelism(jobs, count, resources)
     costs = measure_all(first.threads)
     step_bytes = max((cost.memory for cost in costs.values()), default=0)  # none where no row is trained
     other_bytes = image_bytes if resources.gpu else image_bytes + LIBRARY_BYTES
-    parallelism = choose_parallelism(jobs, count, resources, step_bytes and step_bytes + other_bytes)
-    return parallelism, costs if parallelism.threads == first.threads else measure_all(parallelism.threads)
+    trial_bytes = step_bytes and step_bytes + other_bytes
+    parallelism = choose_parallelism(jobs, count, resources, trial_bytes)
+    costs = costs if parallelism.threads == first.threads else measure_all(parallelism.threads)
+    return parallelism, costs, trial_bytes
+
+
+def _advice(plan: RunPlan, jobs: int | str, trial_bytes: int) -> tuple[str, ...]:
+    """Return the lines on what would be faster; none for a run that has begun, whose digits either would change."""
+    trained = [trial for trial in plan.trials if trial.method.reference is None]
+    folders = (TrialFolder.of(plan.folder, plan.dataset.label, trial.method.name, trial.seed) for trial in trained)
+    if plan.seconds < MIN_ADVISED_SECONDS or any(folder.trial.exists() for folder in folders):
+        return ()
+    side, lines = plan.config.crop_size, []
+    if jobs == 1:
+        lines.append(jobs_advice(plan.seconds, len(trained), side, machine(plan.device), trial_bytes))
+    lines.append(bf16_advice(plan.device, plan.config.precision, side))
+    return tuple(filter(None, lines))
 
 
 def _train_counts(dataset: Dataset, config: TrialConfig) -> tuple[int, int]:

@@ -17,6 +17,9 @@ PACKAGES = (
     "lpips",
 )  # fmt: skip
 CPU_INFO = Path("/proc/cpuinfo")
+X86_BF16 = r"\b(avx512_bf16|amx_bf16)\b"
+# sides in pixels from which bf16 was measured, largest first, and the share of float32's time that a step took
+BF16_SHARE = {256: 0.5, 128: 0.6}
 
 
 def environment(device: str, network_precision: str = "float32") -> dict[str, Any]:
@@ -76,6 +79,24 @@ def computes_bf16(device: str) -> bool:
         return bool(re.search(r"\b(avx512_bf16|amx_bf16|bf16)\b", CPU_INFO.read_text()))
     except OSError:
         return False
+
+
+def bf16_advice(device: str, network_precision: str, side: int) -> str:
+    """Return the line that advises `precision=bf16` for images of `side` pixels, "" where nothing says that it helps.
+
+    On an x86 processor with instructions for it a step of cyclegan was measured (`BF16_SHARE`,
+    benchmarks/speed/README.md); at 64 pixels the gain is small, and `cut` is slower than in float32: no advice. Of a
+    GPU that computes in bf16 the line says that nothing was measured.
+    """
+    if network_precision == "bf16" or not computes_bf16(device):
+        return ""
+    if device.startswith("cuda"):
+        return "advice: this GPU computes in bf16: --set precision=bf16 may be faster; it was not measured"
+    measured = next((least for least in BF16_SHARE if side >= least), None)
+    if measured is None or not re.search(X86_BF16, CPU_INFO.read_text()):
+        return ""
+    figure = f"a step of cyclegan took {BF16_SHARE[measured]:g} × the time at {measured} pixels"
+    return f"advice: --set precision=bf16: on a processor with bf16, {figure}"
 
 
 def environment_changes(recorded: Mapping[str, Any], current: Mapping[str, Any], step: int) -> list[dict[str, Any]]:
