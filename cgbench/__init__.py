@@ -1,8 +1,8 @@
 """cgbench: unpaired image translation, compared under identical seeds.
 
 This package is the core: what a method, a dataset and a metric declare, how they are found, how seeds are
-derived and how results are written. It never imports torch, so listings and reports start at once. The public names
-below are imported when they are first used, and numpy with them.
+derived and how results are written. It never imports torch, so listings and reports start at once; numpy is
+imported where an array is made. The public names below are imported when they are first used.
 """
 
 from importlib import import_module

@@ -4,9 +4,13 @@ Every stream is derived from `(seed, purpose)` alone, never from a method's name
 streams have drawn. Two methods with one seed therefore share initial weights, crops and order (common random numbers).
 """
 
-import hashlib
+from __future__ import annotations
 
-import numpy as np
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MAX_SEEDS, SEED_BOUND = 10_000, 2**31  # of one run; every seed is below the bound
 
@@ -19,4 +23,6 @@ def derive(seed: int, *purpose: str | int) -> int:
 
 def generator(seed: int, *purpose: str | int) -> np.random.Generator:
     """Return a fresh numpy generator for the stream `purpose` of `seed`."""
+    import numpy as np
+
     return np.random.Generator(np.random.PCG64(derive(seed, *purpose)))

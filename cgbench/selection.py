@@ -1,7 +1,5 @@
 """Evenly spaced selection of images."""
 
-import numpy as np
-
 
 def evenly_spaced(count: int, limit: int) -> list[int]:
     """Return `limit` indices spread evenly over range(count), the first and the last among them, in ascending order.
@@ -10,4 +8,6 @@ def evenly_spaced(count: int, limit: int) -> list[int]:
     """
     if not limit or limit >= count:
         return list(range(count))
+    import numpy as np  # listings and help texts start without it
+
     return [int(index) for index in np.linspace(0, count - 1, limit).round()]

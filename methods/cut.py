@@ -10,8 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from cgbench.api.graph_nodes import Apply, Compute, Network, Node, Sample
 from cgbench.api.method import Method, Player, Term
 from cgbench.api.registry import METHODS
@@ -21,6 +19,7 @@ from cgbench.methods.functional.losses import lsgan_discriminator, lsgan_generat
 from cgbench.methods.functional.tensors import to_device, unchanged
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor, nn
 
 PAPER = "Park et al. 2020, arXiv 2007.15651"
@@ -39,6 +38,7 @@ def projection(config: TrialConfig) -> nn.Module:
 
 def patch_positions(rng: np.random.Generator, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Return P = min(256, H W) positions without replacement for each map (N, C, H, W): int64 (N, P) each."""
+    import numpy as np
     import torch
 
     positions = []

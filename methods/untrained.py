@@ -1,10 +1,15 @@
 """Untrained rows of the tables: two floors and a ceiling."""
 
-import numpy as np
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from cgbench.api.method import Method, Reference
 from cgbench.api.names import Role
 from cgbench.api.registry import METHODS
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @METHODS.register
@@ -22,6 +27,8 @@ def shuffled() -> Method:
     """Return the floor of perfect realism without content: the output is a real target image of another scene."""
 
     def of_another_scene(sources: np.ndarray, targets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        import numpy as np
+
         # a rotation along a random order assigns no scene its own image
         order = rng.permutation(len(targets))
         derangement = np.empty_like(order)

@@ -16,6 +16,7 @@ from cgbench.benchmarks.cli.options import (
     comma_separated,
     one_line_errors,
 )
+from cgbench.benchmarks.runtime.process_setup import use_one_blas_thread
 from cgbench.benchmarks.runtime.progress import progress
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError, DataMissing, PluginError
 from cgbench.formatting import plural
@@ -98,6 +99,7 @@ def check(
 
     Exit code 0: no error (warnings are allowed), 1: errors were found, 2: the data is not there.
     """
+    use_one_blas_thread()
     from cgbench.datasets.checks.checker import check as check_dataset
     from cgbench.datasets.checks.report import Report
 

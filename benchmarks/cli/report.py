@@ -7,6 +7,7 @@ import click
 from cgbench.api.registry import metric_values
 from cgbench.benchmarks.cli.options import RUN_FOLDER, WAIT, Command, one_line_errors, one_line_run_errors
 from cgbench.benchmarks.execution.run_lock import exclusive_run
+from cgbench.benchmarks.runtime.process_setup import use_one_blas_thread
 from cgbench.reports.paper_tables.published import TABLES
 from cgbench.results.run_folder import trial_folders
 
@@ -47,6 +48,7 @@ def report(run_folder: Path, reference: str, form: str | None, wait: bool) -> No
 
     Unlike the report at the end of 'run' and 'evaluate', this one also writes every figure as an SVG and a PNG file.
     """
+    use_one_blas_thread()
     trial_folders(run_folder)
     if form:
         from cgbench.reports.report import report_text

@@ -11,6 +11,10 @@ from cgbench.formatting import plural, size
 AUTO = "auto"
 MEMORY_SHARE = 0.8  # of the free memory that processes may use
 MAX_ON_A_GPU = 4  # unmeasured, as is whether several are faster
+# sides in pixels up to which two trials at once, one thread each, were measured, and the share of the time of one after
+# the other that they took: two cores, float32, five methods (benchmarks/speed/README.md)
+SHARE_OF_TIME = {64: 0.7, 128: 0.8}
+MIN_ADVISED_SECONDS = 60.0  # of training: every process needs seconds to start
 CUDA_BYTES = 10**9  # an allowance for CUDA's context and libraries, which every process holds beside its tensors
 
 
@@ -68,6 +72,32 @@ def choose_parallelism(jobs: int | str, trials: int, machine: Machine, trial_byt
     return Parallelism(
         workers, count, f"jobs: {_processes(workers, count)}: the least of {', '.join(bounds)}{unmeasured}"
     )
+
+
+def jobs_advice(seconds: float, trials: int, side: int, machine: Machine, trial_bytes: int) -> str:
+    """Return the line that advises `--jobs`, "" where nothing says that it would help.
+
+    It is given on a CPU with several cores, for several trials that fit into its memory, of a size at which it was
+    measured (`SHARE_OF_TIME`), and where training takes `MIN_ADVISED_SECONDS` or more.
+
+    Args:
+        seconds: The training time of all trials, one after another.
+        trials: How many are trained.
+        side: The side of an image in pixels.
+        machine: The resources.
+        trial_bytes: What a trial takes of the memory; 0: not known.
+
+    Returns:
+        One line with the measured figure.
+    """
+    measured = next((most for most in SHARE_OF_TIME if side <= most), None)
+    if machine.gpu or measured is None or seconds < MIN_ADVISED_SECONDS or not hasattr(signal, "pthread_sigmask"):
+        return ""
+    workers = choose_parallelism(AUTO, trials, machine, trial_bytes).workers
+    if workers < 2:
+        return ""
+    figure = f"on two cores, two at once took {SHARE_OF_TIME[measured]:g} × the time at {measured} pixels"
+    return f"advice: --jobs {workers} trains {workers} trials at once: {figure}"
 
 
 def wall_time(seconds: Sequence[float], workers: int) -> float:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,11 +14,17 @@ from cgbench.api.registry import METHODS
 from cgbench.benchmarks.data.loading import selected
 from cgbench.benchmarks.evaluation.output_images import max_bytes
 from cgbench.benchmarks.evaluation.synthetic_workload import device_barrier, synthetic_batch, timing_model
-from cgbench.benchmarks.execution.parallelism import Parallelism, choose_parallelism, wall_time
+from cgbench.benchmarks.execution.parallelism import (
+    MIN_ADVISED_SECONDS,
+    Parallelism,
+    choose_parallelism,
+    jobs_advice,
+    wall_time,
+)
 from cgbench.benchmarks.execution.resources import machine, threads
 from cgbench.benchmarks.execution.step_memory import ensure_step_fits
 from cgbench.benchmarks.runtime.determinism import describe_error
-from cgbench.benchmarks.runtime.environment import computes_bf16
+from cgbench.benchmarks.runtime.environment import bf16_advice, computes_bf16
 from cgbench.benchmarks.runtime.peak_memory import peak_memory, reset_peak_memory
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.training.checkpoint_header import saved_step
@@ -32,7 +38,7 @@ from cgbench.errors import CgbenchError, error_line
 from cgbench.formatting import duration, size
 from cgbench.results.run_folder import TrialFolder
 
-MEASURED_SECONDS = 1.5  # per method, after one step of warm-up
+MEASURED_SECONDS = 1.5  # per method, after one step of warm-up, and no more steps than a trial takes
 IMAGE_COPIES = 3  # of every decoded image per process: as read, for the device, and in the evaluation
 # of a worker on a CPU beside measured steps and images, mostly libraries; at the demo preset 0.1 to 0.35 GB
 LIBRARY_BYTES = 4 * 10**8
@@ -79,6 +85,7 @@ class RunPlan:
     methods: tuple[MethodPlan, ...]
     parallelism: Parallelism
     seconds: float  # of training, with trials side by side
+    advice: tuple[str, ...] = ()  # lines on what would be faster here
 
     @property
     def config(self) -> TrialConfig:
@@ -91,15 +98,16 @@ class RunPlan:
         return sum(row.disk_bytes for row in self.methods)
 
 
-def measure_cost(trial: Trial, device: str) -> Cost:
-    """Return the cost of a method, from a few training steps on noise. No random stream of the trial is used.
+def measure_cost(trial: Trial, device: str, most_steps: int) -> Cost:
+    """Return the cost of a method, from at most `most_steps` training steps on noise. No random stream of the trial is
+    used.
 
     A step that surely needs more memory than is free raises `CgbenchError` before any is taken. A method of another
     package whose step fails is reported and costs nothing: its trials will fail, and the others go on.
     """
     try:
         ensure_step_fits(trial, device)
-        return _measure(trial, device)
+        return _measure(trial, device, most_steps)
     except CgbenchError:
         raise
     except (Exception, SystemExit) as error:
@@ -116,7 +124,7 @@ def measure_cost(trial: Trial, device: str) -> Cost:
             torch.cuda.empty_cache()  # workers on the same GPU need the memory
 
 
-def _measure(trial: Trial, device: str) -> Cost:
+def _measure(trial: Trial, device: str, most_steps: int) -> Cost:
     reset_peak_memory(torch.device(device))
     model = timing_model(trial.method, trial.config, device)
     batch, wait = synthetic_batch(trial.config, device), device_barrier(device)
@@ -126,7 +134,7 @@ def _measure(trial: Trial, device: str) -> Cost:
         take_step(batch, step, 0.0)
     wait()
     started, steps = time.perf_counter(), 0
-    while steps == 0 or time.perf_counter() - started < MEASURED_SECONDS:
+    while steps == 0 or (steps < most_steps and time.perf_counter() - started < MEASURED_SECONDS):
         take_step(batch, warm_ups + steps, 0.0)
         wait()
         steps += 1
@@ -155,17 +163,17 @@ def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: st
         CgbenchError: where a training step fails, for example for want of memory.
     """
     config = trials[0].config
-    train_counts, test_count = _train_counts(dataset, config), _test_count(dataset, config)
+    train_counts, keys = _train_counts(dataset, config), {domain: _test_keys(dataset, config, domain) for domain in "AB"}
+    test_count = sum(map(len, keys.values()))
     steps = config.total_steps(*train_counts)
     trained: dict[str, list[Trial]] = {}
     for trial in trials:
         if trial.method.reference is None:
             trained.setdefault(trial.method.name, []).append(trial)
     image_bytes = IMAGE_COPIES * 3 * (sum(train_counts) * config.load_size**2 + test_count * config.crop_size**2)
-    parallelism, costs = _parallelism_and_costs(trained, device, jobs, image_bytes)
+    parallelism, costs, trial_bytes = _parallelism_and_costs(trained, device, jobs, image_bytes, steps)
     output_bytes = test_count * max_bytes(config.crop_size)
     rows, seconds = [], []
-    keys = {domain: _test_keys(dataset, config, domain) for domain in "AB"}
     left = [_steps_left(folder, dataset, trial, steps, keys) for trial in trials]
     for name, group in trained.items():
         cost, own = costs[name], [count for trial, count in zip(trials, left, strict=True) if trial.method.name == name]
@@ -175,10 +183,11 @@ def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: st
     for trial, count in zip(trials, left, strict=True):
         if trial.method.reference is None and count:
             seconds.append(count * costs[trial.method.name].seconds_per_step)
-    return RunPlan(
+    plan = RunPlan(
         tuple(trials), dataset, folder, device, train_counts, tuple(rows), parallelism,
         wall_time(seconds, parallelism.workers),
     )  # fmt: skip
+    return replace(plan, advice=_advice(plan, jobs, trial_bytes))
 
 
 def print_plan(plan: RunPlan) -> None:
@@ -209,24 +218,42 @@ def print_plan(plan: RunPlan) -> None:
     )
     if plan.parallelism.why:
         console.print(plan.parallelism.why)
+    for line in plan.advice:
+        console.print(line)
 
 
 def _parallelism_and_costs(
-    trained: Mapping[str, Sequence[Trial]], device: str, jobs: int | str, image_bytes: int
-) -> tuple[Parallelism, dict[str, Cost]]:
-    """Return how many trials train at once, and each method's cost with the threads that a trial then has."""
+    trained: Mapping[str, Sequence[Trial]], device: str, jobs: int | str, image_bytes: int, steps: int
+) -> tuple[Parallelism, dict[str, Cost], int]:
+    """Return how many trials train at once, each method's cost with the threads that a trial then has, and the bytes
+    that a trial takes (0: not known). No more than `steps` are measured."""
     count, resources = sum(map(len, trained.values())), machine(device)
 
     def measure_all(thread_count: int) -> dict[str, Cost]:
         with threads(thread_count):
-            return {name: measure_cost(group[0], device) for name, group in trained.items()}
+            return {name: measure_cost(group[0], device, steps) for name, group in trained.items()}
 
     first = choose_parallelism(jobs, count, resources)
     costs = measure_all(first.threads)
     step_bytes = max((cost.memory for cost in costs.values()), default=0)  # none where no row is trained
     other_bytes = image_bytes if resources.gpu else image_bytes + LIBRARY_BYTES
-    parallelism = choose_parallelism(jobs, count, resources, step_bytes and step_bytes + other_bytes)
-    return parallelism, costs if parallelism.threads == first.threads else measure_all(parallelism.threads)
+    trial_bytes = step_bytes and step_bytes + other_bytes
+    parallelism = choose_parallelism(jobs, count, resources, trial_bytes)
+    costs = costs if parallelism.threads == first.threads else measure_all(parallelism.threads)
+    return parallelism, costs, trial_bytes
+
+
+def _advice(plan: RunPlan, jobs: int | str, trial_bytes: int) -> tuple[str, ...]:
+    """Return the lines on what would be faster; none for a run that has begun, whose digits either would change."""
+    trained = [trial for trial in plan.trials if trial.method.reference is None]
+    folders = (TrialFolder.of(plan.folder, plan.dataset.label, trial.method.name, trial.seed) for trial in trained)
+    if plan.seconds < MIN_ADVISED_SECONDS or any(folder.trial.exists() for folder in folders):
+        return ()
+    side, lines = plan.config.crop_size, []
+    if jobs == 1:
+        lines.append(jobs_advice(plan.seconds, len(trained), side, machine(plan.device), trial_bytes))
+    lines.append(bf16_advice(plan.device, plan.config.precision, side))
+    return tuple(filter(None, lines))
 
 
 def _train_counts(dataset: Dataset, config: TrialConfig) -> tuple[int, int]:
@@ -234,12 +261,6 @@ def _train_counts(dataset: Dataset, config: TrialConfig) -> tuple[int, int]:
     limit = config.max_train_images
     a, b = (len(dataset.items(Split.TRAIN, domain)) for domain in "AB")
     return (min(a, limit), min(b, limit)) if limit else (a, b)
-
-
-def _test_count(dataset: Dataset, config: TrialConfig) -> int:
-    """Return the number of test images of both domains together, without decoding one."""
-    counts = [len(dataset.items(Split.TEST, domain)) for domain in "AB"]
-    return sum(min(count, config.max_test_images) if config.max_test_images else count for count in counts)
 
 
 def _test_keys(dataset: Dataset, config: TrialConfig, domain: str) -> list[str]:

@@ -17,6 +17,9 @@ PACKAGES = (
     "lpips",
 )  # fmt: skip
 CPU_INFO = Path("/proc/cpuinfo")
+# by flag of the processor, the faster one first: sides in pixels at which bf16 was measured and helped, largest first,
+# and the share of float32's time that a step of cyclegan took
+BF16_SHARE = {"amx_bf16": {128: 0.4, 64: 0.7}, "avx512_bf16": {256: 0.5, 128: 0.6}}
 
 
 def environment(device: str, network_precision: str = "float32") -> dict[str, Any]:
@@ -76,6 +79,26 @@ def computes_bf16(device: str) -> bool:
         return bool(re.search(r"\b(avx512_bf16|amx_bf16|bf16)\b", CPU_INFO.read_text()))
     except OSError:
         return False
+
+
+def bf16_advice(device: str, network_precision: str, side: int) -> str:
+    """Return the line that advises `precision=bf16` for images of `side` pixels, "" where nothing says that it helps.
+
+    It is given from the sides at which steps were measured and none was slower (`BF16_SHARE`,
+    benchmarks/speed/README.md): with AVX-512 alone, `cut` at 64 pixels was. Of a GPU that computes in bf16 the line
+    says that nothing was measured.
+    """
+    if network_precision == "bf16" or not computes_bf16(device):
+        return ""
+    if device.startswith("cuda"):
+        return "advice: this GPU computes in bf16: --set precision=bf16 may be faster; it was not measured"
+    flags = CPU_INFO.read_text()
+    flag = next((flag for flag in BF16_SHARE if re.search(rf"\b{flag}\b", flags)), "")
+    for measured, share in BF16_SHARE.get(flag, {}).items():
+        if side >= measured:
+            figure = f"a step of cyclegan took {share:g} × the time at {measured} pixels"
+            return f"advice: --set precision=bf16: on a processor with {flag}, {figure}"
+    return ""
 
 
 def environment_changes(recorded: Mapping[str, Any], current: Mapping[str, Any], step: int) -> list[dict[str, Any]]:

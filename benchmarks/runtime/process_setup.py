@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import warnings
 from pathlib import Path
 from typing import TextIO
@@ -10,6 +11,7 @@ from cgbench.benchmarks.runtime.cache_dir import cache_folder
 from cgbench.benchmarks.runtime.progress import console
 
 MATPLOTLIB_FOLDER = "MPLCONFIGDIR"
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 UNSEEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)  # as Python has it
 
 
@@ -20,6 +22,16 @@ def prepare_process() -> None:
     """
     _choose_matplotlib_folder()
     redirect_warnings()
+
+
+def use_one_blas_thread() -> None:
+    """Let numpy and scipy multiply matrices in one thread: for commands that multiply small ones only.
+
+    A thread of OpenBLAS that waits computes for 0.1 s, after its start and after every product. What the user has set
+    holds; where numpy is loaded already, nothing changes.
+    """
+    if "numpy" not in sys.modules:
+        os.environ.setdefault(BLAS_THREADS, "1")
 
 
 def redirect_warnings() -> None:

@@ -1,5 +1,7 @@
 """The declaration of a dataset: two domains, splits, and optional pairs and labels."""
 
+from __future__ import annotations
+
 import errno
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -7,13 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from cgbench.api.names import Direction, Split
 from cgbench.errors import CgbenchError, DataBroken, PluginError, error_line
 from cgbench.formatting import shortened
+
+if TYPE_CHECKING:
+    import numpy as np
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE)  # of the machine, whoever meets them
 
@@ -213,6 +216,8 @@ def _checked_items(items: Any, what: str) -> Sequence[Item]:
 
 
 def _checked_array(array: object, what: str) -> np.ndarray:
+    import numpy as np
+
     if not isinstance(array, np.ndarray):
         raise PluginError(f"{what} returned {type(array).__name__}, not an array")
     return array

@@ -1,11 +1,15 @@
 """The declaration of a failure mode: its detector, its thresholds, and their justification."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from cgbench.api.metric import Translations, always_applicable
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -55,5 +59,7 @@ class Failure:
 
     def shows(self, evidence: np.ndarray) -> np.ndarray:
         """Return bool (N,): which images show the failure; those that cannot be judged do not."""
+        import numpy as np
+
         evidence = np.nan_to_num(evidence, nan=-np.inf if self.above else np.inf)
         return evidence >= self.threshold if self.above else evidence <= self.threshold

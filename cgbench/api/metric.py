@@ -1,12 +1,16 @@
 """The declaration of a metric: its values, when it applies, and a pure function of translated images."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass, field
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from cgbench.api.dataset import SemanticClass
+
+if TYPE_CHECKING:
+    import numpy as np
 
 COMPAT = "compat"  # the detail of a number that is computed as a published script does it
 REAL = "real_images"  # the detail that says with how many real images a set of outputs was compared
@@ -61,7 +65,7 @@ class Translations:
     target_labels: np.ndarray | None = None
     finite: np.ndarray | None = None
     way_back: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
-    ood: "Translations | None" = None
+    ood: Translations | None = None
     palette: tuple[SemanticClass, ...] = ()
     scorer: Callable[[np.ndarray], np.ndarray] | None = None
     scorer_features: Callable[[np.ndarray], np.ndarray] | None = None

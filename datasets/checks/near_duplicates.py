@@ -57,7 +57,7 @@ def _threshold(first: np.ndarray, second: np.ndarray) -> float:
     count = min(300, len(first) * len(second))
     a = np.linspace(0, len(first) - 1, count).round().astype(int)
     b = (np.linspace(0, len(second) - 1, count).round().astype(int) * 7 + 3) % len(second)
-    similarities = (_features(first[a], 1.0, 4.0) * _features(second[b], 1.0, 4.0)).sum(axis=1)
+    similarities = (_features_of(first, a) * _features_of(second, b)).sum(axis=1)
     unrelated = float(np.quantile(similarities, 0.95))
     return max(THRESHOLD, unrelated + 0.85 * (1 - unrelated)) if count >= 20 else THRESHOLD
 
@@ -148,6 +148,12 @@ def _cropped(thumbs: np.ndarray) -> np.ndarray:
         for crop, box in enumerate(boxes):
             crops[index, crop] = np.asarray(image.resize((COARSE, COARSE), Image.Resampling.BOX, box=box))
     return crops
+
+
+def _features_of(images: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Return the features of the images at `indices`, those of an image computed once."""
+    chosen, places = np.unique(indices, return_inverse=True)
+    return _features(images[chosen], 1.0, 4.0)[places]
 
 
 def _coarse_features(images: np.ndarray) -> np.ndarray:

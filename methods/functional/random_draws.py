@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cgbench.methods.functional.tensors import to_device
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.colors import same_color
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -101,15 +102,23 @@ def as_panel(figure: Figure, title: str, name: str, alt: str, note: str = "") ->
     Returns:
         The panel, with its SVG.
     """
-    svg = _svg(figure, name, alt)
-    figure.set_layout_engine("none")  # the layout is final: the PNG needs none of its own
-    return Panel(title, svg, name, figure, note)
+    _arrange(figure)
+    return Panel(title, _svg(figure, name, alt), name, figure, note)
 
 
 def new_panel(height: float) -> tuple[Figure, Axes]:
     """Return an empty panel of `height` inches; not by pyplot, which would keep every figure in memory."""
     figure = Figure(figsize=(PANEL_WIDTH, height), layout="constrained")
     return figure, figure.subplots()
+
+
+def _arrange(figure: Figure) -> None:
+    """Lay the figure out once, as an SVG; with a layout engine, every `savefig` would first draw it for nothing."""
+    FigureCanvasSVG(figure)  # whose texts the layout then measures
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
 
 
 def _svg(figure: Figure, name: str, alt: str) -> str:
@@ -138,4 +147,4 @@ def _set_ink(figure: Figure, colour: str) -> None:
 
 
 def _is_ink(colour: Any) -> bool:
-    return any(same_color(colour, ink) for ink in (INK, PAPER_INK))
+    return to_rgba(colour) in (to_rgba(INK), to_rgba(PAPER_INK))

@@ -4,6 +4,7 @@ A room is a folder of modules. Rooms and their imports are described in CONTRIBU
 """
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -74,6 +75,7 @@ THIRD_PARTY = {
     "cgbench/api": {"numpy"},
     "cgbench/results": {"msgspec", "numpy", "pandas", "scipy"},
 }
+NUMERICAL = {"numpy", "scipy", "pandas", "matplotlib", "torch"}
 TORCH = ("torch", "torchvision", "torchmetrics", "cleanfid", "lpips")
 NEVER_TORCH = ("cgbench", "reports", "benchmarks/regression", "benchmarks/trials")  # and rooms inside these
 STARTS_WITHOUT_TORCH = [
@@ -242,3 +244,27 @@ def test_help_and_listings_wait_neither_for_torch_nor_for_pandas(command):
         f"try:\n    main({command!r})\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
         "assert not {'torch', 'pandas', 'msgspec'}.intersection(sys.modules), 'torch, pandas or msgspec was imported'\n"
     )
+
+
+@pytest.mark.parametrize("command", [["--help"], ["run", "--help"], ["datasets", "check", "--help"], ["methods"]])
+def test_help_and_the_list_of_methods_load_no_numerical_library(command):
+    run_python(
+        "import sys\nfrom cgbench.benchmarks.cli.main import main\n"
+        f"try:\n    main({command!r})\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        f"loaded = {NUMERICAL!r}.intersection(sys.modules)\nassert not loaded, loaded\n"
+    )
+
+
+@pytest.mark.parametrize("words", ["cgbench run --me", "cgbench run --methods cycle"])
+def test_shell_completion_loads_no_numerical_library(words):
+    code = (
+        "import sys\nfrom cgbench.benchmarks.cli.main import main\n"
+        "try:\n    main(prog_name='cgbench')\nexcept SystemExit:\n    pass\n"
+        f"loaded = {NUMERICAL!r}.intersection(sys.modules)\nassert not loaded, loaded\n"
+    )
+    asked = {"_CGBENCH_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={**os.environ, **asked}
+    )
+    assert result.returncode == 0, result.stderr
+    assert "--methods" in result.stdout or "cyclegan" in result.stdout

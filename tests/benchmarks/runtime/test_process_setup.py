@@ -55,3 +55,12 @@ def test_warnings_are_shown_to_those_who_ask_for_details(capsys, monkeypatch):
             monkeypatch.setattr(console, "verbosity", level)
             warnings.warn(f"odd\nnumber {level}", stacklevel=1)
             assert (f"UserWarning: odd number {level} (" in capsys.readouterr().out) == shown
+
+
+BLAS = "from cgbench.benchmarks.runtime.process_setup import use_one_blas_thread; use_one_blas_thread(); "
+SHOWN = "import os; print(os.environ.get('OPENBLAS_NUM_THREADS'))"
+
+
+@pytest.mark.parametrize("before, chosen, found", [("", None, "1"), ("", "3", "3"), ("import numpy; ", None, "None")])
+def test_one_thread_multiplies_small_matrices_unless_the_user_chose_or_numpy_is_loaded(before, chosen, found):
+    assert python(before + BLAS + SHOWN, OPENBLAS_NUM_THREADS=chosen).split() == [found]
