@@ -163,7 +163,8 @@ def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: st
         CgbenchError: where a training step fails, for example for want of memory.
     """
     config = trials[0].config
-    train_counts, keys = _train_counts(dataset, config), {domain: _test_keys(dataset, config, domain) for domain in "AB"}
+    train_counts = _train_counts(dataset, config)
+    keys = {domain: _test_keys(dataset, config, domain) for domain in "AB"}
     test_count = sum(map(len, keys.values()))
     steps = config.total_steps(*train_counts)
     trained: dict[str, list[Trial]] = {}

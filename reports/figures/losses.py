@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib
 import pandas as pd
+import seaborn as sns
 
 from cgbench.reports.figures.style import RC, Panel, Style, as_panel, new_panel
 from cgbench.results.record_files import read_step_rows
@@ -32,10 +33,14 @@ def _loss_panel(losses: pd.DataFrame, term: str, last: float, styles: Mapping[st
     with matplotlib.rc_context({**RC, "svg.hashsalt": term}):
         figure, axes = new_panel(2.2)
         curves = losses.groupby(["method", "step"], as_index=False)["loss"].agg(["mean", "min", "max"])
+        sns.lineplot(
+            curves, x="step", y="mean", hue="method", style="method", hue_order=methods, style_order=methods,
+            palette={name: styles[name].colour for name in methods},
+            dashes={name: styles[name].dash for name in methods}, estimator=None, linewidth=1.5, legend=False, ax=axes,
+        )  # fmt: skip
         alpha = min(0.16, 1 / len(methods))  # many overlapping bands must not turn grey
         for name, curve in curves.groupby("method"):
-            colour, dashes = styles[name].colour, styles[name].dash or (None, None)
-            axes.plot(curve["step"], curve["mean"], color=colour, dashes=dashes, linewidth=1.5)
+            colour = styles[name].colour
             axes.fill_between(curve["step"], curve["min"], curve["max"], color=colour, alpha=alpha, linewidth=0)
         top, usual = losses["loss"].max(), losses["loss"].quantile(0.98)
         note = ""

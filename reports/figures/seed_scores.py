@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import matplotlib
 import pandas as pd
+import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
 from cgbench.api.metric import Value
@@ -42,10 +43,11 @@ def _dot_panel(
     palette = {name: styles[name].colour for name in methods}
     with matplotlib.rc_context({**RC, "svg.hashsalt": f"{direction}-{value.name}"}):
         figure, axes = new_panel(0.62 + 0.24 * len(methods))
+        sns.stripplot(
+            seeds, x="value", y="method", order=methods, hue="method", hue_order=methods, palette=palette,
+            jitter=False, size=5.5, alpha=0.6, legend=False, ax=axes,
+        )  # fmt: skip
         for height, row in enumerate(rows.itertuples()):
-            dots = seeds["value"][seeds["method"] == row.method].dropna()
-            axes.plot(dots, [height] * len(dots), "o", markersize=5.5, markeredgewidth=0, alpha=0.6,
-                      color=palette[row.method], zorder=3)  # fmt: skip
             if row.n_seeds:
                 axes.plot([row.mean], [height], "|", markersize=13, markeredgewidth=2.2, color=palette[row.method])
             else:
