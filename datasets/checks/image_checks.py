@@ -10,7 +10,7 @@ from cgbench.api.dataset import Dataset
 from cgbench.api.names import Split
 from cgbench.datasets.checks.image_stats import ImageStats, LabelStats
 from cgbench.datasets.checks.report import Issue, display_name, issues_for
-from cgbench.datasets.images import FIXED_POINT_MODES, header, same_shape
+from cgbench.datasets.images import SIXTEEN_BIT_MODES, header, same_shape
 
 MIN_SIDE = 16  # pixels
 MAX_ASPECT_FACTOR = 1.25  # between an image's width : height and the median of its domain
@@ -40,7 +40,7 @@ def check_images(stats: Sequence[ImageStats]) -> list[Issue]:
 def _is_dark(image: ImageStats) -> bool:
     if image.item.file is None or image.thumb.max() >= 32:
         return False
-    return header(image.item.file).mode in FIXED_POINT_MODES
+    return header(image.item.file).mode in SIXTEEN_BIT_MODES
 
 
 def check_labels(dataset: Dataset, stats: Sequence[ImageStats]) -> list[Issue]:
