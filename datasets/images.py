@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
-from PIL.JpegImagePlugin import get_sampling
+from PIL.PngImagePlugin import PngImageFile
 
 from cgbench.api.dataset import SemanticClass
-from cgbench.datasets.pixel_formats import alters_ids, late_metadata, refusal, refusal_of_unknown
+from cgbench.datasets.pixel_formats import alters_ids, jpeg_compression, late_metadata, refusal, refusal_of_unknown
 from cgbench.errors import CgbenchError, DataBroken
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
@@ -24,7 +24,8 @@ FORMATS = {"JPEG": (".jpg", ".jpeg"), "MPO": (".jpg", ".jpeg"), "PNG": (".png",)
            "TIFF": (".tif", ".tiff"), "BMP": (".bmp",)}  # fmt: skip
 PIXEL_LIMIT = 80_000_000  # width × height above which a file is rejected before it is decoded
 SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L")  # Pillow 10 opens 16-bit PNG as "I"
-LUMINANCE_SUM = 3688  # of the entries of libjpeg's quantisation table of luminance at quality 50
+SPREAD_LEVELS = "spread their levels over 0 to 65535 (12-bit data: times 16)"
+DARK_LEVEL = 32  # of 256: what stays below it uses an eighth of the range, as 12-bit data in 16 bits do
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else it prints beside the error that names the file
 _warning_filters = threading.Lock()  # they belong to the process, not to the thread
@@ -72,7 +73,7 @@ def header(path: Path) -> Header:
             frames = getattr(image, "n_frames", 1)
         except BROKEN:  # a damaged second frame: the first may be sound
             frames = 1
-        quality, subsampling = _jpeg_compression(image)
+        quality, subsampling = jpeg_compression(image)
         return Header(
             image.format, image.mode, image.width, image.height, orientation, frames, image.has_transparency_data,
             quality, subsampling,
@@ -82,23 +83,23 @@ def header(path: Path) -> Header:
 def _exif(image: Image.Image) -> Image.Exif:
     """Return the EXIF tags of an open file. For those of PNG Pillow would decode the pixels, after which they may be
     stored: that is done only where there is something."""
-    late = image.format == "PNG" and "exif" not in image.info and late_metadata(image.fp)
-    return image.getexif() if late or image.format != "PNG" else Image.Image.getexif(image)
+    if not isinstance(image, PngImageFile) or ("exif" not in image.info and late_metadata(image.fp)):
+        return image.getexif()
+    return Image.Image.getexif(image)
 
 
-def _jpeg_compression(image: Image.Image) -> tuple[int, str]:
-    """Return the quality, 1 to 100, at which libjpeg would use the file's first quantisation table, and the chroma
-    subsampling; (0, "") for other formats.
+def arrive_black(brightest: Sequence[int], files: int) -> bool:
+    """Return whether the 16-bit pictures of a set arrive almost black: they are at least half of its `files`, and none
+    has a level of `DARK_LEVEL` or more. `brightest` are the highest levels, 0 to 255, of the 16-bit pictures.
 
-    libjpeg scales the entries of its table for quality 50, whose sum is 3688, by 50 / q below that quality and by
-    2 - q / 50 above it; other encoders have other tables, whose quality is that of the same sum.
+    12-bit data in a 16-bit file look like this. A dark photo among others does not make its set dark.
     """
-    if image.format not in ("JPEG", "MPO") or 0 not in image.quantization:
-        return 0, ""
-    scale = sum(image.quantization[0]) / LUMINANCE_SUM
-    quality = 100 - 50 * scale if scale < 1 else 50 / scale
-    subsampling = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}.get(get_sampling(image), "") if image.layers == 3 else ""
-    return max(1, min(100, round(quality))), subsampling
+    return bool(brightest) and max(brightest) < DARK_LEVEL and 2 * len(brightest) >= files
+
+
+def is_sixteen_bit(path: Path | None) -> bool:
+    """Return whether there is a file, and it is 16-bit grey by its header."""
+    return path is not None and header(path).mode in SIXTEEN_BIT_MODES
 
 
 def whole_image(path: Path, side: int = 0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Pixel formats that decoding would change silently, found by the headers of image files: they are refused.
+"""Pixel formats and compression by the headers of image files; what decoding would change silently is refused.
 
 What is read: grey and palettes of 1 to 8 bits, unsigned 16-bit grey, 8-bit RGB, YCbCr and CMYK, and 8-bit grey, palette
 or RGB with one band that the file declares to be transparency.
@@ -7,13 +7,14 @@ or RGB with one band that the file declares to be transparency.
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from PIL import Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL.JpegImagePlugin import JpegImageFile, get_sampling
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 PNG_BITS = 24  # place of the bit depth in a PNG file; the colour type follows
-PNG_GREY = 0
 PNG_DEEP_COLOURS = (2, 4, 6)  # RGB, grey with alpha, RGB with alpha
 LATE_METADATA = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")  # PNG chunks that may follow the pixels and tell the orientation
 PHOTOMETRIC, BITS, SAMPLES, EXTRA_SAMPLES, SAMPLE_FORMAT = 262, 258, 277, 338, 339  # TIFF tags
@@ -21,6 +22,8 @@ WHITE_IS_ZERO, LAB = 0, 8  # values of PHOTOMETRIC
 COLOUR_BANDS = {2: 3, 5: 4, 6: 3, LAB: 3}  # by PHOTOMETRIC: RGB, CMYK, YCbCr, L*a*b*; any other is one band
 ALPHA = (1, 2, 999)  # values of EXTRA_SAMPLES: premultiplied, as it is, and Corel Draw's
 SIGNED, UNSIGNED = 2, (1, 4)  # values of SAMPLE_FORMAT: 4 is undefined, which readers take as unsigned
+# libjpeg's quantisation table of luminance at quality 50: the sum of its entries, and of its ten smallest
+LUMINANCE_SUM, SMALLEST_TEN_SUM = 3688, 132
 JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of a JPEG frame header
 
 FLOAT = "its pixels are floating-point numbers, whose range is not stated: store 8 or 16 bits"
@@ -30,9 +33,9 @@ TRANSPARENT_LEVEL = "16-bit grey with a transparent level: save it without trans
 
 def refusal(image: Image.Image) -> str:
     """Return why the pixels of an open file cannot be read as they are and what to do, or "" where they can."""
-    if image.format == "TIFF":
+    if isinstance(image, TiffImageFile):
         return _tiff_refusal(image.tag_v2)
-    if image.format == "PNG":
+    if isinstance(image, PngImageFile):
         bits, colour = _png_bits(image.fp)
         if bits > 8 and colour in PNG_DEEP_COLOURS:
             return DEEP_COLOUR.format(bits)
@@ -60,10 +63,10 @@ def alters_ids(image: Image.Image, path: Path) -> str:
     """Return why decoding would change the class ids that a grey label map stores, or "" where it keeps them: grey of
     fewer than 8 bits is spread over 0 to 255, and grey whose 0 is white is inverted."""
     bits, inverted = 8, False
-    if image.format == "TIFF":
+    if isinstance(image, TiffImageFile):
         bits = max(image.tag_v2.get(BITS, (1,)))
         inverted = image.tag_v2.get(PHOTOMETRIC, WHITE_IS_ZERO) == WHITE_IS_ZERO
-    elif image.format == "PNG":
+    elif isinstance(image, PngImageFile):
         with path.open("rb") as file:
             bits, _ = _png_bits(file)
     if image.mode != "L" or (bits == 8 and not inverted):
@@ -71,7 +74,24 @@ def alters_ids(image: Image.Image, path: Path) -> str:
     return "grey whose 0 is white" if inverted else f"{bits}-bit grey"
 
 
-def late_metadata(file: BinaryIO) -> tuple[bytes, ...]:
+def jpeg_compression(image: Image.Image) -> tuple[int, str]:
+    """Return the quality, 1 to 100, at which libjpeg would use the file's first quantisation table, and the chroma
+    subsampling; (0, "") for other formats.
+
+    libjpeg scales the entries of its table for quality 50, whose sum is 3688, by 50 / q below that quality and by
+    2 - q / 50 above it; other encoders have other tables, whose quality is that of the same sum. Entries end at 255:
+    where one does, the smallest are compared.
+    """
+    if not isinstance(image, JpegImageFile) or 0 not in image.quantization:
+        return 0, ""
+    table = sorted(image.quantization[0])
+    scale = sum(table[:10]) / SMALLEST_TEN_SUM if table[-1] == 255 else sum(table) / LUMINANCE_SUM
+    quality = 100 - 50 * scale if scale < 1 else 50 / scale
+    subsampling = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}.get(get_sampling(image), "") if image.layers == 3 else ""
+    return max(1, min(100, round(quality))), subsampling
+
+
+def late_metadata(file: IO[bytes]) -> tuple[bytes, ...]:
     """Return the names of the chunks of a PNG file that follow its pixels and may tell its orientation. Pixels are
     skipped; the place in the file stays."""
     place, found, pixels = file.tell(), [], False
@@ -115,7 +135,7 @@ def _tiff_refusal(tags: Mapping[int, Any]) -> str:
     return "its colours are L*a*b*: convert it to RGB" if photometric == LAB else ""
 
 
-def _png_bits(file: BinaryIO) -> tuple[int, int]:
+def _png_bits(file: IO[bytes]) -> tuple[int, int]:
     """Return the bits per band and the colour type of an open PNG file; the place in the file stays."""
     place = file.tell()
     file.seek(PNG_BITS)
@@ -124,7 +144,7 @@ def _png_bits(file: BinaryIO) -> tuple[int, int]:
     return bits, colour
 
 
-def _jpeg_bits(file: BinaryIO) -> int:
+def _jpeg_bits(file: IO[bytes]) -> int:
     """Return the bits per band by the first frame header of an open JPEG file, 0 where there is none."""
     file.seek(2)
     while len(head := file.read(4)) == 4 and head[0] == 0xFF:
