@@ -16,7 +16,14 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile
 
 from cgbench.api.dataset import SemanticClass
-from cgbench.datasets.pixel_formats import alters_ids, jpeg_compression, late_metadata, refusal, refusal_of_unknown
+from cgbench.datasets.pixel_formats import (
+    alters_ids,
+    is_lossy,
+    jpeg_compression,
+    late_metadata,
+    refusal,
+    refusal_of_unknown,
+)
 from cgbench.errors import CgbenchError, DataBroken
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
@@ -34,8 +41,9 @@ _warning_filters = threading.Lock()  # they belong to the process, not to the th
 @dataclass(frozen=True)
 class Header:
     """The header of an image file, read without decoding a pixel: the format by content, Pillow's mode, the size in
-    pixels as stored, the EXIF orientation (1 is upright), the number of frames, whether it declares transparency, and
-    of JPEG the quality (1 to 100, estimated from the first quantisation table) and the chroma subsampling ("4:2:0")."""
+    pixels as stored, the EXIF orientation (1 is upright), the number of frames, whether it declares transparency and
+    whether its compression is lossy; of JPEG the quality (1 to 100, estimated from the first quantisation table) and
+    the chroma subsampling ("4:2:0")."""
 
     format: str
     mode: str
@@ -44,6 +52,7 @@ class Header:
     orientation: int
     frames: int
     transparent: bool = False
+    lossy: bool = False
     quality: int = 0  # 0: not JPEG
     subsampling: str = ""
 
@@ -76,7 +85,7 @@ def header(path: Path) -> Header:
         quality, subsampling = jpeg_compression(image)
         return Header(
             image.format, image.mode, image.width, image.height, orientation, frames, image.has_transparency_data,
-            quality, subsampling,
+            is_lossy(image, path), quality, subsampling,
         )  # fmt: skip
 
 

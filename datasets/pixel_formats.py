@@ -91,6 +91,25 @@ def jpeg_compression(image: Image.Image) -> tuple[int, str]:
     return max(1, min(100, round(quality))), subsampling
 
 
+def is_lossy(image: Image.Image, path: Path) -> bool:
+    """Return whether an open file holds lossily compressed pixels: JPEG, lossy WebP, or TIFF with either inside."""
+    if isinstance(image, TiffImageFile):
+        return image.info.get("compression") in ("jpeg", "tiff_jpeg", "webp")
+    return isinstance(image, JpegImageFile) or (image.format == "WEBP" and not _holds_lossless_webp(path))
+
+
+def _holds_lossless_webp(path: Path) -> bool:
+    """Return whether the first frame of a WebP file is lossless, by the names of its chunks."""
+    with path.open("rb") as file:
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            name, length = struct.unpack("<4sI", head)
+            if name in (b"VP8L", b"VP8 "):
+                return name == b"VP8L"
+            file.seek(16 if name == b"ANMF" else length + length % 2, 1)  # a frame's own chunks follow 16 bytes
+    return False
+
+
 def late_metadata(file: IO[bytes]) -> tuple[bytes, ...]:
     """Return the names of the chunks of a PNG file that follow its pixels and may tell its orientation. Pixels are
     skipped; the place in the file stays."""

@@ -17,7 +17,7 @@ from cgbench.datasets.checks.image_stats import ImageStats
 from cgbench.datasets.checks.report import Issue
 from cgbench.datasets.images import Header
 
-MIN_SHARE = 0.25  # difference of the shares of JPEG, or of WebP, from which two sets differ
+MIN_SHARE = 0.25  # difference of the shares of lossy files, or of JPEG, from which two sets differ
 MIN_QUALITY = 10  # difference of the median JPEG qualities
 MIN_SUBSAMPLING = 0.5  # difference of the shares of JPEG files with reduced chroma
 MIN_SCALE = 2.0  # ratio of the median sizes (square roots of the pixel counts)
@@ -40,9 +40,15 @@ class SetFormats:
 
     headers: Sequence[Header]
 
-    def share(self, *formats: str) -> float:
-        """Return the share of the files that have one of the formats."""
-        return sum(header.format in formats for header in self.headers) / len(self.headers)
+    @property
+    def lossy(self) -> float:
+        """The share of files whose compression is lossy."""
+        return sum(header.lossy for header in self.headers) / len(self.headers)
+
+    @property
+    def jpeg(self) -> float:
+        """The share of JPEG files."""
+        return sum(header.quality > 0 for header in self.headers) / len(self.headers)
 
     @property
     def qualities(self) -> list[int]:
@@ -60,7 +66,7 @@ class SetFormats:
 
     def text(self) -> str:
         """Return the most frequent format, with its quality, and size: "JPEG, quality about 75, 4:2:0, 256 × 256"."""
-        parts = [_usual(["JPEG" if header.format == "MPO" else header.format for header in self.headers])]
+        parts = [_usual([_format(header) for header in self.headers])]
         if parts[0].endswith("JPEG"):
             parts.append(f"quality about {np.median(self.qualities):.0f}")
             subsamplings = [header.subsampling for header in self.headers if header.subsampling]
@@ -124,8 +130,8 @@ def _difference(headers: Mapping[SetName, Sequence[Header]], first: SetName, sec
     if not headers.get(first) or not headers.get(second):
         return ""
     a, b = SetFormats(headers[first]), SetFormats(headers[second])
-    compression = any(abs(a.share(*names) - b.share(*names)) >= MIN_SHARE for names in (("JPEG", "MPO"), ("WEBP",)))
-    if min(a.share("JPEG", "MPO"), b.share("JPEG", "MPO")) >= 0.5 and not compression:
+    compression = max(abs(a.lossy - b.lossy), abs(a.jpeg - b.jpeg)) >= MIN_SHARE
+    if min(a.jpeg, b.jpeg) >= 0.5 and not compression:
         quality = abs(float(np.median(a.qualities) - np.median(b.qualities)))
         order = share_ordered(a.qualities, b.qualities)
         compression = quality >= MIN_QUALITY and max(order, 1 - order) >= MIN_EFFECT
@@ -138,6 +144,13 @@ def _difference(headers: Mapping[SetName, Sequence[Header]], first: SetName, sec
 def _usual(names: Sequence[str]) -> str:
     (name, count), *others = Counter(names).most_common()
     return f"mostly {name}" if others and count < len(names) else name
+
+
+def _format(header: Header) -> str:
+    """Return the name of a file's format, and of TIFF and WebP whether it is lossy."""
+    if header.format in ("TIFF", "WEBP"):
+        return f"{'lossy' if header.lossy else 'lossless'} {'WebP' if header.format == 'WEBP' else 'TIFF'}"
+    return "JPEG" if header.format == "MPO" else header.format
 
 
 def _title(name: SetName) -> str:

@@ -12,6 +12,7 @@ from cgbench.datasets.checks.block_grid import block_grid
 from cgbench.datasets.checks.checker import check
 from cgbench.datasets.checks.compression import share_ordered
 from cgbench.datasets.folder import Folder
+from cgbench.datasets.images import header
 from helpers.cli import cgbench
 from helpers.image_folders import scene
 
@@ -29,7 +30,7 @@ def as_jpeg(image, quality=75, **options):
     return Image.open(io.BytesIO(buffer.getvalue()))
 
 
-def folder_of(root, save, images=8, size=(128, 96)):
+def folder_of(root, save, images=5, size=(128, 96)):
     """A folder of four sets of scenes; `save` writes (set, image, path without extension)."""
     number = 0
     for name in SETS:
@@ -129,6 +130,33 @@ def test_jpeg_everywhere_with_qualities_that_vary_alike_gives_nothing(tmp_path):
         image.save(f"{path}.jpg", quality=(60, 75, 85, 95)[int(path.name[1:]) % 4])
 
     assert found(folder_of(tmp_path / "set", save)) == []
+
+
+@pytest.mark.parametrize(
+    ("extension", "options", "said"),
+    [
+        ("webp", {"lossless": True}, ""),
+        ("tif", {"compression": "tiff_lzw"}, ""),
+        ("bmp", {}, ""),
+        ("webp", {"quality": 80}, "train A: lossy WebP, 128 × 96; train B: PNG, 128 × 96"),
+        ("tif", {"compression": "jpeg"}, "train A: lossy TIFF, 128 × 96; train B: PNG, 128 × 96"),
+    ],
+)
+def test_of_other_formats_only_lossy_ones_differ_from_png(tmp_path, extension, options, said):
+    def save(name, image, path):
+        image.save(f"{path}.{extension}", **options) if name.endswith("A") else image.save(f"{path}.png")
+
+    issues = found(folder_of(tmp_path / "set", save))
+    assert len(issues) == bool(said) and all(issue.startswith(said) for issue in issues)
+
+
+def test_animated_and_transparent_webp_are_told_apart_too(tmp_path):
+    frames = [scene(number).convert("RGBA") for number in range(2)]
+    for lossless in (True, False):
+        frames[0].putalpha(100)
+        for options in ({}, {"save_all": True, "append_images": frames[1:]}):
+            frames[0].save(tmp_path / "a.webp", lossless=lossless, **options)
+            assert header(tmp_path / "a.webp").lossy is not lossless
 
 
 def test_few_files_of_another_format_give_nothing(tmp_path):
