@@ -1,6 +1,7 @@
 """Image files: decoding by fixed rules, and resizing to square images."""
 
 import errno
+import logging
 import os
 import stat
 import struct
@@ -12,23 +13,37 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngImageFile
 
 from cgbench.api.dataset import SemanticClass
+from cgbench.datasets.pixel_formats import (
+    alters_ids,
+    is_lossy,
+    jpeg_compression,
+    late_metadata,
+    refusal,
+    refusal_of_unknown,
+)
 from cgbench.errors import CgbenchError, DataBroken
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 FORMATS = {"JPEG": (".jpg", ".jpeg"), "MPO": (".jpg", ".jpeg"), "PNG": (".png",), "WEBP": (".webp",),
            "TIFF": (".tif", ".tiff"), "BMP": (".bmp",)}  # fmt: skip
 PIXEL_LIMIT = 80_000_000  # width × height above which a file is rejected before it is decoded
-FIXED_POINT_MODES = ("I", "I;16", "I;16B", "I;16L")
+SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L")  # Pillow 10 opens 16-bit PNG as "I"
+SPREAD_LEVELS = "spread their levels over 0 to 65535 (12-bit data: times 16)"
+DARK_LEVEL = 32  # of 256: what stays below it uses an eighth of the range, as 12-bit data in 16 bits do
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else it prints beside the error that names the file
 _warning_filters = threading.Lock()  # they belong to the process, not to the thread
 
 
 @dataclass(frozen=True)
 class Header:
     """The header of an image file, read without decoding a pixel: the format by content, Pillow's mode, the size in
-    pixels as stored, the EXIF orientation (1 is upright) and the number of frames."""
+    pixels as stored, the EXIF orientation (1 is upright), the number of frames, whether it declares transparency and
+    whether its compression is lossy; of JPEG the quality (1 to 100, estimated from the first quantisation table) and
+    the chroma subsampling ("4:2:0")."""
 
     format: str
     mode: str
@@ -36,17 +51,22 @@ class Header:
     height: int
     orientation: int
     frames: int
+    transparent: bool = False
+    lossy: bool = False
+    quality: int = 0  # 0: not JPEG
+    subsampling: str = ""
 
 
 def read_image(path: Path) -> np.ndarray:
     """Return an image as uint8 (H, W, 3), rotated by its EXIF orientation; the first of several frames.
 
     The format is that of the content, regardless of the file name. Grey becomes three equal channels, a palette its
-    colours, CMYK becomes RGB; colour profiles are ignored. Transparency is composited over white. 16-bit grey is
-    divided by 257, so that 0 to 65535 becomes 0 to 255 whatever the image's own range; of 16-bit colours Pillow keeps
-    the upper byte. Raises `DataBroken`, which names the file and the fix, for files that are not regular, truncated,
-    empty, of another format than `FORMATS`, above `PIXEL_LIMIT` pixels (known from the header, nothing is decoded), a
-    single pixel, of floating-point numbers, or of integers outside 0 to 65535.
+    colours, CMYK becomes RGB; colour profiles are ignored. Declared transparency is composited over white. Unsigned
+    16-bit grey is divided by 257, so that 0 to 65535 becomes 0 to 255 whatever the image's own range. Raises
+    `DataBroken`, which names the file and the fix, for files that are not regular, truncated, empty, of another format
+    than `FORMATS`, a single pixel, and, known from the header before anything is decoded, above `PIXEL_LIMIT` pixels or
+    of a pixel format that would be changed silently (`pixel_formats`): 16-bit colours, signed, floating-point or 32-bit
+    numbers, bands beyond colours and transparency.
     """
     return np.asarray(_load(path, _as_rgb))
 
@@ -55,10 +75,40 @@ def header(path: Path) -> Header:
     """Return the header of an image file; raises `DataBroken` for a file that is rejected before it is decoded."""
     with _open(path) as image:
         try:
-            orientation = image.getexif().get(ORIENTATION, 1)
+            orientation = _exif(image).get(ORIENTATION, 1)
         except (OSError, SyntaxError, ValueError, struct.error):  # a broken tag does not rotate when decoding either
             orientation = 1
-        return Header(image.format, image.mode, image.width, image.height, orientation, getattr(image, "n_frames", 1))
+        try:
+            frames = getattr(image, "n_frames", 1)
+        except BROKEN:  # a damaged second frame: the first may be sound
+            frames = 1
+        quality, subsampling = jpeg_compression(image)
+        return Header(
+            image.format, image.mode, image.width, image.height, orientation, frames, image.has_transparency_data,
+            is_lossy(image, path), quality, subsampling,
+        )  # fmt: skip
+
+
+def _exif(image: Image.Image) -> Image.Exif:
+    """Return the EXIF tags of an open file. For those of PNG Pillow would decode the pixels, after which they may be
+    stored: that is done only where there is something."""
+    if not isinstance(image, PngImageFile) or ("exif" not in image.info and late_metadata(image.fp)):
+        return image.getexif()
+    return Image.Image.getexif(image)
+
+
+def arrive_black(brightest: Sequence[int], files: int) -> bool:
+    """Return whether the 16-bit pictures of a set arrive almost black: they are at least half of its `files`, and none
+    has a level of `DARK_LEVEL` or more. `brightest` are the highest levels, 0 to 255, of the 16-bit pictures.
+
+    12-bit data in a 16-bit file look like this. A dark photo among others does not make its set dark.
+    """
+    return bool(brightest) and max(brightest) < DARK_LEVEL and 2 * len(brightest) >= files
+
+
+def is_sixteen_bit(path: Path | None) -> bool:
+    """Return whether there is a file, and it is 16-bit grey by its header."""
+    return path is not None and header(path).mode in SIXTEEN_BIT_MODES
 
 
 def whole_image(path: Path, side: int = 0) -> np.ndarray:
@@ -75,6 +125,8 @@ def read_labels(path: Path) -> np.ndarray:
     def ids(image: Image.Image) -> Image.Image:
         if image.mode not in ("L", "P"):
             raise DataBroken(f"{path}: a label map must be 8-bit grey or palette, not {image.mode}: store class ids")
+        if other := alters_ids(image, path):
+            raise DataBroken(f"{path}: a label map must be 8-bit grey or palette, not {other}: store class ids")
         return ImageOps.exif_transpose(image)
 
     return np.asarray(_load(path, ids))
@@ -146,9 +198,8 @@ def _open(path: Path) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataBroken(f"{path}: more than {PIXEL_LIMIT:,} pixels: shrink it") from None
     except UnidentifiedImageError:
-        raise DataBroken(
-            f"{path}: is no JPEG, PNG, WebP, TIFF or BMP image, or its beginning is damaged: replace it"
-        ) from None
+        damaged = "is no JPEG, PNG, WebP, TIFF or BMP image, or its beginning is damaged: replace it"
+        raise DataBroken(f"{path}: {_attempted(lambda: refusal_of_unknown(path)) or damaged}") from None
     except OSError as error:
         if error.errno is not None:
             raise DataBroken(f"{path}: cannot be opened ({error.strerror}): {_fix(error, path)}") from None
@@ -158,7 +209,25 @@ def _open(path: Path) -> Image.Image:
     if image.width * image.height > PIXEL_LIMIT:
         image.close()
         raise DataBroken(f"{path}: {image.width} × {image.height} is more than {PIXEL_LIMIT:,} pixels: shrink it")
+    try:
+        reason = refusal(image)
+    except BROKEN as error:
+        image.close()
+        raise _unreadable(path, error) from None
+    if reason:
+        image.close()
+        raise DataBroken(f"{path}: {reason}")
     return image
+
+
+def _attempted(reason: Callable[[], str]) -> str:
+    """Return the reason, or "" where a header is too damaged to give one."""
+    with _warning_filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return reason()
+        except BROKEN:
+            return ""
 
 
 def _load(path: Path, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
@@ -203,9 +272,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     if image.width * image.height == 1:
         raise ValueError("a single pixel is no picture")
     image = ImageOps.exif_transpose(image)
-    if image.mode == "F":
-        raise ValueError("its pixels are floating-point numbers, whose range is not stated: store 8 or 16 bits")
-    if image.mode in FIXED_POINT_MODES:
+    if image.mode in SIXTEEN_BIT_MODES:
         return _grey_from_16_bit(image).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -215,10 +282,6 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def _grey_from_16_bit(image: Image.Image) -> Image.Image:
-    """Return grey of 0 to 65535 as grey of 0 to 255; values beyond raise `ValueError`, for clipping would hide them."""
+    """Return grey of 0 to 65535 as grey of 0 to 255."""
     grey = np.asarray(image).astype(np.int64)
-    if grey.min() < 0 or grey.max() > 65535:
-        raise ValueError(f"its numbers go from {grey.min()} to {grey.max()}, beyond 16 bits: store 8 or 16 bits")
-    if "transparency" in image.info:
-        raise ValueError("16-bit grey with a transparent level: save it without transparency")
     return Image.fromarray(((grey + 128) // 257).astype(np.uint8))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cgbench.api.dataset import Dataset
 from cgbench.api.registry import DATASETS
 from cgbench.benchmarks.cli.listings import print_broken_plugins
 from cgbench.benchmarks.cli.options import (
@@ -17,9 +18,9 @@ from cgbench.benchmarks.cli.options import (
     one_line_errors,
 )
 from cgbench.benchmarks.runtime.process_setup import use_one_blas_thread
-from cgbench.benchmarks.runtime.progress import progress
-from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError, DataMissing, PluginError
-from cgbench.formatting import plural
+from cgbench.benchmarks.runtime.progress import console, progress
+from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError, DataBroken, DataMissing, PluginError
+from cgbench.formatting import plural, printable
 
 SHOWN = 10  # files of a warning or note that the text names; of errors all are named
 
@@ -94,7 +95,8 @@ def check(
 
     \b
     error    training would fail, or a number would be wrong
-    warning  suspicious: test images in training, shared scenes, blank maps
+    warning  suspicious: test images in training, shared scenes, blank maps,
+             domains that their format or compression tells apart
     note     good to know
 
     Exit code 0: no error (warnings are allowed), 1: errors were found, 2: the data is not there.
@@ -113,6 +115,25 @@ def check(
             report = check_dataset(data, chosen, limit, update)
         _print(report, name)
     return EXIT_TRIAL_FAILED if report.count("error") else EXIT_OK
+
+
+def check_before_training(dataset: Dataset) -> None:
+    """Print in one line what folders, file names and headers of a dataset show, if anything, and how to see all of it.
+
+    No pixel is decoded. A file that cannot be read, or would be changed silently, raises `DataBroken`.
+    """
+    from cgbench.benchmarks.data.loading import check_command
+    from cgbench.datasets.checks.header_checks import check_headers, summary
+
+    with progress(f"reading the headers of {dataset.label}") as update:
+        issues = check_headers(dataset, update)
+    errors = [issue for issue in issues if issue.severity == "error"]
+    if errors:
+        more = f"; {plural(len(errors) - 1, 'more error')}" if len(errors) > 1 else ""
+        text = ": ".join([*_few(errors[0].files), errors[0].text])
+        raise DataBroken(f"{text}{more} ({check_command(dataset)} lists all that is wrong)")
+    if issues:
+        console.print(f"{dataset.label}: {summary(issues)}: {printable(check_command(dataset))}", style="yellow")
 
 
 def _print(report, name: str) -> None:

@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 from cgbench.api.names import TrialState
 from cgbench.api.registry import METHODS
 from cgbench.benchmarks.cli import report
+from cgbench.benchmarks.cli.datasets import check_before_training
 from cgbench.benchmarks.cli.listings import print_broken_plugins
 from cgbench.benchmarks.cli.options import (
     DATA_ROOT,
@@ -126,6 +127,7 @@ def run(
     device = resolve_device(device)
     ensure_selectable(trials[0].config, data)
     print_settings(trials)
+    check_before_training(data)
     with deterministic_kernels(deterministic):
         ensure_same_dataset(folder, data.label)
         if dry_run:

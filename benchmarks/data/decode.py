@@ -10,7 +10,7 @@ import numpy as np
 from cgbench.api.dataset import Dataset, Item
 from cgbench.api.names import IGNORE
 from cgbench.benchmarks.data.image_set import ImageSet
-from cgbench.datasets.images import same_shape, square
+from cgbench.datasets.images import DARK_LEVEL, SPREAD_LEVELS, arrive_black, is_sixteen_bit, same_shape, square
 from cgbench.errors import DataBroken
 from cgbench.progress import ProgressCallback
 
@@ -80,8 +80,13 @@ class MemoryWriter:
 
 
 def decode(spec: ImageSetSpec, rows: RowWriter, progress: ProgressCallback | None = None) -> None:
-    """Decode every item and add it to `rows`. A file that cannot be used, ids beyond the palette, labels of another
-    shape than their image, and pixels that are not uint8 raise `DataBroken`."""
+    """Decode every item and add it to `rows`.
+
+    A file that cannot be used, ids beyond the palette, labels of another shape than their image, pixels that are not
+    uint8, and a set whose 16-bit pictures arrive almost black (`arrive_black`) raise `DataBroken`. So no such set gets
+    into the cache.
+    """
+    dark: list[Item] = []
     for number, item in enumerate(spec.items, 1):
         image = item.image(spec.side)
         arrays = {"images": square(image, spec.side, spec.resize_mode, spec.blend)}
@@ -94,9 +99,27 @@ def decode(spec: ImageSetSpec, rows: RowWriter, progress: ProgressCallback | Non
                     f"{_item_name(spec.dataset, item)}: its {name} must be uint8 {shape[1:]}, not {arrays[name].dtype} "
                     f"{arrays[name].shape}: mend the dataset"
                 )
+        if image.max() < DARK_LEVEL and is_sixteen_bit(item.file):
+            dark.append(item)
         rows.add(arrays)
         if progress:
             progress(number, len(spec.items))
+    _ensure_not_black(spec, dark)
+
+
+def _ensure_not_black(spec: ImageSetSpec, dark: Sequence[Item]) -> None:
+    """Raise `DataBroken` where all 16-bit pictures of the split and domain, also those that a limit left out, are like
+    the `dark` ones among `spec.items`."""
+    if not arrive_black([0] * len(dark), len(spec.items)):
+        return
+    known = {item.file for item in dark}
+    for item in spec.dataset.items(spec.split, spec.domain):
+        if item.file not in known and is_sixteen_bit(item.file) and item.image(spec.side).max() >= DARK_LEVEL:
+            return
+    raise DataBroken(
+        f"{dark[0].file}: arrives almost black, like every 16-bit picture of {spec.split} {spec.domain}: no level "
+        f"reaches an eighth of 65535; {SPREAD_LEVELS}"
+    )
 
 
 def _item_name(dataset: Dataset, item: Item) -> str:

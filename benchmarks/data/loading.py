@@ -1,5 +1,6 @@
 """Loading of the images of a dataset's split and domain, decoded or from the cache."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,13 +14,19 @@ from cgbench.progress import ProgressCallback
 from cgbench.selection import evenly_spaced
 
 
+def check_command(dataset: Dataset) -> str:
+    """Return the command that lists all issues of a dataset."""
+    place = f" --data-root {shlex.quote(str(dataset.root))}" if dataset.root else ""
+    return f"cgbench datasets check {dataset.name}{place}"
+
+
 @contextmanager
 def suggest_dataset_check(dataset: Dataset) -> Iterator[None]:
     """Add the command that lists all issues of the dataset to a `DataBroken` raised inside."""
     try:
         yield
     except DataBroken as error:
-        raise DataBroken(f"{error} ('cgbench datasets check {dataset.name}' lists all that is wrong)") from None
+        raise DataBroken(f"{error} ({check_command(dataset)} lists all that is wrong)") from None
 
 
 def selected(items: Sequence[Item], limit: int, spread: bool) -> list[Item]:

@@ -11,7 +11,7 @@ from cgbench.api.metric import Metric
 from cgbench.api.names import DIRECTIONS, Split
 from cgbench.api.registry import METRICS
 from cgbench.benchmarks.data.image_set import ImageSet
-from cgbench.benchmarks.data.loading import load_images
+from cgbench.benchmarks.data.loading import check_command, load_images
 from cgbench.benchmarks.evaluation import failure_detection
 from cgbench.benchmarks.evaluation.feature_extractors import (
     FeatureExtractors,
@@ -150,7 +150,7 @@ def ensure_same_keys(dataset: Dataset, split: str, a: ImageSet, b: ImageSet) -> 
     if a.keys != b.keys:
         raise DataBroken(
             f"dataset '{dataset.label}' says that its split '{split}' is paired, but the keys differ: "
-            f"'cgbench datasets check {dataset.name}' names them"
+            f"{check_command(dataset)} names them"
         )
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from cgbench.api.dataset import Dataset, Item
 from cgbench.api.names import Split
-from cgbench.datasets.checks.file_checks import check_files, check_folders
+from cgbench.datasets.checks.compression import compare_block_grids
+from cgbench.datasets.checks.file_checks import check_files, check_folders, read_headers
 from cgbench.datasets.checks.image_checks import (
     check_images,
     check_labels,
@@ -51,7 +52,8 @@ def check(
     if missing and not any(listed.values()):
         raise DataMissing(missing)
     issues += check_folders(dataset)
-    issues += check_files(dataset, [item for items in listed.values() for item in items])
+    headers = read_headers(listed)
+    issues += check_files(dataset, listed, headers)
     issues += _almost_pairs(dataset, listed)
     procedural = any(item.file is None for items in listed.values() for item in items[:1])
     limit = limit or (MAX_PROCEDURAL_IMAGES if procedural else 0)
@@ -60,7 +62,7 @@ def check(
     }
     stats = compute_all_stats(dataset, stats_tasks(selected), os.cpu_count() or 1, update)
     issues += [*check_images(stats), *check_labels(dataset, stats), *check_shapes(stats), *check_repeated(stats)]
-    issues += check_swapped(stats)
+    issues += [*check_swapped(stats), *compare_block_grids(dataset, stats, headers.of_sets(listed))]
     set_issues, remarks = _compare_sets(dataset, stats)
     if limit and any(len(items) > limit for items in listed.values()):
         remarks.insert(0, f"only {limit} images of each split and domain were looked at")

@@ -1,13 +1,16 @@
 """Checks of files: files that are not read, problematic names, contents that differ from the file extension."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cgbench.api.dataset import Dataset, Item
+from cgbench.datasets.checks.compression import compare_formats
 from cgbench.datasets.checks.report import Issue, display_name, issues_for
 from cgbench.datasets.images import EXTENSIONS, FORMATS, Header, header
 from cgbench.errors import DataBroken
 from cgbench.formatting import printable
+from cgbench.progress import ProgressCallback
 
 # image formats that are not read
 UNREAD_EXTENSIONS = (
@@ -58,18 +61,63 @@ def _holds_images(folder: Path) -> bool:
         return True
 
 
-def check_files(dataset: Dataset, items: Iterable[Item]) -> list[Issue]:
-    """Return the issues of file headers and file names. Files that cannot be opened are reported by `check_images`."""
-    root, issues, headers = dataset.root, [], {}
-    listed = list(items)
-    for path in dict.fromkeys(path for item in listed for path in (item.file, item.labels_file) if path):
+@dataclass(frozen=True)
+class Headers:
+    """The headers of all files of a dataset that can be opened, and the reason for each of the others."""
+
+    by_file: dict[Path, Header]
+    broken: dict[Path, str]
+
+    def of_sets(self, listed: Mapping[tuple[str, str], Sequence[Item]]) -> dict[tuple[str, str], list[Header]]:
+        """Return the headers of the images of each split and domain."""
+        return {
+            name: [self.by_file[item.file] for item in items if item.file in self.by_file]
+            for name, items in listed.items()
+        }
+
+
+def read_headers(listed: Mapping[tuple[str, str], Sequence[Item]], update: ProgressCallback | None = None) -> Headers:
+    """Return the headers of the files of all splits and domains, each file read once and no pixel decoded.
+    `update(done, total)` is called after each file."""
+    by_file, broken = {}, {}
+    every = (item for items in listed.values() for item in items)
+    paths = list(dict.fromkeys(path for item in every for path in (item.file, item.labels_file) if path))
+    for done, path in enumerate(paths, 1):
         try:
-            headers[path] = header(path)
-        except DataBroken:
-            continue
-        issues += _header_issues(path, headers[path], root)
-    issues += _rotated(listed, headers, root)
-    return [*issues, *_name_issues([path for item in listed if (path := item.file)], root)]
+            by_file[path] = header(path)
+        except DataBroken as error:
+            broken[path] = str(error).removeprefix(f"{printable(str(path))}: ")
+        if update:
+            update(done, len(paths))
+    return Headers(by_file, broken)
+
+
+def check_files(dataset: Dataset, listed: Mapping[tuple[str, str], Sequence[Item]], headers: Headers) -> list[Issue]:
+    """Return the issues of file headers and file names. Files that cannot be opened are reported by `check_images`."""
+    root, issues = dataset.root, []
+    items = [item for of_set in listed.values() for item in of_set]
+    for path, found in headers.by_file.items():
+        issues += _header_issues(path, found, root)
+    issues += _transparent(dataset, listed, headers)
+    issues += _rotated(items, headers.by_file, root)
+    issues += compare_formats(dataset, headers.of_sets(listed))
+    return [*issues, *_name_issues([path for item in items if (path := item.file)], root)]
+
+
+def _transparent(dataset: Dataset, listed: Mapping[tuple[str, str], Sequence[Item]], headers: Headers) -> list[Issue]:
+    """Return an issue for each photo that declares transparency."""
+    files = [
+        item.file
+        for (_, letter), items in listed.items()
+        if dataset.domains[letter == "B"].kind == "photo"
+        for item in items
+        if item.file in headers.by_file and headers.by_file[item.file].transparent
+    ]
+    text = "declares transparency: laid over white"
+    fix = "store them without it if another ground is meant"
+    return issues_for(
+        "colours", "note", fix, [(display_name(file, dataset.root), text) for file in dict.fromkeys(files)]
+    )
 
 
 def _header_issues(path: Path, header: Header, root: Path | None) -> list[Issue]:

@@ -10,7 +10,7 @@ from cgbench.api.dataset import Dataset
 from cgbench.api.names import Split
 from cgbench.datasets.checks.image_stats import ImageStats, LabelStats
 from cgbench.datasets.checks.report import Issue, display_name, issues_for
-from cgbench.datasets.images import FIXED_POINT_MODES, header, same_shape
+from cgbench.datasets.images import DARK_LEVEL, SPREAD_LEVELS, arrive_black, is_sixteen_bit, same_shape
 
 MIN_SIDE = 16  # pixels
 MAX_ASPECT_FACTOR = 1.25  # between an image's width : height and the median of its domain
@@ -31,16 +31,24 @@ def check_images(stats: Sequence[ImageStats]) -> list[Issue]:
     small = [image for image in good if min(image.height, image.width) < MIN_SIDE and image.item.file]
     entries = [(image.name, f"{image.width} × {image.height} pixels") for image in small]
     issues += issues_for("tiny", "warning", "replace them: enlarged, they are a blur", entries)
-    entries = [(image.name, "no level above 31 of 255") for image in dark]
-    return issues + issues_for(
-        "dark", "warning", "spread their levels over 0 to 65535 (12-bit data: times 16)", entries
-    )
+    return issues + _dark_issues(good, dark)
 
 
 def _is_dark(image: ImageStats) -> bool:
-    if image.item.file is None or image.thumb.max() >= 32:
-        return False
-    return header(image.item.file).mode in FIXED_POINT_MODES
+    return image.thumb.max() < DARK_LEVEL and is_sixteen_bit(image.item.file)
+
+
+def _dark_issues(good: Sequence[ImageStats], dark: Sequence[ImageStats]) -> list[Issue]:
+    """Return an issue for each almost black 16-bit picture: an error where all 16-bit pictures of its set are so."""
+    issues = []
+    for name in dict.fromkeys((image.split, image.letter) for image in dark):
+        of_set = [image for image in good if (image.split, image.letter) == name]
+        levels = [image.brightest for image in of_set if is_sixteen_bit(image.item.file)]
+        severity = "error" if arrive_black(levels, len(of_set)) else "warning"
+        text = f"no level above {DARK_LEVEL - 1} of 255"
+        entries = [(image.name, text) for image in dark if (image.split, image.letter) == name]
+        issues += issues_for("dark", severity, SPREAD_LEVELS, entries)
+    return issues
 
 
 def check_labels(dataset: Dataset, stats: Sequence[ImageStats]) -> list[Issue]:

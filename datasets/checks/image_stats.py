@@ -12,6 +12,7 @@ from PIL import Image
 
 from cgbench.api.dataset import Dataset, Domain, Item
 from cgbench.api.names import IGNORE, Split
+from cgbench.datasets.checks.block_grid import block_grid
 from cgbench.datasets.checks.report import display_name
 from cgbench.errors import CgbenchError
 from cgbench.formatting import printable
@@ -21,6 +22,7 @@ MAX_PROCEDURAL_IMAGES = 100  # that are checked of a split and domain: the same 
 PROCEDURAL_SIDE = 64  # pixels at which procedural datasets are rendered
 THUMB = 64  # side of the grey thumbnail
 EDGES = 48  # side of the two edge maps
+GRID_PIXELS = 512  # rows and columns in which the JPEG grid is looked for
 FLAT = 2  # levels by which an image of one colour may vary
 
 
@@ -39,7 +41,8 @@ class ImageStats:
     """Statistics of an image. `problem` is the reason why it cannot be used; the rest is then empty.
 
     `thumb` is grey, uint8 (64, 64); `edges` are the horizontal and vertical differences, uint8 (2, 48, 48); `colour`
-    are features of colour and texture, float (11,).
+    are features of colour and texture, float (11,); `brightest` is the highest level of any channel, and `block_grid`
+    the strength of JPEG blocks in the pixels (`block_grid`), None of small images.
     """
 
     split: str
@@ -55,6 +58,8 @@ class ImageStats:
     thumb: np.ndarray | None = None
     edges: np.ndarray | None = None
     colour: np.ndarray | None = None
+    brightest: int = 0
+    block_grid: float | None = None
     labels: LabelStats | None = None
     labels_problem: str = ""
 
@@ -134,7 +139,8 @@ def _image_stats(image: np.ndarray) -> dict[str, Any]:
     pillow_image = Image.fromarray(_checked(image, 3))
     extrema: Any = pillow_image.getextrema()  # of three channels: three pairs
     small = np.asarray(pillow_image.resize((EDGES, EDGES), Image.Resampling.BOX, reducing_gap=2.0))
-    thumb = np.asarray(pillow_image.convert("L").resize((THUMB, THUMB), Image.Resampling.BOX))
+    grey = pillow_image.convert("L")
+    thumb = np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX))
     return {
         "height": image.shape[0],
         "width": image.shape[1],
@@ -143,6 +149,8 @@ def _image_stats(image: np.ndarray) -> dict[str, Any]:
         "thumb": thumb,
         "edges": _edges(small.astype(np.int16)),
         "colour": _colours(small.astype(np.float32), image),
+        "brightest": max(high for _, high in extrema),
+        "block_grid": block_grid(np.asarray(grey)[:GRID_PIXELS, :GRID_PIXELS]),
     }
 
 

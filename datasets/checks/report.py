@@ -25,6 +25,7 @@ CHECKS = {
     "pairs": "test sets that are pairs but for a few files",
     "blank": "label maps with one class or none",
     "constant": "pictures of one colour",
+    "compression": "sets that differ in format, compression or size",
     "dark": "16-bit pictures that become almost black",
     "rotated": "photos turned by an EXIF tag that their label map lacks",
     "format": "files of another format than their name says",

@@ -16,7 +16,6 @@ from cgbench.api.registry import DATASETS
 from cgbench.datasets.camvid import CamVid
 from cgbench.datasets.checks.checker import check
 from cgbench.datasets.folder import Folder
-from cgbench.datasets.images import read_image
 from helpers.cli import SMALL, cgbench
 from helpers.image_folders import healthy, scene
 
@@ -104,7 +103,7 @@ def test_a_run_refuses_what_the_dataset_check_calls_an_error_and_names_the_check
     for path in list((root / "testB").iterdir()):
         if path.name != name and not path.name.startswith("b0"):
             path.unlink()
-    with pytest.raises(DataBroken, match=rf"testB/{name}: .*'cgbench datasets check folder'"):
+    with pytest.raises(DataBroken, match=rf"testB/{name}: .*cgbench datasets check folder --data-root .* lists all"):
         load_images(Folder(root), "test", "B", 16, TrialConfig())
 
 
@@ -125,7 +124,7 @@ def test_a_run_names_the_dataset_check_before_it_plans(tmp_path):
         tmp_path,
         code=2,
     )
-    assert "has the same name as a012" in output and "'cgbench datasets check folder'" in output
+    assert "has the same name as a012" in output and f"cgbench datasets check folder --data-root {root} " in output
 
 
 def test_files_without_permission_are_named(tmp_path, monkeypatch):
@@ -313,13 +312,3 @@ def test_a_plugin_that_keeps_no_promise_is_reported_and_not_fatal():
     assert any("ZeroDivisionError" in issue.text for issue in report.issues)
     assert files_of(report, "label-ids") == {f"test B {key}" for key in "abce"}
     assert files_of(report, "partner") == {"d", "e"}
-
-
-def test_images_of_sixteen_bits_are_scaled_not_clipped(tmp_path):
-    """16-bit colour keeps its upper byte; users of other programs got black or white images."""
-    rows = np.array([[[0, 256, 32768], [65535, 65280, 255]]], ">u2")
-    raw = b"".join(b"\0" + row.tobytes() for row in rows)
-    head = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)
-    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
-    (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body)
-    assert read_image(tmp_path / "deep.png").tolist() == [[[0, 1, 128], [255, 255, 0]]]

@@ -1,0 +1,50 @@
+"""The checks that need file names and headers only, which take a small part of the time of decoding."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from cgbench.api.dataset import Dataset, Item
+from cgbench.datasets.checks.file_checks import Headers, check_files, check_folders, read_headers
+from cgbench.datasets.checks.report import CHECKS, SEVERITIES, Issue, display_name, issues_for
+from cgbench.errors import CgbenchError
+from cgbench.formatting import plural
+from cgbench.progress import ProgressCallback
+
+NAMED = 2  # checks that the summary names
+
+
+def check_headers(dataset: Dataset, update: ProgressCallback | None = None) -> list[Issue]:
+    """Return the issues of a dataset's folders, file names and headers, the worst first; none of a procedural one.
+
+    Files that cannot be opened and pixel formats that are refused are errors. Splits and domains that cannot be listed
+    are left out: training says why. `update(done, total)` is called after each file.
+    """
+    listed = {(split, letter): _items(dataset, split, letter) for split in dataset.splits for letter in "AB"}
+    if not any(item.file for items in listed.values() for item in items):
+        return []
+    headers = read_headers(listed, update)
+    issues = [*_unreadable(dataset, headers), *check_files(dataset, listed, headers)]
+    with suppress(CgbenchError):  # folders that a plug-in cannot name are not needed to train
+        issues += check_folders(dataset)
+    order = list(CHECKS)
+    return sorted(issues, key=lambda issue: (SEVERITIES.index(issue.severity), order.index(issue.check)))
+
+
+def summary(issues: Sequence[Issue]) -> str:
+    """Return issues in one line, "" without any: "2 warnings, 1 note (files that are not read; ...)"."""
+    counts = [plural(count, word) for word in SEVERITIES if (count := sum(issue.severity == word for issue in issues))]
+    names = list(dict.fromkeys(CHECKS[issue.check] for issue in issues))
+    more = [f"{len(names) - NAMED} more kinds"] if len(names) > NAMED else []
+    return f"{', '.join(counts)} ({'; '.join([*names[:NAMED], *more])})" if issues else ""
+
+
+def _unreadable(dataset: Dataset, headers: Headers) -> list[Issue]:
+    entries = [(display_name(path, dataset.root), reason) for path, reason in headers.broken.items()]
+    return issues_for("unreadable", "error", "mend, replace or remove them", entries)
+
+
+def _items(dataset: Dataset, split: str, letter: str) -> Sequence[Item]:
+    try:
+        return dataset.listing(split, letter).items
+    except CgbenchError:
+        return ()

@@ -1,0 +1,66 @@
+"""`cgbench run` looks at headers before it trains: one line of warnings, errors with exit code 2, else nothing."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers.cli import SMALL, cgbench
+from helpers.image_files import RGB, write_tiff
+from helpers.image_folders import healthy, scene
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """The command of a run of `folder`, and the data root."""
+    root = healthy(tmp_path / "set")
+    command = ["run", "--methods", "gan_only", "--dataset", "folder", "--data-root", root, *SMALL, "--dry-run"]
+    return [*command, "--runs-dir", tmp_path / "runs"], root
+
+
+def test_a_healthy_set_adds_no_line(run_folder):
+    command, _ = run_folder
+    assert "datasets check" not in cgbench(*command)
+
+
+def test_warnings_are_summed_up_in_one_line_even_if_quiet(run_folder):
+    command, root = run_folder
+    (root / "trainA" / "moving.gif").write_bytes(b"GIF89a")
+    scene(900).save(root / "trainA" / "named.png", "JPEG")
+    expected = (
+        "set: 2 warnings (files of another format than their name says; files that are not read): "
+        f"cgbench datasets check folder --data-root {root}"
+    )
+    for more in ([], ["-q"]):
+        lines = [line for line in cgbench(*command, *more).splitlines() if "datasets check" in line]
+        assert lines == [expected]
+
+
+def test_formats_that_tell_the_domains_apart_are_said_before_training(run_folder):
+    command, root = run_folder
+    for path in sorted((root / "trainA").iterdir()):
+        scene(int(path.stem[1:])).save(path.with_suffix(".jpg"))
+        path.unlink()
+    said = "set: 2 warnings (sets that differ in format, compression or size): cgbench datasets check folder"
+    assert said in cgbench(*command)  # train A against train B and against test A
+
+
+def test_an_error_in_a_header_stops_the_run_before_it_plans(run_folder, tmp_path):
+    command, root = run_folder
+    write_tiff(root / "trainB" / "bands.tif", np.zeros((8, 8, 4), np.uint8), RGB)
+    (root / "testA" / "zero.png").write_bytes(b"")
+    for arguments in (command, [word for word in command if word != "--dry-run"]):
+        (line,) = cgbench(*arguments, code=2).splitlines()
+        assert line.startswith("cgbench: trainB/bands.tif: it has 4 bands, of which 3 are colours")
+        assert line.endswith(
+            f"; 1 more error (cgbench datasets check folder --data-root {root} lists all that is wrong)"
+        )
+    assert not (tmp_path / "runs").exists()
+
+
+def test_12_bit_data_end_the_run_before_training_in_one_line(run_folder):
+    command, root = run_folder
+    for path in (root / "trainA").iterdir():
+        grey = np.asarray(scene(int(path.stem[1:])).convert("L"), np.uint16) * 16
+        Image.fromarray(grey).save(path)
+    output = cgbench(*(word for word in command if word != "--dry-run"), code=2)
+    assert "trainA/a000.png: arrives almost black, like every 16-bit picture of train A" in output.splitlines()[-1]
