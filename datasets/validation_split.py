@@ -76,6 +76,14 @@ class ValidationSplit(Dataset):
         """Return the folders whose files are read as images."""
         return self.dataset.folders()
 
+    def unused_folders(self) -> Sequence[Path]:
+        """Return the folders that look as if they belonged to the dataset and are not read."""
+        return self.dataset.unused_folders()
+
+    def remarks(self) -> Sequence[str]:
+        """Return the remarks of the wrapped dataset."""
+        return self.dataset.remarks()
+
     def direction_name(self, direction: str) -> str:
         """Return the name of a direction, such as "labels→photo"."""
         return self.dataset.direction_name(direction)
