@@ -101,7 +101,8 @@ def _absent_problem(layout: FolderLayout, root: str) -> str:
 def _unknown_problem(layout: FolderLayout, root: str) -> str:
     """Return the message about a directory in which no layout was found."""
     folders = visible_folders(layout.root)
-    other = next((name for folder in folders if (name := OTHER_DATASETS.get(folder.name))), "")
+    inside = [*folders, *(child for folder in folders[:SHOWN] for child in visible_folders(folder))]
+    other = next((name for folder in inside if (name := OTHER_DATASETS.get(folder.name))), "")
     if other:
         return expectation(f"{root} holds {_held(layout.root)}", (f"This looks like {other}: --dataset {other}",))
     if layout.words:

@@ -27,6 +27,7 @@ SPLITS = {
 TWO_PARTS = re.compile(rf"({'|'.join(sorted(SPLITS, key=len, reverse=True))})([ _.-]?)(.+)", re.IGNORECASE)
 ONE_NAME, DOMAIN_FIRST, SPLIT_FIRST, SIDE_BY_SIDE = "trainA", "A/train", "train/A", "side by side"
 REQUIRED = tuple((split, domain) for split in (Split.TRAIN, Split.TEST) for domain in "AB")
+NO_DOMAINS = ("leftImg8bit", "gtFine", "gtCoarse")  # of Cityscapes, which has a reader of its own
 DEPTH = 3  # levels of sub-folders that are searched for images
 LEVELS = 2  # of folders above a layout: an archive unpacked into a folder of its own
 MAX_FOLDERS = 100  # of a directory in which a layout is looked for one level deeper
@@ -156,7 +157,7 @@ def set_folders(root: Path) -> list[SetFolder]:
                     found.append(_set_folder(folder, SPLIT_FIRST, split, folder.name))
         elif match := TWO_PARTS.fullmatch(child.name):
             found.append(_set_folder(child, ONE_NAME, SPLITS[match[1].lower()], match[3]))
-        else:
+        elif child.name not in NO_DOMAINS:
             for folder in visible_folders(child):
                 if split := SPLITS.get(folder.name.lower()):
                     found.append(_set_folder(folder, DOMAIN_FIRST, split, child.name))
