@@ -49,7 +49,7 @@ class CityscapesLayout:
 
 
 def find_cityscapes(root: Path) -> CityscapesLayout:
-    """Return the layout in a directory: in itself or in `cityscapes` inside it, else the only place of both archives."""
+    """Return the layout in a directory: in itself or in `cityscapes` inside it, else where the only archives are."""
     named = [folder for folder in visible_folders(root) if folder.name.lower() == "cityscapes"]
     inside = [folder for outer in named for folder in visible_folders(outer) if folder.name.lower() == "cityscapes"]
     for folder in (root, *sorted(named, key=lambda path: path.name != "cityscapes"), *inside):
@@ -159,8 +159,8 @@ def training_ids_problem(found: Sequence[Scene]) -> list[FileProblem]:
     if not values or any(MAX_TRAIN_ID < value < IGNORE for value in values):
         return []
     text = (
-        f"holds training ids (0 to {MAX_TRAIN_ID} and {IGNORE}) under the name of labelIds, like all {len(files)} files "
-        f"that were looked at: unpack {ARCHIVES[LABELS]} again"
+        f"holds training ids (0 to {MAX_TRAIN_ID} and {IGNORE}) under the name of labelIds, like all {len(files)} "
+        f"files that were looked at: unpack {ARCHIVES[LABELS]} again"
     )
     return [FileProblem(files[0], text)]
 

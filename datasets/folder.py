@@ -50,6 +50,7 @@ class Folder(Dataset):
         super().__init__(root)
         self.layout = find_layout(root) if root is not None else FolderLayout(Path())
         self.side_by_side = self.layout.side_by_side
+        self.known_pairs = False
         validation = (Split.VAL,) if self.layout.has(Split.VAL) else ()
         if self.side_by_side:
             self.paired_test = True
@@ -59,6 +60,11 @@ class Folder(Dataset):
             self.splits = (Split.TRAIN, *validation, Split.TEST)
             self.split_rule = "A and B as the folders trainA and trainB divide them"
             self.paired_test = self.layout.has(Split.TEST) and self._test_folders_are_pairs()
+
+    def configure(self, split: str = "", paired: str = "auto") -> None:
+        """Apply the settings of a run; `paired=yes` also says that files with no visible seam hold two images."""
+        super().configure(split, paired)
+        self.known_pairs = paired == "yes"
 
     @property
     def label(self) -> str:
@@ -71,7 +77,7 @@ class Folder(Dataset):
             return expectation("no directory was given")
         if not self.root.is_dir():
             return expectation(f"{self.root} is not a directory")
-        return layout_problem(self.layout, self._seams)
+        return layout_problem(self.layout, None if self.known_pairs else self._seams)
 
     def remarks(self) -> Sequence[str]:
         """Return what the names of the folders do not say: which is read as what, and which is not read."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cgbench.api.names import Split
 from cgbench.datasets.folder_layouts import (
+    MAX_FOLDERS,
     ONE_NAME,
     SPLIT_FIRST,
     FolderLayout,
@@ -40,19 +41,15 @@ def layout_problem(layout: FolderLayout, seams: Seams | None) -> str | None:
     """Return None for a complete layout, else a message of at most eight lines. `seams` are those of pairs side by
     side."""
     root = printable(str(layout.root))
-    if seams is not None and seams.plain_photos:
-        train, test = (layout.name(layout.sets[Place(split, "A")].path) for split in (Split.TRAIN, Split.TEST))
-        problem = f"{root} holds plain photos in {train} and {test}, not pairs side by side"
-        checked = f"In {seams.continuing} of {seams.images} images that were looked at, the halves continue each other."
-        return expectation(
-            problem, (checked, "Put the images of the two domains into folders of their own, trainA and trainB.")
-        )
+    above = _layout_above(layout.root) if seams is not None and (seams.plain_photos or seams.unclear) else None
+    if seams is not None and (seams.plain_photos or above):
+        return _photos_problem(layout, root, seams, above)
     if layout.side_by_side:
         return _pairs_problem(layout, root)
     if layout.sets:
         return _absent_problem(layout, root) if layout.absent else None
     if layout.inner:
-        names = ", ".join(printable(path.name) for path in layout.inner)
+        names = _few([printable(path.name) for path in layout.inner])
         first = shlex.quote(str(layout.inner[0]))
         problem = f"{root} holds {len(layout.inner)} data sets, {names}"
         return expectation(problem, (f"Choose one, for example --data-root {first}",))
@@ -67,6 +64,18 @@ def hold_out_command(root: Path, source: Path, target: Path, images: int) -> str
         f"(cd {shlex.quote(str(root))} && mkdir -p {after} && ls {before} | tail -n {number} | "
         f'while IFS= read -r f; do mv {before}/"$f" {after}/; done)'
     )
+
+
+def _photos_problem(layout: FolderLayout, root: str, seams: Seams, above: Path | None) -> str:
+    """Return the message about plain photos in the folders of pairs side by side."""
+    train, test = (layout.sets.get(Place(split, "A")) for split in (Split.TRAIN, Split.TEST))
+    names = " and ".join(layout.name(folder.path) for folder in (train, test) if folder)
+    problem = f"{root} holds plain photos in {names}, not pairs side by side"
+    checked = f"In {seams.continuing} of {seams.images} images that were looked at, the halves continue each other."
+    if above:
+        return expectation(problem, (checked, _give(above)))
+    mend = "Put the images of the two domains into folders of their own, trainA and trainB."
+    return expectation(problem, (checked, mend, "If they are pairs all the same: --set paired=yes"))
 
 
 def _pairs_problem(layout: FolderLayout, root: str) -> str | None:
@@ -106,15 +115,12 @@ def _unknown_problem(layout: FolderLayout, root: str) -> str:
     if other:
         return expectation(f"{root} holds {_held(layout.root)}", (f"This looks like {other}: --dataset {other}",))
     if layout.words:
-        words = ", ".join(printable(word) for word in layout.words)
+        words = _few([printable(word) for word in layout.words])
         problem = f"{root} holds {_held(layout.root)}: {len(layout.words)} domains ({words}), and two are compared"
         return expectation(problem, ("Choose two and name them trainA, trainB, testA and testB:", *_renames(layout)))
     above = _layout_above(layout.root)
     if above:
-        return expectation(
-            f"{root} is one of the folders of a layout",
-            (f"Give the directory that holds it: --data-root {shlex.quote(str(above))}",),
-        )
+        return expectation(f"{root} is one of the folders of a layout", (_give(above),))
     alone = [folder for folder in set_folders(layout.root) if folder.word == "" and folder.split == Split.TRAIN]
     if alone:
         command = hold_out_command(layout.root, alone[0].path, layout.root / "test", alone[0].images)
@@ -140,8 +146,15 @@ def _held(root: Path) -> str:
         if folder not in counts and ((count := len(image_files(folder))) or folder.name in FOLDERS):
             counts[folder] = count
     texts = [f"{printable(path.relative_to(root).as_posix())} ({count} images)" for path, count in counts.items()]
-    more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
-    return ", ".join(texts[:SHOWN]) + more if texts else NOTHING
+    return _few(texts) if texts else NOTHING
+
+
+def _few(texts: Sequence[str]) -> str:
+    return ", ".join(texts[:SHOWN]) + (f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else "")
+
+
+def _give(above: Path) -> str:
+    return f"Give the directory that holds it: --data-root {shlex.quote(str(above))}"
 
 
 def _pattern(layout: FolderLayout) -> list[str]:
@@ -194,13 +207,15 @@ def _divide(domains: Sequence[tuple[Path, int]]) -> list[str]:
 
 
 def _layout_above(root: Path) -> Path | None:
-    """Return the directory above whose layout reads a folder as one of its sets; None where there is none."""
+    """Return the directory above whose layout reads a folder, or folders in it, as its sets; None for no such one."""
     here = root.resolve()
     for above in here.parents[:2]:
+        if len(visible_folders(above)) > MAX_FOLDERS:
+            return None
         try:
             layout = layout_in(above)
         except CgbenchError:
             return None
-        if any(folder.path == here for folder in layout.sets.values()):
+        if any(here in (folder.path, folder.path.parent) for folder in layout.sets.values()):
             return above
     return None

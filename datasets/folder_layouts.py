@@ -125,12 +125,13 @@ def find_layout(root: Path) -> FolderLayout:
 
 
 def layout_in(root: Path) -> FolderLayout:
-    """Return the layout whose folders lie in `root` itself; that with most of the required sets, where there are two."""
+    """Return the layout whose folders lie in `root` itself; of two, that with most of the required sets."""
     found = set_folders(root)
     pairs = _side_by_side(root, found)
     if pairs and Place(Split.TRAIN, "A") in pairs:
         return _with_remarks(FolderLayout(root, SIDE_BY_SIDE, pairs), found)
-    best, most_words = FolderLayout(root), ()
+    best = FolderLayout(root)
+    most_words: tuple[str, ...] = ()
     for style in (ONE_NAME, DOMAIN_FIRST, SPLIT_FIRST):
         folders = [folder for folder in found if folder.style == style]
         words = domain_words(folders)
@@ -177,7 +178,7 @@ def domain_words(folders: Sequence[SetFolder]) -> tuple[str, ...]:
 
 
 def visible_folders(root: Path, required: bool = False) -> list[Path]:
-    """Return the folders in a directory, sorted by name, apart from hidden ones and those that macOS puts into archives.
+    """Return the folders in a directory, sorted by name, apart from hidden ones and `__MACOSX`, which archives hold.
 
     One that cannot be listed has none, or raises `DataBroken` where it is `required`.
     """
@@ -255,13 +256,15 @@ def _with_remarks(layout: FolderLayout, found: Sequence[SetFolder]) -> FolderLay
         remarks.append(f"A is '{printable(a.word)}' and B is '{printable(b.word)}': by the alphabet")
     tests = [layout.sets.get(Place(Split.TEST, domain)) for domain in "AB"]
     if tests[0] and tests[1] and tests[0].split == Split.VAL and not layout.side_by_side:
-        names = " and ".join(layout.name(folder.path) for folder in tests if folder)
-        remarks.append(f"{names} are the test set: there is none that is called so")
+        both = " and ".join(layout.name(folder.path) for folder in tests if folder)
+        remarks.append(f"{both} are the test set: there is none that is called so")
     for folder in dict.fromkeys(layout.sets.values()):
         if folder.nested:
             names = [printable(path.relative_to(folder.path).as_posix()) for path in folder.subfolders()]
             listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            remarks.append(f"{layout.name(folder.path)}: {folder.images} images are read from its sub-folders, {listed}")
+            remarks.append(
+                f"{layout.name(folder.path)}: {folder.images} images are read from its sub-folders, {listed}"
+            )
     for folder in unused:
         why = ": validation images are read of both domains or of none" if folder.split == Split.VAL else ""
         remarks.append(f"{layout.name(folder.path)} is not read ({folder.images} images){why}")

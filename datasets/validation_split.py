@@ -42,6 +42,7 @@ class ValidationSplit(Dataset):
         self.domains, self.palette = dataset.domains, dataset.palette
         self.paired_test, self.shares_scenes = dataset.paired_test, dataset.shares_scenes
         self.split_rule, self.settings = dataset.split_rule, dataset.settings
+        self.test_splits, self.test_split = dataset.test_splits, dataset.test_split
         self.splits = (*dataset.splits, Split.VAL)
 
     @property

@@ -10,7 +10,6 @@ from PIL import Image
 from cgbench.benchmarks.trials.request import open_dataset
 from cgbench.datasets.camvid import CamVid
 from cgbench.errors import CgbenchError, DataMissing
-
 from helpers.cli import SMALL, cgbench
 
 COUNTS = {"train": 8, "val": 3, "test": 5}
@@ -51,7 +50,7 @@ def test_the_folders_of_the_other_split_are_not_needed(tmp_path):
 
 
 def test_another_split_is_refused_with_the_two_that_are_known(tmp_path):
-    with pytest.raises(CgbenchError, match="split=train: .*use val, test"):
+    with pytest.raises(CgbenchError, match=r"split=train: .*use val, test"):
         CamVid(tmp_path).configure(split="train")
 
 
@@ -72,7 +71,7 @@ def test_a_run_says_and_records_what_it_measures_on_and_no_folder_holds_both(tmp
     }
     assert sources["usual"] and not sources["usual"] & sources["standard"]
     mixed = cgbench(*run, "--methods", "cycle_only", "--name", "usual", "--set", "split=test", code=2)
-    assert "belongs to another comparison (split  → test)" in mixed
+    assert "another comparison" in mixed and "split" in mixed
 
 
 def test_label_maps_of_the_standard_split_are_checked(tmp_path):

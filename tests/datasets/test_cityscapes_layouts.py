@@ -1,7 +1,5 @@
 """Cityscapes as people have it: archives packed, apart, a level too high or deep, incomplete, or with other labels."""
 
-import shutil
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,7 +8,6 @@ from cgbench.benchmarks.execution.reevaluation import open_test_data
 from cgbench.config import TrialConfig
 from cgbench.datasets.cityscapes import Cityscapes
 from cgbench.errors import DataBroken, DataMissing
-
 from helpers.cli import cgbench
 from helpers.image_folders import scene
 
@@ -160,12 +157,7 @@ def test_training_ids_under_the_name_of_label_ids_are_refused_in_one_line(tmp_pa
 
 def test_one_map_of_low_ids_among_others_is_read(tmp_path):
     city(tmp_path / "leftImg8bit", tmp_path / "gtFine")
-    put(tmp_path / "gtFine" / "train" / "ulm" / "ulm_000000_000019_gtFine_labelIds.png", [[7, 8, 11, 0, 1, 2, 3, 4]] * 4)
+    put(
+        tmp_path / "gtFine" / "train" / "ulm" / "ulm_000000_000019_gtFine_labelIds.png", [[7, 8, 11, 0, 1, 2, 3, 4]] * 4
+    )
     assert len(Cityscapes(tmp_path).items("train", "A")) == 2
-
-
-def test_a_layout_is_found_when_its_files_come_later(tmp_path):
-    assert Cityscapes(tmp_path).missing()
-    city(tmp_path / "leftImg8bit", tmp_path / "gtFine")
-    shutil.rmtree(tmp_path / "gtFine" / "val")
-    assert "gtFine/val has no files" in Cityscapes(tmp_path).missing()

@@ -9,12 +9,12 @@ from PIL import Image
 
 from cgbench.api.dataset import Dataset, Domain, guarded
 from cgbench.benchmarks.testing.conformance import check_dataset
+from cgbench.benchmarks.trials.request import open_dataset
 from cgbench.datasets.checks.file_checks import check_folders
 from cgbench.datasets.folder import Folder
 from cgbench.datasets.seams import continues, look_at_seams
 from cgbench.datasets.validation_split import hold_out
 from cgbench.errors import DataMissing, PluginError
-
 from helpers.cli import SMALL, cgbench
 from helpers.image_folders import healthy, scene
 
@@ -200,6 +200,20 @@ def test_a_folder_of_the_layout_itself_is_answered_with_the_one_above(tmp_path):
     assert f"--data-root {tmp_path}" in Folder(tmp_path / "trainA").missing()
 
 
+@pytest.mark.parametrize("name", ["A/train", "train/A"])
+def test_half_of_a_layout_is_answered_with_the_directory_above(name, tmp_path):
+    put(tmp_path, READ[name])
+    for folder in READ[name]:
+        for number in range(8):
+            Image.fromarray(photo(number)).save(tmp_path / folder / f"{number}.png")
+    assert f"--data-root {tmp_path}" in Folder(tmp_path / name.split("/")[0]).missing()
+
+
+def test_a_thousand_classes_do_not_flood_the_message(tmp_path):
+    text = Folder(put(tmp_path, [f"train/n{number:04d}" for number in range(40)], images=1)).missing()
+    assert "40 domains (n0000, " in text and "n0007 and 32 more)" in text and len(text) < 1200
+
+
 def test_an_incomplete_layout_is_an_error_of_the_check_with_its_command_in_one_line(tmp_path):
     put(tmp_path, FOUR[:3])
     output = cgbench("datasets", "check", "folder", "--data-root", tmp_path, code=1)
@@ -230,6 +244,13 @@ def test_plain_photos_are_refused(tmp_path):
     with pytest.raises(DataMissing, match="plain photos"):
         dataset.items("train", "A")
     assert "plain photos" in cgbench("datasets", "check", "folder", "--data-root", tmp_path, code=1)
+
+
+def test_who_knows_that_photos_without_a_seam_are_pairs_says_so(tmp_path):
+    in_folders(tmp_path, [photo(number) for number in range(4)])
+    with pytest.raises(DataMissing, match="--set paired=yes"):
+        open_dataset("folder", tmp_path)
+    assert len(open_dataset("folder", tmp_path, paired="yes").items("test", "A")) == 4
 
 
 @pytest.mark.parametrize("kind", ["labels and photo", "photo and photo", "shrunk"])
