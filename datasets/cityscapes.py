@@ -41,6 +41,7 @@ from cgbench.datasets.layouts import FOLDERS, halves, side_by_side_test
 from cgbench.datasets.seams import Seams, look_at_seams
 from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
+from cgbench.formatting import printable
 
 # label id -> name and colour; a class's training id is its position here (cityscapesScripts)
 CLASSES = {
@@ -170,7 +171,8 @@ class Cityscapes(Dataset):
             problem = f"{self.found.folder} holds plain photos in train, not photo and label image side by side"
         if not problem:
             return None
-        return HOW_TO_GET.format(problem=problem, command=f"\n  To unpack: {command}" if command else "")
+        unpack = f"\n  To unpack: {command}" if command else ""
+        return printable(HOW_TO_GET.format(problem=problem, command=unpack), keep="\n")
 
     @cached_property
     def _seams(self) -> Seams:

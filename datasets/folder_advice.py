@@ -34,7 +34,7 @@ OTHER_DATASETS = {"trainannot": "camvid", "leftImg8bit": "cityscapes", "gtFine":
 
 def expectation(problem: str, advice: Sequence[str] = ()) -> str:
     """Return the message about a problem, with lines of advice and the layouts that are expected."""
-    return EXPECTED.format(problem=problem, advice="".join(f"\n  {line}" for line in advice))
+    return printable(EXPECTED.format(problem=problem, advice="".join(f"\n  {line}" for line in advice)), keep="\n")
 
 
 def layout_problem(layout: FolderLayout, seams: Seams | None) -> str | None:

@@ -266,6 +266,10 @@ def _with_remarks(layout: FolderLayout, found: Sequence[SetFolder]) -> FolderLay
                 f"{layout.name(folder.path)}: {folder.images} images are read from its sub-folders, {listed}"
             )
     for folder in unused:
-        why = ": validation images are read of both domains or of none" if folder.split == Split.VAL else ""
+        why = (
+            ": validation images are read of both domains or of none"
+            if folder.split == Split.VAL and folder.word
+            else ""
+        )
         remarks.append(f"{layout.name(folder.path)} is not read ({folder.images} images){why}")
     return replace(layout, unused=unused, remarks=tuple(remarks))

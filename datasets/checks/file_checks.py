@@ -31,6 +31,7 @@ def check_folders(dataset: Dataset) -> list[Issue]:
     """Return issues for everything that looks like an image of the dataset and is not read as one; `files` of the
     issues together are these files. Those in a sub-folder, or in a folder that is not used, share an issue."""
     root, read = dataset.root, set(dataset.folders())
+    counted: set[Path] = set()
     issues: list[Issue] = []
     for folder in dataset.folders():
         try:
@@ -40,7 +41,9 @@ def check_folders(dataset: Dataset) -> list[Issue]:
             continue
         for path in paths:
             if path.is_dir():
-                if path not in read and (files := _unread_images(path)):
+                below = (file for file in _unread_images(path) if file == path or file.parent not in read)
+                if files := [file for file in below if file not in counted]:
+                    counted.update(files)
                     issues.append(_ignored(files, f"in a sub-folder of {display_name(folder, root)}", root))
             elif reason := _unread_reason(path):
                 issues.append(_ignored((path,), reason, root))

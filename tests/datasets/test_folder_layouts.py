@@ -1,5 +1,6 @@
 """Layouts of own images: which are read and as what, and what is said of the others."""
 
+import os
 import shutil
 import subprocess
 
@@ -126,6 +127,14 @@ def test_images_of_sub_folders_have_the_sub_folder_in_their_keys(tmp_path):
     assert not Folder(tmp_path).paired_test
 
 
+def test_sub_folders_of_sub_folders_are_read_to_three_levels_and_what_lies_deeper_is_counted(tmp_path):
+    dataset = Folder(put(tmp_path, ["trainA/a/b/c", "trainA/a/b/c/d", "trainB", "testA", "testB"]))
+    assert [item.key for item in dataset.items("train", "A")] == ["a/b/c/0", "a/b/c/1"]
+    assert [file for issue in check_folders(dataset) for file in issue.files] == [
+        "trainA/a/b/c/d/0.png", "trainA/a/b/c/d/1.png",
+    ]  # fmt: skip
+
+
 def test_a_run_writes_the_outputs_of_images_in_sub_folders(tmp_path):
     root = put(tmp_path / "set", ["trainA", "trainB", "testA/x", "testB/y"])
     cgbench("run", "--methods", "gan_only", "--dataset", "folder", "--data-root", root, "--runs-dir", tmp_path,
@@ -212,6 +221,13 @@ def test_half_of_a_layout_is_answered_with_the_directory_above(name, tmp_path):
 def test_a_thousand_classes_do_not_flood_the_message(tmp_path):
     text = Folder(put(tmp_path, [f"train/n{number:04d}" for number in range(40)], images=1)).missing()
     assert "40 domains (n0000, " in text and "n0007 and 32 more)" in text and len(text) < 1200
+
+
+def test_names_that_are_no_utf_8_do_not_break_a_message(tmp_path):
+    root = tmp_path / os.fsdecode(b"caf\xe9\x1b")
+    put(root, ["trainA", "trainB", "testA", os.fsdecode(b"tra\xe9/x")])
+    output = cgbench("run", "--methods", "gan_only", "--dataset", "folder", "--data-root", root, *SMALL, code=2)
+    assert "caf\\xe9\\x1b holds trainA (2 images)" in output and "\x1b" not in output
 
 
 def test_an_incomplete_layout_is_an_error_of_the_check_with_its_command_in_one_line(tmp_path):
