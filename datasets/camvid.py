@@ -1,8 +1,8 @@
 """`camvid`: the Cambridge-driving labelled video frames in the 11-class form of the SegNet tutorial.
 
 Layout of the folder: `train/NAME.png` (or .jpg) with `trainannot/NAME.png`, `val/` with `valannot/`; the label maps
-are 8-bit class ids, 11 meaning unlabelled. Measured is on the 101 frames of `val`, unless `split=test` chooses the
-standard test split: the 233 frames of `test/` with `testannot/`, which the public copy has too. The frames of `val`
+are 8-bit class ids, 11 meaning unlabelled. The test images are the 101 frames of `val`, or with `split=test` those of
+the standard test split, 233 frames in `test/` and `testannot/`, which the public copy has too. The frames of `val`
 (0016E5_07959 to 08159) come from the middle of a clip whose other frames train, the nearest being about one second
 away: `val` is no new place.
 """

@@ -58,7 +58,9 @@ class Folder(Dataset):
             self.split_rule = "the first half of the sorted files gives A, the second half B"
         else:
             self.splits = (Split.TRAIN, *validation, Split.TEST)
-            self.split_rule = "A and B as the folders trainA and trainB divide them"
+            train = [self.layout.sets.get(Place(Split.TRAIN, domain)) for domain in "AB"]
+            names = [self.layout.name(folder.path) for folder in train if folder] or ["trainA", "trainB"]
+            self.split_rule = f"A and B as the folders {' and '.join(names)} divide them"
             self.paired_test = self.layout.has(Split.TEST) and self._test_folders_are_pairs()
 
     def configure(self, split: str = "", paired: str = "auto") -> None:

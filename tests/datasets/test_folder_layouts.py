@@ -65,6 +65,7 @@ def test_a_layout_that_can_mean_one_thing_only_is_read(name, tmp_path):
     dataset = Folder(put(tmp_path / "set", READ[name]))
     assert dataset.missing() is None
     assert levels(dataset) == [{1}, {2}, {3}, {4}]
+    assert dataset.layout.name(dataset.layout.sets["train", "B"].path) in dataset.split_rule
     check_dataset("folder", tmp_path / "set")
 
 
