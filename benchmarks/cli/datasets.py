@@ -151,7 +151,10 @@ def _print(report, name: str) -> None:
             _wrapped(": ".join([*_few(finding.files), finding.text]), "  ")
         if len(findings) > most:
             click.echo(f"  and {len(findings) - most} more: --format json names them all")
-        _wrapped(f"→ {remedy}", "  ")
+        first, *others = remedy.splitlines()
+        _wrapped(f"→ {first}", "  ")
+        for line in others:  # a command must stay in one line
+            click.echo(f"    {line}")
     click.echo()
     for remark in report.remarks:
         _wrapped(remark, "")

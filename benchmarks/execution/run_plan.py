@@ -200,6 +200,8 @@ def print_plan(plan: RunPlan) -> None:
         f"{plan.train_counts[0]} + {plan.train_counts[1]} training images, {config.crop_size} pixels, "
         f"batch {config.batch_size}, preset {plan.trials[0].preset}, seeds {seeds}, {plan.device}"
     )
+    for remark in dataset.remarks():
+        console.print(remark, markup=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("method", "trials", "to do", "steps", "s/step", "time", "disk"):
         table.add_column(title, justify="left" if title == "method" else "right")

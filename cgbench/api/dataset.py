@@ -151,6 +151,17 @@ class Dataset(ABC):
         """Return the folders whose files are read as images; none where nothing is read."""
         return ()
 
+    def unused_folders(self) -> Sequence[Path]:
+        """Return folders that look as if they belonged to the dataset and are not read, to be said; none by default."""
+        return ()
+
+    def remarks(self) -> Sequence[str]:
+        """Return what a run on this data should know, one line each, such as how its folders are read; none by default.
+
+        The plan of a run and the dataset checks print them.
+        """
+        return ()
+
     def direction_name(self, direction: str) -> str:
         """Return "labels→photo" for AtoB, and the reverse for BtoA."""
         a, b = (domain.name for domain in self.domains)
@@ -164,8 +175,10 @@ class Dataset(ABC):
 def guarded(dataset: Dataset, described: str) -> Dataset:
     """Return a dataset of another package whose methods and items raise `PluginError`, one line, for an error of their
     own, and where they return something else than they declare. `described` begins the line."""
-    checks = {"missing": _checked_reason, "items": _checked_items, "listing": _checked_listing}
-    for name in ("missing", "items", "listing", "identity", "folders"):
+    checks = {
+        "missing": _checked_reason, "items": _checked_items, "listing": _checked_listing, "remarks": _checked_remarks,
+    }  # fmt: skip
+    for name in ("missing", "items", "listing", "identity", "folders", "unused_folders", "remarks"):
         method = _guarded_function(getattr(dataset, name), f"{described}: {name}", checks.get(name))
         with suppress(AttributeError):  # a class that allows no such attribute
             setattr(dataset, name, method)
@@ -195,6 +208,12 @@ def _checked_reason(reason: object, what: str) -> object:
     if reason is not None and not isinstance(reason, str):
         raise PluginError(f"{what} returned {type(reason).__name__}, neither None nor a text")
     return reason
+
+
+def _checked_remarks(remarks: Any, what: str) -> Sequence[str]:
+    if isinstance(remarks, str) or not all(isinstance(remark, str) for remark in remarks):
+        raise PluginError(f"{what} returned {remarks!r}, not a sequence of texts")
+    return tuple(remarks)
 
 
 def _checked_listing(listing: object, what: str) -> Listing:

@@ -51,6 +51,9 @@ def check(
     listed, issues = _list(dataset, list(splits or dataset.splits))
     if missing and not any(listed.values()):
         raise DataMissing(missing)
+    if missing:
+        what, *how = missing.splitlines()
+        issues.append(Issue("missing", "error", what, "\n".join(map(str.strip, how)) or "see what 'cgbench run' says"))
     issues += check_folders(dataset)
     headers = read_headers(listed)
     issues += check_files(dataset, listed, headers)
@@ -64,6 +67,7 @@ def check(
     issues += [*check_images(stats), *check_labels(dataset, stats), *check_shapes(stats), *check_repeated(stats)]
     issues += [*check_swapped(stats), *compare_block_grids(dataset, stats, headers.of_sets(listed))]
     set_issues, remarks = _compare_sets(dataset, stats)
+    remarks = [*dataset.remarks(), *remarks]
     if limit and any(len(items) > limit for items in listed.values()):
         remarks.insert(0, f"only {limit} images of each split and domain were looked at")
     order, ranks = list(CHECKS), list(SEVERITIES)

@@ -7,7 +7,7 @@ from pathlib import Path
 from cgbench.api.dataset import Dataset, Item
 from cgbench.datasets.checks.compression import compare_formats
 from cgbench.datasets.checks.report import Issue, display_name, issues_for
-from cgbench.datasets.images import EXTENSIONS, FORMATS, Header, header
+from cgbench.datasets.images import EXTENSIONS, FORMATS, Header, header, image_files
 from cgbench.errors import DataBroken
 from cgbench.formatting import printable
 from cgbench.progress import ProgressCallback
@@ -31,34 +31,57 @@ UNREAD_EXTENSIONS = (
 
 
 def check_folders(dataset: Dataset) -> list[Issue]:
-    """Return an issue for each entry of the dataset's folders that looks like an image and is not read as one."""
-    root, entries = dataset.root, []
+    """Return issues for everything that looks like an image of the dataset and is not read as one; `files` of the
+    issues together are these files. Those in a sub-folder, or in a folder that is not used, share an issue."""
+    root, read = dataset.root, set(dataset.folders())
+    counted: set[Path] = set()
+    issues: list[Issue] = []
     for folder in dataset.folders():
         try:
             paths = sorted(folder.iterdir()) if folder.is_dir() else []
         except OSError as error:
-            entries.append((display_name(folder, root), f"the folder cannot be listed ({error.strerror})"))
+            issues.append(_ignored((folder,), f"the folder cannot be listed ({error.strerror})", root))
             continue
-        entries += [(display_name(path, root), reason) for path in paths if (reason := _ignored(path))]
+        for path in paths:
+            if path.is_dir():
+                below = (file for file in _unread_images(path) if file == path or file.parent not in read)
+                if files := [file for file in below if file not in counted]:
+                    counted.update(files)
+                    issues.append(_ignored(files, f"in a sub-folder of {display_name(folder, root)}", root))
+            elif reason := _unread_reason(path):
+                issues.append(_ignored((path,), reason, root))
+    for folder in dataset.unused_folders():
+        if files := image_files(folder) or _unread_images(folder):
+            issues.append(_ignored(files, f"{display_name(folder, root)} is no set that is read", root))
+    return issues
+
+
+def _ignored(paths: Sequence[Path], text: str, root: Path | None) -> Issue:
     fix = "convert, rename or move them if they belong to the set, else remove them"
-    return issues_for("ignored", "warning", fix, entries)
+    return Issue("ignored", "warning", text, fix, tuple(display_name(path, root) for path in paths))
 
 
-def _ignored(path: Path) -> str:
-    """Return the reason why a directory entry is not read; "" where it is read or is no image."""
+def _unread_reason(path: Path) -> str:
+    """Return the reason why a file is not read; "" where it is read or is no image."""
     extension = path.suffix.lower()
-    if path.is_dir():
-        return "is a folder: what is in it is not read" if extension in EXTENSIONS or _holds_images(path) else ""
     if extension in EXTENSIONS and path.name.startswith("."):
         return "is hidden: its name begins with a dot"
     return f"'{extension}' files are not read" if extension in UNREAD_EXTENSIONS else ""
 
 
-def _holds_images(folder: Path) -> bool:
+def _unread_images(folder: Path) -> list[Path]:
+    """Return the images in a folder that is not read, and in its folders; itself where it has the name of an image or
+    cannot be listed."""
+    found = []
     try:
-        return any(entry.suffix.lower() in EXTENSIONS for entry in folder.iterdir())
+        for path in sorted(folder.iterdir()):
+            if path.is_dir() and not path.is_symlink():
+                found += _unread_images(path)
+            elif path.suffix.lower() in EXTENSIONS:
+                found.append(path)
     except OSError:
-        return True
+        return [folder]
+    return found or ([folder] if folder.suffix.lower() in EXTENSIONS else [])
 
 
 @dataclass(frozen=True)

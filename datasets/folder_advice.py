@@ -1,0 +1,221 @@
+"""Messages about a directory of own images: what it holds, the nearest layout, and the command that makes it right."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from cgbench.api.names import Split
+from cgbench.datasets.folder_layouts import (
+    MAX_FOLDERS,
+    ONE_NAME,
+    SPLIT_FIRST,
+    FolderLayout,
+    Place,
+    SetFolder,
+    layout_in,
+    set_folders,
+    visible_folders,
+)
+from cgbench.datasets.images import image_files
+from cgbench.datasets.layouts import FOLDERS
+from cgbench.datasets.seams import Seams
+from cgbench.errors import CgbenchError
+from cgbench.formatting import printable
+
+EXPECTED = """folder: {problem}.{advice}
+  Expected either trainA, trainB, testA and testB with images in each,
+  or train and test (or val) whose images show A and B side by side, at least two of them in train.
+  Say where: --data-root DIR, DIR being the directory that holds these folders."""
+NOTHING = "none of the expected folders"
+SHOWN = 8  # folders that a message names
+MOST_HELD_OUT = 100  # test images per domain that a command takes from the training images
+OTHER_DATASETS = {"trainannot": "camvid", "leftImg8bit": "cityscapes", "gtFine": "cityscapes"}
+
+
+def expectation(problem: str, advice: Sequence[str] = ()) -> str:
+    """Return the message about a problem, with lines of advice and the layouts that are expected."""
+    return printable(EXPECTED.format(problem=problem, advice="".join(f"\n  {line}" for line in advice)), keep="\n")
+
+
+def layout_problem(layout: FolderLayout, seams: Seams | None) -> str | None:
+    """Return None for a complete layout, else a message of at most eight lines. `seams` are those of pairs side by
+    side."""
+    root = printable(str(layout.root))
+    above = _layout_above(layout.root) if seams is not None and (seams.plain_photos or seams.unclear) else None
+    if seams is not None and (seams.plain_photos or above):
+        return _photos_problem(layout, root, seams, above)
+    if layout.side_by_side:
+        return _pairs_problem(layout, root)
+    if layout.sets:
+        return _absent_problem(layout, root) if layout.absent else None
+    if layout.inner:
+        names = _few([printable(path.name) for path in layout.inner])
+        first = shlex.quote(str(layout.inner[0]))
+        problem = f"{root} holds {len(layout.inner)} data sets, {names}"
+        return expectation(problem, (f"Choose one, for example --data-root {first}",))
+    return _unknown_problem(layout, root)
+
+
+def hold_out_command(root: Path, source: Path, target: Path, images: int) -> str:
+    """Return a shell command that moves the last tenth of the files in `source`, at most 100, to `target`."""
+    number = max(1, min(MOST_HELD_OUT, images // 10))
+    before, after = (shlex.quote(path.relative_to(root).as_posix()) for path in (source, target))
+    return (
+        f"(cd {shlex.quote(str(root))} && mkdir -p {after} && ls {before} | tail -n {number} | "
+        f'while IFS= read -r f; do mv {before}/"$f" {after}/; done)'
+    )
+
+
+def _photos_problem(layout: FolderLayout, root: str, seams: Seams, above: Path | None) -> str:
+    """Return the message about plain photos in the folders of pairs side by side."""
+    train, test = (layout.sets.get(Place(split, "A")) for split in (Split.TRAIN, Split.TEST))
+    names = " and ".join(layout.name(folder.path) for folder in (train, test) if folder)
+    problem = f"{root} holds plain photos in {names}, not pairs side by side"
+    checked = f"In {seams.continuing} of {seams.images} images that were looked at, the halves continue each other."
+    if above:
+        return expectation(problem, (checked, _give(above)))
+    mend = "Put the images of the two domains into folders of their own, trainA and trainB."
+    return expectation(problem, (checked, mend, "If they are pairs all the same: --set paired=yes"))
+
+
+def _pairs_problem(layout: FolderLayout, root: str) -> str | None:
+    train = layout.sets.get(Place(Split.TRAIN, "A"))
+    if train and train.images >= 2:
+        return None
+    test = layout.name(layout.sets[Place(Split.TEST, "A")].path)
+    held = f"{layout.name(train.path)} ({train.images} images)" if train else "no training images"
+    problem = f"{root} holds {test} ({layout.sets[Place(Split.TEST, 'A')].images} images) and {held}"
+    return expectation(problem, ("Pairs side by side need two files in train: one gives its A, the other its B.",))
+
+
+def _absent_problem(layout: FolderLayout, root: str) -> str:
+    """Return the message about a layout of two folders per split, some of which are not there or empty."""
+    paths = {place: expected_path(layout, place) for place in layout.absent}
+    names = [layout.name(path) for path in paths.values()]
+    missing = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} missing or empty"
+    advice = [f"Nearest layout: {' '.join(_pattern(layout))}; {missing}."]
+    commands = []
+    for place, path in paths.items():
+        source = layout.sets.get(Place(Split.TRAIN, place.domain))
+        if place.split == Split.TEST and source and source.images > 1 and not source.nested:
+            commands.append(hold_out_command(layout.root, source.path, path, source.images))
+    if commands:
+        why = "Both directions are measured, which takes test images of A and of B."
+        advice += [f"{why} To take some of the training images:", *commands]
+    elif Split.TEST in {place.split for place in paths}:
+        advice.append("Both directions are measured, which takes test images of A and of B.")
+    return expectation(f"{root} holds {_held(layout.root)}", advice)
+
+
+def _unknown_problem(layout: FolderLayout, root: str) -> str:
+    """Return the message about a directory in which no layout was found."""
+    folders = visible_folders(layout.root)
+    inside = [*folders, *(child for folder in folders[:SHOWN] for child in visible_folders(folder))]
+    other = next((name for folder in inside if (name := OTHER_DATASETS.get(folder.name))), "")
+    if other:
+        return expectation(f"{root} holds {_held(layout.root)}", (f"This looks like {other}: --dataset {other}",))
+    if layout.words:
+        words = _few([printable(word) for word in layout.words])
+        problem = f"{root} holds {_held(layout.root)}: {len(layout.words)} domains ({words}), and two are compared"
+        return expectation(problem, ("Choose two and name them trainA, trainB, testA and testB:", *_renames(layout)))
+    above = _layout_above(layout.root)
+    if above:
+        return expectation(f"{root} is one of the folders of a layout", (_give(above),))
+    alone = [folder for folder in set_folders(layout.root) if folder.word == "" and folder.split == Split.TRAIN]
+    if alone:
+        command = hold_out_command(layout.root, alone[0].path, layout.root / "test", alone[0].images)
+        return expectation(
+            f"{root} holds {_held(layout.root)}, and no test images",
+            ("If its images show A and B side by side, take some of them for the test:", command),
+        )
+    domains = [(folder, len(image_files(folder))) for folder in folders]
+    domains = [(folder, count) for folder, count in domains if count]
+    if len(domains) == 2:
+        return expectation(f"{root} holds {_held(layout.root)}, not divided into training and test", _divide(domains))
+    images = len(image_files(layout.root))
+    held = _held(layout.root)
+    if images and held == NOTHING:
+        held = f"{images} images and none of the expected folders"
+    return expectation(f"{root} holds {held}")
+
+
+def _held(root: Path) -> str:
+    """Return the folders in a directory that hold images or are called like a set, with their numbers of images."""
+    counts = {folder.path: folder.images for folder in set_folders(root)}
+    for folder in visible_folders(root):
+        if folder not in counts and ((count := len(image_files(folder))) or folder.name in FOLDERS):
+            counts[folder] = count
+    texts = [f"{printable(path.relative_to(root).as_posix())} ({count} images)" for path, count in counts.items()]
+    return _few(texts) if texts else NOTHING
+
+
+def _few(texts: Sequence[str]) -> str:
+    return ", ".join(texts[:SHOWN]) + (f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else "")
+
+
+def _give(above: Path) -> str:
+    return f"Give the directory that holds it: --data-root {shlex.quote(str(above))}"
+
+
+def _pattern(layout: FolderLayout) -> list[str]:
+    """Return the names of the four required folders in the style that was found."""
+    required = [Place(split, domain) for split in (Split.TRAIN, Split.TEST) for domain in "AB"]
+    return [layout.name(expected_path(layout, place)) for place in required]
+
+
+def expected_path(layout: FolderLayout, place: Place) -> Path:
+    """Return the folder of a set, or the one that it should be in, named like the folders that are there."""
+    if found := layout.sets.get(place):
+        return found.path
+    like = next(iter(layout.sets.values()))
+    word = next((folder.word for known, folder in layout.sets.items() if known.domain == place.domain), "")
+    word = word or (place.domain.lower() if like.word in ("a", "b") else place.domain)
+    split = _split_text(layout, like, place.split)
+    if layout.style == ONE_NAME:
+        between = like.path.name[: len(like.path.name) - len(like.word)]
+        separator = between[-1] if between[-1] in " _.-" else ""
+        return layout.root / f"{split}{separator}{word}"
+    return layout.root / split / word if layout.style == SPLIT_FIRST else layout.root / word / split
+
+
+def _split_text(layout: FolderLayout, like: SetFolder, split: str) -> str:
+    """Return how a split is written: `Test` beside `TrainA`."""
+    name = like.path.relative_to(layout.root).parts[0 if layout.style != "A/train" else 1]
+    if name[:2].isupper():
+        return split.upper()
+    return split.capitalize() if name[0].isupper() else str(split)
+
+
+def _renames(layout: FolderLayout) -> list[str]:
+    train = [folder for folder in set_folders(layout.root) if folder.split == Split.TRAIN and folder.word][:2]
+    commands = [
+        f"mv {shlex.quote(folder.path.relative_to(layout.root).as_posix())} train{domain}"
+        for folder, domain in zip(train, "AB", strict=False)
+    ]
+    return [f"(cd {shlex.quote(str(layout.root))} && {' && '.join(commands)})   and the same for test"]
+
+
+def _divide(domains: Sequence[tuple[Path, int]]) -> list[str]:
+    """Return the commands that make trainA, trainB, testA and testB of two folders."""
+    root = domains[0][0].parent
+    moves = [f"mv {shlex.quote(folder.name)} train{letter}" for (folder, _), letter in zip(domains, "AB", strict=True)]
+    lines = ["To divide them:", f"(cd {shlex.quote(str(root))} && {' && '.join(moves)})"]
+    for (_, count), letter in zip(domains, "AB", strict=True):
+        if count > 1:
+            lines.append(hold_out_command(root, root / f"train{letter}", root / f"test{letter}", count))
+    return lines
+
+
+def _layout_above(root: Path) -> Path | None:
+    """Return the directory above whose layout reads a folder, or folders in it, as its sets; None for no such one."""
+    here = root.resolve()
+    for above in here.parents[:2]:
+        if len(visible_folders(above)) > MAX_FOLDERS:
+            return None
+        try:
+            layout = layout_in(above)
+        except CgbenchError:
+            return None
+        if any(here in (folder.path, folder.path.parent) for folder in layout.sets.values()):
+            return above
+    return None
