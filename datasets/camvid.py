@@ -68,6 +68,7 @@ class CamVid(Dataset):
     domains = (Domain("labels", "labels"), Domain("photo"))
     palette = PALETTE
     paired_test = True
+    pair_rule = "by the same name of frame and label map"
     splits = (Split.TRAIN, Split.TEST, Split.PAIRS)
     split_rule = "of each training sequence (file-name prefix), the first half gives label maps, the second half photos"
 

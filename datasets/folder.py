@@ -1,7 +1,8 @@
 """`folder`: your own images, in one of the two common layouts.
 
-- two folders per split: trainA, trainB, testA, testB. The test images are paired where both folders hold the same
-  stems, ignoring a trailing `_A` or `_B`. valA and valB, where they exist, are validation images;
+- two folders per split: trainA, trainB, testA, testB. Whether the test images are pairs is decided by their names
+  (pairing.py) and, where these only count, by their likeness (pair_decision.py), or by the setting `paired`. valA and
+  valB, where they exist, are validation images;
 - side by side: train/ and test/ (or val/), each file two images of equal width, A left and B right. The test images
   are paired; A trains on the first half of the sorted files and B on the second, so that training stays unpaired.
   Where both test/ and val/ exist, val/ holds the validation images.
@@ -13,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench.api.dataset import Dataset, Domain, Item, Listing
+from cgbench.api.dataset import Dataset, Domain, FileProblem, Item, Listing
 from cgbench.api.names import Split
 from cgbench.api.registry import DATASETS
 from cgbench.datasets.images import image_files, whole_image
-from cgbench.datasets.layouts import FOLDERS, are_pairs, by_key, halves, pair_key, side_by_side_test, stem
+from cgbench.datasets.layouts import FOLDERS, by_key, halves, side_by_side_test, stem
+from cgbench.datasets.pair_decision import PairDecision, decide_pairs
 from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError, DataMissing
 from cgbench.formatting import printable
@@ -47,18 +49,34 @@ class Folder(Dataset):
 
     def __init__(self, root: Path | None = None) -> None:
         super().__init__(root)
+        self._decision: PairDecision | None = None
+        self._asked = "auto"  # the setting `paired`
         self.side_by_side = root is not None and not self._two_folders() and side_by_side_test(root) is not None
         if self.side_by_side:
-            self.paired_test = True
             validation = (Split.VAL,) if all(image_files(root / name) for name in ("test", "val")) else ()
             self.splits = (Split.TRAIN, *validation, Split.TEST, Split.PAIRS)
             self.split_rule = "the first half of the sorted files gives A, the second half B"
         else:
             self.split_rule = "A and B as the folders trainA and trainB divide them"
-            if root is not None:
-                self.paired_test = are_pairs(image_files(root / "testA"), image_files(root / "testB"))
-                if all(image_files(root / name) for name in ("valA", "valB")):
-                    self.splits = (Split.TRAIN, Split.VAL, Split.TEST)
+            if root is not None and all(image_files(root / name) for name in ("valA", "valB")):
+                self.splits = (Split.TRAIN, Split.VAL, Split.TEST)
+
+    def configure(self, split: str = "", paired: str = "auto") -> None:
+        """Apply the settings `split` and `paired`; `paired=yes` raises where no file has a partner by its name."""
+        super().configure(split)
+        self._asked, self._decision = paired, None
+        if paired == "yes" and self.missing() is None:
+            self._pairs()
+
+    @property
+    def paired_test(self) -> bool:  # type: ignore[override]
+        """Whether the test images are pairs, decided when it is first asked."""
+        return self._pairs().paired
+
+    @property
+    def pair_rule(self) -> str:  # type: ignore[override]
+        """The rule by which the test images are pairs, or why they are not."""
+        return self._pairs().rule
 
     @property
     def label(self) -> str:
@@ -91,11 +109,11 @@ class Folder(Dataset):
         """Return the images of a domain, and the files with duplicate names."""
         if self.side_by_side:
             return self._side_by_side(split, domain)
-        paths = image_files(self.root / f"{split}{domain}")
-        shared = split == Split.TEST and self.paired_test
-        files, problems = by_key(paths, pair_key if shared else stem)
-        keys = sorted(files) if shared else files
-        return Listing([Item(key, partial(whole_image, files[key]), file=files[key]) for key in keys], problems)
+        if split == Split.TEST and self.paired_test:
+            files, problems = self._pairs().files[domain == "B"], list[FileProblem]()
+        else:
+            files, problems = by_key(image_files(self.root / f"{split}{domain}"), stem)
+        return Listing([Item(key, partial(whole_image, path), file=path) for key, path in files.items()], problems)
 
     def identity(self) -> str | None:
         """Return the digest of the modules that read the files."""
@@ -109,6 +127,17 @@ class Folder(Dataset):
         if self.side_by_side:
             return (self.root / "train", side_by_side_test(self.root), *([self.root / "val"] if validation else []))
         return tuple(self.root / name for name in (*FOLDERS, *(("valA", "valB") if validation else ())))
+
+    def _pairs(self) -> PairDecision:
+        """Return the decision whether the test images are pairs; it is made once."""
+        if self._decision is None:
+            if self.side_by_side:
+                no = self._asked == "no"
+                self._decision = PairDecision(not no, "paired=no" if no else "side by side in one file")
+            else:
+                first, second = (image_files(self.root / name) if self.root else [] for name in ("testA", "testB"))
+                self._decision = decide_pairs(first, second, self._asked)
+        return self._decision
 
     def _side_by_side(self, split: str, domain: str) -> Listing:
         side = 0 if domain == "A" else 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from rich.table import Table
 
-from cgbench.api.dataset import Dataset
+from cgbench.api.dataset import Dataset, describe_test_images
 from cgbench.api.names import Split, TrialState
 from cgbench.api.registry import METHODS
 from cgbench.benchmarks.evaluation.output_images import max_bytes
@@ -71,6 +71,7 @@ class RunPlan:
     folder: Path
     device: str
     train_counts: tuple[int, int]  # images of domains A and B
+    test_counts: tuple[int, int]
     methods: tuple[MethodPlan, ...]
     parallelism: Parallelism
     seconds: float  # of training, with trials side by side
@@ -150,7 +151,9 @@ def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: st
         CgbenchError: where a training step fails, for example for want of memory.
     """
     config = trials[0].config
-    train_counts, test_count = _train_counts(dataset, config), _test_count(dataset, config)
+    train_counts = _counts(dataset, Split.TRAIN, config.max_train_images)
+    test_counts = _counts(dataset, Split.TEST, config.max_test_images)
+    test_count = sum(test_counts)
     steps = config.total_steps(*train_counts)
     trained: dict[str, list[Trial]] = {}
     for trial in trials:
@@ -168,7 +171,7 @@ def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: st
         if trial.method.reference is None and not _is_done(folder, dataset, trial):
             seconds.append(steps * costs[trial.method.name].seconds_per_step)
     return RunPlan(
-        tuple(trials), dataset, folder, device, train_counts, tuple(rows), parallelism,
+        tuple(trials), dataset, folder, device, train_counts, test_counts, tuple(rows), parallelism,
         wall_time(seconds, parallelism.workers),
     )  # fmt: skip
 
@@ -181,6 +184,10 @@ def print_plan(plan: RunPlan) -> None:
         f"{dataset.label}: {dataset.direction_name('AtoB')} and {dataset.direction_name('BtoA')}, "
         f"{plan.train_counts[0]} + {plan.train_counts[1]} training images, {config.crop_size} pixels, "
         f"batch {config.batch_size}, preset {plan.trials[0].preset}, seeds {seeds}, {plan.device}"
+    )
+    console.print(
+        f"test images: {describe_test_images(dataset, *plan.test_counts)}",
+        style=None if dataset.paired_test else "yellow",
     )
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("method", "trials", "to do", "steps", "s/step", "time", "disk"):
@@ -221,17 +228,10 @@ def _parallelism_and_costs(
     return parallelism, costs if parallelism.threads == first.threads else measure_all(parallelism.threads)
 
 
-def _train_counts(dataset: Dataset, config: TrialConfig) -> tuple[int, int]:
-    """Return the number of training images of both domains, without decoding one."""
-    limit = config.max_train_images
-    a, b = (len(dataset.items(Split.TRAIN, domain)) for domain in "AB")
+def _counts(dataset: Dataset, split: str, limit: int) -> tuple[int, int]:
+    """Return the number of images of both domains of a split, at most `limit` if any, without decoding one."""
+    a, b = (len(dataset.items(split, domain)) for domain in "AB")
     return (min(a, limit), min(b, limit)) if limit else (a, b)
-
-
-def _test_count(dataset: Dataset, config: TrialConfig) -> int:
-    """Return the number of test images of both domains together, without decoding one."""
-    counts = [len(dataset.items(Split.TEST, domain)) for domain in "AB"]
-    return sum(min(count, config.max_test_images) if config.max_test_images else count for count in counts)
 
 
 def _is_done(run: Path, dataset: Dataset, trial: Trial) -> bool:

@@ -50,6 +50,7 @@ class Declared(Halves):
     licence, source, label_source, split_rule = "a licence", "a source", "a label source", "a rule"
     palette, settings = (SemanticClass("x", (1, 2, 3)),), {"demo": {"batch_size": 2}}
     paired_test = shares_scenes = True
+    pair_rule = "by a rule"
     label = "labelled"
 
     def missing(self):
@@ -76,7 +77,8 @@ def test_all_else_is_that_of_the_wrapped_dataset():
     data = hold_out(whole, 3)
     public = {name for name in (*vars(Dataset), *Dataset.__annotations__, *vars(whole)) if not name.startswith("_")}
     values = public - {"items", "listing", "splits", "missing", "identity", "folders", "direction_name", "target"}
-    assert {"name", "label", "domains", "root", "label_source", "settings", "shares_scenes"} < values
+    values -= {"configure"}
+    assert {"name", "label", "domains", "root", "label_source", "settings", "shares_scenes", "pair_rule"} < values
     for name in values:
         assert getattr(data, name) == getattr(whole, name), name
     assert (data.missing(), data.identity(), data.folders()) == ("all of it", "an identity", (Path("root/x"),))
