@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cgbench.datasets.edge_likeness import Likeness, edge_map, pair_likeness
+from cgbench.datasets.edge_likeness import ENOUGH, MAX_P, Likeness, edge_map, pair_likeness
 from cgbench.datasets.images import read_image
 from cgbench.datasets.layouts import stem
 from cgbench.datasets.pairing import Pairing, match_names
@@ -54,10 +54,11 @@ def decide_pairs(first: Sequence[Path], second: Sequence[Path], asked: str = "au
         return pairs
     likeness = look(pairs)
     if likeness and likeness.alike:
-        return _paired(f"{found.rule}; their images are alike (p = {likeness.p:.2g})", found, first, second)
+        return _paired(f"{found.rule}; their images are alike{_p_value(likeness)}", found, first, second)
     seen = "there are too few images to compare"
     if likeness:
-        seen = f"images of one number are no more alike than others (p = {likeness.p:.2g}, {likeness.pairs} compared)"
+        more = "not clearly more" if likeness.p <= MAX_P or likeness.pairs < ENOUGH else "no more"
+        seen = f"images of one number are {more} alike than others{_p_value(likeness)}"
     reason = f"names match {found.rule} but are running numbers, and {seen}; --set paired=yes if they are pairs"
     return PairDecision(False, reason)
 
@@ -75,6 +76,10 @@ def look(pairs: PairDecision) -> Likeness | None:
     return pair_likeness(*np.stack(maps, axis=1)) if len(maps) > 1 else None
 
 
+def _p_value(likeness: Likeness) -> str:
+    return f" (p = {likeness.p:.2g}, {likeness.pairs} pairs compared)" if likeness.pairs >= ENOUGH else ""
+
+
 def _paired(rule: str, found: Pairing, first: Sequence[Path], second: Sequence[Path]) -> PairDecision:
     files = {key: first[i] for key, i, _ in found.pairs}, {key: second[j] for key, _, j in found.pairs}
     return PairDecision(True, printable(rule), files)
@@ -83,9 +88,9 @@ def _paired(rule: str, found: Pairing, first: Sequence[Path], second: Sequence[P
 def _why_incomplete(found: Pairing, left: Sequence[Sequence[str]]) -> str:
     """Return why files are no pairs of which some have no partner, or none."""
     single, total = sum(map(len, left)), 2 * len(found.pairs) + sum(map(len, left))
-    if not total or not found.almost:
-        few = f"only {len(found.pairs)} of them" if found.pairs else "names"
-        return f"{few} match{'es' if len(found.pairs) == 1 else ''}: {_few(left)}" if single else "there are none"
+    if not found.almost:
+        why = f"only {total - single} of {total} names have a partner" if found.pairs else "names do not match"
+        return f"{why}: {_few(left)}" if single else "there are none"
     has, its = ("has", "its name") if single == 1 else ("have", "their names")
     pairs = plural(len(found.pairs), "pair")
     way = f"mend {its}, or --set paired=yes measures the {pairs}"
