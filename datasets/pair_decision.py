@@ -59,7 +59,7 @@ def decide_pairs(first: Sequence[Path], second: Sequence[Path], asked: str = "au
     if likeness:
         more = "not clearly more" if likeness.p <= MAX_P or likeness.pairs < ENOUGH else "no more"
         seen = f"images of one number are {more} alike than others{_p_value(likeness)}"
-    reason = f"names match {found.rule} but are running numbers, and {seen}; --set paired=yes if they are pairs"
+    reason = f"names are running numbers, and {seen}; --set paired=yes if they are pairs"
     return PairDecision(False, reason)
 
 

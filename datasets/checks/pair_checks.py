@@ -34,8 +34,9 @@ def check_pairs(dataset: Dataset, a: Sequence[Item], b: Sequence[Item], stats: S
             (display_name(item.file, dataset.root) if item.file else printable(item.key), "has no partner")
             for item in single
         ]
-        pairs = len(found.pairs)
-        fix = f"add the partners or mend the names: as it is, no pairs are measured; --set paired=yes measures {pairs}"
+        fix = "add the partners or mend the names: as it is, no pairs are measured"
+        if dataset.pair_rule:
+            fix += f"; --set paired=yes measures {len(found.pairs)}"
         return issues_for("pairs", "warning", fix, entries)
     return _unnamed_pairs(dataset, found, a, b, stats)
 
@@ -66,18 +67,24 @@ def _unnamed_pairs(
     dataset: Dataset, found: Pairing, a: Sequence[Item], b: Sequence[Item], stats: Sequence[ImageStats]
 ) -> list[Issue]:
     """Return a note where test images that are not treated as pairs may be some, by name or by order and likeness."""
-    fix = "if they belong together, give both files of a pair one name, or --set paired=yes"
     if found.complete:
-        text = f"their names would be pairs {found.rule}, and they are not treated as such: {dataset.pair_rule}"
-        return [Issue("pairs", "note", text, fix)]
-    likeness = _likeness(a, b, [(k, k) for k in range(len(a))], stats) if len(a) == len(b) else None
-    if likeness and likeness.pairs >= ENOUGH and likeness.alike:
-        text = (
-            "images with the same place in order are alike, and their names do not match "
-            f"(edges of {likeness.pairs}, p = {likeness.p:.2g})"
-        )
-        return [Issue("pairs", "note", text, "if they belong together, give both files of a pair one name")]
-    return []
+        pairs, names, which = [(i, j) for _, i, j in found.pairs], f"names match {found.rule}", "the images of a pair"
+    else:
+        pairs = [(k, k) for k in range(len(a))] if len(a) == len(b) else []
+        names, which = "names do not match", "images with the same place in order"
+    likeness = _likeness(a, b, pairs, stats)
+    alike = likeness is not None and likeness.pairs >= ENOUGH and likeness.alike
+    if not alike and not (found.complete and dataset.pair_rule):
+        return []
+    if likeness and alike:
+        names += f", {which} are alike (edges of {likeness.pairs} pairs, p = {likeness.p:.2g})"
+    why = dataset.pair_rule or "the dataset declares none"
+    text = f"{names}, and they are not taken for pairs: {why}"
+    fix = "if they belong together, let the dataset declare 'paired_test'"
+    if dataset.pair_rule:
+        way = "--set paired=yes" if found.complete else "give both files of a pair one name"
+        fix = f"if they belong together, {way}"
+    return [Issue("pairs", "note", text, fix)]
 
 
 def _likeness(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cgbench.api.dataset import describe_test_images
+from cgbench.api.dataset import Dataset, Domain, Item, describe_test_images
 from cgbench.benchmarks.cli import report
 from cgbench.datasets.camvid import CamVid
 from cgbench.datasets.checks.checker import check
@@ -121,7 +121,7 @@ def test_numbers_are_pairs_where_the_images_are_alike(tmp_path):
 def test_numbers_of_unlike_images_are_no_pairs(tmp_path):
     data = Folder(folders(tmp_path, names_of("{k}"), names_of("{k}"), other=50))
     text = said(data)
-    assert text.startswith("12 and 12, not pairs (names match by the same name but are running numbers, and images of")
+    assert text.startswith("12 and 12, not pairs (names are running numbers, and images of one number are")
     assert "no more alike than others (p = 0." in text and "--set paired=yes if they are pairs" in text
     assert "PSNR" in text
     notes = [issue for issue in check(data).issues if issue.check == "pairs"]
@@ -189,7 +189,29 @@ def test_pairs_by_order_that_no_name_gives_away_are_a_note(tmp_path):
     words = ["ant", "bee", "cow", "dog", "elk", "fox", "gnu", "hen", "ibex"]
     found = check(Folder(folders(tmp_path, words, [f"{k:02d}" for k in range(9)])))
     (issue,) = (issue for issue in found.issues if issue.check == "pairs")
-    assert issue.severity == "note" and "same place in order are alike" in issue.text
+    assert issue.severity == "note" and "same place in order are alike" in issue.text and "one name" in issue.fix
+
+
+class Declared(Dataset):
+    """A dataset of another package that declares no pairs, with one set of keys in both domains."""
+
+    name, summary, domains = "declared", "scenes", (Domain("A"), Domain("B"))
+
+    def __init__(self, other):
+        super().__init__()
+        self.other = other
+
+    def items(self, split, domain):
+        first = (1000 if split == "train" else 0) + (self.other if domain == "B" else 0)
+        return [Item(f"{k}", lambda side, number=first + k: np.asarray(scene(number, domain))) for k in range(10)]
+
+
+@pytest.mark.parametrize(("other", "notes"), [(0, 1), (50, 0)])
+def test_a_dataset_that_declares_no_pairs_is_asked_to_only_where_images_are_alike(other, notes):
+    found = check(Declared(other))
+    issues = [issue for issue in found.issues if issue.check == "pairs"]
+    assert len(issues) == notes and all("declare 'paired_test'" in issue.fix for issue in issues)
+    assert found.test_images.startswith("10 and 10, not pairs (the dataset declares none)")
 
 
 @pytest.mark.parametrize("dataset", [Streets(), Phantoms()], ids=["streets", "phantoms"])
