@@ -72,6 +72,7 @@ class CamVid(Dataset):
     domains = (Domain("labels", "labels"), Domain("photo"))
     palette = PALETTE
     paired_test = True
+    pair_rule = "by the same name of frame and label map"
     splits = (Split.TRAIN, Split.TEST, Split.PAIRS)
     test_splits = TEST_SPLITS
     split_rule = "of each training sequence (file-name prefix), the first half gives label maps, the second half photos"

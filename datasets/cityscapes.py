@@ -139,6 +139,7 @@ class Cityscapes(Dataset):
     domains = (Domain("labels", "labels"), Domain("photo"))
     palette = PALETTE
     paired_test = True
+    pair_rule = "by the same city, sequence and frame, or by one file"
     splits = (Split.TRAIN, Split.TEST, Split.PAIRS)
     settings = {"paper": {"load_size": 143, "crop_size": 128, "blocks": 6}}
     shares_scenes = True

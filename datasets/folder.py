@@ -1,8 +1,8 @@
 """`folder`: your own images, in one of the common layouts (`folder_layouts` has them all).
 
-- two folders per split: trainA, trainB, testA, testB, or other names of the same meaning. The test images are paired
-  where both folders hold the same stems, ignoring a trailing `_A` or `_B`. valA and valB, where they exist, are
-  validation images, and the test set where there is no other;
+- two folders per split: trainA, trainB, testA, testB, or other names of the same meaning. Whether the test images are
+  pairs is decided by their names (pairing.py) and, where these only count, by their likeness (pair_decision.py), or by
+  the setting `paired`. valA and valB, where they exist, are validation images, or the test set where there is no other;
 - side by side: train/ and test/ (or val/), each file two images of equal width, A left and B right. The test images
   are paired; A trains on the first half of the sorted files and B on the second, so that training stays unpaired.
   Where both test/ and val/ exist, val/ holds the validation images. Plain photos in these folders are refused.
@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench.api.dataset import Dataset, Domain, Item, Listing
+from cgbench.api.dataset import Dataset, Domain, FileProblem, Item, Listing
 from cgbench.api.names import Split
 from cgbench.api.registry import DATASETS
 from cgbench.datasets.folder_advice import expectation, layout_problem
 from cgbench.datasets.folder_layouts import FolderLayout, Place, find_layout
 from cgbench.datasets.images import whole_image
-from cgbench.datasets.layouts import are_pairs, by_key, halves, pair_key, stem
+from cgbench.datasets.layouts import by_key, halves, stem
+from cgbench.datasets.pair_decision import PairDecision, decide_pairs
 from cgbench.datasets.seams import Seams, look_at_seams
 from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError, DataMissing
@@ -48,12 +49,12 @@ class Folder(Dataset):
 
     def __init__(self, root: Path | None = None) -> None:
         super().__init__(root)
+        self._decision: PairDecision | None = None
+        self._asked = "auto"  # the setting `paired`
         self.layout = find_layout(root) if root is not None else FolderLayout(Path())
         self.side_by_side = self.layout.side_by_side
-        self.known_pairs = False
         validation = (Split.VAL,) if self.layout.has(Split.VAL) else ()
         if self.side_by_side:
-            self.paired_test = True
             self.splits = (Split.TRAIN, *validation, Split.TEST, Split.PAIRS)
             self.split_rule = "the first half of the sorted files gives A, the second half B"
         else:
@@ -61,12 +62,24 @@ class Folder(Dataset):
             train = [self.layout.sets.get(Place(Split.TRAIN, domain)) for domain in "AB"]
             names = [self.layout.name(folder.path) for folder in train if folder] or ["trainA", "trainB"]
             self.split_rule = f"A and B as the folders {' and '.join(names)} divide them"
-            self.paired_test = self.layout.has(Split.TEST) and self._test_folders_are_pairs()
 
     def configure(self, split: str = "", paired: str = "auto") -> None:
-        """Apply the settings of a run; `paired=yes` also says that files with no visible seam hold two images."""
-        super().configure(split, paired)
-        self.known_pairs = paired == "yes"
+        """Apply the settings of a run. `paired=yes` raises where no test image has a partner by its name, and says that
+        files with no visible seam hold two images."""
+        super().configure(split)
+        self._asked, self._decision = paired, None
+        if paired == "yes" and self.missing() is None:
+            self._pairs()
+
+    @property
+    def paired_test(self) -> bool:  # type: ignore[override]
+        """Whether the test images are pairs, decided when it is first asked."""
+        return self._pairs().paired
+
+    @property
+    def pair_rule(self) -> str:  # type: ignore[override]
+        """The rule by which the test images are pairs, or why they are not."""
+        return self._pairs().rule
 
     @property
     def label(self) -> str:
@@ -79,7 +92,7 @@ class Folder(Dataset):
             return expectation("no directory was given")
         if not self.root.is_dir():
             return expectation(f"{self.root} is not a directory")
-        return layout_problem(self.layout, None if self.known_pairs else self._seams)
+        return layout_problem(self.layout, None if self._asked == "yes" else self._seams)
 
     def remarks(self) -> Sequence[str]:
         """Return what the names of the folders do not say: which is read as what, and which is not read."""
@@ -104,10 +117,11 @@ class Folder(Dataset):
         folder = self.layout.sets.get(Place(split, domain))
         if folder is None:
             return Listing(())
-        shared = split == Split.TEST and self.paired_test
-        files, problems = by_key(folder.files(), folder.keys(pair_key if shared else stem))
-        keys = sorted(files) if shared else files
-        return Listing([Item(key, partial(whole_image, files[key]), file=files[key]) for key in keys], problems)
+        if split == Split.TEST and self.paired_test:
+            files, problems = self._pairs().files[domain == "B"], list[FileProblem]()
+        else:
+            files, problems = by_key(folder.files(), folder.keys(stem))
+        return Listing([Item(key, partial(whole_image, path), file=path) for key, path in files.items()], problems)
 
     def identity(self) -> str | None:
         """Return the digest of the modules that read the files."""
@@ -130,6 +144,19 @@ class Folder(Dataset):
         folders = dict.fromkeys(self.layout.sets[place] for place in self.layout.sets if place.domain == "A")
         return look_at_seams([path for folder in folders for path in folder.files()])
 
+    def _pairs(self) -> PairDecision:
+        """Return the decision whether the test images are pairs; it is made once."""
+        if self._decision is None:
+            if self.side_by_side:
+                no = self._asked == "no"
+                self._decision = PairDecision(not no, "paired=no" if no else "side by side in one file")
+            else:
+                folders = [self.layout.sets.get(Place(Split.TEST, domain)) for domain in "AB"]
+                files = [folder.files() if folder else [] for folder in folders]
+                names = [list(map(folder.keys(stem), folder.files())) if folder else [] for folder in folders]
+                self._decision = decide_pairs(files[0], files[1], self._asked, names)
+        return self._decision
+
     def _side_by_side(self, split: str, domain: str) -> Listing:
         side = 0 if domain == "A" else 1
         folder = self.layout.sets.get(Place(Split.TRAIN if split == Split.PAIRS else split, domain))
@@ -139,11 +166,3 @@ class Folder(Dataset):
             paths = paths[middle:] if side else paths[:middle]
         files, problems = by_key(paths, stem)
         return Listing([Item(key, partial(half, side, path), file=path) for key, path in files.items()], problems)
-
-    def _test_folders_are_pairs(self) -> bool:
-        """Return whether the test folders hold the same keys; files in sub-folders have these in their keys."""
-        a, b = (self.layout.sets[Place(Split.TEST, domain)] for domain in "AB")
-        if not are_pairs(a.files(), b.files()):
-            return False
-        keys = [sorted(map(folder.keys(pair_key), folder.files())) for folder in (a, b)]
-        return keys[0] == keys[1]

@@ -7,6 +7,7 @@ import numpy as np
 
 from cgbench.api.dataset import FileProblem
 from cgbench.datasets.images import image_files, read_image
+from cgbench.datasets.pairing import without_marker
 from cgbench.errors import DataBroken
 from cgbench.formatting import printable
 
@@ -21,8 +22,7 @@ def stem(path: Path) -> str:
 
 def pair_key(path: Path) -> str:
     """Return the file's stem without a trailing `_A` or `_B`: the key that the two images of a pair share."""
-    name = stem(path)
-    return name[:-2] if name.endswith(("_A", "_B")) and len(name) > 2 else name
+    return without_marker(stem(path))
 
 
 def by_key(paths: Sequence[Path], key: Callable[[Path], str]) -> tuple[dict[str, Path], list[FileProblem]]:
@@ -44,12 +44,6 @@ def unmatched(first: dict[str, Path], second: dict[str, Path], names: tuple[str,
     problems = [FileProblem(first[key], f"has no {names[1]}: {fix}") for key in first.keys() - second.keys()]
     problems += [FileProblem(second[key], f"has no {names[0]}: {fix}") for key in second.keys() - first.keys()]
     return sorted(problems, key=lambda problem: problem.file.name)
-
-
-def are_pairs(first: Sequence[Path], second: Sequence[Path]) -> bool:
-    """Return whether two lists of files have the same stems, each once, after removing a trailing `_A` or `_B`."""
-    keys = [sorted(pair_key(path) for path in paths) for paths in (first, second)]
-    return bool(first) and keys[0] == keys[1] and len(set(keys[0])) == len(first)
 
 
 def side_by_side_test(root: Path) -> Path | None:

@@ -193,6 +193,7 @@ class Phantoms(Dataset):
     domains = (Domain("MR"), Domain("CT"))
     palette = PALETTE
     paired_test = True
+    pair_rule = "by anatomy: each is rendered in both modalities"
     splits = (Split.TRAIN, Split.VAL, Split.TEST, Split.PAIRS)
     settings = {"demo": {"scorer_steps": 600}}  # procedural tissue is learnt sooner than real scenes
     split_rule = f"{TRAIN} anatomies of one population in MR, {TRAIN} of another, with larger bodies and organs, in CT"

@@ -40,10 +40,16 @@ class ValidationSplit(Dataset):
         self.name, self.summary = dataset.name, dataset.summary
         self.licence, self.source = dataset.licence, dataset.source
         self.domains, self.palette = dataset.domains, dataset.palette
-        self.paired_test, self.shares_scenes = dataset.paired_test, dataset.shares_scenes
+        self.paired_test, self.pair_rule = dataset.paired_test, dataset.pair_rule
+        self.shares_scenes = dataset.shares_scenes
         self.split_rule, self.settings = dataset.split_rule, dataset.settings
         self.test_splits, self.test_split = dataset.test_splits, dataset.test_split
         self.splits = (*dataset.splits, Split.VAL)
+
+    def configure(self, split: str = "", paired: str = "auto") -> None:
+        """Apply the settings `split` and `paired` to the wrapped dataset."""
+        self.dataset.configure(split, paired)
+        self.paired_test, self.pair_rule = self.dataset.paired_test, self.dataset.pair_rule
 
     @property
     def label(self) -> str:

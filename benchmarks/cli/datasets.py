@@ -143,6 +143,8 @@ def _print(report, name: str) -> None:
     click.echo(f"{report.dataset}" + (f" in {report.root}" if report.root else ""))
     for entry in report.summaries:
         click.echo(f"  {entry.split:5}  {entry.domain}  {entry.name:8}  {entry.images:6} images  {entry.size}".rstrip())
+    if report.test_images:
+        _wrapped(f"test images: {report.test_images}", "  ")
     for severity, check_name, remedy, findings in report.groups():
         click.echo()
         _wrapped(f"{severity}: {CHECKS[check_name]} ({len(findings)})", "")

@@ -8,7 +8,7 @@ from typing import Any
 
 from cgbench.api.dataset import Dataset
 from cgbench.api.names import TrialState
-from cgbench.benchmarks.execution.reevaluation import load_trial
+from cgbench.benchmarks.execution.reevaluation import keep_pairing, load_trial
 from cgbench.benchmarks.execution.run_context import (
     PreparedTrial,
     ensure_one_protocol,
@@ -127,6 +127,7 @@ def extend(
     dataset = open_dataset(records[0]["dataset"]["name"], split=config.split, paired=config.paired)
     if labels != {dataset.label}:
         raise CgbenchError(f"the run was trained on {', '.join(sorted(labels))}, but here is '{dataset.label}'")
+    keep_pairing(dataset, records[0])
     trials = [extension.trial for extension in extensions]
     context = open_run_context(run, hold_out(dataset, config.validation_images), trials, device)
     prepared = context.prepare_all(trials)

@@ -91,7 +91,7 @@ def reevaluate(folders: Sequence[TrialFolder], open_data: Callable[[str, TrialCo
     overwritten.
     """
     groups: dict[str, list[tuple[TrialFolder, Trial]]] = {}
-    labels: dict[str, tuple[str, str]] = {}
+    records: dict[str, dict[str, Any]] = {}
     complete = True
     for folder in folders:
         record = read_trial(folder)
@@ -105,6 +105,7 @@ def reevaluate(folders: Sequence[TrialFolder], open_data: Callable[[str, TrialCo
         key = digest(
             [
                 record["dataset"]["label"],
+                record["dataset"].get("paired"),
                 config.crop_size,
                 config.resize_mode,
                 config.validation_images,
@@ -113,11 +114,11 @@ def reevaluate(folders: Sequence[TrialFolder], open_data: Callable[[str, TrialCo
             ]
         )
         groups.setdefault(key, []).append((folder, trial))
-        labels[key] = record["dataset"]["name"], record["dataset"]["label"]
-    datasets = {
-        key: _same_dataset(open_data(name, groups[key][0][1].config), label, groups[key])
-        for key, (name, label) in labels.items()
-    }
+        records[key] = record
+    datasets = {}
+    for key, record in records.items():
+        data = keep_pairing(open_data(record["dataset"]["name"], groups[key][0][1].config), record)
+        datasets[key] = _same_dataset(data, record["dataset"]["label"], groups[key])
     for key, members in groups.items():
         config, data = members[0][1].config, datasets[key]
         if not isinstance(data, RecordedDataset) or data.items(Split.TRAIN, "A"):
@@ -126,6 +127,26 @@ def reevaluate(folders: Sequence[TrialFolder], open_data: Callable[[str, TrialCo
         validation = open_validation_context(evaluation, config)
         complete &= all([_reevaluate_one(trial, folder, evaluation, validation, device) for folder, trial in members])
     return complete
+
+
+def keep_pairing(dataset: Dataset, record: Mapping[str, Any]) -> Dataset:
+    """Return the dataset with its test images treated as pairs, or not, as `record`, a trial.json, says.
+
+    Where the files would be treated otherwise now, that is said; where they cannot be pairs any more, `CgbenchError` is
+    raised.
+    """
+    recorded, text = record["dataset"].get("paired"), record["dataset"].get("test_images", "")
+    if recorded is None or dataset.paired_test == recorded:
+        return dataset
+    now = f"{'pairs' if dataset.paired_test else 'not pairs'} ({dataset.pair_rule})"
+    try:
+        dataset.configure(record["config"].get("split", ""), "yes" if recorded else "no")
+    except CgbenchError:
+        raise CgbenchError(
+            f"the test images of '{dataset.label}' were measured as {text}, and are {now} now: restore their names"
+        ) from None
+    console.print(f"test images: kept as recorded, {text}; now they would be {now}", style="yellow")
+    return dataset
 
 
 def load_trial(folder: TrialFolder, record: dict[str, Any]) -> Trial:

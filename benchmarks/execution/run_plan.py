@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from rich.table import Table
 
-from cgbench.api.dataset import Dataset
+from cgbench.api.dataset import Dataset, describe_test_images
 from cgbench.api.names import Split
 from cgbench.api.registry import METHODS
 from cgbench.benchmarks.data.loading import selected
@@ -82,6 +82,7 @@ class RunPlan:
     folder: Path
     device: str
     train_counts: tuple[int, int]  # images of domains A and B
+    test_counts: tuple[int, int]
     methods: tuple[MethodPlan, ...]
     parallelism: Parallelism
     seconds: float  # of training, with trials side by side
@@ -163,9 +164,10 @@ def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: st
         CgbenchError: where a training step fails, for example for want of memory.
     """
     config = trials[0].config
-    train_counts = _train_counts(dataset, config)
+    train_counts = _counts(dataset, Split.TRAIN, config.max_train_images)
     keys = {domain: _test_keys(dataset, config, domain) for domain in "AB"}
-    test_count = sum(map(len, keys.values()))
+    test_counts = len(keys["A"]), len(keys["B"])
+    test_count = sum(test_counts)
     steps = config.total_steps(*train_counts)
     trained: dict[str, list[Trial]] = {}
     for trial in trials:
@@ -185,7 +187,7 @@ def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: st
         if trial.method.reference is None and count:
             seconds.append(count * costs[trial.method.name].seconds_per_step)
     plan = RunPlan(
-        tuple(trials), dataset, folder, device, train_counts, tuple(rows), parallelism,
+        tuple(trials), dataset, folder, device, train_counts, test_counts, tuple(rows), parallelism,
         wall_time(seconds, parallelism.workers),
     )  # fmt: skip
     return replace(plan, advice=_advice(plan, jobs, trial_bytes))
@@ -202,6 +204,10 @@ def print_plan(plan: RunPlan) -> None:
     )
     for remark in dataset.remarks():
         console.print(remark, markup=False)
+    console.print(
+        f"test images: {describe_test_images(dataset, *plan.test_counts)}",
+        style=None if dataset.paired_test else "yellow",
+    )
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("method", "trials", "to do", "steps", "s/step", "time", "disk"):
         table.add_column(title, justify="left" if title == "method" else "right")
@@ -259,10 +265,9 @@ def _advice(plan: RunPlan, jobs: int | str, trial_bytes: int) -> tuple[str, ...]
     return tuple(filter(None, lines))
 
 
-def _train_counts(dataset: Dataset, config: TrialConfig) -> tuple[int, int]:
-    """Return the number of training images of both domains, without decoding one."""
-    limit = config.max_train_images
-    a, b = (len(dataset.items(Split.TRAIN, domain)) for domain in "AB")
+def _counts(dataset: Dataset, split: str, limit: int) -> tuple[int, int]:
+    """Return the number of images of both domains of a split, at most `limit` if any, without decoding one."""
+    a, b = (len(dataset.items(split, domain)) for domain in "AB")
     return (min(a, limit), min(b, limit)) if limit else (a, b)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from cgbench.api.dataset import Dataset
+from cgbench.api.dataset import Dataset, describe_test_images
 from cgbench.api.method_description import describe
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.results.record_files import SCHEMA
@@ -42,6 +42,8 @@ def trial_record(
             "source": dataset.source,
             "split_rule": dataset.split_rule,
             "label_source": dataset.label_source,
+            "paired": dataset.paired_test,
+            "test_images": describe_test_images(dataset, counts["test A"], counts["test B"]),
             "counts": dict(counts),
         },
         "seed": trial.seed,

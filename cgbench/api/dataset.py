@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cgbench.api.names import Direction, Split
 from cgbench.errors import CgbenchError, DataBroken, PluginError, error_line
-from cgbench.formatting import shortened
+from cgbench.formatting import plural, shortened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,6 +92,7 @@ class Dataset(ABC):
     domains: tuple[Domain, Domain]
     palette: tuple[SemanticClass, ...] = ()
     paired_test: bool = False
+    pair_rule: str = ""  # by what test images are pairs, such as "by the same name", or why they are none
     shares_scenes: bool = False  # whether both training sets show the same scenes by the published recipe
     split_rule: str = ""  # how unpaired training sets are made of paired scenes, one sentence for the record
     label_source: str = ""  # where class ids come from, where they are not given as such
@@ -110,7 +111,7 @@ class Dataset(ABC):
             raise CgbenchError(f"split={shortened(split)}: dataset '{self.label}' cannot be measured on that; {known}")
         self.test_split = split
         if paired == "no":
-            self.paired_test = False
+            self.paired_test, self.pair_rule = False, "paired=no"
         elif paired == "yes" and not self.paired_test:
             raise CgbenchError(f"paired=yes: the test images of dataset '{self.label}' are no pairs")
 
@@ -170,6 +171,14 @@ class Dataset(ABC):
     def target(self, direction: str) -> Domain:
         """Return the domain that `direction` translates to."""
         return self.domains[1 if direction == Direction.A_TO_B else 0]
+
+
+def describe_test_images(dataset: Dataset, a: int, b: int) -> str:
+    """Return whether `a` test images of domain A and `b` of B are compared as pairs, and by which rule; one line."""
+    if dataset.paired_test:
+        return f"{plural(a, 'pair')} {dataset.pair_rule or 'as the dataset declares'}"
+    why = dataset.pair_rule or "the dataset declares none"
+    return f"{a} and {b}, not pairs ({why}): PSNR, SSIM, LPIPS and L1 to truth are not measured"
 
 
 def guarded(dataset: Dataset, described: str) -> Dataset:

@@ -105,6 +105,8 @@ class Dataset(Struct):
     source: Text = ""
     split_rule: Text = ""
     label_source: Text = ""
+    paired: bool | None = None
+    test_images: Text = ""
     counts: dict[str, Natural] = {}
 
     def __post_init__(self) -> None:

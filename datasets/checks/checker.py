@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cgbench.api.dataset import Dataset, Item
+from cgbench.api.dataset import Dataset, Item, describe_test_images
 from cgbench.api.names import Split
 from cgbench.datasets.checks.compression import compare_block_grids
 from cgbench.datasets.checks.file_checks import check_files, check_folders, read_headers
@@ -20,6 +20,7 @@ from cgbench.datasets.checks.image_checks import (
 )
 from cgbench.datasets.checks.image_stats import MAX_PROCEDURAL_IMAGES, ImageStats, compute_all_stats, stats_tasks
 from cgbench.datasets.checks.near_duplicates import THRESHOLD, near_duplicates
+from cgbench.datasets.checks.pair_checks import check_pairs, name_pairs
 from cgbench.datasets.checks.report import CHECKS, SEVERITIES, Issue, Report, SplitSummary, display_name, issues_for
 from cgbench.datasets.checks.shared_scenes import MAX_IMAGES, same_scenes
 from cgbench.errors import CgbenchError, DataMissing
@@ -28,7 +29,6 @@ from cgbench.progress import ProgressCallback
 from cgbench.selection import evenly_spaced
 
 REQUIRED_SPLITS = (Split.TRAIN, Split.TEST)
-MIN_SHARED_NAMES = 0.9  # share of common names from which two test folders are meant to be pairs
 
 ItemsBySplit = dict[tuple[str, str], Sequence[Item]]
 
@@ -57,7 +57,6 @@ def check(
     issues += check_folders(dataset)
     headers = read_headers(listed)
     issues += check_files(dataset, listed, headers)
-    issues += _almost_pairs(dataset, listed)
     procedural = any(item.file is None for items in listed.values() for item in items[:1])
     limit = limit or (MAX_PROCEDURAL_IMAGES if procedural else 0)
     selected: ItemsBySplit = {
@@ -66,6 +65,8 @@ def check(
     stats = compute_all_stats(dataset, stats_tasks(selected), os.cpu_count() or 1, update)
     issues += [*check_images(stats), *check_labels(dataset, stats), *check_shapes(stats), *check_repeated(stats)]
     issues += [*check_swapped(stats), *compare_block_grids(dataset, stats, headers.of_sets(listed))]
+    test_a, test_b = (listed.get((Split.TEST, letter), ()) for letter in "AB")
+    issues += check_pairs(dataset, test_a, test_b, stats)
     set_issues, remarks = _compare_sets(dataset, stats)
     remarks = [*dataset.remarks(), *remarks]
     if limit and any(len(items) > limit for items in listed.values()):
@@ -76,6 +77,7 @@ def check(
     return Report(
         dataset.label, root, _summaries(dataset, listed, selected, stats), tuple(dict.fromkeys(ranked)),
         tuple(remarks), time.perf_counter() - started,
+        describe_test_images(dataset, len(test_a), len(test_b)) if test_a or test_b else "",
     )  # fmt: skip
 
 
@@ -130,22 +132,6 @@ def _unpaired(split: str, a: Sequence[Item], b: Sequence[Item]) -> list[Issue]:
     return issues_for("partner", "error", "a paired split needs both images", entries)
 
 
-def _almost_pairs(dataset: Dataset, listed: ItemsBySplit) -> list[Issue]:
-    """Return an issue for each file that prevents two test folders from being pairs, where most names agree."""
-    if dataset.paired_test or not all(listed.get((Split.TEST, letter)) for letter in "AB"):
-        return []
-    a, b = ({_pair_key(item.key): item for item in listed[Split.TEST, letter]} for letter in "AB")
-    if len(a.keys() & b.keys()) < MIN_SHARED_NAMES * len(a.keys() | b.keys()):
-        return []
-    single = [a[key] for key in sorted(a.keys() - b.keys())] + [b[key] for key in sorted(b.keys() - a.keys())]
-    entries = [(display_name(item.file, dataset.root) if item.file else item.key, "has no partner") for item in single]
-    return issues_for("pairs", "warning", "add the partners or remove these: as it is, no pairs are measured", entries)
-
-
-def _pair_key(key: str) -> str:
-    return key[:-2] if key.endswith(("_A", "_B")) and len(key) > 2 else key
-
-
 def _stats_of(stats: Sequence[ImageStats], split: str, letter: str, items: Sequence[Item]) -> list[ImageStats]:
     """Return the statistics of a split and domain; those of a file in two splits are computed for the first of them."""
     files = {item.file for item in items if item.file}
@@ -195,7 +181,7 @@ def _scenes(dataset: Dataset, a: Sequence[ImageStats], b: Sequence[ImageStats]) 
     if not a or not b:
         return [], ""
     edges_a, edges_b = (np.stack([image.edges for image in images]) for images in (a, b))
-    shared = same_scenes(edges_a, edges_b, _same_names(a, b))
+    shared = same_scenes(edges_a, edges_b, name_pairs(*([image.item for image in images] for images in (a, b))))
     remark = (
         f"same scenes: {MAX_IMAGES} images of each domain were compared" if max(len(a), len(b)) > MAX_IMAGES else ""
     )
@@ -212,9 +198,3 @@ def _scenes(dataset: Dataset, a: Sequence[ImageStats], b: Sequence[ImageStats]) 
         return [Issue("same-scenes", "warning", text, fix, files)], remark
     entries = [(a[i].name, f"{b[j].name} has the same edges") for i, j in shared.pairs]
     return issues_for("same-scenes", "warning", fix, entries), remark
-
-
-def _same_names(a: Sequence[ImageStats], b: Sequence[ImageStats]) -> list[tuple[int, int]]:
-    """Return the index pairs of images with the same name, without a trailing `_A` or `_B`."""
-    indices = {_pair_key(image.item.key): j for j, image in enumerate(b)}
-    return [(i, indices[key]) for i, image in enumerate(a) if (key := _pair_key(image.item.key)) in indices]

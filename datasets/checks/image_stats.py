@@ -14,6 +14,7 @@ from cgbench.api.dataset import Dataset, Domain, Item
 from cgbench.api.names import IGNORE, Split
 from cgbench.datasets.checks.block_grid import block_grid
 from cgbench.datasets.checks.report import display_name
+from cgbench.datasets.edge_likeness import EDGES, edge_map
 from cgbench.errors import CgbenchError
 from cgbench.formatting import printable
 from cgbench.progress import ProgressCallback
@@ -21,7 +22,6 @@ from cgbench.progress import ProgressCallback
 MAX_PROCEDURAL_IMAGES = 100  # that are checked of a split and domain: the same code renders all of them
 PROCEDURAL_SIDE = 64  # pixels at which procedural datasets are rendered
 THUMB = 64  # side of the grey thumbnail
-EDGES = 48  # side of the two edge maps
 GRID_PIXELS = 512  # rows and columns in which the JPEG grid is looked for
 FLAT = 2  # levels by which an image of one colour may vary
 
@@ -147,18 +147,11 @@ def _image_stats(image: np.ndarray) -> dict[str, Any]:
         "constant": all(high - low <= FLAT for low, high in extrema),
         "digest": hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).hexdigest() + f"{image.shape}",
         "thumb": thumb,
-        "edges": _edges(small.astype(np.int16)),
+        "edges": edge_map(pillow_image),
         "colour": _colours(small.astype(np.float32), image),
         "brightest": max(high for _, high in extrema),
         "block_grid": block_grid(np.asarray(grey)[:GRID_PIXELS, :GRID_PIXELS]),
     }
-
-
-def _edges(small: np.ndarray) -> np.ndarray:
-    """Return the absolute differences of neighbouring pixels, across and down, the largest channel: uint8 (2, S, S)."""
-    across = np.abs(np.diff(small, axis=1, prepend=small[:, :1])).max(axis=2)
-    down = np.abs(np.diff(small, axis=0, prepend=small[:1])).max(axis=2)
-    return np.stack([across, down]).astype(np.uint8)
 
 
 def _colours(small: np.ndarray, image: np.ndarray) -> np.ndarray:

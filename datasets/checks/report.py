@@ -22,7 +22,7 @@ CHECKS = {
     "between-domains": "pictures that are in both domains",
     "same-scenes": "scenes that both training sets show",
     "repeated": "pictures that are there twice",
-    "pairs": "test sets that are pairs but for a few files",
+    "pairs": "test images whose pairing is doubtful",
     "blank": "label maps with one class or none",
     "constant": "pictures of one colour",
     "compression": "sets that differ in format, compression or size",
@@ -63,7 +63,8 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of the checks: a summary per split and domain, the issues, remarks on comparisons, and the time."""
+    """The outcome of the checks: a summary per split and domain, the issues, remarks on comparisons, the time, and
+    whether test images are treated as pairs."""
 
     dataset: str
     root: str
@@ -71,6 +72,7 @@ class Report:
     issues: tuple[Issue, ...]
     remarks: tuple[str, ...]
     seconds: float
+    test_images: str = ""
 
     def count(self, severity: str) -> int:
         """Return the number of issues of a severity."""
@@ -92,6 +94,7 @@ class Report:
             "dataset": self.dataset,
             "root": self.root,
             "looked_at": [asdict(summary) for summary in self.summaries],
+            "test_images": self.test_images,
             "findings": [_issue_as_json(issue) for issue in self.issues],
             "remarks": list(self.remarks),
             "summary": {severity: self.count(severity) for severity in SEVERITIES},

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cgbench.datasets.edge_likeness import edge_vectors
 from cgbench.selection import evenly_spaced
 
 MAX_IMAGES = 3000  # of each domain that are compared, evenly spaced
@@ -33,7 +34,7 @@ def same_scenes(a: np.ndarray, b: np.ndarray, named: list[tuple[int, int]]) -> S
     far: about half of the true pairs of CamVid, and few in sets where all images are similar.
     """
     chosen_a, chosen_b = evenly_spaced(len(a), MAX_IMAGES), evenly_spaced(len(b), MAX_IMAGES)
-    similarity = _edge_vectors(a[chosen_a]) @ _edge_vectors(b[chosen_b]).T
+    similarity = edge_vectors(a[chosen_a]) @ edge_vectors(b[chosen_b]).T
     row_of, column_of = ({k: i for i, k in enumerate(chosen)} for chosen in (chosen_a, chosen_b))
     ordered = [(k, k) for k in range(len(a))] if len(a) == len(b) else []
     for matched_by, pairs in (("name", named), ("order", ordered)):
@@ -65,19 +66,3 @@ def _mutual_best(similarity: np.ndarray) -> list[tuple[int, int]]:
         if similarity[i, j] >= MIN_CORRELATION and similarity[i, j] - next_best >= MIN_LEAD:
             pairs.append((int(i), int(j)))
     return pairs
-
-
-def _edge_vectors(edges: np.ndarray) -> np.ndarray:
-    """Return edge maps as unit vectors, float32 (N, 2 · 48 · 48), without the mean of the set."""
-    from scipy.ndimage import gaussian_filter
-
-    vectors = np.empty((len(edges), edges[0].size), np.float32)
-    for row, edge_map in zip(vectors, edges, strict=True):
-        # a strong edge counts little more than a weak one
-        compressed = np.sqrt(np.minimum(edge_map, 60).astype(np.float32))
-        row[:] = (gaussian_filter(compressed, (0, 0.75, 0.75)) - gaussian_filter(compressed, (0, 3, 3))).ravel()
-    vectors -= vectors.mean(axis=1, keepdims=True)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
-    if len(vectors) >= 8:
-        vectors -= vectors.mean(axis=0)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)

@@ -20,6 +20,7 @@ class MyDataset(Dataset):
     domains = (Domain("summer"), Domain("winter"))  # Domain("labels", "labels") where a domain is label maps
     splits = ("train", "test")  # and, where there are any: val, pairs, ood; see cgbench.Dataset
     paired_test = False  # True: both domains have the same keys in "test", and paired metrics apply
+    # pair_rule = "by scene" says by what they are pairs
     # palette = (SemanticClass("road", (128, 64, 128)), ...) where items have labels
 
     def missing(self) -> str | None:

@@ -62,6 +62,8 @@ WITHOUT_PIXELS = {
         f"cgbench.api.{name}": "declarations: the palette is in the cache key itself, and the ignored id is fixed"
         for name in ("dataset", "names", "registry")
     },
+    "cgbench.datasets.pairing": "which files belong together: an item's key and file are in the cache key themselves",
+    "cgbench.datasets.pair_decision": "whether files are pairs: as above",
     "cgbench.digests": "names the code",
     "cgbench.errors": "messages",
     "cgbench.datasets.cityscapes_layouts": "files, which are in the cache key, and the layout, which identity names",

@@ -122,6 +122,7 @@ def test_images_of_a_sub_folder_beside_others_are_counted_as_not_read(tmp_path):
 def test_images_of_sub_folders_have_the_sub_folder_in_their_keys(tmp_path):
     dataset = Folder(put(tmp_path, ["trainA/x", "trainB", "testA/x", "testB/x", "trainA/y"]))
     assert [item.key for item in dataset.items("train", "A")] == ["x/0", "x/1", "y/0", "y/1"]
+    dataset.configure(paired="yes")
     assert dataset.paired_test and [item.key for item in dataset.items("test", "B")] == ["x/0", "x/1"]
     assert check_folders(dataset) == []
     shutil.move(tmp_path / "testB" / "x", tmp_path / "testB" / "z")

@@ -54,7 +54,7 @@ def test_what_headers_and_names_show_is_found_the_worst_first(tmp_path, undecode
         ("format", "warning", ("trainA/named.png",)),
         ("frames", "warning", ("trainA/many.tif",)),
         ("ignored", "warning", ("trainB/moving.gif",)),
-        ("ignored", "warning", ("trainB/sub",)),
+        ("ignored", "warning", ("trainB/sub/x.png",)),
         ("colours", "note", ("trainB/alpha.png",)),
     ]
     assert "4 bands" in issues[0].text and "laid over white" in issues[-1].text

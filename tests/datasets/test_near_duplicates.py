@@ -9,6 +9,7 @@ from PIL import Image
 from cgbench.datasets.checks.checker import check
 from cgbench.datasets.checks.near_duplicates import near_duplicates
 from cgbench.datasets.checks.shared_scenes import same_scenes
+from cgbench.datasets.edge_likeness import edge_map
 from cgbench.datasets.folder import Folder
 from helpers.image_folders import healthy, scene
 
@@ -108,9 +109,7 @@ def test_leaks_are_reported_with_both_names(tmp_path):
 
 
 def outlines(images):
-    from cgbench.datasets.checks.image_stats import _edges
-
-    return np.stack([_edges(np.asarray(image.resize((48, 48), Image.Resampling.BOX), np.int16)) for image in images])
+    return np.stack([edge_map(image) for image in images])
 
 
 def night(image):

@@ -50,6 +50,7 @@ class Declared(Halves):
     licence, source, label_source, split_rule = "a licence", "a source", "a label source", "a rule"
     palette, settings = (SemanticClass("x", (1, 2, 3)),), {"demo": {"batch_size": 2}}
     paired_test = shares_scenes = True
+    pair_rule = "by a rule"
     label = "labelled"
     test_splits, test_split = ("val", "night"), "night"
 
@@ -84,7 +85,7 @@ def test_all_else_is_that_of_the_wrapped_dataset():
     public = {name for name in (*vars(Dataset), *Dataset.__annotations__, *vars(whole)) if not name.startswith("_")}
     methods = {name for name in public if callable(getattr(Dataset, name, None))}
     values = public - methods - {"splits"}
-    assert {"name", "label", "domains", "root", "label_source", "settings", "shares_scenes"} < values
+    assert {"name", "label", "domains", "root", "label_source", "settings", "shares_scenes", "pair_rule"} < values
     for name in values:
         assert getattr(data, name) == getattr(whole, name), name
     assert (data.missing(), data.identity(), data.folders()) == ("all of it", "an identity", (Path("root/x"),))

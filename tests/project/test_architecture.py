@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "methods": ("methods/blocks", "methods/functional"),
     "datasets": ("datasets/street_scenes",),
     "datasets/street_scenes": (),
-    "datasets/checks": ("datasets/images.py",),
+    "datasets/checks": ("datasets/images.py", "datasets/pairing.py", "datasets/edge_likeness.py"),
     "datasets/download": ("datasets/images.py",),
     "benchmarks": ("benchmarks/cli",),
     "benchmarks/runtime": (),
