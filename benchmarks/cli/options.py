@@ -154,7 +154,7 @@ DATA_ROOT = click.option(
     help="Directory that contains the datasets. Not needed for procedural ones (streets, phantoms).",
 )  # fmt: skip
 DEVICE = click.option(
-    "--device", default="auto", show_default=True, help="Device to compute on: auto, cpu, cuda or cuda:N."
+    "--device", default="auto", show_default=True, help="Device to compute on: auto, cpu, cuda, cuda:N or mps."
 )
 PRESET = click.option(
     "--preset",
@@ -214,14 +214,17 @@ def known_names(option: str, text: str, known: Collection[str]) -> tuple[str, ..
 
 
 def resolve_device(device: str) -> str:
-    """Return `cpu` or `cuda[:N]` for `auto`, `cpu`, `cuda` or `cuda:N`; a device that is not there raises."""
+    """Return `cpu`, `mps` or `cuda[:N]` for `auto`, `cpu`, `mps`, `cuda` or `cuda:N`; a device that is not there
+    raises. `auto` takes no `mps`, on which no number of this project was measured."""
     import torch
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = device.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not re.fullmatch("[0-9]{1,4}", number)):
-        raise CgbenchError(f"--device {shortened(device)}: use auto, cpu, cuda or cuda:N")
+    if device != "mps" and (kind not in ("cpu", "cuda") or (number and not re.fullmatch("[0-9]{1,4}", number))):
+        raise CgbenchError(f"--device {shortened(device)}: use auto, cpu, cuda, cuda:N or mps")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise CgbenchError("--device mps: there is no Metal device here (Apple's GPUs under macOS); use --device cpu")
     if kind == "cuda" and (not torch.cuda.is_available() or int(number or 0) >= torch.cuda.device_count()):
         raise CgbenchError(
             f"--device {device}: there is no such GPU here ({torch.cuda.device_count()} found); use --device cpu"

@@ -64,7 +64,7 @@ class BatchSampler:
         self.epoch = config.steps_per_epoch(len(a), len(b))  # in steps
         labels = {} if a.labels is None or b.labels is None else {"a": a.labels, "b": b.labels}
         arrays = [a.images, b.images, *labels.values()]
-        self.resident = device != "cpu" and fits_on_device(sum(x.nbytes for x in arrays), free_memory(device))
+        self.resident = device.startswith("cuda") and fits_on_device(sum(x.nbytes for x in arrays), free_memory(device))
         storage_device = device if self.resident else "cpu"
         images = {"a": a.images, "b": b.images}
         self.domains = {name: as_tensor(array).to(storage_device).permute(0, 3, 1, 2) for name, array in images.items()}

@@ -112,7 +112,7 @@ def _lpips(path: Path, device: str) -> Callable[[np.ndarray, np.ndarray], np.nda
     @torch.inference_mode()
     def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         pairs = zip(_batches(first, device), _batches(second, device), strict=True)
-        return np.concatenate([network(to_signed(a), to_signed(b)).flatten().double().cpu().numpy() for a, b in pairs])
+        return np.concatenate([network(to_signed(a), to_signed(b)).flatten().cpu().double().numpy() for a, b in pairs])
 
     return distances
 

@@ -23,6 +23,8 @@ def timing_model(method: Method, config: TrialConfig, device: str) -> Model:
 
 def device_barrier(device: str) -> Callable[[], None]:
     """Return a function that waits until the device has done its work; on a CPU it does nothing."""
+    if device == "mps":
+        return torch.mps.synchronize
     return partial(torch.cuda.synchronize, device) if device.startswith("cuda") else lambda: None
 
 

@@ -36,9 +36,11 @@ def environment(device: str, network_precision: str = "float32") -> dict[str, An
 
 
 def device_name(device: str) -> str:
-    """Return the recorded name of a device: `cpu (2 threads)` or the GPU's name."""
+    """Return the recorded name of a device: `cpu (2 threads)`, `mps (Apple M2)` or the GPU's name."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
+    if device == "mps":
+        return f"mps ({_processor()})"
     return f"cpu ({torch.get_num_threads()} threads)"
 
 

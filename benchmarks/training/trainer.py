@@ -179,7 +179,7 @@ def _resume(
 
 def _log(state: TrainingState, folder: TrialFolder, learning_rate: float) -> None:
     """Append the mean of every term since the last line, and start new sums; raise where one is not finite."""
-    sums = torch.stack([total.double() for total in state.sums.values()]).tolist()  # one wait for the device
+    sums = torch.stack([total.float() for total in state.sums.values()]).tolist()  # one wait for the device
     means = {name: total / state.count for name, total in zip(state.sums, sums, strict=True)}
     broken = [name for name, value in means.items() if not math.isfinite(value)]
     if broken:

@@ -3,8 +3,11 @@
 import re
 
 import pytest
+import torch
 
+from cgbench.benchmarks.cli.options import resolve_device
 from cgbench.benchmarks.execution import run_plan
+from cgbench.errors import CgbenchError
 from helpers.cli import SMALL, cgbench
 from helpers.run_folder import build_run
 
@@ -69,6 +72,7 @@ def test_missing_cityscapes_says_what_to_get_and_where_to_put_it(arguments, tmp_
         (["--methods", "munit", "--dataset", "streets", "--set", "munit.norm=batch"], "munit has no use for 'norm'"),
         (["--methods", "cyclegan", "--dataset", "streets", "--suite", "familz"], "did you mean 'family'"),
         (["--methods", "cyclegan", "--dataset", "streets", "--device", "tpu"], "--device tpu"),
+        (["--methods", "cyclegan", "--dataset", "streets", "--device", "mps:0"], "use auto, cpu, cuda, cuda:N or mps"),
         (["--methods", "cyclegan", "--dataset", "folder"], "--data-root"),
         (["--methods", "cyclegan", "--dataset", "camvid"], "Ready now"),
     ],
@@ -179,3 +183,11 @@ def test_a_name_that_is_changed_is_said(tmp_path):
 def test_untrained_rows_can_stand_alone(tmp_path):
     output = cgbench("run", "--methods", "copy", "--dataset", "streets", *SMALL, "--runs-dir", tmp_path)
     assert "copy (floor)" in output and "Report:" in output
+
+
+def test_the_device_of_apple_is_used_where_it_is_there(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(CgbenchError, match=r"--device mps: there is no Metal device here .* use --device cpu"):
+        resolve_device("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert resolve_device("mps") == "mps"
