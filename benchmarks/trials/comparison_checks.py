@@ -80,25 +80,32 @@ def ensure_comparable(trial: Trial, folder: TrialFolder, data: Mapping[str, str]
 
 
 def ensure_same_test_images(folder: TrialFolder, images: Mapping[str, Protocol]) -> None:
-    """Raise if a trial was measured on other test images than `images` describes: by direction, the part of a protocol
-    that says what is measured on. Damaged records raise nothing: whoever asks for the trial measures it again."""
+    """Raise if a trial was measured on other test images than `images` describes, as in `changed_test_images`."""
+    if changed := changed_test_images(folder, images):
+        raise CgbenchError(
+            f"{folder.path} was measured on other test images ({changed}): choose another --name, or restore them; "
+            f"'cgbench evaluate {folder.path.parents[2]}' measures the whole run anew"
+        )
+
+
+def changed_test_images(folder: TrialFolder, images: Mapping[str, Protocol]) -> str:
+    """Return how the test images differ from those that a trial was measured on, "AtoB: 6 → 4"; "" if they do not.
+
+    `images` is, by direction, the part of a protocol that says what is measured on. Damaged records differ in nothing:
+    whoever asks for their trial measures it again.
+    """
     try:
         protocols = _test_protocols(folder)
     except CgbenchError:
-        return
+        return ""
     for details in protocols.values():
         present = images.get(str(details.get("direction")), {})
         changed = [name for name in present if name in details and details[name] != present[name]]
+        if "images" in changed:
+            return f"{details['direction']}: {details['images']} → {present['images']}"
         if changed:
-            shown = (
-                f"{details['images']} → {present['images']}"
-                if "images" in changed
-                else f"{' and '.join(changed)} changed"
-            )
-            raise CgbenchError(
-                f"{folder.path} was measured on other test images ({details['direction']}: {shown}): choose another "
-                f"--name, or restore them; 'cgbench evaluate {folder.path.parents[2]}' measures the whole run anew"
-            )
+            return f"{details['direction']}: {' and '.join(changed)} changed"
+    return ""
 
 
 def ensure_measured_alike(folder: TrialFolder, protocols: Mapping[tuple[str, str], tuple[str, Protocol]]) -> None:

@@ -227,7 +227,7 @@ def test_a_deterministic_run_says_so_and_so_does_one_that_goes_on_elsewhere(tmp_
     facts = read_json(trial(tmp_path).trial)
     assert facts["deterministic"] and facts["precision"] == "float32" and facts["hardware"]["threads"] == 1
     assert "continued" not in facts and facts["versions"]["scipy"]
-    run(tmp_path, "--set=max_test_images=2")
+    run(tmp_path, "--set=scorer_steps=5")
     assert read_json(trial(tmp_path).trial)["continued"] == [{"step": 3, "deterministic": False}]
 
 

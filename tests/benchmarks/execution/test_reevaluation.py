@@ -140,3 +140,12 @@ def test_outputs_that_are_not_finite_are_neither_measured_nor_translated(trained
     said = cgbench("evaluate", run, "--data-root", data, code=1)
     assert f"{METHOD}, seed 0: diverged: 1 of 3 outputs AtoB are infinite or not a number" in said
     assert folder.status()["state"] == "diverged" and folder.metrics.read_bytes() == before
+
+
+def test_other_test_images_under_the_same_name_are_said(trained):
+    run, data = trained
+    assert "test images are others" not in cgbench("evaluate", run, "--data-root", data)
+    scene(99).save(data / "testA" / "a008.png")
+    said = cgbench("evaluate", run, "--data-root", data)
+    assert "the test images are others than before (AtoB: sources changed); all is measured on these" in said
+    assert "test images are others" not in cgbench("evaluate", run, "--data-root", data)

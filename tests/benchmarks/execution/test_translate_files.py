@@ -259,5 +259,5 @@ def test_dropout_and_batch_statistics_rest_in_a_model_that_only_translates(name)
 
 def test_a_record_says_of_its_dataset_what_the_dataset_says():
     data, trial = DATASETS.factory("streets")(None), trial_of(METHODS.get(METHOD))
-    facts = trial_record(trial, data, {}, "", {}, 0, {}, {})
+    facts = trial_record(trial, data, {}, "", {"test A": 1, "test B": 1}, 0, {}, {})
     assert recorded_checkpoint_metadata(trial.config, facts["dataset"]) == checkpoint_metadata(trial.config, data)
