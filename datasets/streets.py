@@ -24,8 +24,8 @@ from cgbench.seeds import generator
 SEED = 1  # of the dataset; a new one would make another dataset
 HALF = 400  # training scenes per domain
 IMAGE_MODULES = (  # the modules that decide the pixels
-    "cgbench.datasets.streets", "cgbench.datasets.street_scenes", "cgbench.datasets.images", "cgbench.datasets.pixel_formats",
-    "cgbench.seeds",
+    "cgbench.datasets.streets", "cgbench.datasets.street_scenes", "cgbench.datasets.images",
+    "cgbench.datasets.pixel_formats", "cgbench.seeds",
 )  # fmt: skip
 SCENES: dict[str, int] = {Split.TEST: 100, Split.VAL: 100, Split.OOD: 60}
 
