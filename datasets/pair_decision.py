@@ -93,7 +93,8 @@ def _why_incomplete(found: Pairing, left: Sequence[Sequence[str]]) -> str:
     single, total = sum(map(len, left)), 2 * len(found.pairs) + sum(map(len, left))
     if not found.almost:
         why = f"only {total - single} of {total} names have a partner" if found.pairs else "names do not match"
-        return f"{why}: {_few(left)}" if single else "there are none"
+        way = f"; --set paired=yes measures the {plural(len(found.pairs), 'pair')}" if len(found.pairs) > 1 else ""
+        return f"{why}: {_few(left)}{way}" if single else "there are none"
     has, its = ("has", "its name") if single == 1 else ("have", "their names")
     pairs = plural(len(found.pairs), "pair")
     way = f"mend {its}, or --set paired=yes measures the {pairs}"

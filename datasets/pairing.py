@@ -3,13 +3,13 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 MOST = 0.9  # share of names that must agree, for an affix that few lack and for folders that are pairs but for a few
 DENSE = 0.5  # share of a range of numbers from which the numbers only count the files
-TOKENS = re.compile(r"[0-9]+|[^\W\d_]+|.", re.DOTALL)
+TOKENS = re.compile(r"\d+|[^\W\d_]+|.", re.DOTALL)
 # a file of domain A or B by its own marker: 001-A, 001_real_b, A_001
 MARKERS = [
     re.compile(rf"(?P<before>.+?)[_\-. ]+(real[_\-. ]?)?{letter}|(real[_\-. ]?)?{letter}[_\-. ]+(?P<after>.+)", re.I)
@@ -25,8 +25,8 @@ class Pairing:
     """Which names of two folders belong together: `rule` says by what, `pairs` are (key, index in the first folder,
     index in the second) by ascending key, `left` the indices of each folder's other names.
 
-    `running` says that the keys do no more than count the files, as in two folders of 1, 2, 3: the names are then no
-    evidence that the images belong together.
+    `running` says that the keys do no more than count the files, as in two folders of 1, 2, 3 or of A_1 and B_1: the
+    names are then no evidence that the images belong together.
     """
 
     rule: str
@@ -55,8 +55,8 @@ def match_names(first: Sequence[str], second: Sequence[str]) -> Pairing:
     """Return how two folders' names, without extensions, belong together: by the strictest rule that leaves nothing
     over, else by the one that matches most. A name that a rule gives to two files of a folder is matched by none."""
     best = Pairing("", (), (tuple(range(len(first))), tuple(range(len(second)))))
-    for rule, keys, says in _rules(first, second):
-        found = _matched(rule, first, second, keys, says)
+    for rule, keys in _rules(first, second):
+        found = _matched(rule, first, second, keys)
         if len(found.pairs) > len(best.pairs):
             best = found
         if found.complete:
@@ -64,18 +64,18 @@ def match_names(first: Sequence[str], second: Sequence[str]) -> Pairing:
     return best
 
 
-def _rules(first: Sequence[str], second: Sequence[str]) -> Iterator[tuple[str, tuple[Key, Key], bool]]:
-    """Yield (rule in words, key of each folder's names, whether the names themselves say that they are pairs)."""
+def _rules(first: Sequence[str], second: Sequence[str]) -> Iterator[tuple[str, tuple[Key, Key]]]:
+    """Yield each rule in words, and the key of each folder's names."""
     marked = any(without_marker(name) != name for name in (*first, *second))
     same = "by the same name"
-    names: list[tuple[str, list[Key], bool]] = [
-        (f"{same} without a trailing _A or _B" if marked else same, [without_marker] * 2, marked),
-        (same, [str] * 2, False),
-        (f"{same} without the mark of its domain, A or B", [_marker_key(marker) for marker in MARKERS], True),
+    names: list[tuple[str, list[Key]]] = [
+        (f"{same} without a trailing _A or _B" if marked else same, [without_marker] * 2),
+        (same, [str] * 2),
+        (f"{same} without the mark of its domain, A or B", [_marker_key(marker) for marker in MARKERS]),
     ]  # fmt: skip
     for ignored, words in IGNORED.items():
-        for rule, keys, says in names:
-            yield _but_for(rule, words), _ignoring(keys, ignored), says
+        for rule, keys in names:
+            yield _but_for(rule, words), _ignoring(keys, ignored)
     for share in (1.0, MOST):
         affixes = [_affixes(folder, share) for folder in (first, second)]
         if affixes[0] == affixes[1] or min(len(first), len(second)) < 2:
@@ -83,7 +83,7 @@ def _rules(first: Sequence[str], second: Sequence[str]) -> Iterator[tuple[str, t
         parts = " and ".join(f"{prefix}…{suffix}" for prefix, suffix in affixes)
         keys = [_affix_key(*affix) for affix in affixes]
         for ignored, words in IGNORED.items():
-            yield _but_for(f"by the part … of {parts}", words), _ignoring(keys, ignored), False
+            yield _but_for(f"by the part … of {parts}", words), _ignoring(keys, ignored)
 
 
 def _but_for(rule: str, words: str) -> str:
@@ -143,9 +143,7 @@ def _affixes(names: Sequence[str], share: float) -> tuple[str, str]:
     return "".join(found[0]), "".join(reversed(found[-1]))
 
 
-def _matched(
-    rule: str, first: Sequence[str], second: Sequence[str], keys: tuple[Key, Key], says: bool
-) -> Pairing:  # fmt: skip
+def _matched(rule: str, first: Sequence[str], second: Sequence[str], keys: tuple[Key, Key]) -> Pairing:
     places = []
     for names, key in zip((first, second), keys, strict=True):
         found = [key(name) for name in names]
@@ -157,15 +155,26 @@ def _matched(
         tuple(sorted(set(range(len(names))) - {places[side][key] for key in shared}))
         for side, names in enumerate((first, second))
     ]
-    return Pairing(rule, pairs, (left[0], left[1]), not says and _only_count(shared))
+    return Pairing(rule, pairs, (left[0], left[1]), _only_count(shared))
 
 
 def _only_count(keys: Sequence[str]) -> bool:
-    """Return whether keys differ by one number only, and these numbers fill a good part of their range."""
-    prefix, suffix = _affixes(keys, 1.0) if len(keys) > 1 else ("", "")
-    numbers = [key[len(prefix) : len(key) - len(suffix)] for key in keys]
-    if not numbers or not all(re.fullmatch(r"[0-9]{1,18}", number) for number in numbers):
+    """Return whether keys do no more than count: in every place where they differ stand single letters and digits, or
+    numbers that fill a good part of their range. A single key is no evidence either."""
+    if len(keys) < 2:
+        return True
+    parts = [TOKENS.findall(key) for key in keys]
+    if len({len(tokens) for tokens in parts}) > 1:
+        return all(len(key) == 1 for key in keys)
+    varying = [values for values in map(set, zip(*parts, strict=True)) if len(values) > 1]
+    return all(all(len(value) == 1 for value in values) or _fill_a_range(values) for values in varying)
+
+
+def _fill_a_range(values: Iterable[str]) -> bool:
+    """Return whether texts are numbers of which most in their range are there, apart from a common step."""
+    texts = list(values)
+    if not all(re.fullmatch(r"\d{1,18}", text) for text in texts):
         return False
-    values = sorted(map(int, numbers))
-    step = math.gcd(*(after - before for before, after in pairwise(values))) or 1
-    return len(values) >= DENSE * ((values[-1] - values[0]) / step + 1)
+    numbers = sorted(set(map(int, texts)))
+    step = math.gcd(*(after - before for before, after in pairwise(numbers))) or 1
+    return len(numbers) >= DENSE * ((numbers[-1] - numbers[0]) / step + 1)

@@ -19,9 +19,11 @@ from cgbench.benchmarks.cli.options import (
 )
 from cgbench.benchmarks.runtime.process_setup import use_one_blas_thread
 from cgbench.benchmarks.runtime.progress import console, progress
+from cgbench.config import resolve, split_assignments
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError, DataBroken, DataMissing, PluginError
-from cgbench.formatting import plural, printable
+from cgbench.formatting import plural, printable, shortened
 
+DATASET_SETTINGS = ("split", "paired")
 SHOWN = 10  # files of a warning or note that the text names; of errors all are named
 
 
@@ -83,14 +85,17 @@ def list_datasets(data_root: Path | None) -> None:
               help="Comma-separated splits to check.  [default: all]")  # fmt: skip
 @click.option("--limit", type=click.IntRange(min=0), default=0, metavar="N",
               help="Number of images to check per split and domain; 0 means all.")  # fmt: skip
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE",
+              help="The settings 'split' and 'paired' of a run, repeatable.")  # fmt: skip
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
               help="Output format.")  # fmt: skip
 @QUIET_OPTION
 @click.pass_obj
 @one_line_errors
 def check(
-    inherited: Path | None, name: str, data_root: Path | None, splits: tuple[str, ...], limit: int, form: str
-) -> int:
+    inherited: Path | None, name: str, data_root: Path | None, splits: tuple[str, ...], limit: int,
+    assignments: tuple[str, ...], form: str,
+) -> int:  # fmt: skip
     """Examine dataset NAME and report everything that is wrong, with file names and what to do.
 
     \b
@@ -106,6 +111,7 @@ def check(
     from cgbench.datasets.checks.report import Report
 
     data = DATASETS.chosen(name)(data_root or inherited)
+    data.configure(**_dataset_settings(assignments))
     chosen = tuple(split for text in splits for split in comma_separated(text))
     if form == "json":
         report: Report = check_dataset(data, chosen, limit)
@@ -115,6 +121,16 @@ def check(
             report = check_dataset(data, chosen, limit, update)
         _print(report, name)
     return EXIT_TRIAL_FAILED if report.count("error") else EXIT_OK
+
+
+def _dataset_settings(assignments: tuple[str, ...]) -> dict[str, str]:
+    """Return the values of `split` and `paired` in the texts of `--set`; other settings raise."""
+    shared, own = split_assignments(assignments)
+    for key in (*shared, *own):
+        if key not in DATASET_SETTINGS:
+            known = " and ".join(DATASET_SETTINGS)
+            raise CgbenchError(f"--set {shortened(key)}: a check knows the settings {known} alone")
+    return {key: resolve([("--set", {key: value})]).config.__dict__[key] for key, value in shared.items()}
 
 
 def check_before_training(dataset: Dataset) -> None:

@@ -23,13 +23,13 @@ from helpers.cli import SMALL, cgbench
 MARK = "by the same name without the mark of its domain, A or B"
 STYLES = {  # names of the k-th files -> the rule, the key of the file 7, whether names only count
     ("{k}", "{k}"): ("by the same name", "7", True),
-    ("{k:03d}_A", "{k:03d}_B"): ("by the same name without a trailing _A or _B", "007", False),
-    ("{k:03d}_real_A", "{k:03d}_real_B"): ("by the same name without a trailing _A or _B", "007_real", False),
-    ("{k:03d}_a", "{k:03d}_b"): (MARK, "007", False),
-    ("{k:03d}-A", "{k:03d}-B"): (MARK, "007", False),
-    ("{k} A", "{k} B"): (MARK, "7", False),
-    ("A_{k:03d}", "B_{k:03d}"): (MARK, "007", False),
-    ("real_A_{k:03d}", "real_B_{k:03d}"): (MARK, "007", False),
+    ("{k:03d}_A", "{k:03d}_B"): ("by the same name without a trailing _A or _B", "007", True),
+    ("{k:03d}_real_A", "{k:03d}_real_B"): ("by the same name without a trailing _A or _B", "007_real", True),
+    ("{k:03d}_a", "{k:03d}_b"): (MARK, "007", True),
+    ("{k:03d}-A", "{k:03d}-B"): (MARK, "007", True),
+    ("{k} A", "{k} B"): (MARK, "7", True),
+    ("A_{k:03d}", "B_{k:03d}"): (MARK, "007", True),
+    ("real_A_{k:03d}", "real_B_{k:03d}"): (MARK, "007", True),
     ("mr_{k:03d}", "ct_{k:03d}"): ("by the part … of mr_… and ct_…", "007", True),
     ("mr{k}", "ct-{k:04d}"): ("by the part … of mr… and ct-…, but for leading zeros", "7", True),
     ("{k}", "{k:03d}"): ("by the same name, but for leading zeros", "7", True),
@@ -66,6 +66,13 @@ def test_one_renamed_file_leaves_two_over(patterns):
     [
         (["horse"], ["zebra"], 0, False),
         (["a", "b"], ["c", "d"], 0, False),
+        (["photo 0"], ["photo 0"], 1, True),  # one pair is no evidence
+        (["a", "b", "c"], ["a", "b", "c"], 3, True),
+        (["8", "9", "a", "b"], ["8", "9", "a", "b"], 4, True),
+        (["0_0", "0_1", "1_0"], ["0_0", "0_1", "1_0"], 3, True),
+        (["fold0_img0", "fold1_img1"], ["fold0_img0", "fold1_img1"], 2, True),
+        (["画像００", "画像０１"], ["画像００", "画像０１"], 2, True),
+        (["A_kyoto12", "A_rome40"], ["B_kyoto12", "B_rome40"], 2, False),
         (["cat", "dog"], ["cat", "dog"], 2, False),
         (["1", "01"], ["1", "2"], 1, True),  # "1" is exact; "1" and "01" are one number, so neither has it
         (["000019", "004711", "120000"], ["000019", "004711", "120000"], 3, False),  # equal ids are evidence
@@ -176,7 +183,7 @@ def test_paired_no_never_pairs(tmp_path):
 
 
 def test_names_that_lie_are_a_warning(tmp_path):
-    names = [names_of(f"scene{{k}}_{letter}") for letter in "AB"]
+    names = [[f"scene{k * k * k}_{letter}" for k in range(12)] for letter in "AB"]
     found = check(Folder(folders(tmp_path / "true", *names)))
     assert not [issue for issue in found.issues if issue.check == "pairs"]
     found = check(Folder(folders(tmp_path / "lying", *names, other=50)))
