@@ -31,10 +31,17 @@ def write_report(
 ) -> Path:
     """Write the report of a run folder: tables as `table.md`, `.csv` and `.tex`, `differences.csv`, `failures.csv`,
     `selection.csv`, `costs.csv`, `grid-DIRECTION.png`, with `files` every figure as SVG and PNG in `figures/`, and
-    `index.html`; return the path of the last.
+    `index.html`. The records of all trials are written to one long table, `results.csv` in the run folder.
 
-    The records of all trials are written to one long table, `results.csv` in the run folder. The other arguments are
-    those of `collect_contents`.
+    Args:
+        run: The run folder.
+        values: The declarations of the metrics by name.
+        reference: The method that others are compared with, "" for the default of `collect_contents`.
+        files: Whether figures are also written as files.
+        analysis: How they are compared.
+
+    Returns:
+        The path of the page.
     """
     contents = collect_contents(run, values, reference, analysis)
     write_text(run / "results.csv", defused_rows(contents.run.all_records).to_csv(index=False))
@@ -64,7 +71,18 @@ def write_report(
 def report_text(
     run: Path, values: Mapping[str, Value], reference: str, form: str, analysis: Analysis = Analysis.BAND
 ) -> str:
-    """Return the report of a run folder as one text, `form` being md, csv, latex or html; nothing is written."""
+    """Return the report of a run folder as one text; nothing is written.
+
+    Args:
+        run: The run folder.
+        values: The declarations of the metrics by name.
+        reference: The method that others are compared with, "" for the default of `collect_contents`.
+        form: "md", "csv", "latex" or "html".
+        analysis: How they are compared.
+
+    Returns:
+        The text.
+    """
     contents = collect_contents(run, values, reference, analysis)
     if form == "csv":
         return score_tables.csv(contents.table, contents.names)

@@ -30,7 +30,8 @@ def _forest_panel(
 ) -> Panel:
     value = declared(values, metric)
     methods = [name for name in styles if name in set(rows["method"])]
-    reach = 1.3 * float(rows["difference"].abs().max() or 1)
+    ends = rows[["low", "high"]].abs().max(axis=1)  # half of the intervals fit in any case
+    reach = max(1.3 * float(rows["difference"].abs().max()), 1.05 * float(ends.fillna(0).median())) or 1.0
     note = ""
     with matplotlib.rc_context({**RC, "svg.hashsalt": f"{direction}-{metric}-forest"}):
         figure, axes = new_panel(0.62 + 0.27 * len(methods))
