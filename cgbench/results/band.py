@@ -84,7 +84,7 @@ def band(
         equal = np.isclose(means[1:], means[0], rtol=EQUAL, atol=0)
         return [_exact(0.0 if same else float(value)) for same, value in zip(equal, differences, strict=True)]
     # equal streams for equal methods: drawn in the order of what a method's draws depend on
-    order = np.lexsort((differences, [part.variance for part in parts], seeds[1:], variances[1:]))
+    order = np.lexsort(np.array([differences, [part.variance for part in parts], seeds[1:], variances[1:]]))
     rows = np.array([0, *(order + 1)])
     column = _Column(seeds[rows], variances[rows], prior[rows], [parts[index] for index in order])
     found = _intervals(column, differences[order])
