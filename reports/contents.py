@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from cgbench.api.metric import Value
-from cgbench.api.names import TrialState
+from cgbench.api.names import Analysis, TrialState
 from cgbench.formatting import plural
 from cgbench.reports.formats.markdown import escaped
 from cgbench.reports.sections import score_tables, scores
@@ -51,8 +51,9 @@ class ReportContents:
 
     def layout(self) -> list[score_tables.Table]:
         """Return the printable tables of scores."""
-        better = (self.comparison.better(), self.comparison.reference) if self.comparison else ()
-        return score_tables.layout(self.table, self.values, self.names, *better)
+        found = self.comparison
+        marks = (found.better(), found.worse(), found.reference) if found else ()
+        return score_tables.layout(self.table, self.values, self.names, *marks)
 
     def selection(self) -> list[SelectionTable]:
         """Return the printable tables of checkpoints."""
@@ -63,16 +64,18 @@ class ReportContents:
         return failure_tables(self.failures, self.failure_definitions, self.run.order, self.run.roles, self.names)
 
 
-def collect_contents(run: Path, values: Mapping[str, Value], reference: str = "") -> ReportContents:
+def collect_contents(
+    run: Path, values: Mapping[str, Value], reference: str = "", analysis: Analysis = Analysis.BAND
+) -> ReportContents:
     """Read a run folder and compute the contents of its report.
 
-    Methods are compared with `reference`, by default cyclegan or the first trained method. `values` are the
-    declarations of the metrics by name; a number without a declaration is shown under its recorded name.
+    Methods are compared by `analysis` with `reference`, by default cyclegan or the first trained method. `values` are
+    the declarations of the metrics by name; a number without a declaration is shown under its recorded name.
     """
     data = read_run(run)
     table = scores.summary(data.records, values, data.order, data.roles, data.overrides)
     selected = selection(data.history, values, data.trained)
-    comparison = compare(data, values, reference)
+    comparison = compare(data, values, reference, analysis)
     return ReportContents(data, values, table, comparison, selected, costs(data), *read_failures(data))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.api.metric import Value
+from cgbench.api.names import Analysis
 from cgbench.files import file_name, write_bytes, write_text
 from cgbench.reports.contents import ReportContents, collect_contents, markdown, title, unfinished, warnings
 from cgbench.reports.figure_set import FigureSet, draw_figures
@@ -16,7 +17,7 @@ from cgbench.reports.sections import provenance, score_tables
 from cgbench.reports.sections.caveats import caveats
 from cgbench.reports.sections.checkpoint_selection import CAPTION
 from cgbench.reports.sections.costs import cost_table
-from cgbench.reports.sections.difference_tables import difference_tables
+from cgbench.reports.sections.difference_tables import difference_tables, figure_note
 from cgbench.reports.sections.failures import CAPTION as FAILURE_CAPTION
 from cgbench.reports.sections.failures import failures_csv, rules
 from cgbench.reports.sections.image_grid import ImageGrids, image_grids
@@ -25,15 +26,24 @@ from cgbench.reports.sections.score_tables import tables_latex
 from cgbench.reports.sections.worst_images import worst_images
 
 
-def write_report(run: Path, values: Mapping[str, Value], reference: str = "", files: bool = True) -> Path:
+def write_report(
+    run: Path, values: Mapping[str, Value], reference: str = "", files: bool = True, analysis: Analysis = Analysis.BAND
+) -> Path:
     """Write the report of a run folder: tables as `table.md`, `.csv` and `.tex`, `differences.csv`, `failures.csv`,
     `selection.csv`, `costs.csv`, `grid-DIRECTION.png`, with `files` every figure as SVG and PNG in `figures/`, and
-    `index.html`; return the path of the last.
+    `index.html`. The records of all trials are written to one long table, `results.csv` in the run folder.
 
-    The records of all trials are written to one long table, `results.csv` in the run folder. The other arguments are
-    those of `collect_contents`.
+    Args:
+        run: The run folder.
+        values: The declarations of the metrics by name.
+        reference: The method that others are compared with, "" for the default of `collect_contents`.
+        files: Whether figures are also written as files.
+        analysis: How they are compared.
+
+    Returns:
+        The path of the page.
     """
-    contents = collect_contents(run, values, reference)
+    contents = collect_contents(run, values, reference, analysis)
     write_text(run / "results.csv", defused_rows(contents.run.all_records).to_csv(index=False))
     folder = run / "report"
     differences = contents.comparison.rows if contents.comparison else []
@@ -58,9 +68,22 @@ def write_report(run: Path, values: Mapping[str, Value], reference: str = "", fi
     return page
 
 
-def report_text(run: Path, values: Mapping[str, Value], reference: str, form: str) -> str:
-    """Return the report of a run folder as one text, `form` being md, csv, latex or html; nothing is written."""
-    contents = collect_contents(run, values, reference)
+def report_text(
+    run: Path, values: Mapping[str, Value], reference: str, form: str, analysis: Analysis = Analysis.BAND
+) -> str:
+    """Return the report of a run folder as one text; nothing is written.
+
+    Args:
+        run: The run folder.
+        values: The declarations of the metrics by name.
+        reference: The method that others are compared with, "" for the default of `collect_contents`.
+        form: "md", "csv", "latex" or "html".
+        analysis: How they are compared.
+
+    Returns:
+        The text.
+    """
+    contents = collect_contents(run, values, reference, analysis)
     if form == "csv":
         return score_tables.csv(contents.table, contents.names)
     if form == "latex":
@@ -87,6 +110,7 @@ def context(contents: ReportContents, grids: ImageGrids, figures: FigureSet) -> 
         "tables": contents.layout(),
         "caveats": caveats(run.records, values),
         "reference": comparison.reference if comparison else "",
+        "figure_note": figure_note(comparison) if comparison else "",
         "differences": difference_tables(comparison, values, contents.names) if comparison else [],
         "figures": figures,
         "selection": contents.selection(),

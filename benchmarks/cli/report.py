@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from cgbench.api.names import Analysis
 from cgbench.api.registry import metric_values
 from cgbench.benchmarks.cli.options import RUN_FOLDER, WAIT, Command, one_line_errors, one_line_run_errors
 from cgbench.benchmarks.execution.run_lock import exclusive_run
@@ -12,7 +13,9 @@ from cgbench.reports.paper_tables.published import TABLES
 from cgbench.results.run_folder import trial_folders
 
 
-def write_and_print(run_folder: Path, reference: str = "", figures: bool = False) -> None:
+def write_and_print(
+    run_folder: Path, reference: str = "", figures: bool = False, analysis: Analysis = Analysis.BAND
+) -> None:
     """Write tables and page, with `figures` every figure as files too; print the table and where the page lies.
 
     The caller must hold the run's lock.
@@ -20,7 +23,7 @@ def write_and_print(run_folder: Path, reference: str = "", figures: bool = False
     from cgbench.reports.report import write_report
 
     trial_folders(run_folder)
-    page = write_report(run_folder, metric_values(), reference, figures)
+    page = write_report(run_folder, metric_values(), reference, figures, analysis)
     click.echo((page.parent / "table.md").read_text(encoding="utf-8"))
     click.echo(f"Report: {page}")
 
@@ -31,6 +34,7 @@ def write_and_print(run_folder: Path, reference: str = "", figures: bool = False
     examples=(
         "cgbench report runs/streets-demo",
         "cgbench report runs/streets-demo --reference gan_only",
+        "cgbench report runs/streets-demo --analysis welch",
         "cgbench report runs/streets-demo --format latex > table.tex",
     ),
 )
@@ -38,12 +42,19 @@ def write_and_print(run_folder: Path, reference: str = "", figures: bool = False
 @click.option("--reference", default="", metavar="METHOD",
               help="Reference method for pairwise differences.  [default: cyclegan, or the first]")  # fmt: skip
 @click.option(
+    "--analysis", type=click.Choice([analysis.value for analysis in Analysis]), default=Analysis.BAND.value,
+    show_default=True,
+    help="Intervals and tests of differences. band: seeds are independent, the methods' variances inform each other; "
+    "welch: Welch's t with Holm's correction; paired: Student's t over seeds in common, five or more, with the same, "
+    "for an ablation named beforehand.",
+)  # fmt: skip
+@click.option(
     "--format", "form", type=click.Choice(["md", "csv", "latex", "html"]),
     help="Print the report in this format and write nothing.",
 )  # fmt: skip
 @WAIT
 @one_line_run_errors
-def report(run_folder: Path, reference: str, form: str | None, wait: bool) -> None:
+def report(run_folder: Path, reference: str, analysis: str, form: str | None, wait: bool) -> None:
     """Write the tables and the page of RUN from its records, and print the table.
 
     Unlike the report at the end of 'run' and 'evaluate', this one also writes every figure as an SVG and a PNG file.
@@ -53,10 +64,10 @@ def report(run_folder: Path, reference: str, form: str | None, wait: bool) -> No
     if form:
         from cgbench.reports.report import report_text
 
-        click.echo(report_text(run_folder, metric_values(), reference, form), nl=False)
+        click.echo(report_text(run_folder, metric_values(), reference, form, Analysis(analysis)), nl=False)
         return
     with exclusive_run(run_folder, wait):
-        write_and_print(run_folder, reference, figures=True)
+        write_and_print(run_folder, reference, figures=True, analysis=Analysis(analysis))
 
 
 @click.command(

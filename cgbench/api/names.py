@@ -1,5 +1,5 @@
-"""The fixed vocabularies of declarations and records: directions, splits, roles and states, with the ignored class
-id and the largest number of methods in a run.
+"""The fixed vocabularies of declarations and records: directions, splits, roles, states and analyses, with the ignored
+class id and the largest number of methods in a run.
 
 A member is a string: it equals its value, hashes like it, and is written to JSON and text as it.
 """
@@ -59,3 +59,12 @@ class FailureState(StrEnum):
     EXPLAINED = "explained"  # a consequence of another failure mode
     NOT_APPLICABLE = "not applicable"
     FAILED = "failed"  # the detector raised
+
+
+class Analysis(StrEnum):
+    """The analysis of differences between methods: a band over independent seeds that shares their variances, Welch's t
+    with Holm's correction, or Student's t paired by seed with the same."""
+
+    BAND = "band"
+    WELCH = "welch"
+    PAIRED = "paired"

@@ -57,12 +57,42 @@ class Verdict:
         return self.p <= ALPHA
 
 
+@dataclass(frozen=True)
+class Difference:
+    """A mean difference with its interval, its p-value and the size that would be found with probability 0.8; interval
+    and p-value hold for all differences of its column together."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+    detectable: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether it is called a difference, which is exactly where the interval excludes zero."""
+        return self.p <= ALPHA
+
+
 def over_seeds(differences: Sequence[float]) -> Effect | None:
     """Return the effect of differences, one per seed; None for fewer than two seeds."""
     values = np.asarray(differences, float)
     if len(values) < 2:
         return None
     return Effect(float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))), len(values) - 1)
+
+
+def welch(values: Sequence[float], reference: Sequence[float]) -> Effect | None:
+    """Return the effect of independent numbers of unequal variance (Welch 1947); None for fewer than two of either."""
+    samples = [np.asarray(sample, float) for sample in (values, reference)]
+    if min(map(len, samples)) < 2:
+        return None
+    mean = float(samples[0].mean() - samples[1].mean())
+    squares = [float(sample.var(ddof=1)) / len(sample) for sample in samples]
+    if not (total := sum(squares)):
+        return Effect(mean, 0.0, min(map(len, samples)) - 1)
+    freedom = total**2 / sum(square**2 / (len(sample) - 1) for square, sample in zip(squares, samples, strict=True))
+    return Effect(mean, math.sqrt(total), freedom)
 
 
 def over_seeds_and_images(differences: np.ndarray) -> Effect | None:

@@ -18,7 +18,7 @@ def forest_panels(
     """Return one panel per metric of a direction: each method's difference from the reference, and its intervals.
 
     `rows` are those of a `Comparison`. The upper interval of a method, with a disc, is over seeds; the lower one, with
-    a ring, over seeds and images. Intervals that exclude zero are thick.
+    a ring, over seeds and images. Intervals that exclude zero are thick; a difference without one is a mark alone.
     """
     shown = rows[rows["direction"] == direction]
     metrics = in_order(set(shown["metric"]), values)
@@ -30,7 +30,8 @@ def _forest_panel(
 ) -> Panel:
     value = declared(values, metric)
     methods = [name for name in styles if name in set(rows["method"])]
-    reach = 1.3 * float(rows["difference"].abs().max() or 1)
+    ends = rows[["low", "high"]].abs().max(axis=1)  # half of the intervals fit in any case
+    reach = max(1.3 * float(rows["difference"].abs().max()), 1.05 * float(ends.fillna(0).median())) or 1.0
     note = ""
     with matplotlib.rc_context({**RC, "svg.hashsalt": f"{direction}-{metric}-forest"}):
         figure, axes = new_panel(0.62 + 0.27 * len(methods))
@@ -38,10 +39,11 @@ def _forest_panel(
         for row in rows.itertuples():
             height = methods.index(row.method) + (-0.15 if row.basis == SEEDS else 0.15)
             colour = styles[row.method].colour
-            ends = max(row.low, -reach), min(row.high, reach)
-            if (row.low, row.high) != ends:
-                note = "intervals that leave the panel are cut at its edge"
-            axes.plot(ends, (height, height), color=colour, linewidth=3 if row.significant else 1, alpha=0.7)
+            if not row.note:
+                ends = max(row.low, -reach), min(row.high, reach)
+                if (row.low, row.high) != ends:
+                    note = "intervals that leave the panel are cut at its edge"
+                axes.plot(ends, (height, height), color=colour, linewidth=3 if row.significant else 1, alpha=0.7)
             face = colour if row.basis == SEEDS else "none"
             axes.plot(row.difference, height, "o", markersize=4.5, color=colour, markerfacecolor=face)
         axes.set(xlabel="", ylabel="", ylim=(len(methods) - 0.5, -0.5), xlim=(-reach, reach))

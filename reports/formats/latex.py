@@ -11,6 +11,7 @@ TEX_ESCAPES = {
     "|": r"\textbar{}",
     "↑": r"$\uparrow$", "↓": r"$\downarrow$",
     "†": r"$^\dagger$", "‡": r"$^\ddagger$", "±": r"$\pm$", "→": r"$\to$", "−": "$-$", "×": r"$\times$", "–": "--",
+    "▼": r"$\bigtriangledown$",
 }  # fmt: skip
 
 

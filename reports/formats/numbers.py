@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from cgbench.api.metric import Value
 
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+WORSE = "▼"  # the mark of a number that is surely worse than the reference's
 
 
 def declared(values: Mapping[str, Value], metric: str) -> Value:

@@ -6,37 +6,39 @@ from dataclasses import dataclass
 import pandas as pd
 
 from cgbench.api.metric import Value
-from cgbench.api.names import DIRECTIONS
+from cgbench.api.names import DIRECTIONS, Analysis
 from cgbench.reports.formats.markdown import escaped, markdown_table
-from cgbench.reports.formats.numbers import declared, header, in_order, number
-from cgbench.reports.sections.differences import SEEDS, Comparison
+from cgbench.reports.formats.numbers import WORSE, declared, header, in_order, number
+from cgbench.reports.sections.differences import BOTH, SEEDS, Comparison
 from cgbench.results.significance import ALPHA, POWER
 
 
 @dataclass(frozen=True)
 class DifferenceCell:
-    """A difference "+0.12", its interval "[−0.01, +0.25]", and whether the interval excludes zero."""
+    """A difference "+0.12", its interval "[−0.01, +0.25]" or "(one seed)", why there is none, and whether it is marked
+    as better or as worse than the reference."""
 
     mean: str
-    interval: str
-    significant: bool
+    interval: str = ""
+    better: bool = False
+    worse: bool = False
 
     @property
     def text(self) -> str:
-        joined = f"{self.mean} {self.interval}".strip()
-        return f"**{joined}**" if self.significant else joined
+        joined = " ".join(filter(None, [self.mean, self.interval, WORSE if self.worse else ""]))
+        return f"**{joined}**" if self.better else joined
 
 
 @dataclass(frozen=True)
 class DifferenceTable:
-    """Methods × metrics in one direction, all as differences from `reference`; `detectable` is the last row."""
+    """Methods × metrics in one direction, all as differences from `reference`; `detectable` are the last rows."""
 
     direction: str
     name: str
     reference: str
     headers: tuple[str, ...]
     rows: tuple[tuple[str, tuple[DifferenceCell, ...]], ...]
-    detectable: tuple[str, ...]
+    detectable: tuple[tuple[str, tuple[str, ...]], ...]
     caption: str
 
 
@@ -52,10 +54,13 @@ def difference_tables(
             continue
         metrics = in_order(set(shown["metric"]), values)
         columns = [declared(values, metric) for metric in metrics]
-        cells = {(row.method, row.metric): _cell(row, declared(values, row.metric)) for row in shown.itertuples()}
-        empty = DifferenceCell("–", "", False)
+        cells = {
+            (row.method, row.metric): _cell(row, declared(values, row.metric), comparison) for row in shown.itertuples()
+        }
+        empty = DifferenceCell("–")
         methods = list(dict.fromkeys(shown["method"]))
-        medians = shown.groupby("metric")["detectable"].median()
+        sizes = shown.groupby("metric")["detectable"]
+        last = {"median": sizes.median(), "worst": sizes.max()}
         tables.append(
             DifferenceTable(
                 direction,
@@ -63,8 +68,11 @@ def difference_tables(
                 comparison.reference,
                 tuple(header(value) for value in columns),
                 tuple((name, tuple(cells.get((name, metric), empty) for metric in metrics)) for name in methods),
-                tuple(f"{medians[value.name]:.{value.digits}f}" for value in columns),
-                _caption(shown, comparison.reference),
+                tuple(
+                    (name, tuple(number(size[value.name], value.digits) or "–" for value in columns))
+                    for name, size in last.items()
+                ),
+                _caption(shown, comparison),
             )
         )
     return tables
@@ -76,24 +84,52 @@ def differences_markdown(comparison: Comparison, values: Mapping[str, Value], na
     for table in difference_tables(comparison, values, names):
         lines = [["method", *map(escaped, table.headers)]]
         lines += [[escaped(name), *(cell.text for cell in cells)] for name, cells in table.rows]
-        lines.append(["(detectable)", *table.detectable])
+        lines += [[f"(detectable, {name})", *sizes] for name, sizes in table.detectable]
         heading = f"### {table.direction}: {escaped(table.name)}, differences from {escaped(table.reference)}"
         parts.append(f"{heading}\n\n{markdown_table(lines)}\n\n{escaped(table.caption)}\n")
     return "\n".join(parts)
 
 
-def _cell(row: pd.Series, value: Value) -> DifferenceCell:
+def figure_note(comparison: Comparison) -> str:
+    """Return what the figures of a comparison show, as a note."""
+    note = "In the figures a disc has the interval over seeds, of the numbers of the table"
+    if BOTH in set(comparison.rows["basis"]):
+        note += (
+            "; a ring has the one over seeds and images, of the mean of the scores of single images: the method, on "
+            "scenes like these, if the images are independent, as frames of one clip are not"
+        )
+    return f"{note}. Thick: it excludes zero."
+
+
+def _cell(row: pd.Series, value: Value, comparison: Comparison) -> DifferenceCell:
     interval = f"[{number(row.low, value.digits, sign=True)}, {number(row.high, value.digits, sign=True)}]"
-    return DifferenceCell(number(row.difference, value.digits, sign=True), interval, bool(row.significant))
+    marked = row.method not in comparison.supervised
+    return DifferenceCell(
+        number(row.difference, value.digits, sign=True),
+        f"({row.note})" if row.note else interval,
+        bool(row.better) and marked,
+        bool(row.worse) and marked,
+    )
 
 
-def _caption(rows: pd.DataFrame, reference: str) -> str:
-    """Return the caption of a table: the pairing, the meaning of intervals and bold, and the last row."""
-    seeds = sorted(set(rows["seeds"]))
-    spread = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+def _caption(rows: pd.DataFrame, comparison: Comparison) -> str:
+    """Return the caption of a table: the question that it answers, the meaning of intervals, marks and last rows."""
+    seeds = sorted({*rows["seeds"], *rows["reference_seeds"]})
+    count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    family = f"the {rows['method'].nunique()} methods of a column"
+    design = {
+        Analysis.BAND: f"{count} seeds; seeds of methods treated as independent",
+        Analysis.WELCH: f"{count} seeds; seeds of methods treated as independent",
+        Analysis.PAIRED: f"{count} seeds; paired by seed, for a comparison that was named before the run",
+    }[comparison.analysis]
+    interval = {
+        Analysis.BAND: f"an interval that holds for {family} together (moderated many-to-one band, {1 - ALPHA:.0%})",
+        Analysis.WELCH: f"Welch's interval at the level of Holm's procedure over {family} ({ALPHA:.0%} in all)",
+        Analysis.PAIRED: f"Student's interval at the level of Holm's procedure over {family} ({ALPHA:.0%} in all)",
+    }[comparison.analysis]
+    unmarked = " Supervised methods are not marked." if set(rows["method"]) & comparison.supervised else ""
     return (
-        f"Method minus {reference}, paired by seed ({spread} seeds), on these test images. In brackets the interval at "
-        f"the level of Holm's procedure over the {rows['method'].nunique()} methods of a column (Student's, "
-        f"{ALPHA:.0%} for the whole column). Bold: it excludes zero. Last row: the difference that would be found "
-        f"with probability {POWER:.0%}, median over the methods."
+        f"Method minus {comparison.reference}: the method, on this test set ({design}). In brackets {interval}. Bold: "
+        f"better, {WORSE}: worse; the interval excludes zero.{unmarked} Last rows: the difference that would be found "
+        f"with probability {POWER:.0%} if a repetition has these errors, for the median and the worst of the methods."
     )

@@ -1,106 +1,214 @@
-"""Paired differences of each trained method from a reference method: intervals, tests, detectable differences."""
+"""Differences of each trained method from a reference method: intervals, tests, detectable differences."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from cgbench.api.metric import SOURCE, Value
-from cgbench.api.names import TrialState
+from cgbench.api.names import Analysis, Role, TrialState
 from cgbench.errors import CgbenchError, did_you_mean
+from cgbench.results.band import band, image_part
 from cgbench.results.record_files import read_score_rows
 from cgbench.results.run import Run
-from cgbench.results.significance import Effect, holm, over_seeds, over_seeds_and_images
+from cgbench.results.significance import Difference, Effect, holm, over_seeds, over_seeds_and_images, welch
 
 DEFAULT_REFERENCE = "cyclegan"
 SEEDS, BOTH = "seeds", "seeds and images"
-COLUMNS = ["direction", "metric", "basis", "method", "reference", "difference", "low", "high", "p", "significant",
-           "better", "detectable", "seeds", "images"]  # fmt: skip
+PAIRED_SEEDS = 5  # fewer leave a paired test too few degrees of freedom to find anything
+COLUMNS = ["direction", "metric", "basis", "analysis", "method", "reference", "difference", "low", "high", "p",
+           "significant", "better", "worse", "detectable", "seeds", "reference_seeds", "images", "note"]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Comparison:
     """All differences of a run from its `reference`: one row per direction, metric, basis and method.
 
-    The basis "seeds" compares the numbers of the table, seed by seed, on these test images. "seeds and images" compares
-    the scores of single images, where a metric has such, and generalises to other images as well. `difference` is
-    method minus reference; `low` to `high` is its interval at the level at which Holm's procedure tests it among the
-    methods of its column; `p` is adjusted by it; `better` is whether the difference is significant and for the better.
+    The basis "seeds" compares the numbers of the table on these test images. "seeds and images" compares the scores of
+    single images, where a metric has such, and generalises to other images as well, if these are independent of each
+    other. `difference` is method minus reference; `low` to `high` is its interval among the methods of its column, and
+    `p` its p-value; `significant` says that p is 0.05 or less, which it is exactly where the interval excludes zero;
+    `better` and `worse` say in which direction. Where a `note` says why, a difference has no interval (NaN).
+    Differences of the methods in `supervised` are not marked in tables: those see more than the others.
     """
 
     reference: str
+    analysis: Analysis
     rows: pd.DataFrame
+    supervised: frozenset[str]
 
     def better(self) -> set[tuple[str, str, str]]:
-        """Return (direction, method, metric) of the numbers that are significantly better than the reference's."""
-        rows = self.rows[(self.rows["basis"] == SEEDS) & self.rows["better"]]
+        """Return (direction, method, metric) of the numbers that are marked as better than the reference's."""
+        return self._marked("better")
+
+    def worse(self) -> set[tuple[str, str, str]]:
+        """Return (direction, method, metric) of the numbers that are marked as worse than the reference's."""
+        return self._marked("worse")
+
+    def _marked(self, column: str) -> set[tuple[str, str, str]]:
+        rows = self.rows[(self.rows["basis"] == SEEDS) & self.rows[column] & ~self.rows["method"].isin(self.supervised)]
         return set(zip(rows["direction"], rows["method"], rows["metric"], strict=True))
 
 
-def compare(run: Run, values: Mapping[str, Value], reference: str = "") -> Comparison | None:
+def compare(
+    run: Run, values: Mapping[str, Value], reference: str = "", analysis: Analysis = Analysis.BAND
+) -> Comparison | None:
     """Return the differences from `reference`, by default cyclegan or, without it, the first trained method.
 
-    Only seeds that both methods have are compared, so that both started from the same weights and saw the same images.
-    None with fewer than two seeds, or without a method to compare. An unknown reference raises `CgbenchError`.
+    None with fewer than two seeds, or without a method to compare. An unknown reference, and a paired analysis of fewer
+    than five seeds, raise `CgbenchError`.
     """
     if reference and reference not in run.order:
         raise CgbenchError(f"--reference {reference}: not in this run: {did_you_mean(reference, list(run.order))}")
+    if analysis == Analysis.PAIRED and len(run.seeds) < PAIRED_SEEDS:
+        raise CgbenchError(
+            f"--analysis paired: it needs {PAIRED_SEEDS} seeds or more, and this run has {len(run.seeds)}; "
+            "train more, or leave the option out"
+        )
     resolved = reference or (DEFAULT_REFERENCE if DEFAULT_REFERENCE in run.trained else next(iter(run.trained), ""))
-    methods = [name for name in run.trained if name != resolved]
+    families = _Families(
+        analysis, resolved, [name for name in run.trained if name != resolved], resolved not in run.trained
+    )
     rows = []
     for (direction, metric), numbers in _numbers(run).groupby(["direction", "metric"], sort=False):
-        better = values[metric].better if metric in values else ""
         by_seed = numbers.pivot(index="seed", columns="method", values="value")
-        effects = {name: _seed_effect(by_seed, name, resolved) for name in methods}
-        rows += _family(SEEDS, direction, metric, better, resolved, effects)
-    for (direction, metric), numbers in _scores(run, {resolved, *methods}).groupby(["direction", "metric"], sort=False):
-        better = values[metric].better if metric in values else ""
+        common = {"direction": direction, "metric": metric, "basis": SEEDS}
+        rows += families.rows(common, values.get(metric), families.over_seeds(by_seed))
+    compared = {resolved, *families.methods} if analysis != Analysis.WELCH else set()
+    for (direction, metric), numbers in _scores(run, compared).groupby(["direction", "metric"], sort=False):
         by_image = numbers.pivot(index=["seed", "key"], columns="method", values="value")
-        effects = {name: _image_effect(by_image, name, resolved) for name in methods}
-        rows += _family(BOTH, direction, metric, better, resolved, effects)
-    return Comparison(resolved, pd.DataFrame(rows, columns=COLUMNS)) if rows else None
+        common = {"direction": direction, "metric": metric, "basis": BOTH}
+        rows += families.rows(common, values.get(metric), families.over_images(by_image))
+    supervised = frozenset(name for name in run.trained if run.roles[name] == Role.SUPERVISED)
+    return Comparison(resolved, analysis, pd.DataFrame(rows, columns=COLUMNS), supervised) if rows else None
 
 
-MeasuredEffect = tuple[Effect, int, int]  # an effect, its number of seeds and its number of images
+@dataclass(frozen=True)
+class _Entry:
+    """The difference of one method in one column, with its numbers of seeds and images; `note` is why it has no
+    interval."""
+
+    difference: Difference
+    seeds: int
+    reference_seeds: int
+    images: int = 0
+    note: str = ""
 
 
-def _family(
-    basis: str, direction: str, metric: str, better: str, reference: str, effects: Mapping[str, MeasuredEffect | None]
-) -> list[dict]:
-    """Return the rows of one column: all methods together are one family of tests."""
-    measured = {name: entry for name, entry in effects.items() if entry is not None}
-    verdicts = holm([effect for effect, _, _ in measured.values()])
-    rows = []
-    for (method, (effect, seeds, images)), verdict in zip(measured.items(), verdicts, strict=True):
-        improved = effect.mean > 0 if better == "higher" else effect.mean < 0 if better == "lower" else False
-        rows.append(
+@dataclass(frozen=True)
+class _Families:
+    """The comparison of `methods` with `reference`: those of one column together are one family of tests."""
+
+    analysis: Analysis
+    reference: str
+    methods: Sequence[str]
+    untrained_reference: bool
+
+    def rows(self, common: Mapping[str, str], value: Value | None, entries: Mapping[str, _Entry]) -> list[dict]:
+        """Return the rows of one column; `common` are direction, metric and basis."""
+        sign = {"higher": 1, "lower": -1}.get(value.better if value else "", 0)
+        return [
             {
-                "direction": direction, "metric": metric, "basis": basis, "method": method, "reference": reference,
-                "difference": effect.mean, "low": verdict.low, "high": verdict.high, "p": verdict.p,
-                "significant": verdict.significant, "better": verdict.significant and improved,
-                "detectable": verdict.detectable, "seeds": seeds, "images": images,
+                **common, "analysis": self.analysis.value, "method": method, "reference": self.reference,
+                "difference": found.mean, "low": found.low, "high": found.high, "p": found.p,
+                "significant": found.significant, "better": found.significant and sign * found.mean > 0,
+                "worse": found.significant and sign * found.mean < 0, "detectable": found.detectable,
+                "seeds": entry.seeds, "reference_seeds": entry.reference_seeds, "images": entry.images,
+                "note": entry.note,
             }
-        )  # fmt: skip
-    return rows
+            for method, entry in entries.items()
+            for found in [entry.difference]
+        ]  # fmt: skip
+
+    def over_seeds(self, by_seed: pd.DataFrame) -> dict[str, _Entry]:
+        """Return the differences of numbers (seeds × methods); those of one seed have no interval."""
+        numbers = {name: by_seed[name].dropna() for name in (self.reference, *self.methods) if name in by_seed}
+        numbers = {name: column for name, column in numbers.items() if len(column)}
+        if self.reference not in numbers or max(map(len, numbers.values())) < 2:
+            return {}
+        own = numbers.pop(self.reference)
+        notes = {name: self._missing(column, own) for name, column in numbers.items()}
+        tested = {name: column for name, column in numbers.items() if not notes[name]}
+        if self.analysis == Analysis.PAIRED:
+            pairs = [over_seeds((column - own).dropna().to_numpy()) for column in tested.values()]
+            found = _by_holm([effect for effect in pairs if effect])
+        elif self.analysis == Analysis.WELCH:
+            effects = [welch(column.to_numpy(), own.to_numpy()) for column in tested.values()]
+            found = _by_holm([effect for effect in effects if effect])
+        else:
+            samples = [column.to_numpy() for column in tested.values()]
+            found = band(own.to_numpy(), samples, (), self.untrained_reference) if samples else []
+        differences = dict(zip(tested, found, strict=True))
+        return {
+            name: _Entry(
+                differences.get(name) or _unknown(float(column.mean() - own.mean())),
+                len(column), len(own), note=notes[name],
+            )
+            for name, column in numbers.items()
+        }  # fmt: skip
+
+    def _missing(self, column: pd.Series, own: pd.Series) -> str:
+        """Return why the difference of a method with these numbers has no interval, "" if it has one."""
+        if self.analysis == Analysis.PAIRED:
+            both = len(column.index.intersection(own.index))
+            return "" if both >= PAIRED_SEEDS else f"seeds in common: {both}"
+        if len(own) < 2:
+            return f"one seed of {self.reference}"
+        return "" if len(column) > 1 else "one seed"
+
+    def over_images(self, by_image: pd.DataFrame) -> dict[str, _Entry]:
+        """Return the differences of scores of single images ((seed, image) × methods); an image that lacks a score of
+        one seed is left out, and a method without scores of at least half the reference's images."""
+        if self.reference not in by_image:
+            return {}
+        own = by_image[self.reference].unstack("key").dropna(how="all").dropna(axis=1)
+        tables = {}
+        for name in (name for name in self.methods if name in by_image):
+            table = by_image[name].unstack("key").reindex(columns=own.columns).dropna(how="all").dropna(axis=1)
+            if len(table) > 1 and table.shape[1] >= max(2, own.shape[1] / 2):
+                tables[name] = table
+        if self.analysis == Analysis.PAIRED:
+            return _paired_images(own, tables)
+        if len(own) < 2 or not tables:
+            return {}
+        images = [key for key in own.columns if all(key in table.columns for table in tables.values())]
+        if len(images) < 2:
+            return {}
+        reference = own[images].to_numpy()
+        scores = {name: table[images].to_numpy() for name, table in tables.items()}
+        parts = [image_part(table, reference) for table in scores.values()]
+        by_seed = [table.mean(axis=1) for table in scores.values()]
+        found = band(reference.mean(axis=1), by_seed, parts, self.untrained_reference)
+        return {
+            name: _Entry(difference, len(scores[name]), len(own), len(images))
+            for name, difference in zip(scores, found, strict=True)
+        }
 
 
-def _seed_effect(by_seed: pd.DataFrame, method: str, reference: str) -> MeasuredEffect | None:
-    """Return the effect over the seeds that both methods have."""
-    if not {method, reference} <= set(by_seed.columns):
-        return None
-    differences = (by_seed[method] - by_seed[reference]).dropna()
-    effect = over_seeds(differences.to_numpy())
-    return None if effect is None else (effect, len(differences), 0)
+def _paired_images(own: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, _Entry]:
+    """Return the differences of scores (seeds × images), paired by both, of methods with five seeds in common."""
+    pairs = {name: (table - own).dropna(how="all").dropna(axis=1) for name, table in tables.items()}
+    pairs = {name: pair for name, pair in pairs.items() if len(pair) >= PAIRED_SEEDS}
+    effects = {name: over_seeds_and_images(pair.to_numpy()) for name, pair in pairs.items()}
+    measured = {name: effect for name, effect in effects.items() if effect}
+    return {
+        name: _Entry(difference, len(pairs[name]), len(own), pairs[name].shape[1])
+        for name, difference in zip(measured, _by_holm(list(measured.values())), strict=True)
+    }
 
 
-def _image_effect(by_image: pd.DataFrame, method: str, reference: str) -> MeasuredEffect | None:
-    """Return the effect over the seeds and images that both methods have; an image that lacks a seed is left out."""
-    if not {method, reference} <= set(by_image.columns):
-        return None
-    table = (by_image[method] - by_image[reference]).unstack("key").dropna(how="all").dropna(axis=1)
-    effect = over_seeds_and_images(table.to_numpy())
-    return None if effect is None else (effect, table.shape[0], table.shape[1])
+def _by_holm(effects: Sequence[Effect]) -> list[Difference]:
+    return [
+        Difference(verdict.effect.mean, verdict.low, verdict.high, verdict.p, verdict.detectable)
+        for verdict in holm(effects)
+    ]
+
+
+def _unknown(difference: float) -> Difference:
+    """Return a difference of which nothing is known but its size."""
+    return Difference(difference, math.nan, math.nan, math.nan, math.nan)
 
 
 def _numbers(run: Run) -> pd.DataFrame:

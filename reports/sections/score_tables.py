@@ -11,24 +11,26 @@ from cgbench.api.names import Role
 from cgbench.reports.formats.csv import csv_text
 from cgbench.reports.formats.latex import PREAMBLE, tex, tex_float, tex_line
 from cgbench.reports.formats.markdown import escaped, markdown_table
-from cgbench.reports.formats.numbers import declared, header, number
+from cgbench.reports.formats.numbers import WORSE, declared, header, number
 from cgbench.reports.sections.scores import NOT_APPLICABLE
 
 
 @dataclass(frozen=True)
 class Cell:
     """One cell: `mean` is "0.51" or "", `spread` "± 0.02" or "", `note` the status beside them or in their place;
-    `interval` is "0.46 to 0.56" or "", and shown on the page only."""
+    `interval` is "0.46 to 0.56" or "", and shown on the page only; `better` and `worse` are against the reference."""
 
     mean: str
     spread: str
     note: str
     better: bool = False
     interval: str = ""
+    worse: bool = False
 
     @property
     def text(self) -> str:
-        parts = [self.mean, self.spread, f"({self.note})" if self.mean and self.note else self.note]
+        note = f"({self.note})" if self.mean and self.note else self.note
+        parts = [self.mean, self.spread, WORSE if self.worse else "", note]
         return " ".join(filter(None, parts))
 
 
@@ -61,7 +63,8 @@ class Table:
 
 def layout(
     table: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str],
-    better: Set[tuple[str, str, str]] = frozenset(), reference: str = "",
+    better: Set[tuple[str, str, str]] = frozenset(), worse: Set[tuple[str, str, str]] = frozenset(),
+    reference: str = "",
 ) -> list[Table]:  # fmt: skip
     """Return the printable tables of a summary.
 
@@ -69,7 +72,8 @@ def layout(
         table: The summary.
         values: The declarations of the metrics by name.
         names: The display names of directions.
-        better: (direction, method, metric) of the numbers significantly better than the reference's: they are bold.
+        better: (direction, method, metric) of the numbers surely better than the reference's: they are bold.
+        worse: The same of the numbers surely worse: they have a mark.
         reference: The reference method, "" for none.
 
     Returns:
@@ -83,7 +87,7 @@ def layout(
                 method,
                 cells["role"].iloc[0],
                 cells["settings"].iloc[0],
-                tuple(_table_cell(row, values, better) for row in cells.itertuples()),
+                tuple(_table_cell(row, values, better, worse) for row in cells.itertuples()),
             )
             for method, cells in group.groupby("method", sort=False)
         )
@@ -124,7 +128,9 @@ def csv(table: pd.DataFrame, names: Mapping[str, str]) -> str:
     return csv_text(pd.DataFrame(rows))
 
 
-def _table_cell(row, values: Mapping[str, Value], better: Set[tuple[str, str, str]]) -> Cell:
+def _table_cell(
+    row, values: Mapping[str, Value], better: Set[tuple[str, str, str]], worse: Set[tuple[str, str, str]]
+) -> Cell:
     """Return the cell of one row of the summary."""
     if math.isnan(row.mean):
         return Cell("", "", row.status)
@@ -132,8 +138,8 @@ def _table_cell(row, values: Mapping[str, Value], better: Set[tuple[str, str, st
     ends = max(row.low, value.minimum), min(row.high, value.maximum)
     interval = "" if math.isnan(row.low) else " to ".join(number(end, value.digits) for end in ends)
     spread = "" if math.isnan(row.spread) else f"± {row.spread:.{value.digits}f}"
-    mean = number(row.mean, value.digits)
-    return Cell(mean, spread, row.status, (row.direction, row.method, row.metric) in better, interval)
+    mean, key = number(row.mean, value.digits), (row.direction, row.method, row.metric)
+    return Cell(mean, spread, row.status, key in better, interval, key in worse)
 
 
 def _caption(group: pd.DataFrame, name: str, reference: str) -> str:
@@ -150,7 +156,10 @@ def _caption(group: pd.DataFrame, name: str, reference: str) -> str:
         parts.append("one seed, so nothing is known about the spread.")
     parts.append(" ↑ higher is better, ↓ lower is better, – does not apply.")
     if reference:
-        parts.append(f" Bold: better than {reference}, by an interval of the difference over seeds that excludes zero.")
+        parts.append(
+            f" Bold: better than {reference}, {WORSE}: worse, by an interval of the difference over seeds that "
+            f"excludes zero{', not for supervised rows' if (group['role'] == Role.SUPERVISED).any() else ''}."
+        )
     if (group["settings"] != "").any():
         parts.append(" In brackets: settings changed by hand for that method.")
     if (group["role"] == Role.SUPERVISED).any():

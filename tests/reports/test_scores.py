@@ -148,15 +148,14 @@ def test_a_failed_trial_is_no_number_even_if_it_left_some():
     assert pd.isna(table.set_index("method").loc["two", "mean"])
 
 
-def test_bold_is_what_surely_beats_the_reference():
-    table, values = summarise([record("one", 0, 0.1), record("two", 0, 0.3)])
-    better = {("AtoB", "two", "score")}
-    text = score_tables.markdown(score_tables.layout(table, values, NAMES, better, "one"))
-    assert "| two    | **0.30** |" in text and "| one    | 0.10     |" in text
-    assert "Bold: better than one, by an interval" in text
-    assert "**" not in score_tables.markdown(
-        score_tables.layout(table, values, NAMES)
-    ) and "Bold" not in score_tables.markdown(score_tables.layout(table, values, NAMES))
+def test_bold_is_what_surely_beats_the_reference_and_a_mark_what_is_worse():
+    table, values = summarise([record("one", 0, 0.1), record("two", 0, 0.3), record("three", 0, 0.05)])
+    better, worse = {("AtoB", "two", "score")}, {("AtoB", "three", "score")}
+    text = score_tables.markdown(score_tables.layout(table, values, NAMES, better, worse, "one"))
+    assert "| two    | **0.30** |" in text and "| one    | 0.10     |" in text and "| three  | 0.05 ▼   |" in text
+    assert "Bold: better than one, ▼: worse, by an interval" in text and "excludes zero." in text
+    plain = score_tables.markdown(score_tables.layout(table, values, NAMES))
+    assert "**" not in plain and "Bold" not in plain and "▼" not in plain
 
 
 def test_seeds_that_agree_have_no_interval():
