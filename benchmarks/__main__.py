@@ -3,8 +3,10 @@
 What it imports before `main` runs is the standard library alone, so that a Ctrl-C during the imports ends it well.
 """
 
+import io
 import os
 import signal
+import sys
 from types import FrameType
 
 
@@ -12,6 +14,8 @@ def main() -> None:
     """Run the command line; until a command begins, and after it has ended, Ctrl-C ends the process at once."""
     if signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None):
         signal.signal(signal.SIGINT, _stop)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # an encoding that lacks a character ends no command
     from cgbench.benchmarks.cli.main import main as command
     from cgbench.benchmarks.cli.options import exit_with_os_error
 

@@ -53,3 +53,11 @@ def test_an_output_that_cannot_be_written_is_named(words, unbuffered):
     assert ended.stderr == (
         "cgbench: standard output: No space left on device: make room, then give the command again\n"
     )
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-8:strict"])
+def test_an_encoding_that_lacks_a_character_ends_no_command(encoding):
+    ended = run_python("-m", "cgbench.benchmarks", "methods", stdout=subprocess.PIPE,
+                       env={**os.environ, "PYTHONIOENCODING": encoding}, encoding=encoding.partition(":")[0])  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "cyclegan" in ended.stdout
