@@ -57,7 +57,14 @@ def test_an_output_that_cannot_be_written_is_named(words, unbuffered):
 
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-8:strict"])
 def test_an_encoding_that_lacks_a_character_ends_no_command(encoding):
-    ended = run_python("-m", "cgbench.benchmarks", "methods", stdout=subprocess.PIPE,
-                       env={**os.environ, "PYTHONIOENCODING": encoding}, encoding=encoding.partition(":")[0])  # fmt: skip
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    ended = run_python(
+        "-m",
+        "cgbench.benchmarks",
+        "methods",
+        stdout=subprocess.PIPE,
+        env=environment,
+        encoding=encoding.partition(":")[0],
+    )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "cyclegan" in ended.stdout
