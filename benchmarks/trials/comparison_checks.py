@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cgbench.api.method_description import terms_of
 from cgbench.api.names import TrialState
 from cgbench.benchmarks.trials.fingerprint import extension_steps
 from cgbench.benchmarks.trials.trial import Trial
@@ -45,6 +46,12 @@ def ensure_same_trial(trial: Trial, folder: TrialFolder, fingerprint: str) -> No
         f"{key} {stored_settings.get(key)} → {settings[key]}"
         for key in fields
         if stored_settings.get(key) != settings[key]
+    ]
+    weights = {term["name"]: term["weight"] for term in stored["method"].get("terms", [])}
+    differing += [
+        f"weight of {term['name']} {weights[term['name']]:g} → {term['weight']:g}"
+        for term in terms_of(trial.method)
+        if weights.get(term["name"], term["weight"]) != term["weight"]
     ]
     reason = ", ".join(differing) or "its method, its data or this program's version changed"
     raise CgbenchError(

@@ -79,6 +79,11 @@ def test_numbers_of_another_protocol_are_refused_before_training(folder):
     assert "version of another day → " in line and "'cgbench evaluate " in line and "whole run anew" in line
 
 
+def test_a_changed_weight_of_a_loss_is_named(folder):
+    line = refused(folder, folder / "own", "--set", f"{METHOD}.adversarial_a=3")
+    assert "holds another trial (weight of adversarial_a 1 → 3); choose another --name" in line
+
+
 def test_a_refused_command_leaves_no_new_folder(folder):
     output = run_command(folder, folder / "own", "--set", "ngf=2000000", name="new", code=2)
     assert "GB" in output.splitlines()[-1]
