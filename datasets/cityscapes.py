@@ -33,6 +33,7 @@ from cgbench.datasets.cityscapes_layouts import (
     CityscapesLayout,
     find_cityscapes,
     nothing_found,
+    prepared_problem,
     raw_problem,
     scenes,
 )
@@ -171,6 +172,8 @@ class Cityscapes(Dataset):
             problem = f"{seen} in {self.root} or {self.root / 'cityscapes'}"
         if self.layout == SIDE_BY_SIDE and self._seams.plain_photos:
             problem = f"{self.found.folder} holds plain photos in train, not photo and label image side by side"
+        elif self.layout in (TWO_FOLDERS, SIDE_BY_SIDE):
+            problem = self._prepared_problem
         if not problem:
             return None
         unpack = f"\n  To unpack: {command}" if command else ""
@@ -180,6 +183,11 @@ class Cityscapes(Dataset):
     def _seams(self) -> Seams:
         """The seams of a few training pairs side by side."""
         return look_at_seams(image_files(self.found.folder / "train"))
+
+    @cached_property
+    def _prepared_problem(self) -> str:
+        """The reason why a prepared layout is no Cityscapes, or ""."""
+        return prepared_problem(self.found, np.array([entry.colour for entry in PALETTE]), np.array(VOID_COLOURS))
 
     def remarks(self) -> Sequence[str]:
         """Return where the archives were found, if elsewhere than in one folder."""

@@ -1,7 +1,8 @@
 """Layouts of Cityscapes in a directory: the official archives wherever they were unpacked, and two prepared forms."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import numpy as np
 from cgbench.api.dataset import FileProblem
 from cgbench.api.names import IGNORE, Split
 from cgbench.datasets.folder_layouts import visible_folders
-from cgbench.datasets.images import image_files, read_labels
-from cgbench.datasets.layouts import FOLDERS, by_key, pair_key, side_by_side_test, stem, unmatched
+from cgbench.datasets.images import image_files, read_image, read_labels
+from cgbench.datasets.layouts import FOLDERS, by_key, halves, pair_key, side_by_side_test, stem, unmatched
 from cgbench.errors import DataBroken, DataMissing
 from cgbench.formatting import plural, printable
 from cgbench.selection import evenly_spaced
@@ -24,7 +25,10 @@ OTHER_LABELS = {"_gtFine_color.png": "colour files", "_gtFine_labelTrainIds.png"
 DEPTH = 3  # levels below the given directory that are searched for the folders of the archives
 MAX_FOLDERS = 500  # that are searched
 MAX_TRAIN_ID = 18
-LABELS_READ = 4  # label maps whose ids are looked at
+LABELS_READ = 4  # label maps whose ids or colours are looked at
+COLOUR_DISTANCE = 16  # levels by which resizing and JPEG shift a label colour away from edges
+MIN_LABEL_SHARE = 0.6  # pixels near a label colour: JPEG of 128 pixels has 0.77 and more, photos of streets up to 0.46
+MIN_CLASS_SHARE = 0.1  # pixels near the colour of a class: images of class ids are all near black, which is none
 SPLITS = {Split.TRAIN: "train", Split.TEST: "val"}  # the published recipe tests on `val`
 
 Scene = tuple[str, Path, Path]  # key, file with the labels, file with the photo
@@ -94,6 +98,48 @@ def raw_problem(layout: CityscapesLayout) -> str:
                 instead = f", only {' and '.join(others)}" if suffix == LABEL_SUFFIX and others else ""
                 lacking.append(f"{printable(str(folder))} has no files *{suffix}{instead}")
     return "; ".join(lacking)
+
+
+def prepared_problem(layout: CityscapesLayout, classes: np.ndarray, void: np.ndarray) -> str:
+    """Return why a prepared layout is no Cityscapes, one line; "" where every folder has images and its label images
+    are in the colours of Cityscapes. `classes` and `void` are colours of labels, (N, 3); a few images are read."""
+    folder = layout.folder
+    names = FOLDERS if layout.kind == TWO_FOLDERS else ("train", side_by_side_test(folder).name)
+    for name in names:
+        if not image_files(folder / name):
+            others = sum(path.name[0] != "." for path in (folder / name).iterdir())
+            seen = f", only {plural(others, 'other file')}" if others else ""
+            return f"{printable(str(folder / name))} has no image that is read{seen}"
+    side_by_side = layout.kind == SIDE_BY_SIDE
+    labels = folder / ("train" if side_by_side else "trainB")
+    share = _label_share(labels, (lambda path: halves(path)[1]) if side_by_side else read_image, classes, void)
+    if share is None:
+        return f"none of the images looked at in {printable(str(labels))} can be read"
+    if share >= MIN_LABEL_SHARE:
+        return ""
+    what = f"{'right halves' if side_by_side else 'images'} in {printable(str(labels))}"
+    text = f"the {what} are not in the label colours of Cityscapes ({share:.0%} of the pixels are)"
+    if not side_by_side and (_label_share(folder / "trainA", read_image, classes, void) or 0) >= MIN_LABEL_SHARE:
+        return f"{text}, those in trainA are: exchange A and B"
+    return f"{text}: for other pictures use --dataset folder"
+
+
+def _label_share(
+    folder: Path, read: Callable[[Path], np.ndarray], classes: np.ndarray, void: np.ndarray
+) -> float | None:
+    """Return the share of pixels in label colours, the median of a few images of a folder; an image without a class
+    counts as 0. None where none of them can be read."""
+    files, shares = image_files(folder), []
+    for index in evenly_spaced(len(files), LABELS_READ):
+        with suppress(DataBroken):  # said of the file when the images are read
+            image = read(files[index])
+            steps = [max(1, length // 64) for length in image.shape[:2]]
+            pixels = image[:: steps[0], :: steps[1]].reshape(-1, 1, 3).astype(np.int16)
+            of_class, of_none = (
+                (np.abs(pixels - colours).max(axis=2) <= COLOUR_DISTANCE).any(axis=1) for colours in (classes, void)
+            )
+            shares.append(float((of_class | of_none).mean()) if of_class.mean() >= MIN_CLASS_SHARE else 0.0)
+    return float(np.median(shares)) if shares else None
 
 
 def nothing_found(root: Path) -> tuple[str, str]:

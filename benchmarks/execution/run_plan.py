@@ -34,7 +34,7 @@ from cgbench.benchmarks.training.trainer import make_train_step
 from cgbench.benchmarks.trials.finished_records import is_complete
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
-from cgbench.errors import CgbenchError, error_line
+from cgbench.errors import CgbenchError, DataMissing, error_line
 from cgbench.formatting import duration, size
 from cgbench.results.run_folder import TrialFolder
 
@@ -162,11 +162,13 @@ def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: st
 
     Raises:
         CgbenchError: where a training step fails, for example for want of memory.
+        DataMissing: where a training or test set has no image.
     """
     config = trials[0].config
     train_counts = _counts(dataset, Split.TRAIN, config.max_train_images)
     keys = {domain: _test_keys(dataset, config, domain) for domain in "AB"}
     test_counts = len(keys["A"]), len(keys["B"])
+    _ensure_images(dataset, {Split.TRAIN: train_counts, Split.TEST: test_counts})
     test_count = sum(test_counts)
     steps = config.total_steps(*train_counts)
     trained: dict[str, list[Trial]] = {}
@@ -269,6 +271,14 @@ def _counts(dataset: Dataset, split: str, limit: int) -> tuple[int, int]:
     """Return the number of images of both domains of a split, at most `limit` if any, without decoding one."""
     a, b = (len(dataset.items(split, domain)) for domain in "AB")
     return (min(a, limit), min(b, limit)) if limit else (a, b)
+
+
+def _ensure_images(dataset: Dataset, counts: Mapping[str, tuple[int, int]]) -> None:
+    """Raise `DataMissing` where a split has no image of a domain."""
+    empty = [f"{split} {letter}" for split in counts for letter, n in zip("AB", counts[split], strict=True) if not n]
+    if empty:
+        text = f"{' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty"
+        raise DataMissing(f"{dataset.label}: {text}: see what the dataset expects, 'cgbench datasets'")
 
 
 def _test_keys(dataset: Dataset, config: TrialConfig, domain: str) -> list[str]:

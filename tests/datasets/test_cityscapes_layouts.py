@@ -1,12 +1,14 @@
 """Cityscapes as people have it: archives packed, apart, a level too high or deep, incomplete, or with other labels."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from cgbench.benchmarks.execution.reevaluation import open_test_data
 from cgbench.config import TrialConfig
-from cgbench.datasets.cityscapes import Cityscapes
+from cgbench.datasets.cityscapes import PALETTE, Cityscapes
 from cgbench.errors import DataBroken, DataMissing
 from helpers.cli import cgbench
 from helpers.image_folders import scene
@@ -61,8 +63,71 @@ def test_the_archives_are_found_where_there_is_one_of_each(place, photos, labels
 
 def test_prepared_copies_are_found_in_a_folder_of_any_case(tmp_path):
     for name in ("trainA", "trainB", "testA", "testB"):
-        put(tmp_path / "Cityscapes" / name / "1.png", np.full((4, 8, 3), 30))
+        put(tmp_path / "Cityscapes" / name / "1.png", np.full((4, 8, 3), 70))
     assert Cityscapes(tmp_path).layout == "folders" and Cityscapes(tmp_path).missing() is None
+
+
+def prepared(root, label, photo=scene):
+    """Write a copy like CycleGAN's: photos in A, `label(number)` in B."""
+    for number, name in enumerate(("trainA", "testA", "trainB", "testB")):
+        (root / name).mkdir(parents=True)
+        for k in range(3):
+            (label if name[-1] == "B" else photo)(10 * number + k).save(root / name / f"{k}.jpg", quality=75)
+
+
+def label_image(number, colours=tuple(entry.colour for entry in PALETTE)):
+    """Rectangles of a palette's colours, blurred by resizing."""
+    rng = np.random.default_rng(number)
+    pixels = np.full((96, 96, 3), colours[0], np.uint8)
+    for y, x, c in rng.integers(0, (90, 90, len(colours)), (8, 3)):
+        pixels[y : y + 40, x : x + 40] = colours[c]
+    return Image.fromarray(pixels).resize((128, 128), Image.Resampling.BICUBIC)
+
+
+def class_ids(number):
+    return Image.fromarray(np.full((64, 64), 7 + number % 20, np.uint8))
+
+
+def other_palette(number):
+    return label_image(number, ((0, 0, 255), (0, 255, 0), (255, 255, 0), (0, 255, 255)))
+
+
+def test_prepared_label_images_may_be_blurred_and_compressed(tmp_path):
+    prepared(tmp_path, label_image)
+    assert Cityscapes(tmp_path).missing() is None
+
+
+@pytest.mark.parametrize(
+    ("label", "photo", "said"),
+    [
+        (scene, scene, "trainB are not in the label colours of Cityscapes"),
+        (class_ids, scene, r"trainB are not in the label colours of Cityscapes \(0% of the pixels are\)"),
+        (other_palette, scene, "for other pictures use --dataset folder"),
+        (scene, label_image, "those in trainA are: exchange A and B"),
+    ],
+    ids=["photos", "class ids", "another palette", "exchanged"],
+)
+def test_four_folders_of_other_pictures_are_not_taken_for_cityscapes(label, photo, said, tmp_path):
+    prepared(tmp_path, label, photo)
+    assert re.search(said, Cityscapes(tmp_path).missing().splitlines()[0])
+    with pytest.raises(DataMissing):
+        Cityscapes(tmp_path).items("train", "A")
+
+
+def test_pairs_side_by_side_of_other_pictures_are_not_taken_for_cityscapes(tmp_path):
+    for split in ("train", "val"):
+        for k in range(3):
+            put(tmp_path / split / f"{k}.png", np.concatenate([scene(k), scene(k + 50)], axis=1))
+    assert "right halves" in Cityscapes(tmp_path).missing().splitlines()[0]
+
+
+def test_folders_without_an_image_that_is_read_are_not_ready(tmp_path):
+    for name in ("trainA", "trainB", "testA", "testB"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.gif").write_bytes(b"GIF89a")
+    assert "trainA has no image that is read, only 1 other file" in Cityscapes(tmp_path).missing().splitlines()[0]
+    run = ["run", "--methods", "gan_only", "--dataset", "cityscapes", "--data-root", tmp_path, "--preset", "smoke"]
+    assert "trainA has no image that is read" in cgbench(*run, "--dry-run", code=2)
 
 
 def archives(root, names):
