@@ -55,8 +55,8 @@ def match_names(first: Sequence[str], second: Sequence[str]) -> Pairing:
     """Return how two folders' names, without extensions, belong together: by the strictest rule that leaves nothing
     over, else by the one that matches most. A name that a rule gives to two files of a folder is matched by none."""
     best = Pairing("", (), (tuple(range(len(first))), tuple(range(len(second)))))
-    for rule, keys in _rules(first, second):
-        found = _matched(rule, first, second, keys)
+    for rule, keys, says in _rules(first, second):
+        found = _matched(rule, first, second, keys, says)
         if len(found.pairs) > len(best.pairs):
             best = found
         if found.complete:
@@ -64,18 +64,19 @@ def match_names(first: Sequence[str], second: Sequence[str]) -> Pairing:
     return best
 
 
-def _rules(first: Sequence[str], second: Sequence[str]) -> Iterator[tuple[str, tuple[Key, Key]]]:
-    """Yield each rule in words, and the key of each folder's names."""
+def _rules(first: Sequence[str], second: Sequence[str]) -> Iterator[tuple[str, tuple[Key, Key], bool]]:
+    """Yield (rule in words, key of each folder's names, whether the names themselves say that they are pairs): a
+    trailing _A or _B does, as the public paired sets (maps, facades) have it."""
     marked = any(without_marker(name) != name for name in (*first, *second))
     same = "by the same name"
-    names: list[tuple[str, list[Key]]] = [
-        (f"{same} without a trailing _A or _B" if marked else same, [without_marker] * 2),
-        (same, [str] * 2),
-        (f"{same} without the mark of its domain, A or B", [_marker_key(marker) for marker in MARKERS]),
+    names: list[tuple[str, list[Key], bool]] = [
+        (f"{same} without a trailing _A or _B" if marked else same, [without_marker] * 2, marked),
+        (same, [str] * 2, False),
+        (f"{same} without the mark of its domain, A or B", [_marker_key(marker) for marker in MARKERS], False),
     ]  # fmt: skip
     for ignored, words in IGNORED.items():
-        for rule, keys in names:
-            yield _but_for(rule, words), _ignoring(keys, ignored)
+        for rule, keys, says in names:
+            yield _but_for(rule, words), _ignoring(keys, ignored), says
     for share in (1.0, MOST):
         affixes = [_affixes(folder, share) for folder in (first, second)]
         if affixes[0] == affixes[1] or min(len(first), len(second)) < 2:
@@ -83,7 +84,7 @@ def _rules(first: Sequence[str], second: Sequence[str]) -> Iterator[tuple[str, t
         parts = " and ".join(f"{prefix}…{suffix}" for prefix, suffix in affixes)
         keys = [_affix_key(*affix) for affix in affixes]
         for ignored, words in IGNORED.items():
-            yield _but_for(f"by the part … of {parts}", words), _ignoring(keys, ignored)
+            yield _but_for(f"by the part … of {parts}", words), _ignoring(keys, ignored), False
 
 
 def _but_for(rule: str, words: str) -> str:
@@ -143,7 +144,9 @@ def _affixes(names: Sequence[str], share: float) -> tuple[str, str]:
     return "".join(found[0]), "".join(reversed(found[-1]))
 
 
-def _matched(rule: str, first: Sequence[str], second: Sequence[str], keys: tuple[Key, Key]) -> Pairing:
+def _matched(
+    rule: str, first: Sequence[str], second: Sequence[str], keys: tuple[Key, Key], says: bool
+) -> Pairing:  # fmt: skip
     places = []
     for names, key in zip((first, second), keys, strict=True):
         found = [key(name) for name in names]
@@ -155,7 +158,7 @@ def _matched(rule: str, first: Sequence[str], second: Sequence[str], keys: tuple
         tuple(sorted(set(range(len(names))) - {places[side][key] for key in shared}))
         for side, names in enumerate((first, second))
     ]
-    return Pairing(rule, pairs, (left[0], left[1]), _only_count(shared))
+    return Pairing(rule, pairs, (left[0], left[1]), not says and _only_count(shared))
 
 
 def _only_count(keys: Sequence[str]) -> bool:

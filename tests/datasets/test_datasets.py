@@ -263,7 +263,7 @@ def two_folders(root, names_a, names_b):
     [
         (["ant.png", "bee.png"], ["ant.png", "bee.png"], True),
         (["kyoto_A.png", "rome_A.png"], ["rome_B.png", "kyoto_B.png"], True),
-        (["2_A.png", "10_A.png"], ["10_B.png", "2_B.png"], False),
+        (["2_A.png", "10_A.png"], ["10_B.png", "2_B.png"], True),
         (["a.png", "b.png"], ["a.png", "c.png"], False),
         (["a.png", "b.png"], ["a.png", "b.png", "c.png"], False),
     ],

@@ -23,8 +23,8 @@ from helpers.cli import SMALL, cgbench
 MARK = "by the same name without the mark of its domain, A or B"
 STYLES = {  # names of the k-th files -> the rule, the key of the file 7, whether names only count
     ("{k}", "{k}"): ("by the same name", "7", True),
-    ("{k:03d}_A", "{k:03d}_B"): ("by the same name without a trailing _A or _B", "007", True),
-    ("{k:03d}_real_A", "{k:03d}_real_B"): ("by the same name without a trailing _A or _B", "007_real", True),
+    ("{k:03d}_A", "{k:03d}_B"): ("by the same name without a trailing _A or _B", "007", False),
+    ("{k:03d}_real_A", "{k:03d}_real_B"): ("by the same name without a trailing _A or _B", "007_real", False),
     ("{k:03d}_a", "{k:03d}_b"): (MARK, "007", True),
     ("{k:03d}-A", "{k:03d}-B"): (MARK, "007", True),
     ("{k} A", "{k} B"): (MARK, "7", True),
