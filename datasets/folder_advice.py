@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cgbench.api.names import Split
+from cgbench.datasets.folder_commands import chain, divide, expected_path, hold_out, renames
 from cgbench.datasets.folder_layouts import (
     MAX_FOLDERS,
-    ONE_NAME,
-    SPLIT_FIRST,
     FolderLayout,
     Place,
-    SetFolder,
     layout_in,
     set_folders,
     visible_folders,
@@ -28,7 +26,6 @@ EXPECTED = """folder: {problem}.{advice}
   Say where: --data-root DIR, DIR being the directory that holds these folders."""
 NOTHING = "none of the expected folders"
 SHOWN = 8  # folders that a message names
-MOST_HELD_OUT = 100  # test images per domain that a command takes from the training images
 OTHER_DATASETS = {"trainannot": "camvid", "leftImg8bit": "cityscapes", "gtFine": "cityscapes"}
 
 
@@ -54,16 +51,6 @@ def layout_problem(layout: FolderLayout, seams: Seams | None) -> str | None:
         problem = f"{root} holds {len(layout.inner)} data sets, {names}"
         return expectation(problem, (f"Choose one, for example --data-root {first}",))
     return _unknown_problem(layout, root)
-
-
-def hold_out_command(root: Path, source: Path, target: Path, images: int) -> str:
-    """Return a shell command that moves the last tenth of the files in `source`, at most 100, to `target`."""
-    number = max(1, min(MOST_HELD_OUT, images // 10))
-    before, after = (shlex.quote(path.relative_to(root).as_posix()) for path in (source, target))
-    return (
-        f"(cd {shlex.quote(str(root))} && mkdir -p {after} && ls {before} | tail -n {number} | "
-        f'while IFS= read -r f; do mv {before}/"$f" {after}/; done)'
-    )
 
 
 def _photos_problem(layout: FolderLayout, root: str, seams: Seams, above: Path | None) -> str:
@@ -98,10 +85,10 @@ def _absent_problem(layout: FolderLayout, root: str) -> str:
     for place, path in paths.items():
         source = layout.sets.get(Place(Split.TRAIN, place.domain))
         if place.split == Split.TEST and source and source.images > 1 and not source.nested:
-            commands.append(hold_out_command(layout.root, source.path, path, source.images))
+            commands.append(hold_out(layout.root, source.path, path, source.images))
     if commands:
         why = "Both directions are measured, which takes test images of A and of B."
-        advice += [f"{why} To take some of the training images:", *commands]
+        advice += [f"{why} To take some of the training images:", *chain(commands)]
     elif Split.TEST in {place.split for place in paths}:
         advice.append("Both directions are measured, which takes test images of A and of B.")
     return expectation(f"{root} holds {_held(layout.root)}", advice)
@@ -117,13 +104,13 @@ def _unknown_problem(layout: FolderLayout, root: str) -> str:
     if layout.words:
         words = _few([printable(word) for word in layout.words])
         problem = f"{root} holds {_held(layout.root)}: {len(layout.words)} domains ({words}), and two are compared"
-        return expectation(problem, ("Choose two and name them trainA, trainB, testA and testB:", *_renames(layout)))
+        return expectation(problem, ("Choose two and name them trainA, trainB, testA and testB:", renames(layout)))
     above = _layout_above(layout.root)
     if above:
         return expectation(f"{root} is one of the folders of a layout", (_give(above),))
     alone = [folder for folder in set_folders(layout.root) if folder.word == "" and folder.split == Split.TRAIN]
     if alone:
-        command = hold_out_command(layout.root, alone[0].path, layout.root / "test", alone[0].images)
+        command = hold_out(layout.root, alone[0].path, layout.root / "test", alone[0].images)
         return expectation(
             f"{root} holds {_held(layout.root)}, and no test images",
             ("If its images show A and B side by side, take some of them for the test:", command),
@@ -131,7 +118,7 @@ def _unknown_problem(layout: FolderLayout, root: str) -> str:
     domains = [(folder, len(image_files(folder))) for folder in folders]
     domains = [(folder, count) for folder, count in domains if count]
     if len(domains) == 2:
-        return expectation(f"{root} holds {_held(layout.root)}, not divided into training and test", _divide(domains))
+        return expectation(f"{root} holds {_held(layout.root)}, not divided into training and test", divide(domains))
     images = len(image_files(layout.root))
     held = _held(layout.root)
     if images and held == NOTHING:
@@ -161,49 +148,6 @@ def _pattern(layout: FolderLayout) -> list[str]:
     """Return the names of the four required folders in the style that was found."""
     required = [Place(split, domain) for split in (Split.TRAIN, Split.TEST) for domain in "AB"]
     return [layout.name(expected_path(layout, place)) for place in required]
-
-
-def expected_path(layout: FolderLayout, place: Place) -> Path:
-    """Return the folder of a set, or the one that it should be in, named like the folders that are there."""
-    if found := layout.sets.get(place):
-        return found.path
-    like = next(iter(layout.sets.values()))
-    word = next((folder.word for known, folder in layout.sets.items() if known.domain == place.domain), "")
-    word = word or (place.domain.lower() if like.word in ("a", "b") else place.domain)
-    split = _split_text(layout, like, place.split)
-    if layout.style == ONE_NAME:
-        between = like.path.name[: len(like.path.name) - len(like.word)]
-        separator = between[-1] if between[-1] in " _.-" else ""
-        return layout.root / f"{split}{separator}{word}"
-    return layout.root / split / word if layout.style == SPLIT_FIRST else layout.root / word / split
-
-
-def _split_text(layout: FolderLayout, like: SetFolder, split: str) -> str:
-    """Return how a split is written: `Test` beside `TrainA`."""
-    name = like.path.relative_to(layout.root).parts[0 if layout.style != "A/train" else 1]
-    if name[:2].isupper():
-        return split.upper()
-    return split.capitalize() if name[0].isupper() else str(split)
-
-
-def _renames(layout: FolderLayout) -> list[str]:
-    train = [folder for folder in set_folders(layout.root) if folder.split == Split.TRAIN and folder.word][:2]
-    commands = [
-        f"mv {shlex.quote(folder.path.relative_to(layout.root).as_posix())} train{domain}"
-        for folder, domain in zip(train, "AB", strict=False)
-    ]
-    return [f"(cd {shlex.quote(str(layout.root))} && {' && '.join(commands)})   and the same for test"]
-
-
-def _divide(domains: Sequence[tuple[Path, int]]) -> list[str]:
-    """Return the commands that make trainA, trainB, testA and testB of two folders."""
-    root = domains[0][0].parent
-    moves = [f"mv {shlex.quote(folder.name)} train{letter}" for (folder, _), letter in zip(domains, "AB", strict=True)]
-    lines = ["To divide them:", f"(cd {shlex.quote(str(root))} && {' && '.join(moves)})"]
-    for (_, count), letter in zip(domains, "AB", strict=True):
-        if count > 1:
-            lines.append(hold_out_command(root, root / f"train{letter}", root / f"test{letter}", count))
-    return lines
 
 
 def _layout_above(root: Path) -> Path | None:

@@ -68,6 +68,7 @@ WITHOUT_PIXELS = {
     "cgbench.errors": "messages",
     "cgbench.datasets.cityscapes_layouts": "files, which are in the cache key, and the layout, which identity names",
     "cgbench.datasets.folder_advice": "messages",
+    "cgbench.datasets.folder_commands": "messages",
     "cgbench.datasets.seams": "whether a directory is refused",
     "cgbench.files": "records of a run",
     "cgbench.formatting": "printable keys, which are in the cache key themselves",

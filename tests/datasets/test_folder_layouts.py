@@ -1,8 +1,6 @@
 """Layouts of own images: which are read and as what, and what is said of the others."""
 
-import os
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -17,18 +15,7 @@ from cgbench.datasets.seams import continues, look_at_seams
 from cgbench.datasets.validation_split import hold_out
 from cgbench.errors import DataMissing, PluginError
 from helpers.cli import SMALL, cgbench
-from helpers.image_folders import healthy, scene
-
-FOUR = ("trainA", "trainB", "testA", "testB")
-
-
-def put(root, folders, images=2):
-    """Put images of one level into folders; the level says which folder, and the name is that of the number."""
-    for level, folder in enumerate(folders):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-        for number in range(images):
-            Image.new("RGB", (8, 6), (10 * (level + 1), number, 0)).save(root / folder / f"{number}.png")
-    return root
+from helpers.image_folders import FOUR, healthy, put, scene
 
 
 def levels(dataset):
@@ -148,94 +135,6 @@ def test_a_run_writes_the_outputs_of_images_in_sub_folders(tmp_path):
 def test_a_set_one_level_deep_is_called_as_its_own_folder(tmp_path):
     put(tmp_path / "archive", READ["one level deep"])
     assert Folder(tmp_path / "archive").label == Folder(tmp_path / "archive" / "horses").label == "horses"
-
-
-# what is not read
-
-REFUSED = {
-    "nothing": ((), ["none of the expected folders"]),
-    "three words": (
-        ("traincow", "trainhorse", "trainzebra", "testcow", "testhorse", "testzebra"),
-        ["3 domains (cow, horse, zebra)", "mv traincow trainA && mv trainhorse trainB"],
-    ),
-    "no testB": (("trainA", "trainB", "testA"), ["testB is missing", "mkdir -p testB && ls trainB | tail"]),
-    "no testA": (("trainA", "trainB", "testB"), ["testA is missing", "mkdir -p testA && ls trainA | tail"]),
-    "no test": (("trainA", "trainB"), ["testA, testB are missing", "mkdir -p testA", "mkdir -p testB"]),
-    "no test, train_A": (("train_A", "train_B"), ["test_A, test_B are missing", "mkdir -p test_B"]),
-    "no test, Train/A": (("Train/A", "Train/B"), ["Test/A, Test/B are missing", "mkdir -p Test/B"]),
-    "no test, words": (("trainhorse", "trainzebra"), ["testhorse, testzebra are missing", "mkdir -p testzebra"]),
-    "no trainB": (("trainA", "testA", "testB"), ["trainB is missing", "trainA (20 images)"]),
-    "test and one val": (("trainA", "trainB", "testA", "valB"), ["testB is missing", "valB (20 images)"]),
-    "only trainA": (("trainA",), ["trainB, testA, testB are missing", "mkdir -p testA"]),
-    "two domains": (("horse", "zebra"), ["horse (20 images), zebra", "mv horse trainA && mv zebra trainB", "testB"]),
-    "pairs without test": (("train",), ["train (20 images), and no test images", "mkdir -p test && ls train "]),
-    "two sets": ((*(f"x/{n}" for n in FOUR), *(f"y/{n}" for n in FOUR)), ["2 data sets, x, y", "--data-root", "/x"]),
-    "camvid": (("train", "trainannot", "val", "valannot"), ["looks like camvid: --dataset camvid"]),
-    "cityscapes": (("leftImg8bit/train/ulm", "gtFine/train/ulm"), ["looks like cityscapes: --dataset cityscapes"]),
-    "pairs in test alone": (("test",), ["no training images", "two files in train"]),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_read_gets_a_message_with_what_is_there_and_the_command_that_mends_it(name, tmp_path):
-    folders, expected = REFUSED[name]
-    put(tmp_path / "my set", folders, images=20)
-    (tmp_path / "my set").mkdir(exist_ok=True)
-    text = Folder(tmp_path / "my set").missing()
-    for part in expected:
-        assert part in text, text
-    assert text.startswith("folder: ") and "--data-root" in text and len(text.splitlines()) <= 9
-    run = ["run", "--methods", "gan_only", "--dataset", "folder", "--data-root", tmp_path / "my set", *SMALL]
-    assert text.splitlines()[0] in cgbench(*run, code=2)
-    with pytest.raises(DataMissing):
-        Folder(tmp_path / "my set").items("train", "A")
-
-
-def commands(text):
-    return [line.strip() for line in text.splitlines() if line.strip().startswith("(cd ")]
-
-
-@pytest.mark.parametrize("name", ["no testB", "no test", "no test, Train/A", "no test, words", "two domains"])
-def test_the_commands_of_a_message_make_a_layout_that_is_read(name, tmp_path):
-    root = put(tmp_path / "it's mine", REFUSED[name][0], images=20)
-    for command in commands(Folder(root).missing()):
-        subprocess.run(["sh", "-c", command], check=True, timeout=20)
-    dataset = Folder(root)
-    assert dataset.missing() is None
-    assert len(dataset.items("test", "B")) == 2, "a tenth"
-    assert len(dataset.items("train", "B")) == 18
-
-
-def test_a_folder_of_the_layout_itself_is_answered_with_the_one_above(tmp_path):
-    put(tmp_path, FOUR)
-    assert f"--data-root {tmp_path}" in Folder(tmp_path / "trainA").missing()
-
-
-@pytest.mark.parametrize("name", ["A/train", "train/A"])
-def test_half_of_a_layout_is_answered_with_the_directory_above(name, tmp_path):
-    put(tmp_path, READ[name])
-    for folder in READ[name]:
-        for number in range(8):
-            Image.fromarray(photo(number)).save(tmp_path / folder / f"{number}.png")
-    assert f"--data-root {tmp_path}" in Folder(tmp_path / name.split("/")[0]).missing()
-
-
-def test_a_thousand_classes_do_not_flood_the_message(tmp_path):
-    text = Folder(put(tmp_path, [f"train/n{number:04d}" for number in range(40)], images=1)).missing()
-    assert "40 domains (n0000, " in text and "n0007 and 32 more)" in text and len(text) < 1200
-
-
-def test_names_that_are_no_utf_8_do_not_break_a_message(tmp_path):
-    root = tmp_path / os.fsdecode(b"caf\xe9\x1b")
-    put(root, ["trainA", "trainB", "testA", os.fsdecode(b"tra\xe9/x")])
-    output = cgbench("run", "--methods", "gan_only", "--dataset", "folder", "--data-root", root, *SMALL, code=2)
-    assert "caf\\xe9\\x1b holds trainA (2 images)" in output and "\x1b" not in output
-
-
-def test_an_incomplete_layout_is_an_error_of_the_check_with_its_command_in_one_line(tmp_path):
-    put(tmp_path, FOUR[:3])
-    output = cgbench("datasets", "check", "folder", "--data-root", tmp_path, code=1)
-    assert commands(output) == commands(Folder(tmp_path).missing()) != []
 
 
 # pairs side by side, or plain photos

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 RNG_SEED = 7
+FOUR = ("trainA", "trainB", "testA", "testB")
 
 
 def scene(number: int, warm: bool = True, size: tuple[int, int] = (96, 96)) -> Image.Image:
@@ -34,4 +35,13 @@ def healthy(root: Path, train: int = 12, test: int = 6) -> Path:
             for _ in range(count):
                 scene(number, domain == "A").save(folder / f"{domain.lower()}{number:03d}.png")
                 number += 1
+    return root
+
+
+def put(root, folders, images=2):
+    """Put images of one level into folders; the level says which folder, and the name is that of the number."""
+    for level, folder in enumerate(folders):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for number in range(images):
+            Image.new("RGB", (8, 6), (10 * (level + 1), number, 0)).save(root / folder / f"{number}.png")
     return root

@@ -1,0 +1,160 @@
+"""Messages about own images that are not read, and the commands in them."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cgbench.datasets.folder import Folder
+from cgbench.errors import DataMissing
+from helpers.cli import SMALL, cgbench
+from helpers.image_folders import FOUR, put, scene
+
+REFUSED = {
+    "nothing": ((), ["none of the expected folders"]),
+    "three words": (
+        ("traincow", "trainhorse", "trainzebra", "testcow", "testhorse", "testzebra"),
+        [
+            "3 domains (cow, horse, zebra)",
+            "mv -- traincow trainA && mv -- trainhorse trainB && mv -- testcow testA && mv -- testhorse testB",
+        ],
+    ),
+    "no testB": (("trainA", "trainB", "testA"), ["testB is missing", "mkdir -p -- testB && ls -p -- trainB | LC_ALL"]),
+    "no testA": (("trainA", "trainB", "testB"), ["testA is missing", "mkdir -p -- testA && ls -p -- trainA | LC_ALL"]),
+    "no test": (("trainA", "trainB"), ["testA, testB are missing", "mkdir -p -- testA", "mkdir -p -- testB"]),
+    "no test, train_A": (("train_A", "train_B"), ["test_A, test_B are missing", "mkdir -p -- test_B"]),
+    "no test, Train/A": (("Train/A", "Train/B"), ["Test/A, Test/B are missing", "mkdir -p -- Test/B"]),
+    "no test, words": (("trainhorse", "trainzebra"), ["testhorse, testzebra are missing", "mkdir -p -- testzebra"]),
+    "no trainB": (("trainA", "testA", "testB"), ["trainB is missing", "trainA (20 images)"]),
+    "test and one val": (("trainA", "trainB", "testA", "valB"), ["testB is missing", "valB (20 images)"]),
+    "only trainA": (("trainA",), ["trainB, testA, testB are missing", "mkdir -p -- testA"]),
+    "two domains": (
+        ("horse", "zebra"),
+        ["horse (20 images), zebra", "mv -- horse trainA && mv -- zebra trainB", "testB"],
+    ),
+    "pairs without test": (
+        ("train",),
+        ["train (20 images), and no test images", "mkdir -p -- test && ls -p -- train "],
+    ),
+    "two sets": ((*(f"x/{n}" for n in FOUR), *(f"y/{n}" for n in FOUR)), ["2 data sets, x, y", "--data-root", "/x"]),
+    "camvid": (("train", "trainannot", "val", "valannot"), ["looks like camvid: --dataset camvid"]),
+    "cityscapes": (("leftImg8bit/train/ulm", "gtFine/train/ulm"), ["looks like cityscapes: --dataset cityscapes"]),
+    "pairs in test alone": (("test",), ["no training images", "two files in train"]),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_read_gets_a_message_with_what_is_there_and_the_command_that_mends_it(name, tmp_path):
+    folders, expected = REFUSED[name]
+    put(tmp_path / "my set", folders, images=20)
+    (tmp_path / "my set").mkdir(exist_ok=True)
+    text = Folder(tmp_path / "my set").missing()
+    for part in expected:
+        assert part in text, text
+    assert text.startswith("folder: ") and "--data-root" in text and len(text.splitlines()) <= 9
+    run = ["run", "--methods", "gan_only", "--dataset", "folder", "--data-root", tmp_path / "my set", *SMALL]
+    assert text.splitlines()[0] in cgbench(*run, code=2)
+    with pytest.raises(DataMissing):
+        Folder(tmp_path / "my set").items("train", "A")
+
+
+def commands(text):
+    return [line.strip() for line in text.splitlines() if line.strip().startswith("(cd ")]
+
+
+def paste(text, check=True):
+    """Run the commands of a message as one pasted text."""
+    return subprocess.run(["sh", "-c", "\n".join(commands(text))], check=check, timeout=20, capture_output=True)
+
+
+@pytest.mark.parametrize("name", ["no testB", "no test", "no test, Train/A", "no test, words", "two domains"])
+def test_the_commands_of_a_message_make_a_layout_that_is_read(name, tmp_path):
+    root = put(tmp_path / "it's mine", REFUSED[name][0], images=20)
+    paste(Folder(root).missing())
+    dataset = Folder(root)
+    assert dataset.missing() is None
+    assert len(dataset.items("test", "B")) == 2, "a tenth"
+    assert len(dataset.items("train", "B")) == 18
+
+
+def test_a_folder_of_the_layout_itself_is_answered_with_the_one_above(tmp_path):
+    put(tmp_path, FOUR)
+    assert f"--data-root {tmp_path}" in Folder(tmp_path / "trainA").missing()
+
+
+@pytest.mark.parametrize(
+    "folders", [("A/train", "B/train", "A/test", "B/test"), ("train/A", "train/B", "test/A", "test/B")]
+)
+def test_half_of_a_layout_is_answered_with_the_directory_above(folders, tmp_path):
+    put(tmp_path, folders)
+    for folder in folders:
+        for number in range(8):
+            scene(number, size=(128, 96)).save(tmp_path / folder / f"{number}.png")
+    assert f"--data-root {tmp_path}" in Folder(tmp_path / folders[0].split("/")[0]).missing()
+
+
+def test_a_thousand_classes_do_not_flood_the_message(tmp_path):
+    text = Folder(put(tmp_path, [f"train/n{number:04d}" for number in range(40)], images=1)).missing()
+    assert "40 domains (n0000, " in text and "n0007 and 32 more)" in text and len(text) < 1200
+
+
+def test_names_that_are_no_utf_8_do_not_break_a_message(tmp_path):
+    root = tmp_path / os.fsdecode(b"caf\xe9\x1b")
+    put(root, ["trainA", "trainB", "testA", os.fsdecode(b"tra\xe9/x")])
+    output = cgbench("run", "--methods", "gan_only", "--dataset", "folder", "--data-root", root, *SMALL, code=2)
+    assert "caf\\xe9\\x1b holds trainA (2 images)" in output and "\x1b" not in output
+
+
+def test_an_incomplete_layout_is_an_error_of_the_check_with_its_command_in_one_line(tmp_path):
+    put(tmp_path, FOUR[:3])
+    output = cgbench("datasets", "check", "folder", "--data-root", tmp_path, code=1)
+    assert commands(output) == commands(Folder(tmp_path).missing()) != []
+
+
+def test_the_command_of_three_domains_makes_a_layout_of_the_first_two(tmp_path):
+    root = put(tmp_path, REFUSED["three words"][0], images=3)
+    paste(Folder(root).missing())
+    assert Folder(root).missing() is None
+    assert sorted(path.name for path in root.iterdir()) == [
+        "testA",
+        "testB",
+        "testzebra",
+        "trainA",
+        "trainB",
+        "trainzebra",
+    ]
+
+
+OTHERS = ("Thumbs.db", "zz_notes.txt", "zz.png.part", ".zz.png")
+
+
+@pytest.mark.parametrize("ending", ["png", "JPG", "jpeg", "webp", "tif", "tiff", "bmp"])
+def test_images_alone_are_taken_for_the_test_whatever_else_lies_beside_them(ending, tmp_path):
+    root = put(tmp_path, ["trainA", "trainB", "testB"], images=20)
+    for path in (root / "trainA").iterdir():
+        path.rename(path.with_suffix(f".{ending}"))
+    for name in OTHERS:
+        (root / "trainA" / name).write_text("no image")
+    (root / "trainA" / "zz.png").mkdir()
+    (root / "trainA" / f"9\xe9 '$x.{ending}").write_bytes((root / "trainA" / f"0.{ending}").read_bytes())
+    (root / "trainA" / os.fsdecode(f"9z\xe9.{ending}".encode("latin-1"))).write_bytes(b"")
+    paste(Folder(root).missing())
+    assert len(list((root / "testA").iterdir())) == 2 and len(Folder(root).items("test", "A")) == 2
+    assert {*OTHERS, "zz.png"} < {path.name for path in (root / "trainA").iterdir()}
+
+
+@pytest.mark.parametrize("names", [("-horse", "--zebra"), ("train/-horse", "train/-zebra"), ("-a/train", "-b/train")])
+def test_folders_that_begin_with_a_dash_are_moved_like_others(names, tmp_path, monkeypatch):
+    put(tmp_path / "-set", names, images=20)
+    monkeypatch.chdir(tmp_path)
+    paste(Folder(Path("-set")).missing())
+    assert Folder(tmp_path / "-set").missing() is None
+    assert len(Folder(tmp_path / "-set").items("test", "B")) == 2
+
+
+def test_a_command_that_fails_stops_those_that_are_pasted_with_it(tmp_path):
+    root = put(tmp_path, ["horse", "zebra"], images=20)
+    (root / "trainB").write_text("in the way")
+    assert paste(Folder(root).missing(), check=False).returncode != 0
+    assert not (root / "testA").exists()
