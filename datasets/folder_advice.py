@@ -1,6 +1,9 @@
 """Messages about a directory of own images: what it holds, the nearest layout, and the command that makes it right."""
 
+import itertools
+import os
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,11 +17,11 @@ from cgbench.datasets.folder_layouts import (
     set_folders,
     visible_folders,
 )
-from cgbench.datasets.images import image_files
+from cgbench.datasets.images import image_files, unread_extension
 from cgbench.datasets.layouts import FOLDERS
 from cgbench.datasets.seams import Seams
 from cgbench.errors import CgbenchError
-from cgbench.formatting import printable
+from cgbench.formatting import plural, printable
 
 EXPECTED = """folder: {problem}.{advice}
   Expected either trainA, trainB, testA and testB with images in each,
@@ -26,6 +29,8 @@ EXPECTED = """folder: {problem}.{advice}
   Say where: --data-root DIR, DIR being the directory that holds these folders."""
 NOTHING = "none of the expected folders"
 SHOWN = 8  # folders that a message names
+MOST_FORMATS = 2  # formats that are not read, a line each
+MOST_SEARCHED = 200  # folders in which files of other formats are looked for
 OTHER_DATASETS = {"trainannot": "camvid", "leftImg8bit": "cityscapes", "gtFine": "cityscapes"}
 
 
@@ -72,7 +77,8 @@ def _pairs_problem(layout: FolderLayout, root: str) -> str | None:
     test = layout.name(layout.sets[Place(Split.TEST, "A")].path)
     held = f"{layout.name(train.path)} ({train.images} images)" if train else "no training images"
     problem = f"{root} holds {test} ({layout.sets[Place(Split.TEST, 'A')].images} images) and {held}"
-    return expectation(problem, ("Pairs side by side need two files in train: one gives its A, the other its B.",))
+    need = "Pairs side by side need two files in train: one gives its A, the other its B."
+    return expectation(problem, (need, *_unread(layout.root)))
 
 
 def _absent_problem(layout: FolderLayout, root: str) -> str:
@@ -81,9 +87,12 @@ def _absent_problem(layout: FolderLayout, root: str) -> str:
     names = [layout.name(path) for path in paths.values()]
     missing = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} missing or empty"
     advice = [f"Nearest layout: {' '.join(_pattern(layout))}; {missing}."]
+    unread = {folder for counts in _unread_files(layout.root).values() for folder in counts}
     commands = []
     for place, path in paths.items():
         source = layout.sets.get(Place(Split.TRAIN, place.domain))
+        if any(path in (folder, *folder.parents) for folder in unread):
+            continue  # its own images are there, in another format
         if place.split == Split.TEST and source and source.images > 1 and not source.nested:
             commands.append(hold_out(layout.root, source.path, path, source.images))
     if commands:
@@ -91,7 +100,7 @@ def _absent_problem(layout: FolderLayout, root: str) -> str:
         advice += [f"{why} To take some of the training images:", *chain(commands)]
     elif Split.TEST in {place.split for place in paths}:
         advice.append("Both directions are measured, which takes test images of A and of B.")
-    return expectation(f"{root} holds {_held(layout.root)}", advice)
+    return expectation(f"{root} holds {_held(layout.root)}", [*advice, *_unread(layout.root)])
 
 
 def _unknown_problem(layout: FolderLayout, root: str) -> str:
@@ -113,7 +122,11 @@ def _unknown_problem(layout: FolderLayout, root: str) -> str:
         command = hold_out(layout.root, alone[0].path, layout.root / "test", alone[0].images)
         return expectation(
             f"{root} holds {_held(layout.root)}, and no test images",
-            ("If its images show A and B side by side, take some of them for the test:", command),
+            (
+                "If its images show A and B side by side, take some of them for the test:",
+                command,
+                *_unread(layout.root),
+            ),
         )
     domains = [(folder, len(image_files(folder))) for folder in folders]
     domains = [(folder, count) for folder, count in domains if count]
@@ -123,7 +136,7 @@ def _unknown_problem(layout: FolderLayout, root: str) -> str:
     held = _held(layout.root)
     if images and held == NOTHING:
         held = f"{images} images and none of the expected folders"
-    return expectation(f"{root} holds {held}")
+    return expectation(f"{root} holds {held}", _unread(layout.root))
 
 
 def _held(root: Path) -> str:
@@ -134,6 +147,28 @@ def _held(root: Path) -> str:
             counts[folder] = count
     texts = [f"{printable(path.relative_to(root).as_posix())} ({count} images)" for path, count in counts.items()]
     return _few(texts) if texts else NOTHING
+
+
+def _unread_files(root: Path) -> dict[str, Counter[Path]]:
+    """Return for each image format that is not read the number of such files in the folders that hold any."""
+    found: dict[str, Counter[Path]] = {}
+    for folder, folders, names in itertools.islice(os.walk(root), MOST_SEARCHED):
+        folders[:] = sorted(name for name in folders if name[0] != "." and name != "__MACOSX")
+        for name in names:
+            if name[0] != "." and (extension := unread_extension(Path(name))):
+                found.setdefault(extension, Counter())[Path(folder)] += 1
+    return dict(sorted(found.items()))
+
+
+def _unread(root: Path) -> list[str]:
+    """Return a line for each of the first formats that are not read: where such files are, and how many."""
+    lines = []
+    for extension, counts in list(_unread_files(root).items())[:MOST_FORMATS]:
+        names = [printable((path.relative_to(root) if path != root else path).as_posix()) for path in counts]
+        files, verb = plural(counts.total(), f"{extension} file"), "holds" if len(names) == 1 else "hold"
+        which = "is not read: convert it" if counts.total() == 1 else "are not read: convert them"
+        lines.append(f"{_few(names)} {verb} {files}, which {which} to PNG")
+    return lines
 
 
 def _few(texts: Sequence[str]) -> str:

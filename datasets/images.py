@@ -27,6 +27,10 @@ from cgbench.datasets.pixel_formats import (
 from cgbench.errors import CgbenchError, DataBroken
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+UNREAD_EXTENSIONS = (
+    ".gif", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".jfif", ".pgm", ".ppm", ".tga", ".exr", ".hdr", ".npy", ".dcm",
+    ".nii", ".nii.gz",
+)  # fmt: skip
 FORMATS = {"JPEG": (".jpg", ".jpeg"), "MPO": (".jpg", ".jpeg"), "PNG": (".png",), "WEBP": (".webp",),
            "TIFF": (".tif", ".tiff"), "BMP": (".bmp",)}  # fmt: skip
 PIXEL_LIMIT = 80_000_000  # width × height above which a file is rejected before it is decoded
@@ -165,6 +169,11 @@ def coloured(labels: np.ndarray, palette: Sequence[SemanticClass]) -> np.ndarray
     colours = np.zeros((256, 3), dtype=np.uint8)
     colours[: len(palette)] = [entry.colour for entry in palette]
     return colours[labels]
+
+
+def unread_extension(path: Path) -> str:
+    """Return the extension of an image format that is not read, or "" for any other file."""
+    return next((extension for extension in UNREAD_EXTENSIONS if path.name.lower().endswith(extension)), "")
 
 
 def image_files(folder: Path) -> list[Path]:

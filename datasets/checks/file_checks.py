@@ -7,27 +7,10 @@ from pathlib import Path
 from cgbench.api.dataset import Dataset, Item
 from cgbench.datasets.checks.compression import compare_formats
 from cgbench.datasets.checks.report import Issue, display_name, issues_for
-from cgbench.datasets.images import EXTENSIONS, FORMATS, Header, header, image_files
+from cgbench.datasets.images import EXTENSIONS, FORMATS, Header, header, image_files, unread_extension
 from cgbench.errors import DataBroken
 from cgbench.formatting import printable
 from cgbench.progress import ProgressCallback
-
-# image formats that are not read
-UNREAD_EXTENSIONS = (
-    ".gif",
-    ".avif",
-    ".heic",
-    ".jp2",
-    ".jfif",
-    ".pgm",
-    ".ppm",
-    ".tga",
-    ".exr",
-    ".hdr",
-    ".npy",
-    ".dcm",
-    ".nii",
-)
 
 
 def check_folders(dataset: Dataset) -> list[Issue]:
@@ -66,7 +49,8 @@ def _unread_reason(path: Path) -> str:
     extension = path.suffix.lower()
     if extension in EXTENSIONS and path.name.startswith("."):
         return "is hidden: its name begins with a dot"
-    return f"'{extension}' files are not read" if extension in UNREAD_EXTENSIONS else ""
+    unread = unread_extension(path)
+    return f"'{unread}' files are not read" if unread else ""
 
 
 def _unread_images(folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cgbench.datasets.checks.file_checks import check_folders
 from cgbench.datasets.folder import Folder
 from cgbench.errors import DataMissing
 from helpers.cli import SMALL, cgbench
@@ -158,3 +159,54 @@ def test_a_command_that_fails_stops_those_that_are_pasted_with_it(tmp_path):
     (root / "trainB").write_text("in the way")
     assert paste(Folder(root).missing(), check=False).returncode != 0
     assert not (root / "testA").exists()
+
+
+def put_unread(root, folders, extension, files=6):
+    for folder in folders:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for number in range(files):
+            (root / folder / f"{number}{extension}").write_bytes(b"")
+    return root
+
+
+@pytest.mark.parametrize("extension", [".gif", ".HEIC", ".heif", ".jp2", ".dcm", ".nii", ".nii.gz"])
+def test_files_of_a_format_that_is_not_read_are_the_reason_for_an_empty_folder(extension, tmp_path):
+    root = put_unread(put(tmp_path, FOUR[1:]), ["trainA"], extension)
+    said = f"trainA holds 6 {extension.lower()} files, which are not read: convert them to PNG"
+    assert f"\n  {said}\n" in Folder(root).missing()
+
+
+@pytest.mark.parametrize(
+    "folders, said",
+    [
+        (FOUR, "testA, testB, trainA, trainB hold 24 .gif files"),
+        (("horse", "zebra"), "horse, zebra hold 12 .gif files"),
+        (("x/trainA/imgs",), "x/trainA/imgs holds 6 .gif files"),
+        (("train",), "train holds 6 .gif files"),
+    ],
+)
+def test_a_directory_of_nothing_but_unread_formats_says_where_they_are(folders, said, tmp_path):
+    assert said in Folder(put_unread(tmp_path, folders, ".gif")).missing()
+
+
+def test_one_file_and_the_files_of_the_directory_itself_are_named_too(tmp_path):
+    assert (
+        f"{tmp_path} holds 1 .gif file, which is not read: convert it to PNG"
+        in Folder(put_unread(tmp_path, ["."], ".gif", files=1)).missing()
+    )
+
+
+def test_training_images_are_not_taken_where_the_test_images_have_another_format(tmp_path):
+    text = Folder(put_unread(put(tmp_path, ["trainA", "trainB"], images=20), ["testA/x"], ".gif")).missing()
+    assert "mkdir -p -- testB" in text and "mkdir -p -- testA" not in text and "testA/x holds 6 .gif files" in text
+
+
+def test_pairs_of_another_format_are_the_reason_for_too_few_in_train(tmp_path):
+    text = Folder(put_unread(put(tmp_path, ["train", "test"], images=1), ["train"], ".gif")).missing()
+    assert "two files in train" in text and "train holds 6 .gif files" in text
+
+
+@pytest.mark.parametrize("extension", [".heif", ".nii.gz"])
+def test_the_check_counts_files_of_these_formats_as_not_read(extension, tmp_path):
+    (issue,) = check_folders(Folder(put_unread(put(tmp_path, FOUR), ["trainA"], extension, files=1)))
+    assert issue.text == f"'{extension}' files are not read" and issue.files == (f"trainA/0{extension}",)
