@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cgbench.api.names import Split
-from cgbench.datasets.folder_commands import chain, divide, expected_path, hold_out, renames
+from cgbench.datasets.folder_commands import chain, divide, expected_path, hold_out, misnamed, rename, renames
 from cgbench.datasets.folder_layouts import (
+    LEVELS,
     MAX_FOLDERS,
     FolderLayout,
     Place,
@@ -87,19 +88,20 @@ def _absent_problem(layout: FolderLayout, root: str) -> str:
     names = [layout.name(path) for path in paths.values()]
     missing = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} missing or empty"
     advice = [f"Nearest layout: {' '.join(_pattern(layout))}; {missing}."]
+    needed = "Both directions are measured, which takes test images of A and of B."
+    if moves := misnamed(layout):
+        advice += ["Sets that are not read could be these. To rename them:", rename(layout, moves)]
     unread = {folder for counts in _unread_files(layout.root).values() for folder in counts}
     commands = []
     for place, path in paths.items():
         source = layout.sets.get(Place(Split.TRAIN, place.domain))
-        if any(path in (folder, *folder.parents) for folder in unread):
-            continue  # its own images are there, in another format
-        if place.split == Split.TEST and source and source.images > 1 and not source.nested:
-            commands.append(hold_out(layout.root, source.path, path, source.images))
+        other_format = any(path in (folder, *folder.parents) for folder in unread)
+        if place.split == Split.TEST and source and source.images > 1 and place not in moves and not other_format:
+            commands.append(hold_out(layout.root, source, path))
     if commands:
-        why = "Both directions are measured, which takes test images of A and of B."
-        advice += [f"{why} To take some of the training images:", *chain(commands)]
-    elif Split.TEST in {place.split for place in paths}:
-        advice.append("Both directions are measured, which takes test images of A and of B.")
+        advice += [f"{needed} To take some of the training images:", *chain(commands)]
+    elif Split.TEST in {place.split for place in paths} and not moves:
+        advice.append(needed)
     return expectation(f"{root} holds {_held(layout.root)}", [*advice, *_unread(layout.root)])
 
 
@@ -119,15 +121,17 @@ def _unknown_problem(layout: FolderLayout, root: str) -> str:
         return expectation(f"{root} is one of the folders of a layout", (_give(above),))
     alone = [folder for folder in set_folders(layout.root) if folder.word == "" and folder.split == Split.TRAIN]
     if alone:
-        command = hold_out(layout.root, alone[0].path, layout.root / "test", alone[0].images)
-        return expectation(
-            f"{root} holds {_held(layout.root)}, and no test images",
-            (
-                "If its images show A and B side by side, take some of them for the test:",
-                command,
-                *_unread(layout.root),
-            ),
-        )
+        take = "If its images show A and B side by side, take some of them for the test:"
+        command = hold_out(layout.root, alone[0], layout.root / "test")
+        problem = f"{root} holds {_held(layout.root)}, and no test images"
+        return expectation(problem, (take, command, *_unread(layout.root)))
+    if inner := _incomplete_layouts(layout.root):
+        if len(inner) == 1:
+            return layout_problem(inner[0], None) or ""
+        names = _few([printable(found.root.relative_to(layout.root).as_posix()) for found in inner])
+        first = shlex.quote(str(inner[0].root))
+        problem = f"{root} holds {len(inner)} data sets that are not complete, {names}"
+        return expectation(problem, (f"To see what one lacks, for example --data-root {first}",))
     domains = [(folder, len(image_files(folder))) for folder in folders]
     domains = [(folder, count) for folder, count in domains if count]
     if len(domains) == 2:
@@ -137,6 +141,25 @@ def _unknown_problem(layout: FolderLayout, root: str) -> str:
     if images and held == NOTHING:
         held = f"{images} images and none of the expected folders"
     return expectation(f"{root} holds {held}", _unread(layout.root))
+
+
+def _incomplete_layouts(root: Path) -> list[FolderLayout]:
+    """Return the layouts that lie one folder deeper, or deeper where there is one folder only."""
+    for _ in range(LEVELS):
+        folders = visible_folders(root)[:MAX_FOLDERS]
+        if found := [layout for folder in folders if (layout := _readable_layout(folder)) and layout.sets]:
+            return found
+        if len(folders) != 1:
+            break
+        root = folders[0]
+    return []
+
+
+def _readable_layout(folder: Path) -> FolderLayout | None:
+    try:
+        return layout_in(folder)
+    except CgbenchError:  # one that may not be listed
+        return None
 
 
 def _held(root: Path) -> str:
@@ -191,9 +214,8 @@ def _layout_above(root: Path) -> Path | None:
     for above in here.parents[:2]:
         if len(visible_folders(above)) > MAX_FOLDERS:
             return None
-        try:
-            layout = layout_in(above)
-        except CgbenchError:
+        layout = _readable_layout(above)
+        if layout is None:
             return None
         if any(here in (folder.path, folder.path.parent) for folder in layout.sets.values()):
             return above

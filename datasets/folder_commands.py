@@ -1,16 +1,17 @@
 """Shell commands that make a layout of own images: they can be pasted together, and one that fails stops the rest."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cgbench.api.names import Split
-from cgbench.datasets.folder_layouts import ONE_NAME, SPLIT_FIRST, FolderLayout, Place, SetFolder, set_folders
+from cgbench.datasets.folder_layouts import DEPTH, ONE_NAME, SPLIT_FIRST, FolderLayout, Place, SetFolder, set_folders
 from cgbench.datasets.images import EXTENSIONS
 
 MOST_HELD_OUT = 100  # test images per domain that a command takes from the training images
 # in the C locale, which takes names in any encoding as text
 ONLY_IMAGES = f"LC_ALL=C grep -iE '\\.({'|'.join(extension[1:] for extension in EXTENSIONS)})$'"
+NOT_HIDDEN = "LC_ALL=C grep -v -e '/[.]' -e '/__MACOSX/'"
 
 
 def chain(commands: Sequence[str]) -> list[str]:
@@ -28,14 +29,77 @@ def move(before: str, after: str) -> str:
     return f"mv -- {shlex.quote(before)} {shlex.quote(after)}"
 
 
-def hold_out(root: Path, source: Path, target: Path, images: int) -> str:
-    """Return the command that moves the last tenth of the images in `source`, at most 100, to `target`."""
-    number = max(1, min(MOST_HELD_OUT, images // 10))
+def hold_out(root: Path, source: SetFolder, target: Path) -> str:
+    """Return the command that moves the last tenth of the images of a set, at most 100, to `target`, in sub-folders
+    where they lie in such."""
+    if not source.nested:
+        return _hold_out(root, source.path, target, source.images)
+    before, after = (shlex.quote(path.relative_to(root).as_posix()) for path in (source.path, target))
+    found = f"(cd -- {before} && find -L . -maxdepth {DEPTH + 1} ! -type d) | {NOT_HIDDEN}"
+    moves = f'mkdir -p -- {after}/"$(dirname "$f")" && mv -- {before}/"$f" {after}/"$f" || exit 1'
+    return within(root, f"{found} | {_last(source.images, sort=True)} | while IFS= read -r f; do {moves}; done")
+
+
+def _hold_out(root: Path, source: Path, target: Path, images: int) -> str:
+    """Return the command that moves the last tenth of the images that lie in `source` itself to `target`."""
     before, after = (shlex.quote(path.relative_to(root).as_posix()) for path in (source, target))
-    # -p marks folders, so that none is taken for an image
-    listed = f"ls -p -- {before} | {ONLY_IMAGES} | tail -n {number}"
     moved = f'while IFS= read -r f; do mv -- {before}/"$f" {after}/ || exit 1; done'
-    return within(root, f"mkdir -p -- {after}", f"{listed} | {moved}")
+    # -p marks folders, so that none is taken for an image
+    return within(root, f"mkdir -p -- {after}", f"ls -p -- {before} | {_last(images)} | {moved}")
+
+
+def _last(images: int, sort: bool = False) -> str:
+    """Return the filter that lets the names of images for the test pass."""
+    return f"{ONLY_IMAGES} | {'LC_ALL=C sort | ' if sort else ''}tail -n {max(1, min(MOST_HELD_OUT, images // 10))}"
+
+
+def misnamed(layout: FolderLayout) -> dict[Place, SetFolder]:
+    """Return the sets that are not read and could be those that are absent: of the same split and domain by their
+    names, `Horses` for `horse`, or the two of a split by the alphabet. Validation images are taken for test images
+    where those of both domains are absent."""
+    found: dict[Place, SetFolder] = {}
+    for split in (Split.TRAIN, Split.TEST):
+        domains = [place.domain for place in layout.absent if place.split == split]
+        for source in (split, Split.VAL) if split == Split.TEST and len(domains) == 2 else (split,):
+            folders = [folder for folder in layout.unused if folder.split == source and folder.word]
+            matched = _by_word(layout, domains, folders)
+            if source == split or len(matched) == 2:
+                found = {**{Place(split, domain): folder for domain, folder in matched.items()}, **found}
+            if matched:
+                break
+    return found
+
+
+def _by_word(layout: FolderLayout, domains: Sequence[str], folders: Sequence[SetFolder]) -> dict[str, SetFolder]:
+    """Return for domains the folders that have their words, else two folders for two domains by the alphabet."""
+    words = {domain: {domain.lower()} for domain in domains}
+    for place, folder in layout.sets.items():
+        words.setdefault(place.domain, set()).add(_singular(folder.word))
+    matched = {
+        domain: folder for domain in domains for folder in reversed(folders) if _singular(folder.word) in words[domain]
+    }
+    first = {folder.word.lower(): folder for folder in reversed(folders)}
+    if not matched and len(domains) == len(first) == 2:
+        return {domain: first[word] for domain, word in zip(domains, sorted(first), strict=True)}
+    return matched
+
+
+def _singular(word: str) -> str:
+    return word.lower().removesuffix("s") or word.lower()
+
+
+def rename(layout: FolderLayout, moves: Mapping[Place, SetFolder]) -> str:
+    """Return the command that gives folders the names of the sets that they are moved to."""
+    commands = []
+    for place, folder in moves.items():
+        target = expected_path(layout, place)
+        name = target.relative_to(layout.root).as_posix()
+        if target.is_dir() and not any(target.iterdir()):  # else the folder would be moved into it
+            commands.append(f"rmdir -- {shlex.quote(name)}")
+        elif not target.parent.exists():
+            commands.append(f"mkdir -p -- {shlex.quote(target.parent.relative_to(layout.root).as_posix())}")
+        commands.append(move(folder.path.relative_to(layout.root).as_posix(), name))
+    return within(layout.root, *commands)
 
 
 def renames(layout: FolderLayout) -> str:
@@ -59,7 +123,7 @@ def divide(domains: Sequence[tuple[Path, int]]) -> list[str]:
     ]
     for (_, count), letter in zip(domains, "AB", strict=True):
         if count > 1:
-            commands.append(hold_out(root, root / f"train{letter}", root / f"test{letter}", count))
+            commands.append(_hold_out(root, root / f"train{letter}", root / f"test{letter}", count))
     return ["To divide them:", *chain(commands)]
 
 

@@ -210,3 +210,73 @@ def test_pairs_of_another_format_are_the_reason_for_too_few_in_train(tmp_path):
 def test_the_check_counts_files_of_these_formats_as_not_read(extension, tmp_path):
     (issue,) = check_folders(Folder(put_unread(put(tmp_path, FOUR), ["trainA"], extension, files=1)))
     assert issue.text == f"'{extension}' files are not read" and issue.files == (f"trainA/0{extension}",)
+
+
+RENAMED = {
+    "plural words": (("train/horse", "train/zebra", "test/Horses", "test/Zebras"), "mv -- test/Horses test/horse"),
+    "test/A": (("trainA", "trainB", "test/A", "test/B"), "mv -- test/A testA"),
+    "test/B alone": (("trainA", "trainB", "testA", "test/B"), "mv -- test/B testB"),
+    "testA": (("train/A", "train/B", "testA", "testB"), "mv -- train/A trainA"),
+    "A/train": (("A/train", "B/train", "test/A", "test/B"), "mv -- test/A A/test"),
+    "horses": (("trainhorse", "trainzebra", "test/horses", "test/zebras"), "mv -- test/horses testhorse"),
+    "val": (("trainA", "trainB", "val/A", "val/B"), "mv -- val/A testA"),
+    "the alphabet": (("trainA", "trainB", "test/zebra", "test/horse"), "mv -- test/horse testA"),
+    "training": (("trainhorse", "trainzebra", "testA", "testB"), "mv -- trainhorse trainA"),
+    "a dash": (("train/-horse", "train/zebra", "test/-horses", "test/Zebra"), "mv -- test/-horses test/-horse"),
+}
+
+
+@pytest.mark.parametrize("name", RENAMED)
+@pytest.mark.parametrize("empty", [(), ("testA", "testB", "trainA", "trainB", "A/test")])
+def test_sets_that_are_there_under_another_layout_are_renamed_and_no_training_image_is_taken(name, empty, tmp_path):
+    folders, command = RENAMED[name]
+    for folder in empty if name != "A/train" else empty[4:]:
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    put(tmp_path, folders, images=3)
+    text = Folder(tmp_path).missing()
+    assert command in text and "tail" not in text and len(text.splitlines()) <= 9, text
+    paste(text)
+    dataset = Folder(tmp_path)
+    assert dataset.missing() is None
+    assert [len(dataset.items(split, domain)) for split in ("train", "test") for domain in "AB"] == [3] * 4
+
+
+def test_a_validation_set_of_one_domain_does_not_become_its_test_set(tmp_path):
+    text = Folder(put(tmp_path, ["trainA", "trainB", "testA", "val/B"], images=20)).missing()
+    assert "To take some of the training images" in text and "rename" not in text
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("trainA/imgs", "trainB/imgs"),
+        ("trainA/it's 1", "trainA/-2", "trainB"),
+        ("A/train/x/y", "B/train/x"),
+        ("trainA", "trainB", "testB", "trainA/.hidden", "trainA/more"),
+    ],
+)
+def test_images_of_sub_folders_are_taken_for_the_test_with_their_sub_folders(folders, tmp_path):
+    root = put(tmp_path / "a b", folders, images=20)
+    (root / folders[0] / "zz.txt").write_text("no image")
+    before = len(Folder(root).layout.sets["train", "A"].files())
+    paste(Folder(root).missing())
+    dataset = Folder(root)
+    assert dataset.missing() is None
+    assert len(dataset.items("test", "A")) == before // 10
+    assert len(dataset.items("train", "A")) == before - before // 10
+    assert (root / folders[0] / "zz.txt").exists()
+
+
+@pytest.mark.parametrize("above", ["x", "x/y"])
+def test_an_incomplete_layout_in_a_folder_is_found_and_made_complete(above, tmp_path):
+    put(tmp_path, [f"{above}/trainA", f"{above}/trainB/imgs"], images=20)
+    text = Folder(tmp_path).missing()
+    assert f"{tmp_path / above} holds trainA (20 images), trainB (20 images)" in text
+    assert "none of the expected folders" not in text
+    paste(text)
+    assert Folder(tmp_path).missing() is None
+
+
+def test_several_incomplete_layouts_are_named(tmp_path):
+    text = Folder(put(tmp_path, ["x/trainA", "x/trainB", "y/trainA", "y/trainB"])).missing()
+    assert "holds 2 data sets that are not complete, x, y" in text and f"--data-root {tmp_path / 'x'}\n" in text
