@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cgbench.api.names import Split
-from cgbench.datasets.folder_commands import chain, divide, expected_path, hold_out, misnamed, rename, renames
+from cgbench.datasets.folder_commands import chain, divide, expected_path, hold_out, misnamed, rename, renames, unpack
 from cgbench.datasets.folder_layouts import (
     LEVELS,
     MAX_FOLDERS,
@@ -32,6 +32,7 @@ NOTHING = "none of the expected folders"
 SHOWN = 8  # folders that a message names
 MOST_FORMATS = 2  # formats that are not read, a line each
 MOST_SEARCHED = 200  # folders in which files of other formats are looked for
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 OTHER_DATASETS = {"trainannot": "camvid", "leftImg8bit": "cityscapes", "gtFine": "cityscapes"}
 
 
@@ -136,6 +137,10 @@ def _unknown_problem(layout: FolderLayout, root: str) -> str:
     domains = [(folder, count) for folder, count in domains if count]
     if len(domains) == 2:
         return expectation(f"{root} holds {_held(layout.root)}, not divided into training and test", divide(domains))
+    if archives := _archives(layout.root):
+        names = _few([printable(path.name) for path in archives])
+        problem = f"{root} holds {_held(layout.root)}; not unpacked: {names}"
+        return expectation(problem, ("To unpack:", unpack(archives[:SHOWN]), *_unread(layout.root)))
     images = len(image_files(layout.root))
     held = _held(layout.root)
     if images and held == NOTHING:
@@ -170,6 +175,16 @@ def _held(root: Path) -> str:
             counts[folder] = count
     texts = [f"{printable(path.relative_to(root).as_posix())} ({count} images)" for path, count in counts.items()]
     return _few(texts) if texts else NOTHING
+
+
+def _archives(root: Path) -> list[Path]:
+    """Return the archives in a directory, apart from those beside a folder of their name: they are unpacked."""
+    try:
+        paths = sorted(path for path in root.iterdir() if path.name[0] != "." and path.is_file())
+    except OSError:
+        return []
+    stems = [(path, end) for path in paths for end in ARCHIVES if path.name.lower().endswith(end)]
+    return [path for path, end in stems if not (root / path.name[: -len(end)]).is_dir()]
 
 
 def _unread_files(root: Path) -> dict[str, Counter[Path]]:

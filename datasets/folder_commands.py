@@ -102,6 +102,15 @@ def rename(layout: FolderLayout, moves: Mapping[Place, SetFolder]) -> str:
     return within(layout.root, *commands)
 
 
+def unpack(archives: Sequence[Path]) -> str:
+    """Return the command that unpacks archives of one directory in it, where no file is replaced."""
+    commands = []
+    for path in archives:
+        name = shlex.quote(f"./{path.name}")  # no option, whatever its first letter
+        commands.append(f"unzip -q -n {name}" if path.suffix.lower() == ".zip" else f"tar -xkf {name}")
+    return within(archives[0].parent, *commands)
+
+
 def renames(layout: FolderLayout) -> str:
     """Return the command that makes trainA, trainB, testA and testB of the first two of too many domains."""
     found = [folder for folder in set_folders(layout.root) if folder.word.lower() in layout.words[:2]]

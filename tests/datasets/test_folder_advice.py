@@ -1,12 +1,12 @@
 """Messages about own images that are not read, and the commands in them."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from cgbench.datasets.checks.file_checks import check_folders
 from cgbench.datasets.folder import Folder
 from cgbench.errors import DataMissing
 from helpers.cli import SMALL, cgbench
@@ -206,12 +206,6 @@ def test_pairs_of_another_format_are_the_reason_for_too_few_in_train(tmp_path):
     assert "two files in train" in text and "train holds 6 .gif files" in text
 
 
-@pytest.mark.parametrize("extension", [".heif", ".nii.gz"])
-def test_the_check_counts_files_of_these_formats_as_not_read(extension, tmp_path):
-    (issue,) = check_folders(Folder(put_unread(put(tmp_path, FOUR), ["trainA"], extension, files=1)))
-    assert issue.text == f"'{extension}' files are not read" and issue.files == (f"trainA/0{extension}",)
-
-
 RENAMED = {
     "plural words": (("train/horse", "train/zebra", "test/Horses", "test/Zebras"), "mv -- test/Horses test/horse"),
     "test/A": (("trainA", "trainB", "test/A", "test/B"), "mv -- test/A testA"),
@@ -280,3 +274,26 @@ def test_an_incomplete_layout_in_a_folder_is_found_and_made_complete(above, tmp_
 def test_several_incomplete_layouts_are_named(tmp_path):
     text = Folder(put(tmp_path, ["x/trainA", "x/trainB", "y/trainA", "y/trainB"])).missing()
     assert "holds 2 data sets that are not complete, x, y" in text and f"--data-root {tmp_path / 'x'}\n" in text
+
+
+@pytest.mark.parametrize("name", ["horse2zebra.zip", "-my 'set'.ZIP", "set.tar", "set.tar.gz", "-set.tgz"])
+def test_an_archive_that_is_not_unpacked_is_named_with_the_command_that_unpacks_it(name, tmp_path):
+    form = "zip" if name.lower().endswith("zip") else "tar" if name.endswith("tar") else "gztar"
+    packed = shutil.make_archive(str(tmp_path / "packed"), form, put(tmp_path / "images", FOUR))
+    root = tmp_path / "a b"
+    root.mkdir()
+    shutil.move(packed, root / name)
+    text = Folder(root).missing()
+    assert f"none of the expected folders; not unpacked: {name}" in text
+    command = "unzip -q -n ./" if form == "zip" else "tar -xkf ./"
+    assert command in text.replace("'", "")
+    if not shutil.which(command.split()[0]):
+        pytest.skip(f"{command.split()[0]} is not installed")
+    paste(text)
+    assert Folder(root).missing() is None
+
+
+def test_an_archive_beside_its_folder_is_not_unpacked_again(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set.zip").write_bytes(b"")
+    assert "unpack" not in Folder(tmp_path).missing()

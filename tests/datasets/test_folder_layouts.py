@@ -137,6 +137,13 @@ def test_a_set_one_level_deep_is_called_as_its_own_folder(tmp_path):
     assert Folder(tmp_path / "archive").label == Folder(tmp_path / "archive" / "horses").label == "horses"
 
 
+@pytest.mark.parametrize("extension", [".heif", ".nii.gz"])
+def test_the_check_counts_files_of_these_formats_as_not_read(extension, tmp_path):
+    (put(tmp_path, FOUR) / f"trainA/0{extension}").write_bytes(b"")
+    (issue,) = check_folders(Folder(tmp_path))
+    assert issue.text == f"'{extension}' files are not read" and issue.files == (f"trainA/0{extension}",)
+
+
 # pairs side by side, or plain photos
 
 
