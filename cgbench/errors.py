@@ -1,5 +1,6 @@
 """Errors that a user can act on, in one line (what is wrong, where, what to do), and the exit codes."""
 
+import struct
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -10,6 +11,10 @@ EXIT_TRIAL_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INCONCLUSIVE = 3
 EXIT_SIGNAL = 128  # plus the number of the signal: 130 for Ctrl-C, 143 for SIGTERM
+# what Pillow raises for files that are no sound images
+IMAGE_ERRORS = (
+    OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, struct.error,
+)  # fmt: skip
 
 
 class CgbenchError(Exception):

@@ -24,7 +24,7 @@ from cgbench.datasets.pixel_formats import (
     refusal,
     refusal_of_unknown,
 )
-from cgbench.errors import CgbenchError, DataBroken
+from cgbench.errors import IMAGE_ERRORS, CgbenchError, DataBroken
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 UNREAD_EXTENSIONS = (
@@ -84,7 +84,7 @@ def header(path: Path) -> Header:
             orientation = 1
         try:
             frames = getattr(image, "n_frames", 1)
-        except BROKEN:  # a damaged second frame: the first may be sound
+        except IMAGE_ERRORS:  # a damaged second frame: the first may be sound
             frames = 1
         quality, subsampling = jpeg_compression(image)
         return Header(
@@ -213,14 +213,14 @@ def _open(path: Path) -> Image.Image:
         if error.errno is not None:
             raise DataBroken(f"{path}: cannot be opened ({error.strerror}): {_fix(error, path)}") from None
         raise _unreadable(path, error) from None
-    except BROKEN as error:
+    except IMAGE_ERRORS as error:
         raise _unreadable(path, error) from None
     if image.width * image.height > PIXEL_LIMIT:
         image.close()
         raise DataBroken(f"{path}: {image.width} × {image.height} is more than {PIXEL_LIMIT:,} pixels: shrink it")
     try:
         reason = refusal(image)
-    except BROKEN as error:
+    except IMAGE_ERRORS as error:
         image.close()
         raise _unreadable(path, error) from None
     if reason:
@@ -235,7 +235,7 @@ def _attempted(reason: Callable[[], str]) -> str:
         warnings.simplefilter("ignore")
         try:
             return reason()
-        except BROKEN:
+        except IMAGE_ERRORS:
             return ""
 
 
@@ -248,12 +248,8 @@ def _load(path: Path, convert: Callable[[Image.Image], Image.Image]) -> Image.Im
             return convert(image)
         except DataBroken:
             raise
-        except (MemoryError, *BROKEN) as error:
+        except (MemoryError, *IMAGE_ERRORS) as error:
             raise _unreadable(path, error) from None
-
-
-# exceptions that Pillow raises for bad files
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, struct.error)
 
 
 def _unreadable(path: Path, error: BaseException) -> DataBroken:

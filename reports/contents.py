@@ -23,7 +23,7 @@ from cgbench.reports.sections.costs import cost_table, costs, costs_markdown
 from cgbench.reports.sections.difference_tables import differences_markdown
 from cgbench.reports.sections.differences import Comparison, compare
 from cgbench.reports.sections.failures import FailureTable, failure_tables, failures_markdown, read_failures, rules
-from cgbench.reports.sections.provenance import test_images
+from cgbench.reports.sections.provenance import pairing_facts
 from cgbench.results.run import Run, read_run
 
 ENOUGH_SEEDS = 3
@@ -83,7 +83,7 @@ def markdown(contents: ReportContents) -> str:
     """Return all tables of a run as Markdown."""
     run, values, comparison = contents.run, contents.values, contents.comparison
     parts = ["\n".join([f"## {title(run)}\n", *(f"> {line}\n" for line in warnings(run))])]
-    for fact in test_images(run):
+    for fact in pairing_facts(run):
         parts.append(escaped(f"Test images: {fact.value}{f' ({fact.trials})' if fact.trials else ''}.") + "\n")
     parts.append(score_tables.markdown(contents.layout()))
     parts += [f"{escaped(line)}\n" for line in caveats(run.records, values)]

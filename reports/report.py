@@ -127,7 +127,7 @@ def context(contents: ReportContents, grids: ImageGrids, figures: FigureSet) -> 
         "terms": provenance.term_rows(run),
         "changed_settings": [row for row in settings if row.layer != "recipe"],
         "recipe_settings": [row for row in settings if row.layer == "recipe"],
-        "test_images": provenance.test_images(run),
+        "test_images": provenance.pairing_facts(run),
         "facts": provenance.facts(run),
         "protocols": provenance.protocols(run),
         "seconds": sum(trial.status.get("seconds") or 0 for trial in run.trials),

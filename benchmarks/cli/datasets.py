@@ -130,7 +130,8 @@ def _dataset_settings(assignments: tuple[str, ...]) -> dict[str, str]:
         if key not in DATASET_SETTINGS:
             known = " and ".join(DATASET_SETTINGS)
             raise CgbenchError(f"--set {shortened(key)}: a check knows the settings {known} alone")
-    return {key: resolve([("--set", {key: value})]).config.__dict__[key] for key, value in shared.items()}
+    config = resolve([("--set", shared)]).config
+    return {key: getattr(config, key) for key in shared}
 
 
 def check_before_training(dataset: Dataset) -> None:

@@ -1,10 +1,10 @@
 """`cgbench extend`: more training steps for a finished run."""
 
-from functools import partial
 from pathlib import Path
 
 import click
 
+from cgbench.api.dataset import Dataset
 from cgbench.api.names import TrialState
 from cgbench.benchmarks.cli import report
 from cgbench.benchmarks.cli.listings import print_broken_plugins
@@ -21,6 +21,7 @@ from cgbench.benchmarks.cli.options import (
 )
 from cgbench.benchmarks.execution.run_lock import exclusive_run
 from cgbench.benchmarks.trials.request import open_dataset
+from cgbench.config import TrialConfig
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED
 from cgbench.results.run_folder import trial_folders
 
@@ -61,7 +62,11 @@ def extend(
         return EXIT_OK
     with deterministic_kernels(deterministic), exclusive_run(run_folder, wait):
         extensions = extension.plan_extensions(folders, steps)
+
+        def open_data(name: str, config: TrialConfig) -> Dataset:
+            return open_dataset(name, data_root, config.split, config.paired)
+
         extension.print_schedule(extensions, steps)
-        ended = extension.extend(run_folder, extensions, partial(open_dataset, data_root=data_root), device)
+        ended = extension.extend(run_folder, extensions, open_data, device)
         report.write_and_print(run_folder)
     return EXIT_OK if set(ended) == {TrialState.DONE} else EXIT_TRIAL_FAILED

@@ -127,9 +127,9 @@ def run(
     device = resolve_device(device)
     ensure_selectable(trials[0].config, data)
     print_settings(trials)
+    ensure_same_dataset(folder, data.label)
     check_before_training(data)
     with deterministic_kernels(deterministic):
-        ensure_same_dataset(folder, data.label)
         if dry_run:
             with suggest_dataset_check(data):
                 print_plan(plan_run(trials, data, folder, device, jobs))

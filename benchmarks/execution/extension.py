@@ -114,17 +114,16 @@ def print_schedule(extensions: Sequence[Extension], steps: int) -> None:
 
 
 def extend(
-    run: Path, extensions: Sequence[Extension], open_dataset: Callable[..., Dataset], device: str
+    run: Path, extensions: Sequence[Extension], open_data: Callable[[str, TrialConfig], Dataset], device: str
 ) -> dict[str, int]:
     """Train and evaluate the extended trials; return the number of trials per final state.
 
-    `open_dataset(name, split=…, paired=…)` returns a dataset whose data is present. The caller must hold the run's
-    lock.
+    `open_data(name, config)` returns a dataset whose data is present. The caller must hold the run's lock.
     """
     records = [read_trial(extension.folder) for extension in extensions]
     labels = {record["dataset"]["label"] for record in records}
     config = extensions[0].trial.config
-    dataset = open_dataset(records[0]["dataset"]["name"], split=config.split, paired=config.paired)
+    dataset = open_data(records[0]["dataset"]["name"], config)
     if labels != {dataset.label}:
         raise CgbenchError(f"the run was trained on {', '.join(sorted(labels))}, but here is '{dataset.label}'")
     keep_pairing(dataset, records[0])

@@ -1,11 +1,8 @@
 """Differences between two runs: settings with their layers, program, states and numbers."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from cgbench.api.metric import Value
 from cgbench.api.names import TrialState
@@ -20,7 +17,7 @@ from cgbench.benchmarks.regression.changes import (
 )
 from cgbench.benchmarks.regression.run_numbers import Key, RunNumbers, SeedValues, collect_numbers
 from cgbench.results.run import Run, TrialResult
-from cgbench.results.significance import ALPHA, Effect, over_seeds
+from cgbench.results.significance import ALPHA, Effect, over_seeds, welch
 from cgbench.results.uniformity import differing, mixture, training_facts
 
 PAIRED, UNPAIRED = "paired", "other seeds"
@@ -91,16 +88,6 @@ def diff_text(diff: Difference, a: str, b: str) -> str:
     return "\n".join(parts) + "\n"
 
 
-def welch(first: np.ndarray, second: np.ndarray) -> Effect | None:
-    """Return the effect `second` minus `first` of two independent samples (Welch 1947); None below two each."""
-    if min(len(first), len(second)) < 2:
-        return None
-    parts = first.var(ddof=1) / len(first), second.var(ddof=1) / len(second)
-    error = math.sqrt(sum(parts))
-    degrees = sum(parts) ** 2 / (parts[0] ** 2 / (len(first) - 1) + parts[1] ** 2 / (len(second) - 1)) if error else 1.0
-    return Effect(float(second.mean() - first.mean()), error, degrees)
-
-
 def _number_row(key: Key, a: RunNumbers, b: RunNumbers) -> NumberRow:
     before, after = a.numbers.get(key), b.numbers.get(key)
     if before is None or after is None:
@@ -112,8 +99,8 @@ def _number_row(key: Key, a: RunNumbers, b: RunNumbers) -> NumberRow:
     shared = sorted(set(before.values) & set(after.values))
     if len(shared) >= 2:
         return NumberRow(key, before, after, over_seeds([after.values[s] - before.values[s] for s in shared]), PAIRED)
-    samples = [np.array(list(number.values.values())) for number in (before, after)]
-    return NumberRow(key, before, after, welch(*samples), UNPAIRED)
+    effect = welch(list(after.values.values()), list(before.values.values()))
+    return NumberRow(key, before, after, effect, UNPAIRED)
 
 
 def _number_text(row: NumberRow) -> str:

@@ -55,9 +55,9 @@ def read_methods(text: str) -> tuple[Method, ...]:
     give, raise `CgbenchError`. Of all methods, such names are left out, with a line."""
     names = [part.strip() for part in text.split(",") if part.strip()]
     if names == ["all"]:
-        for name, clash in METHODS.clashes.items() if METHODS.names() else ():
-            console.print(f"left out: {name}: {clash}", style="yellow")
         known = [METHODS.get(name) for name in METHODS.names() if name not in METHODS.clashes]
+        for name, clash in METHODS.clashes.items():
+            console.print(f"left out: {name}: {clash}", style="yellow")
         return tuple(method for method in known if method.reference is None)
     methods = tuple(METHODS.chosen(name)() for name in dict.fromkeys(names))
     for method in methods:

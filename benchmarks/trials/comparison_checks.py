@@ -3,7 +3,7 @@
 They read the run and raise before anything is written into it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,18 +35,12 @@ def ensure_same_trial(trial: Trial, folder: TrialFolder, fingerprint: str) -> No
     stored = read_trial(folder)
     if stored.get("digest") == fingerprint:
         return
-    settings, stored_settings = asdict(trial.config), stored.get("config", {})
-    fields = trial.config.affecting("training")
     if lengths := extension_steps(stored):
         raise CgbenchError(
             f"{folder.path} was extended ({lengths} steps): 'cgbench extend' goes on with it, 'cgbench evaluate' "
             "measures it; to train anew, choose another --name"
         )
-    differing = [
-        f"{key} {stored_settings.get(key)} → {settings[key]}"
-        for key in fields
-        if stored_settings.get(key) != settings[key]
-    ]
+    differing = _changed_settings(stored, trial, list(trial.config.affecting("training")))
     weights = {term["name"]: term["weight"] for term in stored["method"].get("terms", [])}
     differing += [
         f"weight of {term['name']} {weights[term['name']]:g} → {term['weight']:g}"
@@ -62,15 +56,9 @@ def ensure_same_trial(trial: Trial, folder: TrialFolder, fingerprint: str) -> No
 def ensure_comparable(trial: Trial, folder: TrialFolder, data: Mapping[str, str]) -> None:
     """Raise if a folder of the same run holds a trial of another budget, resolution or data: no table may mix them."""
     stored = read_trial(folder)
-    settings = asdict(trial.config)
     shared = [name for name, item in FIELDS.items() if not item.metadata["method"]]
     shared = [name for name in shared if FIELDS[name].metadata["affects"] != "bookkeeping"]
-    stored_settings = stored.get("config", {})
-    differing = [
-        f"{name} {stored_settings.get(name)} → {settings[name]}"
-        for name in shared
-        if stored_settings.get(name, FIELDS[name].default) != settings[name]
-    ]
+    differing = _changed_settings(stored, trial, shared)
     if lengths := extension_steps(stored):
         differing = [f"extended {lengths} steps"]
     if (
@@ -84,6 +72,14 @@ def ensure_comparable(trial: Trial, folder: TrialFolder, data: Mapping[str, str]
             f"{folder.path} belongs to another comparison ({', '.join(differing)}); "
             "choose another --name, or ask for all its methods and seeds again"
         )
+
+
+def _changed_settings(stored: Mapping[str, Any], trial: Trial, names: Sequence[str]) -> list[str]:
+    """Return the settings of `names` that a stored trial.json has otherwise than a trial, as "steps 6 → 9". One that an
+    earlier version did not record had its default."""
+    settings, recorded = asdict(trial.config), stored.get("config", {})
+    before = {name: recorded.get(name, FIELDS[name].default) for name in names}
+    return [f"{name} {before[name]} → {settings[name]}" for name in names if before[name] != settings[name]]
 
 
 def ensure_same_test_images(folder: TrialFolder, images: Mapping[str, Protocol]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaln, ndtri
 
-from cgbench.results.significance import ALPHA, POWER, Difference
+from cgbench.results.significance import ALPHA, POWER, MeanDifference
 
 PRIOR_FREEDOMS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # what few seeds can support: larger ones make false differences
 REFERENCE_FREEDOM = 1.0  # the reference borrows least from the others: its error enters every difference
@@ -45,7 +45,7 @@ def band(
     reference: Sequence[float], others: Sequence[Sequence[float]], parts: Sequence[ImagePart] = (),
     deterministic_reference: bool = False, prior_freedoms: Sequence[float] = PRIOR_FREEDOMS,
     reference_freedom: float | None = REFERENCE_FREEDOM,
-) -> list[Difference]:  # fmt: skip
+) -> list[MeanDifference]:  # fmt: skip
     """Return the difference of each method from the reference, with intervals that hold together with probability 0.95.
 
     A difference is significant exactly where its interval excludes zero. Equal input gives equal digits, and the order
@@ -115,11 +115,11 @@ def _variance(values: np.ndarray) -> float:
     return 0.0 if np.ptp(values) <= EQUAL * np.abs(values).max() else float(values.var(ddof=1))
 
 
-def _exact(difference: float) -> Difference:
-    return Difference(difference, difference, difference, float(difference == 0), 0.0)
+def _exact(difference: float) -> MeanDifference:
+    return MeanDifference(difference, difference, difference, float(difference == 0), 0.0)
 
 
-def _intervals(column: _Column, differences: np.ndarray) -> list[Difference]:
+def _intervals(column: _Column, differences: np.ndarray) -> list[MeanDifference]:
     """Return the differences with their intervals, p-values and detectable sizes, from the draws of their errors."""
     rng = np.random.default_rng(STREAM)
     squares = _squared_errors(column, rng)
@@ -143,7 +143,7 @@ def _intervals(column: _Column, differences: np.ndarray) -> list[Difference]:
     p = (1 + reached) / (DRAWS + 1)
     detectable = half + ndtri(POWER) * np.sqrt(spread)
     columns = (differences, differences - half, differences + half, p, detectable)
-    return [Difference(*map(float, row)) for row in zip(*columns, strict=True)]
+    return [MeanDifference(*map(float, row)) for row in zip(*columns, strict=True)]
 
 
 def _squared_errors(column: _Column, rng: np.random.Generator) -> np.ndarray:

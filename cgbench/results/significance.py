@@ -41,26 +41,9 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """An effect among others: its interval at the level that Holm's procedure tests it at, its adjusted p-value, and
-    the smallest difference that would have been found at the first level, that of all methods together."""
-
-    effect: Effect
-    low: float
-    high: float
-    p: float
-    detectable: float
-
-    @property
-    def significant(self) -> bool:
-        """Whether the interval excludes zero, which it does exactly where Holm's procedure rejects."""
-        return self.p <= ALPHA
-
-
-@dataclass(frozen=True)
-class Difference:
+class MeanDifference:
     """A mean difference with its interval, its p-value and the size that would be found with probability 0.8; interval
-    and p-value hold for all differences of its column together."""
+    and p-value hold for all differences of its family together."""
 
     mean: float
     low: float
@@ -72,6 +55,14 @@ class Difference:
     def significant(self) -> bool:
         """Whether it is called a difference, which is exactly where the interval excludes zero."""
         return self.p <= ALPHA
+
+
+@dataclass(frozen=True)
+class Verdict(MeanDifference):
+    """Holm's verdict on an `effect` among others: its interval at the level that it is tested at, its adjusted p-value,
+    and the smallest difference that would have been found at the first level, that of all methods together."""
+
+    effect: Effect
 
 
 def over_seeds(differences: Sequence[float]) -> Effect | None:
@@ -123,5 +114,6 @@ def holm(effects: Sequence[Effect]) -> list[Verdict]:
         if rank == 0 or verdicts[order[rank - 1]].significant:
             tests = count - rank  # after the first that is no difference, all further are tested at its level
         low, high = effect.interval(ALPHA / tests)
-        verdicts[index] = Verdict(effect, low, high, adjusted, effect.detectable(ALPHA / count))
+        detectable = effect.detectable(ALPHA / count)
+        verdicts[index] = Verdict(effect.mean, low, high, adjusted, detectable, effect)
     return [verdicts[index] for index in range(count)]

@@ -54,7 +54,8 @@ def training_facts(spec: Spec) -> Facts:
     config, method = spec["config"], trained_part(dict(spec["method"]))
     training = [name for name, item in FIELDS.items() if item.metadata["affects"] == "training"]
     facts = _without_budget({name: config.get(name, FIELDS[name].default) for name in training}, spec)
-    facts |= {f"weight of {term['name']}": f"{term['weight']:g} {term['function']}" for term in method.get("terms", [])}
+    facts |= {f"weight of {term['name']}": term["weight"] for term in method.get("terms", [])}
+    facts |= {f"function of {term['name']}": term.get("function", "") for term in method.get("terms", [])}
     for part in ("networks", "tensors", "players", "translates", "reconstructs", "code"):
         facts |= {f"{part} {name}": value for name, value in method.get(part, {}).items()}
     return facts | _image_facts(spec)
@@ -65,12 +66,17 @@ def differing(facts: Mapping[str, Facts]) -> str:
     A fact that some holders lack is "none" there, except those of `OPTIONAL`."""
     parts = []
     for name in dict.fromkeys(key for values in facts.values() for key in values):
-        holders: dict[str, list[str]] = {}
+        groups: list[tuple[Any, list[str]]] = []  # a value and its holders; a list or a dictionary has no hash
         for holder, values in facts.items():
             if name in values or name not in OPTIONAL:
-                holders.setdefault(_text(values.get(name, "none")), []).append(holder)
-        if len(holders) > 1:
-            parts.append(f"{name} {_few(f'{value} ({_few(names)})' for value, names in holders.items())}")
+                value = values.get(name, "none")
+                known = next((holders for other, holders in groups if other == value), None)
+                if known is None:
+                    groups.append((value, [holder]))
+                else:
+                    known.append(holder)
+        if len(groups) > 1:
+            parts.append(f"{name} {_few(f'{_text(value)} ({_few(holders)})' for value, holders in groups)}")
     return _few(parts, "; ")
 
 

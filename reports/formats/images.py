@@ -2,19 +2,16 @@
 
 import base64
 import io
-import struct
 import warnings
 from pathlib import Path
 
 from PIL import Image
 
-from cgbench.errors import CgbenchError
+from cgbench.errors import IMAGE_ERRORS, CgbenchError
 from cgbench.files import read_bytes
 
 QUALITY = 80  # of reduced images, as WebP
-# exceptions that Pillow raises for damaged files and for more pixels than it decodes
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, struct.error,
-          MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning)  # fmt: skip
+TOO_LARGE = (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 class UnreadableImage(CgbenchError):
@@ -30,7 +27,7 @@ def read_png(path: Path) -> tuple[bytes, Image.Image]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(content), formats=["PNG"])
         image.load()  # a truncated file must not pass
-    except (CgbenchError, *BROKEN) as error:
+    except (CgbenchError, *IMAGE_ERRORS, *TOO_LARGE) as error:
         if isinstance(error, FileNotFoundError) and not path.is_symlink():
             raise
         raise UnreadableImage(f"{path} is not a readable image; 'cgbench evaluate' writes it again") from None

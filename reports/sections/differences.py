@@ -13,7 +13,7 @@ from cgbench.errors import CgbenchError, did_you_mean
 from cgbench.results.band import band, image_part
 from cgbench.results.record_files import read_score_rows
 from cgbench.results.run import Run
-from cgbench.results.significance import Difference, Effect, holm, over_seeds, over_seeds_and_images, welch
+from cgbench.results.significance import MeanDifference, holm, over_seeds, over_seeds_and_images, welch
 
 DEFAULT_REFERENCE = "cyclegan"
 SEEDS, BOTH = "seeds", "seeds and images"
@@ -90,7 +90,7 @@ class _Entry:
     """The difference of one method in one column, with its numbers of seeds and images; `note` is why it has no
     interval."""
 
-    difference: Difference
+    difference: MeanDifference
     seeds: int
     reference_seeds: int
     images: int = 0
@@ -131,12 +131,13 @@ class _Families:
         own = numbers.pop(self.reference)
         notes = {name: self._missing(column, own) for name, column in numbers.items()}
         tested = {name: column for name, column in numbers.items() if not notes[name]}
+        found: Sequence[MeanDifference]
         if self.analysis == Analysis.PAIRED:
             pairs = [over_seeds((column - own).dropna().to_numpy()) for column in tested.values()]
-            found = _by_holm([effect for effect in pairs if effect])
+            found = holm([effect for effect in pairs if effect])
         elif self.analysis == Analysis.WELCH:
             effects = [welch(column.to_numpy(), own.to_numpy()) for column in tested.values()]
-            found = _by_holm([effect for effect in effects if effect])
+            found = holm([effect for effect in effects if effect])
         else:
             samples = [column.to_numpy() for column in tested.values()]
             found = band(own.to_numpy(), samples, (), self.untrained_reference) if samples else []
@@ -195,20 +196,13 @@ def _paired_images(own: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dic
     measured = {name: effect for name, effect in effects.items() if effect}
     return {
         name: _Entry(difference, len(pairs[name]), len(own), pairs[name].shape[1])
-        for name, difference in zip(measured, _by_holm(list(measured.values())), strict=True)
+        for name, difference in zip(measured, holm(list(measured.values())), strict=True)
     }
 
 
-def _by_holm(effects: Sequence[Effect]) -> list[Difference]:
-    return [
-        Difference(verdict.effect.mean, verdict.low, verdict.high, verdict.p, verdict.detectable)
-        for verdict in holm(effects)
-    ]
-
-
-def _unknown(difference: float) -> Difference:
+def _unknown(difference: float) -> MeanDifference:
     """Return a difference of which nothing is known but its size."""
-    return Difference(difference, math.nan, math.nan, math.nan, math.nan)
+    return MeanDifference(difference, math.nan, math.nan, math.nan, math.nan)
 
 
 def _numbers(run: Run) -> pd.DataFrame:

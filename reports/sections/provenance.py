@@ -96,7 +96,7 @@ def facts(run: Run) -> list[Fact]:
     return rows
 
 
-def test_images(run: Run) -> list[Fact]:
+def pairing_facts(run: Run) -> list[Fact]:
     """Return whether the test images are treated as pairs, by which rule and what was left over, as recorded."""
     trials = [trial for trial in run.trials if trial.spec["dataset"].get("test_images")]
     return _fact("test images", trials, partial(_entry, "dataset", "test_images"))

@@ -40,12 +40,21 @@ def test_seeds_of_unlike_images_or_declarations_are_a_mixture():
     assert "training images A 0a (seed 0), 0c (seed 1)" in mixture([spec(), spec(seed=1, images="0c")])
     weighted = spec(seed=1)
     weighted["method"]["terms"][0]["weight"] = 7.0
-    assert "weight of adversarial_a 1 lsgan_generator (seed 0), 7 lsgan_generator (seed 1)" in mixture(
-        [spec(), weighted]
-    )
+    assert "weight of adversarial_a 1 (seed 0), 7 (seed 1)" in mixture([spec(), weighted])
+    other = spec(seed=1)
+    other["method"]["terms"][0]["function"] = "l1"
+    assert "function of adversarial_a lsgan_generator (seed 0), l1 (seed 1)" in mixture([spec(), other])
     lacking = spec(seed=1)
     lacking["method"]["terms"] = lacking["method"]["terms"][1:]
-    assert "weight of adversarial_a 1 lsgan_generator (seed 0), none (seed 1)" in mixture([spec(), lacking])
+    assert "weight of adversarial_a 1 (seed 0), none (seed 1)" in mixture([spec(), lacking])
+
+
+def test_long_values_that_begin_alike_are_told_apart():
+    trials = [spec(seed=seed) for seed in range(2)]
+    for trial, end in zip(trials, "xy", strict=True):
+        trial["method"]["networks"] = {"G_ab": "a_generator_with_a_long_description_" + end}
+    assert "networks G_ab" in mixture(trials)
+    assert "learning_rate" in mixture([spec(learning_rate=0.0002), spec(seed=1, learning_rate=0.00020000001)])
 
 
 def test_methods_share_what_no_method_may_set_for_itself():
