@@ -25,7 +25,8 @@ from cgbench.api.dataset import Dataset, Domain, Item, Listing, SemanticClass
 from cgbench.api.names import IGNORE, Split
 from cgbench.api.palette import nearest_class
 from cgbench.api.registry import DATASETS
-from cgbench.datasets.cityscapes_layouts import (
+from cgbench.datasets.images.decoding import coloured, image_files, read_image, read_labels, whole_image
+from cgbench.datasets.layouts.cityscapes_layouts import (
     LABEL_SUFFIX,
     RAW,
     SIDE_BY_SIDE,
@@ -37,9 +38,8 @@ from cgbench.datasets.cityscapes_layouts import (
     raw_problem,
     scenes,
 )
-from cgbench.datasets.images import coloured, image_files, read_image, read_labels, whole_image
-from cgbench.datasets.layouts import FOLDERS, halves, side_by_side_test
-from cgbench.datasets.seams import Seams, look_at_seams
+from cgbench.datasets.layouts.file_keys import FOLDERS, halves, side_by_side_test
+from cgbench.datasets.layouts.seams import Seams, look_at_seams
 from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
 from cgbench.formatting import printable
@@ -73,9 +73,10 @@ VOID_COLOURS = (
     (0, 0, 0), (111, 74, 0), (81, 0, 81), (250, 170, 160), (230, 150, 140), (180, 165, 180), (150, 100, 100),
     (150, 120, 90), (0, 0, 90), (0, 0, 110),
 )  # fmt: skip
-IMAGE_MODULES = (  # the modules that decide the pixels
-    "cgbench.datasets.cityscapes", "cgbench.datasets.images", "cgbench.datasets.layouts",
-    "cgbench.datasets.pixel_formats", "cgbench.api.palette",
+# the modules that decide the pixels
+IMAGE_MODULES = (
+    "cgbench.datasets.cityscapes", "cgbench.datasets.images", "cgbench.datasets.layouts.file_keys",
+    "cgbench.api.palette",
 )  # fmt: skip
 
 HOW_TO_GET = """cityscapes: {problem}.{command}

@@ -1,8 +1,8 @@
-"""`folder`: your own images, in one of the common layouts (`folder_layouts` has them all).
+"""`folder`: your own images, in one of the common layouts (`layouts/folder_layouts` has them all).
 
 - two folders per split: trainA, trainB, testA, testB, or other names of the same meaning. Whether the test images are
-  pairs is decided by their names (pairing.py) and, where these only count, by their likeness (pair_decision.py), or by
-  the setting `paired`. valA and valB, where they exist, are validation images, or the test set where there is no other;
+  pairs is decided by their names and, where these only count, by their likeness (`pairing`), or by the setting
+  `paired`. valA and valB, where they exist, are validation images, or the test set where there is no other;
 - side by side: train/ and test/ (or val/), each file two images of equal width, A left and B right. The test images
   are paired; A trains on the first half of the sorted files and B on the second, so that training stays unpaired.
   Where both test/ and val/ exist, val/ holds the validation images. Plain photos in these folders are refused.
@@ -17,19 +17,20 @@ import numpy as np
 from cgbench.api.dataset import Dataset, Domain, FileProblem, Item, Listing
 from cgbench.api.names import Split
 from cgbench.api.registry import DATASETS
-from cgbench.datasets.folder_advice import expectation, layout_problem
-from cgbench.datasets.folder_layouts import FolderLayout, Place, find_layout
-from cgbench.datasets.images import whole_image
-from cgbench.datasets.layouts import by_key, halves, stem
-from cgbench.datasets.pair_decision import PairDecision, decide_pairs
-from cgbench.datasets.seams import Seams, look_at_seams
+from cgbench.datasets.images.decoding import whole_image
+from cgbench.datasets.layouts.file_keys import by_key, halves, stem
+from cgbench.datasets.layouts.folder_advice import expectation, layout_problem
+from cgbench.datasets.layouts.folder_layouts import FolderLayout, Place, find_layout
+from cgbench.datasets.layouts.seams import Seams, look_at_seams
+from cgbench.datasets.pairing.decision import PairDecision, decide_pairs
 from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError, DataMissing
 from cgbench.formatting import printable
 
-IMAGE_MODULES = (  # the modules that decide the pixels
-    "cgbench.datasets.folder", "cgbench.datasets.folder_layouts", "cgbench.datasets.images", "cgbench.datasets.layouts",
-    "cgbench.datasets.pixel_formats",
+# the modules that decide the pixels
+IMAGE_MODULES = (
+    "cgbench.datasets.folder", "cgbench.datasets.images", "cgbench.datasets.layouts.file_keys",
+    "cgbench.datasets.layouts.folder_layouts",
 )  # fmt: skip
 
 
@@ -155,7 +156,7 @@ class Folder(Dataset):
                 folders = [self.layout.sets.get(Place(Split.TEST, domain)) for domain in "AB"]
                 files = [folder.files() if folder else [] for folder in folders]
                 names = [list(map(folder.keys(stem), folder.files())) if folder else [] for folder in folders]
-                self._decision = decide_pairs(files[0], files[1], self._asked, names)
+                self._decision = decide_pairs(files[0], files[1], names, self._asked)
         return self._decision
 
     def _side_by_side(self, split: str, domain: str) -> Listing:

@@ -24,7 +24,7 @@ from cgbench.digests import source_digest
 
 SETTLE_SECONDS = 2.0  # after this time a file's times of change identify it; FAT has a resolution of two seconds
 # The modules that turn an item into a square image.
-DECODER_MODULES = ("cgbench.datasets.images", "cgbench.datasets.pixel_formats", "cgbench.benchmarks.data.decode")
+DECODER_MODULES = ("cgbench.datasets.images", "cgbench.benchmarks.data.decode")
 CODECS = ("jpg", "webp", "libtiff")  # libraries that decode with rounding; several builds of one Pillow exist
 
 

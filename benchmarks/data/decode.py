@@ -10,7 +10,7 @@ import numpy as np
 from cgbench.api.dataset import Dataset, Item
 from cgbench.api.names import IGNORE
 from cgbench.benchmarks.data.image_set import ImageSet
-from cgbench.datasets.images import DARK_LEVEL, SPREAD_LEVELS, arrive_black, is_sixteen_bit, same_shape, square
+from cgbench.datasets.images.decoding import DARK_LEVEL, SPREAD_LEVELS, arrive_black, is_sixteen_bit, same_shape, square
 from cgbench.errors import DataBroken
 from cgbench.progress import ProgressCallback
 

@@ -20,7 +20,7 @@ from cgbench.benchmarks.runtime.progress import progress
 from cgbench.benchmarks.training.checkpoint import recorded_checkpoint_metadata
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
-from cgbench.datasets.images import EXTENSIONS, image_files, read_image, square
+from cgbench.datasets.images.decoding import EXTENSIONS, image_files, read_image, square
 from cgbench.errors import CgbenchError
 from cgbench.files import PART
 from cgbench.methods.blocks.model import Model

@@ -12,7 +12,7 @@ from cgbench.api.names import IGNORE, Split
 from cgbench.api.registry import DATASETS
 from cgbench.benchmarks.testing.components import require, require_declared
 from cgbench.config import resolve
-from cgbench.datasets.images import same_shape
+from cgbench.datasets.images.decoding import same_shape
 from cgbench.errors import CgbenchError
 from cgbench.files import safe_name
 from cgbench.presets import PRESETS, preset_values

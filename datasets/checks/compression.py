@@ -15,7 +15,7 @@ from cgbench.api.dataset import Dataset
 from cgbench.api.names import Split
 from cgbench.datasets.checks.image_stats import ImageStats
 from cgbench.datasets.checks.report import Issue
-from cgbench.datasets.images import Header
+from cgbench.datasets.images.decoding import Header
 
 MIN_SHARE = 0.25  # difference of the shares of lossy files, or of JPEG, from which two sets differ
 MIN_QUALITY = 10  # difference of the median JPEG qualities

@@ -7,7 +7,7 @@ from pathlib import Path
 from cgbench.api.dataset import Dataset, Item
 from cgbench.datasets.checks.compression import compare_formats
 from cgbench.datasets.checks.report import Issue, display_name, issues_for
-from cgbench.datasets.images import EXTENSIONS, FORMATS, Header, header, image_files, unread_extension
+from cgbench.datasets.images.decoding import EXTENSIONS, FORMATS, Header, header, image_files, unread_extension
 from cgbench.errors import DataBroken
 from cgbench.formatting import printable
 from cgbench.progress import ProgressCallback

@@ -10,7 +10,7 @@ from cgbench.api.dataset import Dataset
 from cgbench.api.names import Split
 from cgbench.datasets.checks.image_stats import ImageStats, LabelStats
 from cgbench.datasets.checks.report import Issue, display_name, issues_for
-from cgbench.datasets.images import DARK_LEVEL, SPREAD_LEVELS, arrive_black, is_sixteen_bit, same_shape
+from cgbench.datasets.images.decoding import DARK_LEVEL, SPREAD_LEVELS, arrive_black, is_sixteen_bit, same_shape
 
 MIN_SIDE = 16  # pixels
 MAX_ASPECT_FACTOR = 1.25  # between an image's width : height and the median of its domain

@@ -14,7 +14,7 @@ from cgbench.api.dataset import Dataset, Domain, Item
 from cgbench.api.names import IGNORE, Split
 from cgbench.datasets.checks.block_grid import block_grid
 from cgbench.datasets.checks.report import display_name
-from cgbench.datasets.edge_likeness import EDGES, edge_map
+from cgbench.datasets.pairing.edge_likeness import EDGES, edge_map
 from cgbench.errors import CgbenchError
 from cgbench.formatting import printable
 from cgbench.progress import ProgressCallback

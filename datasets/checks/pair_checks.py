@@ -8,8 +8,8 @@ from cgbench.api.dataset import Dataset, Item
 from cgbench.api.names import Split
 from cgbench.datasets.checks.image_stats import ImageStats
 from cgbench.datasets.checks.report import Issue, display_name, issues_for
-from cgbench.datasets.edge_likeness import Likeness, pair_likeness
-from cgbench.datasets.pairing import Pairing, match_names
+from cgbench.datasets.pairing.edge_likeness import Likeness, pair_likeness
+from cgbench.datasets.pairing.names import Pairing, match_names
 from cgbench.formatting import printable
 from cgbench.selection import evenly_spaced
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cgbench.datasets.edge_likeness import edge_vectors
+from cgbench.datasets.pairing.edge_likeness import edge_vectors
 from cgbench.selection import evenly_spaced
 
 MAX_IMAGES = 3000  # of each domain that are compared, evenly spaced

@@ -12,7 +12,7 @@ from typing import Any
 from cgbench.datasets.download.archives import content_folder, unpack
 from cgbench.datasets.download.catalogue import PublicSet
 from cgbench.datasets.download.http import DownloadFailed, Limits, download, sha256
-from cgbench.datasets.images import image_files
+from cgbench.datasets.images.decoding import image_files
 from cgbench.errors import DataBroken
 from cgbench.files import read_json, write_json
 from cgbench.formatting import printable, size

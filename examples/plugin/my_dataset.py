@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from cgbench import CgbenchError, Dataset, Domain, Item, source_digest
-from cgbench.datasets.images import image_files, whole_image
+from cgbench.datasets.images.decoding import image_files, whole_image
 
 HOW_TO_GET = "my_dataset: get it from https://example.org and give its folder with --data-root"
 
@@ -42,7 +42,7 @@ class MyDataset(Dataset):
 
     def identity(self) -> str | None:
         """Return what decides the pixels besides the files, by which decoded images are kept: this source."""
-        return source_digest(__name__, "cgbench.datasets.images")
+        return source_digest(__name__, "cgbench.datasets.images.decoding")
 
     def folders(self) -> Sequence[Path]:
         """Return the folders whose files are read as images."""

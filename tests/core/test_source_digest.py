@@ -62,14 +62,14 @@ WITHOUT_PIXELS = {
         f"cgbench.api.{name}": "declarations: the palette is in the cache key itself, and the ignored id is fixed"
         for name in ("dataset", "names", "registry")
     },
-    "cgbench.datasets.pairing": "which files belong together: an item's key and file are in the cache key themselves",
-    "cgbench.datasets.pair_decision": "whether files are pairs: as above",
+    "cgbench.datasets.pairing.names": "which files belong together: an item's key and file are in the cache key",
+    "cgbench.datasets.pairing.decision": "whether files are pairs: as above",
     "cgbench.digests": "names the code",
     "cgbench.errors": "messages",
-    "cgbench.datasets.cityscapes_layouts": "files, which are in the cache key, and the layout, which identity names",
-    "cgbench.datasets.folder_advice": "messages",
-    "cgbench.datasets.folder_commands": "messages",
-    "cgbench.datasets.seams": "whether a directory is refused",
+    "cgbench.datasets.layouts.cityscapes_layouts": "files, which are in the cache key; identity names the layout",
+    "cgbench.datasets.layouts.folder_advice": "messages",
+    "cgbench.datasets.layouts.folder_commands": "messages",
+    "cgbench.datasets.layouts.seams": "whether a directory is refused",
     "cgbench.files": "records of a run",
     "cgbench.formatting": "printable keys, which are in the cache key themselves",
 }

@@ -19,7 +19,7 @@ from cgbench.config import resolve
 from cgbench.datasets.download.catalogue import PublicSet
 from cgbench.datasets.download.fetch import fetch
 from cgbench.datasets.download.http import Limits, download
-from cgbench.datasets.images import read_image, read_labels
+from cgbench.datasets.images.decoding import read_image, read_labels
 from cgbench.errors import CgbenchError, DataBroken
 from cgbench.files import append_jsonl, read_json, read_jsonl, write_json
 from cgbench.methods.blocks.features import feature_network

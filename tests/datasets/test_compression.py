@@ -12,7 +12,7 @@ from cgbench.datasets.checks.block_grid import block_grid
 from cgbench.datasets.checks.checker import check
 from cgbench.datasets.checks.compression import share_ordered
 from cgbench.datasets.folder import Folder
-from cgbench.datasets.images import header
+from cgbench.datasets.images.decoding import header
 from helpers.cli import cgbench
 from helpers.image_folders import scene
 

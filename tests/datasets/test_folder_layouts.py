@@ -11,7 +11,7 @@ from cgbench.benchmarks.testing.conformance import check_dataset
 from cgbench.benchmarks.trials.request import open_dataset
 from cgbench.datasets.checks.file_checks import check_folders
 from cgbench.datasets.folder import Folder
-from cgbench.datasets.seams import continues, look_at_seams
+from cgbench.datasets.layouts.seams import continues, look_at_seams
 from cgbench.datasets.validation_split import hold_out
 from cgbench.errors import DataMissing, PluginError
 from helpers.cli import SMALL, cgbench

@@ -9,8 +9,8 @@ from PIL import Image, ImageFile
 
 from cgbench.api.dataset import SemanticClass
 from cgbench.api.palette import nearest_class
-from cgbench.datasets import images
-from cgbench.datasets.images import coloured, header, image_files, read_image, read_labels, same_shape, square
+from cgbench.datasets.images import decoding
+from cgbench.datasets.images.decoding import coloured, header, image_files, read_image, read_labels, same_shape, square
 from cgbench.errors import CgbenchError, DataBroken
 
 RNG = np.random.default_rng(0)
@@ -119,10 +119,10 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_too_many_pixels_are_refused(tmp_path, monkeypatch):
     path = saved(tmp_path, Image.fromarray(PHOTO), "bomb.png")
-    monkeypatch.setattr(images, "PIXEL_LIMIT", PHOTO.shape[0] * PHOTO.shape[1] - 1)
+    monkeypatch.setattr(decoding, "PIXEL_LIMIT", PHOTO.shape[0] * PHOTO.shape[1] - 1)
     with pytest.raises(DataBroken, match=r"bomb\.png.*pixels"):
         read_image(path)
-    monkeypatch.setattr(images, "PIXEL_LIMIT", PHOTO.shape[0] * PHOTO.shape[1])
+    monkeypatch.setattr(decoding, "PIXEL_LIMIT", PHOTO.shape[0] * PHOTO.shape[1])
     read_image(path)
 
 

@@ -9,8 +9,8 @@ from PIL import Image
 from cgbench.datasets.checks.checker import check
 from cgbench.datasets.checks.near_duplicates import near_duplicates
 from cgbench.datasets.checks.shared_scenes import same_scenes
-from cgbench.datasets.edge_likeness import edge_map
 from cgbench.datasets.folder import Folder
+from cgbench.datasets.pairing.edge_likeness import edge_map
 from helpers.image_folders import healthy, scene
 
 COUNT = 24

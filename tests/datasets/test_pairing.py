@@ -10,9 +10,9 @@ from cgbench.api.dataset import Dataset, Domain, Item, describe_test_images
 from cgbench.benchmarks.cli import report
 from cgbench.datasets.camvid import CamVid
 from cgbench.datasets.checks.checker import check
-from cgbench.datasets.edge_likeness import edge_map, pair_likeness
 from cgbench.datasets.folder import Folder
-from cgbench.datasets.pairing import match_names
+from cgbench.datasets.pairing.edge_likeness import edge_map, pair_likeness
+from cgbench.datasets.pairing.names import match_names
 from cgbench.datasets.phantoms import Phantoms
 from cgbench.datasets.streets import Streets
 from cgbench.errors import CgbenchError

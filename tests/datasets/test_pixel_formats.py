@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cgbench.datasets.images import header, read_image, read_labels
+from cgbench.datasets.images.decoding import header, read_image, read_labels
 from cgbench.errors import DataBroken
 from helpers.image_files import (
     CMYK,

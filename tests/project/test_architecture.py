@@ -27,10 +27,13 @@ MAY_IMPORT = {
     "methods/functional": (),
     "methods/blocks": ("methods/functional",),
     "methods": ("methods/blocks", "methods/functional"),
-    "datasets": ("datasets/street_scenes",),
+    "datasets": ("datasets/street_scenes", "datasets/images", "datasets/layouts", "datasets/pairing"),
+    "datasets/images": (),
+    "datasets/pairing": ("datasets/images",),
+    "datasets/layouts": ("datasets/images", "datasets/pairing"),
     "datasets/street_scenes": (),
-    "datasets/checks": ("datasets/images.py", "datasets/pairing.py", "datasets/edge_likeness.py"),
-    "datasets/download": ("datasets/images.py",),
+    "datasets/checks": ("datasets/images", "datasets/pairing"),
+    "datasets/download": ("datasets/images",),
     "benchmarks": ("benchmarks/cli",),
     "benchmarks/runtime": (),
     "benchmarks/trials": ("datasets/validation_split.py",),
@@ -38,7 +41,7 @@ MAY_IMPORT = {
     "benchmarks/metrics/functional": (),
     "benchmarks/metrics": ("benchmarks/metrics/functional",),
     "benchmarks/failures": ("benchmarks/metrics/functional",),
-    "benchmarks/data": ("benchmarks/runtime", "datasets/images.py", "methods/functional"),
+    "benchmarks/data": ("benchmarks/runtime", "datasets/images", "methods/functional"),
     "benchmarks/training": ("benchmarks/data", "benchmarks/runtime", "methods/blocks"),
     "benchmarks/evaluation": (
         "benchmarks/data", "benchmarks/runtime", "benchmarks/trials", "benchmarks/metrics/functional",
@@ -46,7 +49,7 @@ MAY_IMPORT = {
     ),
     "benchmarks/execution": (
         "benchmarks/training", "benchmarks/evaluation", "benchmarks/data", "benchmarks/trials", "benchmarks/runtime",
-        "methods/blocks", "datasets",
+        "methods/blocks", "datasets", "datasets/images",
     ),
     "benchmarks/speed": (
         "benchmarks/training", "benchmarks/evaluation", "benchmarks/data", "benchmarks/runtime", "methods/blocks",
@@ -54,7 +57,7 @@ MAY_IMPORT = {
     ),
     "benchmarks/testing": (
         "benchmarks/training", "benchmarks/evaluation", "benchmarks/data", "benchmarks/trials", "benchmarks/runtime",
-        "methods/blocks", "methods/functional", "datasets/images.py",
+        "methods/blocks", "methods/functional", "datasets/images",
     ),
     "benchmarks/cli": (*(f"benchmarks/{room}" for room in (
         "trials", "execution", "training", "evaluation", "data", "regression", "speed", "runtime",

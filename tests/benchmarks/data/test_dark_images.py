@@ -11,7 +11,7 @@ from cgbench.benchmarks.data.loading import load_images
 from cgbench.config import TrialConfig
 from cgbench.datasets.checks.checker import check
 from cgbench.datasets.folder import Folder
-from cgbench.datasets.images import arrive_black
+from cgbench.datasets.images.decoding import arrive_black
 from cgbench.errors import DataBroken
 from helpers.image_folders import healthy, scene
 

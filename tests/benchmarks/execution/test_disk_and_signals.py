@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -124,8 +125,10 @@ def test_a_vanished_data_root_is_named_and_costs_nothing(tmp_path):
     [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGUSR1, 138), (signal.SIGUSR2, 140),
      (signal.SIGXCPU, 152)],
 )  # fmt: skip
-def test_a_signal_lets_the_step_end_and_the_same_command_goes_on(tmp_path, monkeypatch, number, code):
+def test_a_signal_lets_the_step_end_and_the_same_command_goes_on(tmp_path, monkeypatch, request, number, code):
     real = trainer.train_step
+    if number != signal.SIGINT:  # under nohup this process ignores SIGHUP, and so does a run
+        request.addfinalizer(partial(signal.signal, number, signal.signal(number, signal.SIG_DFL)))
 
     def asked_to_stop(model, optimizers, batch, step, rate):
         if step == 1 and rate:  # the plan's own steps have the rate 0

@@ -19,7 +19,7 @@ from cgbench.benchmarks.training.checkpoint import checkpoint_metadata, read_che
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.benchmarks.trials.trial_record import trial_record
 from cgbench.config import Resolved
-from cgbench.datasets.images import read_image, square
+from cgbench.datasets.images.decoding import read_image, square
 from cgbench.errors import CgbenchError
 from cgbench.files import link_or_copy, read_json, write_json
 from cgbench.results.run_folder import TrialFolder

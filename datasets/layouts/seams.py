@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench.datasets.images import read_image
+from cgbench.datasets.images.decoding import read_image
 from cgbench.errors import DataBroken
 from cgbench.selection import evenly_spaced
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from cgbench.api.dataset import FileProblem
-from cgbench.datasets.images import image_files, read_image
-from cgbench.datasets.pairing import without_marker
+from cgbench.datasets.images.decoding import image_files, read_image
+from cgbench.datasets.pairing.names import without_marker
 from cgbench.errors import DataBroken
 from cgbench.formatting import printable
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile
 
 from cgbench.api.dataset import SemanticClass
-from cgbench.datasets.pixel_formats import (
+from cgbench.datasets.images.pixel_formats import (
     alters_ids,
     is_lossy,
     jpeg_compression,

@@ -8,8 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cgbench.api.names import Split
-from cgbench.datasets.folder_commands import chain, divide, expected_path, hold_out, misnamed, rename, renames, unpack
-from cgbench.datasets.folder_layouts import (
+from cgbench.datasets.images.decoding import image_files, unread_extension
+from cgbench.datasets.layouts.file_keys import FOLDERS
+from cgbench.datasets.layouts.folder_commands import (
+    chain,
+    divide,
+    expected_path,
+    hold_out,
+    misnamed,
+    rename,
+    renames,
+    unpack,
+)
+from cgbench.datasets.layouts.folder_layouts import (
     LEVELS,
     MAX_FOLDERS,
     FolderLayout,
@@ -18,9 +29,7 @@ from cgbench.datasets.folder_layouts import (
     set_folders,
     visible_folders,
 )
-from cgbench.datasets.images import image_files, unread_extension
-from cgbench.datasets.layouts import FOLDERS
-from cgbench.datasets.seams import Seams
+from cgbench.datasets.layouts.seams import Seams
 from cgbench.errors import CgbenchError
 from cgbench.formatting import plural, printable
 

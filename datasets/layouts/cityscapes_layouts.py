@@ -10,9 +10,9 @@ import numpy as np
 
 from cgbench.api.dataset import FileProblem
 from cgbench.api.names import IGNORE, Split
-from cgbench.datasets.folder_layouts import visible_folders
-from cgbench.datasets.images import image_files, read_image, read_labels
-from cgbench.datasets.layouts import FOLDERS, by_key, halves, pair_key, side_by_side_test, stem, unmatched
+from cgbench.datasets.images.decoding import image_files, read_image, read_labels
+from cgbench.datasets.layouts.file_keys import FOLDERS, by_key, halves, pair_key, side_by_side_test, stem, unmatched
+from cgbench.datasets.layouts.folder_layouts import visible_folders
 from cgbench.errors import DataBroken, DataMissing
 from cgbench.formatting import plural, printable
 from cgbench.selection import evenly_spaced

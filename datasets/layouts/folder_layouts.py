@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cgbench.api.names import Split
-from cgbench.datasets.images import EXTENSIONS, image_files
-from cgbench.datasets.layouts import FOLDERS
+from cgbench.datasets.images.decoding import EXTENSIONS, image_files
+from cgbench.datasets.layouts.file_keys import FOLDERS
 from cgbench.errors import CgbenchError, DataBroken
 from cgbench.formatting import printable
 

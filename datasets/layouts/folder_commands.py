@@ -5,8 +5,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cgbench.api.names import Split
-from cgbench.datasets.folder_layouts import DEPTH, ONE_NAME, SPLIT_FIRST, FolderLayout, Place, SetFolder, set_folders
-from cgbench.datasets.images import EXTENSIONS
+from cgbench.datasets.images.decoding import EXTENSIONS
+from cgbench.datasets.layouts.folder_layouts import (
+    DEPTH,
+    ONE_NAME,
+    SPLIT_FIRST,
+    FolderLayout,
+    Place,
+    SetFolder,
+    set_folders,
+)
 
 MOST_HELD_OUT = 100  # test images per domain that a command takes from the training images
 # in the C locale, which takes names in any encoding as text

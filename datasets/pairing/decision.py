@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cgbench.datasets.edge_likeness import ENOUGH, MAX_P, Likeness, edge_map, pair_likeness
-from cgbench.datasets.images import read_image
-from cgbench.datasets.layouts import stem
-from cgbench.datasets.pairing import Pairing, match_names
+from cgbench.datasets.images.decoding import read_image
+from cgbench.datasets.pairing.edge_likeness import ENOUGH, MAX_P, Likeness, edge_map, pair_likeness
+from cgbench.datasets.pairing.names import Pairing, match_names
 from cgbench.errors import CgbenchError, DataBroken
 from cgbench.formatting import plural, printable
 from cgbench.selection import evenly_spaced
@@ -30,9 +29,9 @@ class PairDecision:
 
 
 def decide_pairs(
-    first: Sequence[Path], second: Sequence[Path], asked: str = "auto", names: Sequence[Sequence[str]] | None = None
+    first: Sequence[Path], second: Sequence[Path], names: Sequence[Sequence[str]], asked: str = "auto"
 ) -> PairDecision:
-    """Return whether the files of two test folders are pairs, by `names` of both, which are the stems unless given.
+    """Return whether the files of two test folders are pairs, by their `names` without extensions.
 
     `asked` is the setting `paired`. "auto" takes them for pairs where every file has a partner by its name and, if the
     names do no more than count, the images of a pair are more alike than others: up to 64 files are decoded then. "yes"
@@ -40,7 +39,6 @@ def decide_pairs(
     """
     if asked == "no":
         return PairDecision(False, "paired=no")
-    names = names or ([stem(path) for path in first], [stem(path) for path in second])
     found = match_names(*names)
     left = [
         [folder[index].name for index in indices] for folder, indices in zip((first, second), found.left, strict=True)

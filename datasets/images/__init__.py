@@ -1,0 +1,1 @@
+"""Image files: what their headers say, which are refused, and how they are decoded and resized."""
