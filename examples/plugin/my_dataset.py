@@ -42,7 +42,7 @@ class MyDataset(Dataset):
 
     def identity(self) -> str | None:
         """Return what decides the pixels besides the files, by which decoded images are kept: this source."""
-        return source_digest(__name__, "cgbench.datasets.images.decoding")
+        return source_digest(__name__, "cgbench.datasets.images")
 
     def folders(self) -> Sequence[Path]:
         """Return the folders whose files are read as images."""
