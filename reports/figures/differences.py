@@ -11,6 +11,8 @@ from cgbench.reports.figures.style import RC, REFERENCE_COLOUR, Panel, Style, as
 from cgbench.reports.formats.numbers import declared, header, in_order
 from cgbench.reports.sections.differences import SEEDS
 
+OUTLYING = 3.0  # times the median reach of a panel's intervals: what goes beyond is cut, so that others can be read
+
 
 def forest_panels(
     rows: pd.DataFrame, direction: str, values: Mapping[str, Value], styles: Mapping[str, Style]
@@ -30,8 +32,9 @@ def _forest_panel(
 ) -> Panel:
     value = declared(values, metric)
     methods = [name for name in styles if name in set(rows["method"])]
-    ends = rows[["low", "high"]].abs().max(axis=1)  # half of the intervals fit in any case
-    reach = max(1.3 * float(rows["difference"].abs().max()), 1.05 * float(ends.fillna(0).median())) or 1.0
+    ends = rows[["low", "high"]].abs().max(axis=1).dropna()
+    widest = min(ends.max(), OUTLYING * ends.median()) if len(ends) else 0.0
+    reach = max(1.3 * float(rows["difference"].abs().max()), 1.05 * float(widest)) or 1.0
     note = ""
     with matplotlib.rc_context({**RC, "svg.hashsalt": f"{direction}-{metric}-forest"}):
         figure, axes = new_panel(0.62 + 0.27 * len(methods))

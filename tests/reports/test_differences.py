@@ -252,6 +252,17 @@ def test_a_forest_has_a_disc_and_a_ring_per_method(tmp_path):
     assert panel.svg.count("<use ") >= 4
 
 
+def test_a_panel_holds_all_intervals_but_outlying_ones(tmp_path):
+    run = read_run(measured(tmp_path))
+    rows, styles = compare(run, VALUES).rows, assign_styles(run.order, run.roles)
+    (panel,) = forest_panels(rows, "AtoB", VALUES, styles)
+    left, right = panel.figure.axes[0].get_xlim()
+    assert left <= rows["low"].min() and rows["high"].max() <= right and panel.note == ""
+    rows.loc[rows.index[0], ["low", "high"]] = -50.0, 50.0
+    (panel,) = forest_panels(rows, "AtoB", VALUES, styles)
+    assert panel.figure.axes[0].get_xlim()[1] < 50 and "cut at its edge" in panel.note
+
+
 def test_signs():
     texts = [number(value, 2, sign=True) for value in (0.123, -0.123, 0.001, -0.001)]
     assert texts == ["+0.12", "−0.12", "0.00", "0.00"]
