@@ -91,6 +91,9 @@ class TrialConfig:
     beta1: float = setting(0.5, "Adam's decay of the mean gradient.", minimum=0, below=1, method=True)
     beta2: float = setting(0.999, "Adam's decay of the squared gradient.", minimum=0, below=1, method=True)
     weight_decay: float = setting(0.0, "Adam's L2 penalty on the weights.", minimum=0, method=True)
+    ema_decay: float = setting(
+        0.0, "Decay per step of averaged weights, evaluated beside the last ones; 0 means none.", minimum=0, below=1
+    )
     pool_size: int = setting(
         50, "Images per domain that the discriminator's image pool holds; 0 means none.", minimum=0
     )
