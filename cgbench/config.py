@@ -139,7 +139,10 @@ class TrialConfig:
 
     log_every: int = setting(50, "Steps between two lines of the loss log.", minimum=1, affects="bookkeeping")
     save_every: int = setting(1000, "Steps between two checkpoints.", minimum=1, affects="bookkeeping")
-    keep_last: int = setting(1, "Checkpoints kept, the newest among them.", minimum=1, affects="bookkeeping")
+    keep_last: int = setting(
+        1, "Checkpoints kept, the newest among them; their mean score is shown beside that of the newest.", minimum=1,
+        affects="bookkeeping",
+    )  # fmt: skip
     keep_best: str = setting(
         "", "Number by which the best checkpoint on validation images is kept as well; empty means none.",
         affects="bookkeeping",

@@ -23,6 +23,12 @@ from cgbench.reports.sections.costs import cost_table, costs, costs_markdown
 from cgbench.reports.sections.difference_tables import differences_markdown
 from cgbench.reports.sections.differences import Comparison, compare
 from cgbench.reports.sections.failures import FailureTable, failure_tables, failures_markdown, read_failures, rules
+from cgbench.reports.sections.other_weights import (
+    OtherWeightsTable,
+    other_weights,
+    other_weights_markdown,
+    other_weights_tables,
+)
 from cgbench.reports.sections.provenance import pairing_facts
 from cgbench.results.run import Run, read_run
 
@@ -32,14 +38,15 @@ ENOUGH_SEEDS = 3
 @dataclass(frozen=True)
 class ReportContents:
     """The contents of a report: the summary of scores, the differences from a reference method, the checkpoints that
-    validation would have selected, the costs of the trials, the failures that were detected, and the definition of each
-    failure by name."""
+    validation would have selected, the scores of other weights than the last ones, the costs of the trials, the
+    failures that were detected, and the definition of each failure by name."""
 
     run: Run
     values: Mapping[str, Value]
     table: pd.DataFrame
     comparison: Comparison | None
     selected: pd.DataFrame
+    other_weights: pd.DataFrame
     costs: pd.DataFrame
     failures: pd.DataFrame
     failure_definitions: Mapping[str, Any]
@@ -59,6 +66,10 @@ class ReportContents:
         """Return the printable tables of checkpoints."""
         return selection_tables(self.selected, self.values, self.names, self.run.order)
 
+    def other_weights_tables(self) -> list[OtherWeightsTable]:
+        """Return the printable tables of scores of other weights."""
+        return other_weights_tables(self.other_weights, self.values, self.names, self.run.order)
+
     def failure_tables(self) -> list[FailureTable]:
         """Return the printable tables of failures."""
         return failure_tables(self.failures, self.failure_definitions, self.run.order, self.run.roles, self.names)
@@ -76,7 +87,8 @@ def collect_contents(
     table = scores.summary(data.records, values, data.order, data.roles, data.overrides)
     selected = selection(data.history, values, data.trained)
     comparison = compare(data, values, reference, analysis)
-    return ReportContents(data, values, table, comparison, selected, costs(data), *read_failures(data))
+    others = other_weights(data, values)
+    return ReportContents(data, values, table, comparison, selected, others, costs(data), *read_failures(data))
 
 
 def markdown(contents: ReportContents) -> str:
@@ -93,6 +105,8 @@ def markdown(contents: ReportContents) -> str:
         parts.append(failures_markdown(contents.failure_tables(), rules(contents.failure_definitions)))
     if len(contents.selected):
         parts.append(selection_markdown(contents.selection()))
+    if len(contents.other_weights):
+        parts.append(other_weights_markdown(contents.other_weights_tables()))
     if table := cost_table(contents.costs, run):
         parts.append(costs_markdown(table))
     return "\n".join(parts)

@@ -1,13 +1,13 @@
 """Evaluation of a trial: translates the test images, saves the translations, and writes the records."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from cgbench.api.metric import SOURCE, TARGET, Metric, Scores, Translations
-from cgbench.api.names import TrialState
+from cgbench.api.names import TrialState, Weights
 from cgbench.api.registry import METRICS
 from cgbench.benchmarks.data.conversion import as_numbers
 from cgbench.benchmarks.evaluation import failure_detection, output_images
@@ -110,6 +110,30 @@ def evaluate(
     write_jsonl(folder.metrics, results.metrics)
     if model is not None and not folder.cost.exists():  # measured once: a re-evaluation must not change a table
         write_json(folder.cost, {"images_per_second": rates})
+
+
+def evaluate_alternatives(
+    trial: Trial, model: Model, evaluation: EvaluationContext, folder: TrialFolder,
+    alternatives: Iterable[tuple[Weights, int]],
+) -> None:  # fmt: skip
+    """Score the test images with other weights than the last ones, and write the records of that.
+
+    Args:
+        trial: The trial that is evaluated.
+        model: Its model, which holds the weights of each alternative in turn.
+        evaluation: The evaluation context of the test images.
+        folder: The trial's folder.
+        alternatives: What the model holds, and of which step.
+    """
+    rows = [
+        {**row, "weights": weights.value}
+        for weights, step in alternatives
+        for row in evaluate_images(trial, model, evaluation, step).metrics
+    ]
+    if rows:
+        write_jsonl(folder.alternatives, rows)
+    else:
+        folder.alternatives.unlink(missing_ok=True)
 
 
 def _ensure_finite(translations: Translations, step: int) -> None:

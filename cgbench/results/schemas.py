@@ -173,6 +173,16 @@ class MetricRow(Struct, forbid_unknown_fields=True):
         return self.metric, self.direction, self.split, self.step, self.protocol
 
 
+class AlternativeRow(MetricRow, forbid_unknown_fields=True, kw_only=True):
+    """A line of `alternatives.jsonl`: a number of the test images by other weights than the last ones."""
+
+    weights: Literal["ema", "checkpoint"]
+
+    @property
+    def identity(self) -> tuple[str | int, ...]:
+        return self.weights, self.metric, self.direction, self.split, self.step, self.protocol
+
+
 class ScoreRow(Struct):
     """A line of `image_scores.jsonl`. The value may be NaN or infinite."""
 
