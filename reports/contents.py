@@ -20,9 +20,15 @@ from cgbench.reports.sections.checkpoint_selection import (
     selection_tables,
 )
 from cgbench.reports.sections.costs import cost_table, costs, costs_markdown
-from cgbench.reports.sections.difference_tables import differences_markdown
-from cgbench.reports.sections.differences import Comparison, compare
+from cgbench.reports.sections.difference_tables import (
+    DifferenceTable,
+    differences_markdown,
+    question_tables,
+    questions_markdown,
+)
+from cgbench.reports.sections.differences import Basis, Comparison, compare
 from cgbench.reports.sections.failures import FailureTable, failure_tables, failures_markdown, read_failures, rules
+from cgbench.reports.sections.headlines import headlines
 from cgbench.reports.sections.other_weights import (
     OtherWeightsTable,
     other_weights,
@@ -56,11 +62,32 @@ class ReportContents:
         """The display names of the directions."""
         return self.run.dataset["directions"]
 
+    @property
+    def primary(self) -> Mapping[str, str]:
+        """The number that methods are judged by, by direction; empty in earlier records."""
+        primary: Mapping[str, str] = self.run.dataset.get("primary", {})
+        return primary
+
     def layout(self) -> list[score_tables.Table]:
         """Return the printable tables of scores."""
+        return score_tables.layout(self.table, self.values, self.names, self._marks(), self.primary)
+
+    def _marks(self) -> score_tables.Marks:
+        """Return the marks of the score tables; differences between the checkpoints of one seed mark nothing there."""
         found = self.comparison
-        marks = (found.better(), found.worse(), found.reference) if found else ()
-        return score_tables.layout(self.table, self.values, self.names, *marks)
+        if found is None or found.basis != Basis.SEEDS:
+            return score_tables.Marks()
+        return score_tables.Marks(found.reference, found.better(), found.worse(), found.undecided())
+
+    def headlines(self) -> list[str]:
+        """Return what the run says about its methods, one sentence or two per direction."""
+        return headlines(self.table, self.comparison, self.values, self.primary, self.names)
+
+    def questions(self) -> list[DifferenceTable]:
+        """Return the printable tables of the questions that differences in the primary numbers answer."""
+        if self.comparison is None:
+            return []
+        return question_tables(self.comparison, self.values, self.names, self.primary)
 
     def selection(self) -> list[SelectionTable]:
         """Return the printable tables of checkpoints."""
@@ -97,10 +124,12 @@ def markdown(contents: ReportContents) -> str:
     parts = ["\n".join([f"## {title(run)}\n", *(f"> {line}\n" for line in warnings(run))])]
     for fact in pairing_facts(run):
         parts.append(escaped(f"Test images: {fact.value}{f' ({fact.trials})' if fact.trials else ''}.") + "\n")
+    parts += [f"{escaped(line)}\n" for line in contents.headlines()]
     parts.append(score_tables.markdown(contents.layout()))
     parts += [f"{escaped(line)}\n" for line in caveats(run.records, values)]
     if comparison:
         parts.append(differences_markdown(comparison, values, contents.names))
+        parts.append(questions_markdown(contents.questions()))
     if len(contents.failures):
         parts.append(failures_markdown(contents.failure_tables(), rules(contents.failure_definitions)))
     if len(contents.selected):

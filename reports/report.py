@@ -114,6 +114,8 @@ def context(contents: ReportContents, grids: ImageGrids, figures: FigureSet) -> 
         "caveats": caveats(run.records, values),
         "reference": comparison.reference if comparison else "",
         "figure_note": figure_note(comparison) if comparison else "",
+        "headlines": contents.headlines(),
+        "questions": contents.questions(),
         "differences": difference_tables(comparison, values, contents.names) if comparison else [],
         "figures": figures,
         "selection": contents.selection(),

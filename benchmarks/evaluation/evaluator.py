@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from cgbench.api.dataset import Dataset
 from cgbench.api.metric import SOURCE, TARGET, Metric, Scores, Translations
 from cgbench.api.names import TrialState, Weights
 from cgbench.api.registry import METRICS
@@ -52,7 +53,7 @@ class EvaluationResult:
                     "metric": key, "value": float(value), "protocol": digest(details),
                 }  # fmt: skip
                 self.metrics.append({**row, **({"reason": reason} if reason else {})})
-            self.images.extend(_image_rows(translations, metric, scores))
+            self.images.extend(_image_rows(translations, metric, scores, evaluation.dataset))
 
 
 def evaluate_images(trial: Trial, model: Model | None, evaluation: EvaluationContext, step: int) -> EvaluationResult:
@@ -200,10 +201,11 @@ def _validated(scores: Scores, metric: Metric, translations: Translations) -> Sc
     )
 
 
-def _image_rows(translations: Translations, metric: Metric, scores: Scores) -> Iterator[dict]:
+def _image_rows(translations: Translations, metric: Metric, scores: Scores, dataset: Dataset) -> Iterator[dict]:
     """Yield one row per image and score; a non-finite score yields no row.
 
     A row is of the source image with its key, or of the target image of unpaired test sets where it says so: `of`.
+    Where the dataset has groups of images that are not independent, it has the image's.
     """
     of = {value.name: value.of for value in metric.values}
     for name, by_image in scores.per_image.items():
@@ -211,4 +213,5 @@ def _image_rows(translations: Translations, metric: Metric, scores: Scores) -> I
         for key, score in zip(translations.keys_of(of[name]), by_image, strict=True):
             if np.isfinite(score):
                 row = {"direction": translations.direction, "key": key, "metric": name}
-                yield {**row, "value": round(float(score), 6), **of_target}
+                group = {"group": dataset.group(key)} if dataset.image_groups else {}
+                yield {**row, "value": round(float(score), 6), **of_target, **group}

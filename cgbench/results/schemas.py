@@ -107,6 +107,8 @@ class Dataset(Struct):
     label_source: Text = ""
     paired: bool | None = None
     test_images: Text = ""
+    primary: dict[Direction, Name] = {}
+    image_groups: Text = ""
     counts: dict[str, Natural] = {}
 
     def __post_init__(self) -> None:
@@ -191,6 +193,7 @@ class ScoreRow(Struct):
     metric: Name
     value: float
     of: Literal["source", "target"] = "source"
+    group: Text = ""  # of images that are not independent; empty where the image stands for itself
 
     def __post_init__(self) -> None:
         _ensure_measured(self.metric, self.value)
