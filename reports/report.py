@@ -13,6 +13,9 @@ from cgbench.reports.figure_set import FigureSet, draw_figures
 from cgbench.reports.figures.style import Style, assign_styles
 from cgbench.reports.formats.csv import csv_text, defused_rows
 from cgbench.reports.formats.html import render
+from cgbench.reports.galleries.image_grid import ImageGrids, image_grids
+from cgbench.reports.galleries.image_grid_png import image_grid_png
+from cgbench.reports.galleries.worst_images import worst_images
 from cgbench.reports.sections import provenance, score_tables
 from cgbench.reports.sections.caveats import caveats
 from cgbench.reports.sections.checkpoint_selection import CAPTION
@@ -20,11 +23,8 @@ from cgbench.reports.sections.costs import cost_table
 from cgbench.reports.sections.difference_tables import difference_tables, figure_note
 from cgbench.reports.sections.failures import CAPTION as FAILURE_CAPTION
 from cgbench.reports.sections.failures import failures_csv, rules
-from cgbench.reports.sections.image_grid import ImageGrids, image_grids
-from cgbench.reports.sections.image_grid_png import image_grid_png
 from cgbench.reports.sections.other_weights import CAPTION as OTHER_WEIGHTS_CAPTION
 from cgbench.reports.sections.score_tables import tables_latex
-from cgbench.reports.sections.worst_images import worst_images
 
 
 def write_report(
