@@ -130,8 +130,11 @@ class TrialConfig:
     search_steps: int = setting(200, "Steps of the search for an image's latent code.", minimum=1, private=True)
     classes: int = setting(19, "Classes of the dataset's labels; the dataset sets it.", minimum=1, private=True)
 
+    scorers: int = setting(
+        3, "Scorers per domain of photos, over which FCN scores are means.", minimum=1, below=101, affects="evaluation"
+    )
     scorer_limit: int = setting(
-        0, "Photos that the scorer learns from, spread evenly; 0 means all.", minimum=0, affects="evaluation"
+        0, "Photos that the scorers learn from, spread evenly; 0 means all.", minimum=0, affects="evaluation"
     )
     scorer_steps: int = setting(3000, "Training steps of the scorer.", minimum=1, affects="evaluation")
     scorer_batch: int = setting(16, "Images per step of the scorer's training.", minimum=1, affects="evaluation")

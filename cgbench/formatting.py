@@ -1,6 +1,7 @@
 """Durations, sizes and counts as text, and names made printable."""
 
 import re
+from collections.abc import Sequence
 
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -41,3 +42,8 @@ def size(count: float) -> str:
 def shortened(text: str, length: int = 60) -> str:
     """Return `text` as it is, or its first `length` characters and how many it has."""
     return text if len(text) <= length else f"{text[:length]}… ({len(text):,} characters)"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as "a", "a and b", or "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

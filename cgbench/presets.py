@@ -7,8 +7,9 @@ from cgbench.errors import CgbenchError, did_you_mean
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {
         "steps": 6, "batch_size": 2, "load_size": 36, "crop_size": 32, "blocks": 1, "ngf": 8, "ndf": 8,
-        "discriminator_layers": 2, "pool_size": 4, "max_train_images": 12, "max_test_images": 6, "scorer_limit": 24,
-        "scorer_steps": 30, "scorer_batch": 8, "scorer_width": 8, "log_every": 2, "save_every": 3, "search_steps": 5,
+        "discriminator_layers": 2, "pool_size": 4, "max_train_images": 12, "max_test_images": 6, "scorers": 1,
+        "scorer_limit": 24, "scorer_steps": 30, "scorer_batch": 8, "scorer_width": 8, "log_every": 2, "save_every": 3,
+        "search_steps": 5,
     },
     "demo": {
         "steps": 1500, "batch_size": 4, "load_size": 72, "crop_size": 64, "blocks": 3, "ngf": 16, "ndf": 16,

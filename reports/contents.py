@@ -12,7 +12,7 @@ from cgbench.api.names import Analysis, TrialState
 from cgbench.formatting import plural
 from cgbench.reports.formats.markdown import escaped
 from cgbench.reports.sections import score_tables, scores
-from cgbench.reports.sections.caveats import caveats
+from cgbench.reports.sections.caveats import caveats, judge_caveats
 from cgbench.reports.sections.checkpoint_selection import (
     SelectionTable,
     selection,
@@ -83,6 +83,10 @@ class ReportContents:
         """Return what the run says about its methods, one sentence or two per direction."""
         return headlines(self.table, self.comparison, self.values, self.primary, self.names)
 
+    def caveats(self) -> list[str]:
+        """Return what to know before the scores are believed, one text each."""
+        return [*judge_caveats(self.run, self.values), *caveats(self.run.records, self.values)]
+
     def questions(self) -> list[DifferenceTable]:
         """Return the printable tables of the questions that differences in the primary numbers answer."""
         if self.comparison is None:
@@ -126,7 +130,7 @@ def markdown(contents: ReportContents) -> str:
         parts.append(escaped(f"Test images: {fact.value}{f' ({fact.trials})' if fact.trials else ''}.") + "\n")
     parts += [f"{escaped(line)}\n" for line in contents.headlines()]
     parts.append(score_tables.markdown(contents.layout()))
-    parts += [f"{escaped(line)}\n" for line in caveats(run.records, values)]
+    parts += [f"{escaped(line)}\n" for line in contents.caveats()]
     if comparison:
         parts.append(differences_markdown(comparison, values, contents.names))
         parts.append(questions_markdown(contents.questions()))

@@ -17,7 +17,6 @@ from cgbench.reports.galleries.image_grid import ImageGrids, image_grids
 from cgbench.reports.galleries.image_grid_png import image_grid_png
 from cgbench.reports.galleries.worst_images import worst_images
 from cgbench.reports.sections import provenance, score_tables
-from cgbench.reports.sections.caveats import caveats
 from cgbench.reports.sections.checkpoint_selection import CAPTION
 from cgbench.reports.sections.costs import cost_table
 from cgbench.reports.sections.difference_tables import difference_tables, figure_note
@@ -111,7 +110,7 @@ def context(contents: ReportContents, grids: ImageGrids, figures: FigureSet) -> 
         "title": title(run),
         "warnings": warnings(run),
         "tables": contents.layout(),
-        "caveats": caveats(run.records, values),
+        "caveats": contents.caveats(),
         "reference": comparison.reference if comparison else "",
         "figure_note": figure_note(comparison) if comparison else "",
         "headlines": contents.headlines(),

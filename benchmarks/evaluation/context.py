@@ -20,19 +20,21 @@ from cgbench.benchmarks.evaluation.feature_extractors import (
     scorer_features,
 )
 from cgbench.benchmarks.evaluation.ood_split import load_ood_images
-from cgbench.benchmarks.evaluation.scorer import Scorer
-from cgbench.benchmarks.evaluation.scorer_cache import cached_scorer
+from cgbench.benchmarks.evaluation.scorer import ScorerEnsemble
+from cgbench.benchmarks.evaluation.scorer_cache import cached_scorers
+from cgbench.benchmarks.evaluation.scorer_training import ScorerData
 from cgbench.benchmarks.runtime.cache_dir import cache_folder
 from cgbench.benchmarks.runtime.progress import progress
 from cgbench.config import TrialConfig
 from cgbench.digests import digest
 from cgbench.errors import DataBroken
+from cgbench.formatting import plural
 from cgbench.results.records import TEST, VALIDATION
 
 
 @dataclass(frozen=True)
 class EvaluationContext:
-    """The images of both domains of one split, a scorer for each domain of labelled photos, and the feature extractors,
+    """The images of both domains of one split, scorers for each domain of labelled photos, and the feature extractors,
     shared by all methods of a run."""
 
     dataset: Dataset
@@ -41,15 +43,15 @@ class EvaluationContext:
     paired: bool  # whether row k of both domains shows one scene
     domains: Mapping[str, ImageSet]  # "A", "B"
     ood_images: Mapping[str, ImageSet] = field(default_factory=dict)  # the split `ood`, where the dataset has one
-    scorers: Mapping[str, Scorer] = field(default_factory=dict)  # by domain
+    scorers: Mapping[str, ScorerEnsemble] = field(default_factory=dict)  # by domain
     scorer_features: Mapping[str, Features] = field(default_factory=dict)  # by domain
     feature_extractors: FeatureExtractors = field(default_factory=FeatureExtractors)
 
     @property
     def feature_network(self) -> nn.Module | None:
-        """The network of the scorer whose features a method may use: that of B where there is one, else of A."""
-        scorer = self.scorers.get("B") or self.scorers.get("A")
-        return scorer.network if scorer else None
+        """The network of the scorer whose features a method may use: the first of B where there is one, else of A."""
+        scorers = self.scorers.get("B") or self.scorers.get("A")
+        return scorers.first.network if scorers else None
 
     def source(self, direction: str) -> ImageSet:
         """Return the images that `direction` translates."""
@@ -94,10 +96,10 @@ class EvaluationContext:
         return {place: (digest(details), details) for place, details in found.items()}
 
     def recipe(self, metric: Metric, direction: str) -> dict:
-        """Return the record beside a protocol: the recipe of the scorer, whose weights differ in the last digits from
-        machine to machine."""
-        scorer = self.scorers.get(direction[-1])
-        return {"scorer_recipe": scorer.info.get("recipe", "")} if metric.uses_scorer and scorer else {}
+        """Return the record beside a protocol: the recipes of the scorers, whose weights differ in the last digits from
+        machine to machine, and what they reach on photos that they were not trained on."""
+        scorers = self.scorers.get(direction[-1])
+        return scorers.record() if metric.uses_scorer and scorers else {}
 
     def digest(self) -> str:
         """Return the digest of all protocols together."""
@@ -162,26 +164,29 @@ def with_scorers(evaluation: EvaluationContext, config: TrialConfig, device: str
         return evaluation
     photo_domains = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
     # all images are loaded before the first scorer trains
-    real = {domain: _scorer_images(dataset, domain, config) for domain in photo_domains}
-    scorers = {domain: _scorer(dataset, domain, real[domain], config, device) for domain in photo_domains}
-    return replace(evaluation, scorers=scorers, scorer_features={key: scorer_features(s) for key, s in scorers.items()})
+    data = {domain: _scorer_data(dataset, domain, config) for domain in photo_domains}
+    scorers = {domain: _scorers(dataset, domain, data[domain], config, device) for domain in photo_domains}
+    features = {domain: scorer_features(ensemble.first) for domain, ensemble in scorers.items()}
+    return replace(evaluation, scorers=scorers, scorer_features=features)
 
 
-def _scorer_images(dataset: Dataset, domain: str, config: TrialConfig) -> ImageSet:
-    """Return the photos of a domain in `pairs` with their class ids."""
+def _scorer_data(dataset: Dataset, domain: str, config: TrialConfig) -> ScorerData:
+    """Return the photos of a domain in `pairs` with their class ids, and the pictures of the other domain there."""
+    photos, others = domain, "AB".replace(domain, "")
     domain_name = dataset.domains[domain == "B"].name
     with progress(f"reading {domain_name} images for the scorer") as update:
-        limit = config.scorer_limit
-        real = load_images(dataset, Split.PAIRS, domain, config.crop_size, config, limit, True, update, labels=True)
+        side, limit = config.crop_size, config.scorer_limit
+        real = load_images(dataset, Split.PAIRS, photos, side, config, limit, True, update, labels=True)
+        other = load_images(dataset, Split.PAIRS, others, side, config, limit, True, update, labels=False)
     if real.labels is None:
         raise DataBroken(
             f"dataset '{dataset.label}' has a palette, but the {domain_name} of its split 'pairs' have no labels"
         )
-    return real
+    return ScorerData(real.images, real.labels, other.images)
 
 
-def _scorer(dataset: Dataset, domain: str, real: ImageSet, config: TrialConfig, device: str) -> Scorer:
-    """Return the scorer of a domain, trained on `real` photos and their class ids."""
-    with progress(f"training the scorer of {dataset.domains[domain == 'B'].name}") as update:
-        count, folder = len(dataset.palette), cache_folder()
-        return cached_scorer(folder, real.images, real.labels, count, config, device, update)
+def _scorers(dataset: Dataset, domain: str, data: ScorerData, config: TrialConfig, device: str) -> ScorerEnsemble:
+    """Return the scorers of a domain, trained on its photos."""
+    name = dataset.domains[domain == "B"].name
+    with progress(f"training {plural(config.scorers, 'scorer')} of {name}") as update:
+        return cached_scorers(cache_folder(), data, len(dataset.palette), config, device, update)

@@ -52,7 +52,8 @@ class EvaluationResult:
                     "split": evaluation.split, "direction": direction, "step": step, "n": counts[key.partition("/")[0]],
                     "metric": key, "value": float(value), "protocol": digest(details),
                 }  # fmt: skip
-                self.metrics.append({**row, **({"reason": reason} if reason else {})})
+                by_scorer = {"by_scorer": list(scores.by_scorer[key])} if key in scores.by_scorer else {}
+                self.metrics.append({**row, **({"reason": reason} if reason else {}), **by_scorer})
             self.images.extend(_image_rows(translations, metric, scores, evaluation.dataset))
 
 
@@ -190,7 +191,7 @@ def _validated(scores: Scores, metric: Metric, translations: Translations) -> Sc
     declared = {value.name: len(translations.keys_of(value.of)) for value in metric.values}
     if set(scores.values) != set(declared):
         raise ValueError(f"it declares {', '.join(declared)} and computed {', '.join(map(str, scores.values))}")
-    unknown = [key for key in scores.per_image if key not in declared]
+    unknown = [key for key in (*scores.per_image, *scores.by_scorer) if key not in declared]
     unknown += [key for key in scores.details if key in declared or key.partition("/")[0] not in declared]
     if unknown:
         raise ValueError(f"'{unknown[0]}' belongs to none of its values: {', '.join(declared)}")
@@ -198,6 +199,7 @@ def _validated(scores: Scores, metric: Metric, translations: Translations) -> Sc
         {key: float(as_numbers(key, value, ())) for key, value in scores.values.items()},
         {key: as_numbers(key, by_image, (declared[key],)) for key, by_image in scores.per_image.items()},
         {key: float(as_numbers(key, value, ())) for key, value in scores.details.items()},
+        {key: [float(as_numbers(key, value, ())) for value in values] for key, values in scores.by_scorer.items()},
     )
 
 

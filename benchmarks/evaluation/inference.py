@@ -27,11 +27,8 @@ def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationConte
 
     Raises `RuntimeError` where the outputs have another shape than the inputs.
     """
-    source, target, scorer = (
-        evaluation.source(direction),
-        evaluation.target(direction),
-        evaluation.scorers.get(direction[-1]),
-    )
+    source, target = evaluation.source(direction), evaluation.target(direction)
+    scorers = evaluation.scorers.get(direction[-1])
     if model is None:
         outputs = _untrained_outputs(trial, source.images, target.images, direction)
         finite = reconstructions = other_outputs = identities = None
@@ -57,7 +54,8 @@ def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationConte
         finite=finite,
         way_back=_backward_translation(model, source.images, direction) if model is not None else None,
         palette=evaluation.dataset.palette,
-        scorer=scorer.predict_once if scorer else None,
+        scorer=scorers.first.predict if scorers else None,
+        scorers=tuple((member.predict_or_reject, member.predict) for member in scorers.members) if scorers else (),
         scorer_features=evaluation.scorer_features.get(direction[-1]),
         inception=evaluation.feature_extractors.inception,
         lpips=evaluation.feature_extractors.lpips,

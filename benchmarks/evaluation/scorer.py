@@ -1,12 +1,16 @@
-"""The scorer: a small segmentation network, trained on real photos, that judges translated ones (the FCN score).
+"""Scorers: small segmentation networks, trained on real photos, that judge translated ones (the FCN score).
 
 Isola et al. 2017 (pix2pix, section 4.1) judge a photo made from labels by how well a network trained on real photos
-recovers these labels from it. Theirs is FCN-8s (Long et al. 2015); ours is a small U-Net, trained at the resolution
-of the translations, the same for every method of a comparison.
+recovers these labels from it. Theirs is FCN-8s (Long et al. 2015); ours are small U-Nets, trained at the resolution of
+the translations, the same for every method of a comparison. Two things are not in the paper: a reject class for pixels
+of pictures that are no photos, without which label maps are read as photos, and several scorers that differ in their
+random streams, without which the choice of one would be part of every difference.
 """
 
 import hashlib
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +23,25 @@ from torch import nn
 from cgbench.benchmarks.data.conversion import to_signed
 from cgbench.benchmarks.evaluation.memoize import Memoized
 from cgbench.config import TrialConfig
+from cgbench.digests import digest
 from cgbench.errors import CgbenchError, DataBroken
 from cgbench.files import ensure_regular_file, write_bytes
 from cgbench.methods.blocks.segmentation import SegmentationNet
 from cgbench.seeds import derive
 
-VERSION = 1  # incremented whenever training changes: it is part of the name of the cache file
-SEED = 0  # one fixed scorer for all seeds of all methods
+VERSION = 2  # incremented whenever training changes: it is part of the name of the cache file
 MULTIPLE = 8  # three halvings
 UNREADABLE = (
     OSError, KeyError, TypeError, ValueError, RuntimeError, RecursionError, OverflowError, CgbenchError,
     safetensors.SafetensorError,
 )  # fmt: skip
+HELD_OUT = ("held_out_accuracy", "calibration_error", "held_out_rejected")  # of `info`, where photos were held out
 PIXELS_AT_ONCE = 2**18  # of a batch in prediction, which bounds the memory
 
 
-def build_network(classes: int, width: int) -> SegmentationNet:
-    """Return the network with He-normal weights from the scorer's own random streams; global generators are not
-    used."""
+def build_network(classes: int, width: int, seed: int = 0) -> SegmentationNet:
+    """Return a network of `classes` outputs with He-normal weights from the streams of the scorer number `seed`; global
+    generators are not used."""
     with torch.device("meta"):
         network = SegmentationNet(classes, width)
     network.to_empty(device="cpu")
@@ -44,7 +49,7 @@ def build_network(classes: int, width: int) -> SegmentationNet:
         if isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
         elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            stream = torch.Generator().manual_seed(derive(SEED, "scorer/init", name))
+            stream = torch.Generator().manual_seed(derive(seed, "scorer/init", name))
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=stream)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
@@ -52,24 +57,43 @@ def build_network(classes: int, width: int) -> SegmentationNet:
 
 
 class Scorer:
-    """A trained network with `info`: classes, width, side, settings of its training and accuracy on its photos."""
+    """A trained network with `info`: classes, width, side, settings of its training, and what it reaches on photos that
+    it was not trained on. It has one output more than classes: the reject class."""
 
     def __init__(self, network: SegmentationNet, info: dict[str, Any], device: str = "cpu") -> None:
         self.network = network.to(device).to(memory_format=torch.channels_last).eval()
         self.info = info
         self.device = device
-        self.predict_once = Memoized(self.predict)  # metrics, detectors and saved images need the same predictions
+        self._predict_once = Memoized(self._predict)  # metrics, detectors and saved images need the same predictions
+
+    def predict(self, photos: np.ndarray) -> np.ndarray:
+        """Return the class ids, uint8 (N, S, S), of photos, uint8 (N, S, S, 3); S must be a multiple of 8. No pixel is
+        rejected."""
+        return self._predict_once(photos)[1]
+
+    def predict_or_reject(self, photos: np.ndarray) -> np.ndarray:
+        """Return the same with the number of classes as the id of pixels that are rejected."""
+        return self._predict_once(photos)[0]
 
     @torch.inference_mode()
-    def predict(self, photos: np.ndarray) -> np.ndarray:
-        """Return the class ids, uint8 (N, S, S), of photos, uint8 (N, S, S, 3); S must be a multiple of 8."""
+    def probabilities(self, photos: np.ndarray) -> np.ndarray:
+        """Return float32 (N, classes + 1, S, S): the probability of each class and of the reject class."""
+        return np.concatenate([logits.softmax(1).float().cpu().numpy() for logits in self._logits(photos)])
+
+    @torch.inference_mode()
+    def _predict(self, photos: np.ndarray) -> np.ndarray:
+        """Return uint8 (2, N, S, S): class ids with the reject class and without it."""
+        parts = []
+        for logits in self._logits(photos):
+            classes = logits[:, : self.info.get("classes", logits.shape[1])]
+            parts.append(torch.stack([logits.argmax(1), classes.argmax(1)]).to(torch.uint8).cpu().numpy())
+        return np.concatenate(parts, axis=1) if parts else np.empty((2, *photos.shape[:3]), np.uint8)
+
+    def _logits(self, photos: np.ndarray) -> Iterator[torch.Tensor]:
         check_photos(photos)
         count = max(1, PIXELS_AT_ONCE // photos.shape[1] ** 2)
-        class_ids = np.empty(photos.shape[:3], np.uint8)
         for start in range(0, len(photos), count):
-            logits = self.network(to_float(torch.from_numpy(photos[start : start + count].copy()).to(self.device)))
-            class_ids[start : start + count] = logits.argmax(1).to(torch.uint8).cpu().numpy()
-        return class_ids
+            yield self.network(to_float(torch.from_numpy(photos[start : start + count].copy()).to(self.device)))
 
     @property
     def digest(self) -> str:
@@ -94,7 +118,7 @@ class Scorer:
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             info = json.loads(metadata["scorer"])
             with torch.device("meta"):  # takes the memory of the weights that are there, whatever `info` announces
-                network = SegmentationNet(info["classes"], info["width"])
+                network = SegmentationNet(info["classes"] + 1, info["width"])
             network.load_state_dict(weights, assign=True)
             scorer = cls(network, info, device)
             if scorer.digest != metadata["digest"]:
@@ -105,6 +129,35 @@ class Scorer:
         return scorer
 
 
+@dataclass(frozen=True)
+class ScorerEnsemble:
+    """Scorers that differ in their random streams alone. Numbers are means over them; class maps, features and the
+    methods that use a scorer have the first."""
+
+    members: tuple[Scorer, ...]
+
+    @property
+    def first(self) -> Scorer:
+        return self.members[0]
+
+    @property
+    def digest(self) -> str:
+        """12 hex digits of all weights together."""
+        return digest([member.digest for member in self.members])
+
+    def record(self) -> dict[str, Any]:
+        """Return what is recorded beside a protocol: the recipes, and means of what the scorers reach on photos that
+        they were not trained on: accuracy, calibration error and share of rejected pixels."""
+        facts: dict[str, Any] = {
+            "scorer_recipe": " ".join(str(member.info.get("recipe", "")) for member in self.members),
+            "scorers": len(self.members),
+        }
+        for name in HELD_OUT:
+            values = [member.info[name] for member in self.members if name in member.info]
+            facts |= {f"scorer_{name}": round(float(np.mean(values)), 4)} if values else {}
+        return facts
+
+
 def content_digest(*arrays: np.ndarray) -> str:
     """Return 12 hex digits that identify the shapes, types and values of arrays."""
     content = hashlib.sha256(" ".join(f"{array.shape} {array.dtype}" for array in arrays).encode())
@@ -113,10 +166,10 @@ def content_digest(*arrays: np.ndarray) -> str:
     return content.hexdigest()[:12]
 
 
-def scorer_settings(classes: int, config: TrialConfig) -> dict[str, int]:
-    """Return the settings that identify a scorer's architecture and training."""
+def scorer_settings(classes: int, config: TrialConfig, seed: int) -> dict[str, int]:
+    """Return the settings that identify the architecture and the training of the scorer number `seed`."""
     training = {"steps": config.scorer_steps, "batch": config.scorer_batch, "width": config.scorer_width}
-    return training | {"classes": classes, "version": VERSION}
+    return training | {"classes": classes, "seed": seed, "version": VERSION}
 
 
 def to_float(photos: torch.Tensor) -> torch.Tensor:

@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from cgbench.benchmarks.evaluation.scorer import Scorer, content_digest, scorer_settings
-from cgbench.benchmarks.evaluation.scorer_training import check_training_data, train_scorer
+from cgbench.benchmarks.evaluation.scorer import Scorer, ScorerEnsemble, content_digest, scorer_settings
+from cgbench.benchmarks.evaluation.scorer_training import ScorerData, check_training_data, train_scorer
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.config import TrialConfig
 from cgbench.digests import digest
@@ -14,44 +12,46 @@ from cgbench.errors import DataBroken
 from cgbench.progress import ProgressCallback
 
 
-def cached_scorer(
-    cache: Path,
-    photos: np.ndarray,
-    labels: np.ndarray,
-    classes: int,
-    config: TrialConfig,
-    device: str = "cpu",
+def cached_scorers(
+    cache: Path, data: ScorerData, classes: int, config: TrialConfig, device: str = "cpu",
     progress: ProgressCallback | None = None,
-) -> Scorer:
-    """Return the scorer of these photos and labels from the cache; train and store it where it is missing.
+) -> ScorerEnsemble:  # fmt: skip
+    """Return the scorers of these photos and labels from the cache; train and store those that are missing.
 
-    The file is named after the content of the arrays, the settings and `VERSION`: this name is the scorer's recipe, put
+    A file is named after the content of the arrays, the settings and `VERSION`: this name is the scorer's recipe, put
     into `info`, and the same on every machine, while the last digits of the weights are not. A file that cannot be read
     is trained again, with a warning; one that cannot be written is a warning as well.
 
     Args:
         cache: The folder of the cache.
-        photos: Real photos, uint8 (N, S, S, 3).
-        labels: Their class ids, uint8 (N, S, S), 255 ignored.
+        data: Real photos, their class ids, and pictures that are no photos.
         classes: The number of classes.
-        config: The configuration with the scorer's settings.
-        device: The device of the network.
-        progress: Called after each training step with (done, total).
+        config: The configuration with the scorers' settings.
+        device: The device of the networks.
+        progress: Called after each training step with (done, total), of all scorers together.
 
     Returns:
-        The scorer, on `device`.
+        The scorers, on `device`.
 
     Raises:
         CgbenchError: The photos or labels cannot be used for training.
-        Diverged: The loss of the training is not finite.
+        Diverged: The loss of a training is not finite.
     """
-    check_training_data(photos, labels, classes)
-    recipe = digest(scorer_settings(classes, config) | {"content": content_digest(photos, labels)})
-    path = cache / f"scorer-{recipe}.safetensors"
-    console.debug(f"scorer: {'from the cache' if path.exists() else 'trained and stored as'} {path}")
-    scorer = _load(path, device) or _train_and_store(path, photos, labels, classes, config, device, progress)
-    scorer.info["recipe"] = recipe
-    return scorer
+    check_training_data(data, classes)
+    content, members = content_digest(data.photos, data.labels, data.others), []
+    for seed in range(config.scorers):
+        recipe = digest(scorer_settings(classes, config, seed) | {"content": content})
+        path = cache / f"scorer-{recipe}.safetensors"
+        console.debug(f"scorer {seed}: {'from the cache' if path.exists() else 'trained and stored as'} {path}")
+
+        def update(done: int, total: int, before: int = seed * config.scorer_steps) -> None:
+            if progress is not None:
+                progress(before + done, config.scorers * total)
+
+        scorer = _load(path, device) or _train_and_store(path, data, classes, config, seed, device, update)
+        scorer.info["recipe"] = recipe
+        members.append(scorer)
+    return ScorerEnsemble(tuple(members))
 
 
 def _load(path: Path, device: str) -> Scorer | None:

@@ -2,45 +2,59 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from cgbench.api.names import IGNORE
-from cgbench.benchmarks.evaluation.scorer import SEED, Scorer, build_network, check_photos, scorer_settings, to_float
+from cgbench.benchmarks.data.conversion import to_bytes
+from cgbench.benchmarks.evaluation.scorer import Scorer, build_network, check_photos, scorer_settings, to_float
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError, Diverged
 from cgbench.progress import ProgressCallback
 from cgbench.seeds import generator
+from cgbench.selection import evenly_spaced
 
 LEARNING_RATE = 1e-2
 WEIGHT_DECAY = 2e-2
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
 SCALES = (0.8, 1.5)  # zoom of a training crop; below 1 the photo's border is repeated and its labels ignored
 COLOUR = 0.08  # spread of the random gain and offset of photos on the scale -1 to 1
+HELD_OUT_EVERY, MOST_HELD_OUT = 10, 64  # photos
+PHOTOS_PER_NEGATIVE = 4
+PATCHES = 8  # per side of a photo whose patches are shuffled
+BINS = 15  # of the calibration error
 CLASS_POWER = 0.25  # class weight = frequency ** -CLASS_POWER: rare classes count a little more
 
 
+@dataclass(frozen=True)
+class ScorerData:
+    """What a scorer learns from: real photos, uint8 (N, S, S, 3), their class ids, uint8 (N, S, S), 255 ignored, and
+    pictures of the other domain, uint8 (M, S, S, 3), which it learns to reject; M may be 0."""
+
+    photos: np.ndarray
+    labels: np.ndarray
+    others: np.ndarray
+
+
 def train_scorer(
-    photos: np.ndarray,
-    labels: np.ndarray,
-    classes: int,
-    config: TrialConfig,
-    device: str = "cpu",
+    data: ScorerData, classes: int, config: TrialConfig, seed: int = 0, device: str = "cpu",
     progress: ProgressCallback | None = None,
-) -> Scorer:
-    """Train a scorer on photos and their class ids.
+) -> Scorer:  # fmt: skip
+    """Train a scorer on photos and their class ids, and on pictures that it should reject.
 
     AdamW, learning rate with linear warm-up and cosine decay, cross-entropy with mild class weights; crops are
-    mirrored, zoomed, shifted and changed in colour. Every draw comes from streams of the fixed scorer seed: on a CPU
-    two trainings with the same number of threads agree bit for bit.
+    mirrored, zoomed, shifted and changed in colour. Every draw comes from streams of the scorer's number: on a CPU two
+    trainings with the same number of threads agree bit for bit. One photo in `HELD_OUT_EVERY` is not trained on:
+    accuracy and calibration are measured on these.
 
     Args:
-        photos: Real photos, uint8 (N, S, S, 3).
-        labels: Their class ids, uint8 (N, S, S), 255 ignored.
+        data: Photos, class ids and other pictures.
         classes: The number of classes.
         config: The configuration with the scorer's settings.
+        seed: The number of the scorer, from 0.
         device: The device to train on.
         progress: Called after each step with (done, total).
 
@@ -51,13 +65,20 @@ def train_scorer(
         CgbenchError: The photos or labels cannot be used for training.
         Diverged: The last loss is not finite.
     """
-    check_training_data(photos, labels, classes)
-    network = build_network(classes, config.scorer_width).to(device).to(memory_format=torch.channels_last).train()
-    weights = torch.from_numpy(class_weights(labels, classes)).to(device)
+    check_training_data(data, classes)
+    learnt, held_out = _split(len(data.photos))
+    network = build_network(classes + 1, config.scorer_width, seed)
+    network = network.to(device).to(memory_format=torch.channels_last).train()
+    weights = torch.from_numpy(np.append(class_weights(data.labels, classes), np.float32(1))).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    for step, indices in enumerate(_batches(len(photos), config.scorer_steps, config.scorer_batch)):
+    for step, indices in enumerate(_batches(len(learnt), config.scorer_steps, config.scorer_batch, seed)):
         optimizer.param_groups[0]["lr"] = LEARNING_RATE * schedule(step, config.scorer_steps)
-        x, y = _augmented(torch.from_numpy(photos[indices]), torch.from_numpy(labels[indices]), step, device)
+        chosen = learnt[indices]
+        negatives = _negatives(data, chosen, generator(seed, "scorer/negatives", step))
+        photos = np.concatenate([data.photos[chosen], negatives])
+        labels = np.concatenate([data.labels[chosen], np.full(negatives.shape[:3], classes, np.uint8)])
+        stream = generator(seed, "scorer/augment", step)
+        x, y = _augmented(torch.from_numpy(photos), torch.from_numpy(labels), stream, device)
         loss = _loss(network(x), y, weights)
         optimizer.zero_grad()
         loss.backward()
@@ -66,11 +87,76 @@ def train_scorer(
             progress(step + 1, config.scorer_steps)
     if not math.isfinite(loss.item()):
         raise Diverged(f"the scorer's loss became {loss.item()} within {config.scorer_steps} steps")
-    scorer = Scorer(
-        network, scorer_settings(classes, config) | {"side": photos.shape[1], "images": len(photos)}, device
-    )
-    scorer.info["training_accuracy"] = _accuracy(scorer, photos, labels)
+    info = scorer_settings(classes, config, seed) | {"side": data.photos.shape[1], "images": len(learnt)}
+    scorer = Scorer(network, info, device)
+    scorer.info |= _reached(scorer, data.photos[held_out], data.labels[held_out])
     return scorer
+
+
+def _split(photos: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of the photos to learn from, and of those held out: evenly spaced, none of few."""
+    count = min(MOST_HELD_OUT, photos // HELD_OUT_EVERY)
+    held_out = np.array(evenly_spaced(photos, count) if count else [], np.int64)
+    return np.setdiff1d(np.arange(photos), held_out), held_out
+
+
+def _negatives(data: ScorerData, chosen: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Return pictures that are no photos, uint8 (n, S, S, 3), one for every `PHOTOS_PER_NEGATIVE` of the `chosen`.
+
+    Half are of the other domain; the others are photos with their patches shuffled, pictures translated by an untrained
+    network, and noise.
+    """
+    pictures = []
+    for _ in range(max(1, len(chosen) // PHOTOS_PER_NEGATIVE)):
+        kind = random.random()
+        photo = data.photos[random.choice(chosen)]
+        other = data.others[random.integers(len(data.others))] if len(data.others) else None
+        if other is not None and kind < 0.5:
+            pictures.append(other)
+        elif kind < 0.7:
+            pictures.append(shuffled_patches(photo, random))
+        elif kind < 0.9:
+            pictures.append(untrained_translation(photo if other is None or kind < 0.8 else other, random))
+        else:
+            level = random.uniform(0, 255, 3) + random.choice([0, 40]) * random.normal(size=photo.shape)
+            pictures.append(level.clip(0, 255).astype(np.uint8))
+    return np.stack(pictures)
+
+
+def shuffled_patches(photo: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Return a photo, uint8 (S, S, 3), whose patches of S / 8 pixels are in random order."""
+    side = photo.shape[0] // PATCHES
+    patches = photo.reshape(PATCHES, side, PATCHES, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)
+    shuffled = patches[random.permutation(len(patches))].reshape(PATCHES, PATCHES, side, side, 3)
+    return shuffled.swapaxes(1, 2).reshape(photo.shape)
+
+
+def untrained_translation(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Return a picture, uint8 (S, S, 3), as two layers of 3 × 3 convolutions with random weights make it."""
+    x = to_float(torch.from_numpy(picture[None].copy()))
+    for channels_in, channels_out in ((3, 8), (8, 3)):
+        weight = random.normal(0, (2 / (9 * channels_in)) ** 0.5, (channels_out, channels_in, 3, 3))
+        x = functional.conv2d(functional.pad(x, (1, 1, 1, 1), "reflect"), torch.from_numpy(weight).float())
+        x = torch.relu(x) if channels_out > 3 else torch.tanh(x)
+    return to_bytes(x)[0]
+
+
+def _reached(scorer: Scorer, photos: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Return what a scorer reaches on labelled photos: accuracy, where a rejected pixel is wrong, expected calibration
+    error (Naeini et al. 2015, 15 bins of equal width), and the share of rejected pixels; {} without any."""
+    counted = labels != IGNORE
+    if not counted.any():
+        return {}
+    probabilities = scorer.probabilities(photos).transpose(0, 2, 3, 1)[counted]
+    predicted, confidence = probabilities.argmax(1), probabilities.max(1)
+    right = predicted == labels[counted]
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    sums = [np.bincount(bins, values, BINS) for values in (right, confidence)]
+    return {
+        "held_out_accuracy": round(float(right.mean()), 4),
+        "calibration_error": round(float(np.abs(sums[0] - sums[1]).sum() / len(right)), 4),
+        "held_out_rejected": round(float((predicted == probabilities.shape[1] - 1).mean()), 4),
+    }
 
 
 def schedule(step: int, steps: int) -> float:
@@ -106,18 +192,19 @@ def _loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> 
     return total / counted.clamp(min=1e-6)
 
 
-def _batches(images: int, steps: int, batch: int) -> Iterator[np.ndarray]:
+def _batches(images: int, steps: int, batch: int, seed: int) -> Iterator[np.ndarray]:
     """Yield the image indices of each step: epoch after epoch, each in its own order."""
     epochs = -(-steps * batch // images)
-    order = np.concatenate([generator(SEED, "scorer/order", number).permutation(images) for number in range(epochs)])
+    order = np.concatenate([generator(seed, "scorer/order", number).permutation(images) for number in range(epochs)])
     for step in range(steps):
         yield order[step * batch : (step + 1) * batch]
 
 
-def _augmented(photos: torch.Tensor, labels: torch.Tensor, step: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+def _augmented(
+    photos: torch.Tensor, labels: torch.Tensor, random: np.random.Generator, device: str
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return photos as floats and labels as int64, randomly mirrored, zoomed, shifted and changed in colour."""
     count = len(photos)
-    random = generator(SEED, "scorer/augment", step)
     low, high = np.log(SCALES)
     view = np.exp(-random.uniform(low, high, count))  # side of the crop as a share of the photo's
     mirror = np.where(random.random(count) < 0.5, -1.0, 1.0)
@@ -136,16 +223,12 @@ def _augmented(photos: torch.Tensor, labels: torch.Tensor, step: int, device: st
     return x.clamp(-1, 1), (y.round().long() - 1) % 256
 
 
-def _accuracy(scorer: Scorer, photos: np.ndarray, labels: np.ndarray) -> float:
-    """Return the share of labelled pixels classified correctly in at most 256 training photos of the scorer."""
-    subset = slice(None, None, -(-len(photos) // 256))
-    counted = labels[subset] != IGNORE
-    return round(float((scorer.predict(photos[subset]) == labels[subset])[counted].mean()), 4)
-
-
-def check_training_data(photos: np.ndarray, labels: np.ndarray, classes: int) -> None:
-    """Raise `CgbenchError` unless photos and labels can train a scorer of `classes` classes."""
+def check_training_data(data: ScorerData, classes: int) -> None:
+    """Raise `CgbenchError` unless photos, labels and other pictures can train a scorer of `classes` classes."""
+    photos, labels = data.photos, data.labels
     check_photos(photos)
+    if len(data.others):
+        check_photos(data.others)
     if labels.shape != photos.shape[:3] or labels.dtype != np.uint8:
         raise CgbenchError(f"the scorer's labels must be uint8 {photos.shape[:3]}, not {labels.dtype} {labels.shape}")
     counted = np.flatnonzero(_class_counts(labels)[:IGNORE])

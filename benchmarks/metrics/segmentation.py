@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cgbench.api.dataset import SemanticClass
-from cgbench.api.metric import COMPAT, Metric, Scores, Translations, Value
+from cgbench.api.metric import COMPAT, NO_REJECT, Metric, Scores, Translations, Value
 from cgbench.api.palette import nearest_class
 from cgbench.api.registry import METRICS
 from cgbench.benchmarks.metrics.functional.segmentation_scores import (
@@ -21,13 +21,15 @@ def fcn_score() -> Metric:
     """Return the FCN score: the agreement of the scorer's predictions on translated photos with the true classes."""
     return Metric(
         name="fcn_score",
-        summary="FCN score: a network trained on real photos looks for the true classes in translated photos",
+        summary="FCN score: networks trained on real photos look for the true classes in translated photos",
         values=_values("fcn", "FCN"),
-        compute=lambda t: _segmentation_scores("fcn", t.labels, t.scorer(t.outputs), t.palette),
+        compute=_fcn_scores,
         not_applicable=_why_no_fcn_score,
         uses_scorer=True,
         rank=10,
-        source="Isola et al. 2017, section 4.1; Zhu et al. 2017, section 5.1; classes absent from the truth left out",
+        version=2,
+        source="Isola et al. 2017, section 4.1; Zhu et al. 2017, section 5.1; classes absent from the truth left out; "
+        "pixels that a scorer rejects as of no photo are wrong",
     )
 
 
@@ -54,11 +56,11 @@ def _values(prefix: str, label: str) -> tuple[Value, ...]:
 
 
 def _segmentation_scores(
-    prefix: str, true: np.ndarray, predicted: np.ndarray, palette: Sequence[SemanticClass]
+    prefix: str, true: np.ndarray, predicted: np.ndarray, palette: Sequence[SemanticClass], reject: bool = False
 ) -> Scores:
     """Return pixel accuracy, class accuracy and IoU of the split, pixel accuracy and IoU of each image, and as details
     IoU by class and both means of the published script, in which classes absent from the truth count as 0."""
-    matrices = confusion_matrices(true, predicted, len(palette))
+    matrices = confusion_matrices(true, predicted, len(palette), reject)
     total = matrices.sum(axis=0)
     fixed, compat = scores(total), scores(total, mode="compat")
     values = {f"{prefix}_pixel": fixed.pixel, f"{prefix}_class": fixed.class_accuracy, f"{prefix}_iou": fixed.iou}
@@ -69,6 +71,22 @@ def _segmentation_scores(
     }
     details |= {f"{prefix}_class/{COMPAT}": compat.class_accuracy, f"{prefix}_iou/{COMPAT}": compat.iou}
     return Scores(values, per_image, details)
+
+
+def _fcn_scores(translations: Translations) -> Scores:
+    """Return the FCN scores as means over the scorers, with those of each; as details also what they are where no pixel
+    may be rejected."""
+    labels, outputs, palette = translations.labels, translations.outputs, translations.palette
+    scorers = translations.scorers or [(translations.scorer, translations.scorer)]
+    found = [_segmentation_scores("fcn", labels, strict(outputs), palette, reject=True) for strict, _ in scorers]
+    without = [_segmentation_scores("fcn", labels, accept(outputs), palette).values for _, accept in scorers]
+    return Scores(
+        {name: float(np.mean([scores.values[name] for scores in found])) for name in found[0].values},
+        {name: np.mean([scores.per_image[name] for scores in found], axis=0) for name in found[0].per_image},
+        {name: float(np.mean([scores.details[name] for scores in found])) for name in found[0].details}
+        | {f"{name}/{NO_REJECT}": float(np.mean([values[name] for values in without])) for name in without[0]},
+        {name: [scores.values[name] for scores in found] for name in found[0].values},
+    )
 
 
 def _why_no_fcn_score(translations: Translations) -> str | None:

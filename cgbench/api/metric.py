@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,13 @@ from cgbench.api.dataset import SemanticClass
 if TYPE_CHECKING:
     import numpy as np
 
+    Predict = Callable[[np.ndarray], np.ndarray]  # photos, uint8 (N, S, S, 3), to class ids, uint8 (N, S, S)
+
 COMPAT = "compat"  # the detail of a number that is computed as a published script does it
 REAL = "real_images"  # the detail that says with how many real images a set of outputs was compared
 ERROR = "standard_error"  # the detail that holds a number's standard error over images
-ASIDES = (COMPAT, REAL, ERROR)  # details that are no classes
+NO_REJECT = "no_reject"  # the detail of an FCN score that rejects no pixel
+ASIDES = (COMPAT, REAL, ERROR, NO_REJECT)  # details that are no classes
 SOURCE, TARGET = "source", "target"  # whose images the scores per image of a value belong to
 
 
@@ -47,7 +50,9 @@ class Translations:
     of an output was finite before it was rounded. `way_back` takes image numbers (K,) and outputs, modified
     or not, (K, S, S, 3), and translates them back to sources. `ood` are translations of the split of that name.
     `keys` name the sources, row by row, and `target_keys` the targets; where `paired` both are the same.
-    `target_kind` is "photo" or "labels". `scorer` maps photos to class ids of their size, `scorer_features` and
+    `target_kind` is "photo" or "labels". `scorer` maps photos to class ids of their size, `scorers` are pairs of
+    such functions, one pair per scorer: the first of a pair gives pixels that are of no photo the number of classes as
+    their id, `scorer_features` and
     `inception` map them to features (N, D), `lpips` two sets of photos to distances (N,).
     """
 
@@ -68,6 +73,7 @@ class Translations:
     ood: Translations | None = None
     palette: tuple[SemanticClass, ...] = ()
     scorer: Callable[[np.ndarray], np.ndarray] | None = None
+    scorers: Sequence[tuple[Predict, Predict]] = ()
     scorer_features: Callable[[np.ndarray], np.ndarray] | None = None
     inception: Callable[[np.ndarray], np.ndarray] | None = None
     lpips: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
@@ -84,12 +90,13 @@ class Scores:
     value is declared `of`, in the order of its keys; NaN where an image has no score.
 
     `details` are further numbers that belong to a value, named "value/detail" ("fcn_iou/road"): recorded, but no
-    columns of the tables.
+    columns of the tables. `by_scorer` are the numbers of each scorer, where a value is their mean.
     """
 
     values: Mapping[str, float]
     per_image: Mapping[str, np.ndarray] = field(default_factory=dict)
     details: Mapping[str, float] = field(default_factory=dict)
+    by_scorer: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 def always_applicable(translations: Translations) -> str | None:

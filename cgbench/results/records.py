@@ -72,7 +72,7 @@ def trial_records(run: str, folder: TrialFolder, spec: Mapping[str, Any], status
     if not rows:
         empty = {"direction": "", "step": status.get("step", 0), "metric": "", "value": float("nan")}
         rows = [{**empty, "n": 0, "protocol": ""}]
-    return [Record(**common, **row) for row in rows]
+    return [Record(**common, **{key: value for key, value in row.items() if key != "by_scorer"}) for row in rows]
 
 
 def measured_rows(folder: TrialFolder) -> list[dict[str, Any]]:

@@ -166,9 +166,11 @@ class MetricRow(Struct, forbid_unknown_fields=True):
     protocol: Text
     reason: Text = ""
     split: Literal["test", "val"] = "test"
+    by_scorer: Annotated[list[float], Meta(max_length=100)] = []  # the numbers whose mean is the value
 
     def __post_init__(self) -> None:
-        _ensure_measured(self.metric, self.value)
+        for value in (self.value, *self.by_scorer):
+            _ensure_measured(self.metric, value)
 
     @property
     def identity(self) -> tuple[str | int, ...]:

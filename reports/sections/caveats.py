@@ -1,12 +1,16 @@
 """Caveats below the score tables: metrics that were not measured, and the accuracy of distances between image sets."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
 from cgbench.api.metric import ERROR, REAL, Value
+from cgbench.api.names import Role
+from cgbench.formatting import listed, plural
 from cgbench.reports.formats.numbers import declared, in_order, number
 from cgbench.results.records import not_measured
+from cgbench.results.run import Run
 
 ENOUGH_IMAGES = 2048  # the number of Inception features: with fewer, the covariance is singular (Heusel et al. 2017)
 
@@ -14,6 +18,47 @@ ENOUGH_IMAGES = 2048  # the number of Inception features: with fewer, the covari
 def caveats(records: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
     """Return a sentence per reason why metrics were not measured, and one per direction with distances between sets."""
     return [*_absences(records, values), *_set_sizes(records, values)]
+
+
+def judge_caveats(run: Run, values: Mapping[str, Value]) -> list[str]:
+    """Return a sentence per untrained row that beats trained methods, and one per direction that scorers judge."""
+    return [*_beaten(run, values), *_scorers(run.protocols().values())]
+
+
+def _beaten(run: Run, values: Mapping[str, Value]) -> list[str]:
+    """Return a warning per direction whose primary number is better for an untrained row than for trained methods."""
+    lines = []
+    for direction, metric in run.dataset.get("primary", {}).items():
+        value = declared(values, metric)
+        chosen = (run.records["direction"] == direction) & (run.records["metric"] == metric)
+        means = run.records[chosen].groupby("method")["value"].mean().dropna() * (-1 if value.better == "lower" else 1)
+        trained = [name for name in run.trained if name in means]
+        for floor in (name for name in means.index if run.roles.get(name) == Role.FLOOR):
+            worse = [name for name in trained if means[name] < means[floor]]
+            if worse:
+                which = "every trained method" if len(worse) == len(trained) else listed(worse)
+                name = run.dataset["directions"].get(direction, direction)
+                lines.append(
+                    f"{name}: {floor}, which is not trained, has a better {value.label} than {which}: either the "
+                    "training is too short, or the number can be had without translating."
+                )
+    return lines
+
+
+def _scorers(protocols: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return per direction how many scorers judged, and what they reach on photos that they were not trained on."""
+    lines: dict[str, None] = {}
+    for details in protocols:
+        if details.get("metric") == "fcn_score" and "scorer_held_out_accuracy" in details:
+            count = int(details.get("scorers", 1))
+            text = (
+                f"FCN scores ({details['direction']}): mean of {plural(count, 'scorer')}; on photos that they were not "
+                f"trained on: pixel accuracy {details['scorer_held_out_accuracy']:.3f}, calibration error "
+                f"{details['scorer_calibration_error']:.3f}, {details['scorer_held_out_rejected']:.1%} of the pixels "
+                "rejected."
+            )
+            lines[text] = None
+    return list(lines)
 
 
 def _absences(records: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:

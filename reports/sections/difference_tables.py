@@ -163,11 +163,13 @@ def _questions_caption(value: Value, rows: pd.DataFrame, comparison: Comparison)
     unit = next(iter(over_images["groups"]), "") or "image"
     units = int(over_images["images"].max())
     independent = "" if over_images["groups"].any() else ", taken as independent of each other"
+    several = (rows["basis"] == Basis.ALL).any()
+    scorers = " By any such scorers: also other scorers, trained alike from other random streams." if several else ""
     return (
         f"Differences from {comparison.reference} in {value.label}, by what would vary in a repetition. On this test "
         f"set: other training seeds, the images of this table. On scenes like these: other seeds and other images "
-        f"({plural(units, unit)}{independent}); its intervals hold for the column together as well, and are wider. "
-        "No interval says anything about other data, resolutions or budgets."
+        f"({plural(units, unit)}{independent}).{scorers} Intervals hold for a column together. None of them "
+        "says anything about other data, resolutions or budgets."
     )
 
 

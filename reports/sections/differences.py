@@ -8,11 +8,11 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
-from cgbench.api.metric import SOURCE, Value
-from cgbench.api.names import Analysis, Role, TrialState
+from cgbench.api.metric import Value
+from cgbench.api.names import Analysis, Role
 from cgbench.errors import CgbenchError, did_you_mean
-from cgbench.results.band import band, image_part
-from cgbench.results.record_files import read_score_rows
+from cgbench.reports.sections.compared_numbers import numbers_by_scorer, numbers_by_seed, scores_by_image
+from cgbench.results.band import band, image_part, scorer_part
 from cgbench.results.run import Run
 from cgbench.results.significance import MeanDifference, holm, over_seeds, welch
 
@@ -29,12 +29,14 @@ class Basis(StrEnum):
     IMAGES = "images"
     SEEDS = "seeds"
     SEEDS_IMAGES = "seeds and images"
+    ALL = "seeds, images and scorers"
 
 
 QUESTIONS = {
     Basis.IMAGES: "this checkpoint, on other images",
     Basis.SEEDS: "the method, on this test set",
     Basis.SEEDS_IMAGES: "the method, on scenes like these",
+    Basis.ALL: "the method, on scenes like these, by any such scorers",
 }
 
 
@@ -43,13 +45,15 @@ class Comparison:
     """All differences of a run from its `reference`: one row per direction, metric, basis and method.
 
     The basis "seeds" compares the numbers of the table, on these test images. "seeds and images" compares means of the
-    scores of single images, where a metric has such, and generalises to other images as well; "images" does so for the
-    checkpoints of a run of one seed, and says nothing about the methods. Where the images have groups, such as clips,
-    these are the units instead, and `groups` names them. `difference` is method minus reference; `low` to `high` is its
-    interval among the methods of its column, and `p` its p-value; `significant` says that p is 0.05 or less, which it
-    is exactly where the interval excludes zero; `better` and `worse` say in which direction. Where a `note` says why, a
-    difference has no interval (NaN). Differences of the methods in `supervised` are not marked in tables: those see
-    more than the others.
+    scores of single images, where a metric has such, and generalises to other images as well, "seeds, images and
+    scorers" to other scorers too, where several measured. "images" generalises to other images for the checkpoints of a
+    run of one seed, and says nothing about the methods. Where the images have groups, such as clips, these are the
+    units instead, and `groups` names them.
+
+    `difference` is method minus reference; `low` to `high` is its interval among the methods of its column, and `p` its
+    p-value; `significant` says that p is 0.05 or less, which it is exactly where the interval excludes zero; `better`
+    and `worse` say in which direction. Where a `note` says why, a difference has no interval (NaN). Differences of the
+    methods in `supervised` are not marked in tables: those see more than the others.
     """
 
     reference: str
@@ -109,18 +113,25 @@ def compare(
         analysis, resolved, [name for name in run.trained if name != resolved], resolved not in run.trained
     )
     rows, unit = [], run.dataset.get("image_groups", "")
-    for (direction, metric), numbers in _numbers(run).groupby(["direction", "metric"], sort=False):
+    for (direction, metric), numbers in numbers_by_seed(run).groupby(["direction", "metric"], sort=False):
         by_seed = numbers.pivot(index="seed", columns="method", values="value")
         common = {"direction": direction, "metric": metric, "basis": Basis.SEEDS}
         rows += families.rows(common, values.get(metric), families.over_seeds(by_seed))
     one_seed = not rows
     compared = {resolved, *families.methods} if one_seed or analysis == Analysis.BAND else set()
-    for (direction, metric), numbers in _scores(run, compared).groupby(["direction", "metric"], sort=False):
+    by_scorer = {} if one_seed else numbers_by_scorer(run, compared)
+    for (direction, metric), numbers in scores_by_image(run, compared).groupby(["direction", "metric"], sort=False):
         by_image = numbers.pivot_table(index=["seed", "unit"], columns="method", values="value", aggfunc="mean")
-        found = families.checkpoints(by_image) if one_seed else families.over_images(by_image)
-        basis = Basis.IMAGES if one_seed else Basis.SEEDS_IMAGES
-        common = {"direction": direction, "metric": metric, "basis": basis, "groups": unit}
-        rows += families.rows(common, values.get(metric), found)
+        common = {"direction": direction, "metric": metric, "groups": unit}
+        if one_seed:
+            found = families.checkpoints(by_image)
+            rows += families.rows({**common, "basis": Basis.IMAGES}, values.get(metric), found)
+            continue
+        found = families.over_images(by_image)
+        rows += families.rows({**common, "basis": Basis.SEEDS_IMAGES}, values.get(metric), found)
+        if scorers := by_scorer.get((direction, metric)):
+            found = families.over_images(by_image, scorers)
+            rows += families.rows({**common, "basis": Basis.ALL}, values.get(metric), found)
     supervised = frozenset(name for name in run.trained if run.roles[name] == Role.SUPERVISED)
     return Comparison(resolved, analysis, pd.DataFrame(rows, columns=COLUMNS), supervised) if rows else None
 
@@ -199,17 +210,30 @@ class _Families:
             return f"one seed of {self.reference}"
         return "" if len(column) > 1 else "one seed"
 
-    def over_images(self, by_image: pd.DataFrame) -> dict[str, _Entry]:
+    def over_images(
+        self, by_image: pd.DataFrame, by_scorer: Mapping[str, np.ndarray] | None = None
+    ) -> dict[str, _Entry]:
         """Return the differences of scores of single images ((seed, image) × methods), or of their groups; an image
-        that lacks a score of one seed is left out, and a method without scores of at least half the reference's."""
+        that lacks a score of one seed is left out, and a method without scores of at least half the reference's.
+
+        With the numbers of each scorer by method, means over seeds, the intervals are also over other scorers; a method
+        without such numbers is left out.
+        """
         own, tables = self._complete(by_image)
         tables = {name: table for name, table in tables.items() if min(len(table), len(own)) > 1}
+        if by_scorer is not None:
+            own_scorers = by_scorer.get(self.reference, np.empty(0))
+            tables = {name: t for name, t in tables.items() if len(by_scorer.get(name, ())) == len(own_scorers) > 1}
         images = [key for key in own.columns if all(key in table.columns for table in tables.values())]
         if not tables or len(images) < 2:
             return {}
         reference = own[images].to_numpy()
         scores = {name: table[images].to_numpy() for name, table in tables.items()}
         parts = [[image_part(table, reference)] for table in scores.values()]
+        if by_scorer is not None:
+            parts = [
+                [*part, scorer_part(by_scorer[name] - own_scorers)] for name, part in zip(tables, parts, strict=True)
+            ]
         by_seed = [table.mean(axis=1) for table in scores.values()]
         found = band(reference.mean(axis=1), by_seed, parts, self.untrained_reference)
         return {
@@ -245,27 +269,6 @@ class _Families:
 def _unknown(difference: float) -> MeanDifference:
     """Return a difference of which nothing is known but its size."""
     return MeanDifference(difference, math.nan, math.nan, math.nan, math.nan)
-
-
-def _numbers(run: Run) -> pd.DataFrame:
-    """Return the finite numbers of finished trials; details ("fcn_iou/road") left out."""
-    done = run.records[(run.records["status"] == TrialState.DONE) & (run.records["metric"] != "")]
-    finite = done[np.isfinite(done["value"]) & ~done["metric"].str.contains("/")]
-    return finite[["direction", "method", "seed", "metric", "value"]]
-
-
-def _scores(run: Run, methods: set[str]) -> pd.DataFrame:
-    """Return the scores of single images of the finished trials of `methods`. `unit` is the image and whose it is, or
-    the group of images that are not independent of each other."""
-    rows = []
-    for trial in run.trials:
-        if trial.state == TrialState.DONE and trial.method in methods:
-            rows += [
-                {**row, "unit": f"{row.get('of', SOURCE)}/{row.get('group') or row['key']}", "method": trial.method,
-                 "seed": trial.seed}
-                for row in read_score_rows(trial.folder.image_scores)
-            ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["direction", "unit", "metric", "value", "method", "seed"])
 
 
 def _keys(rows: pd.DataFrame) -> set[tuple[str, str, str]]:

@@ -1,11 +1,12 @@
 """Headlines of a report: what its primary numbers say about the methods, and nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
 from cgbench.api.metric import Value
 from cgbench.api.names import Role
+from cgbench.formatting import listed
 from cgbench.reports.formats.numbers import declared, number
 from cgbench.reports.sections.differences import Basis, Comparison
 
@@ -67,7 +68,7 @@ def _verdict(comparison: Comparison | None, direction: str, value: Value) -> str
     for relation, keys in names.items():
         methods = [method for method in comparison.methods if (direction, method, value.name) in keys]
         if methods:
-            parts.append(f"{relation} {comparison.reference}: {_listed(methods)}")
+            parts.append(f"{relation} {comparison.reference}: {listed(methods)}")
     if not parts:
         return ""
     rows = comparison.rows
@@ -76,7 +77,3 @@ def _verdict(comparison: Comparison | None, direction: str, value: Value) -> str
     found = f" A difference of {detectable} would be found four times in five." if detectable else ""
     text = "; ".join(parts)
     return f" {text[0].upper()}{text[1:]}.{found}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -354,3 +354,27 @@ def test_a_heat_map_shows_the_mean_of_each_class(tmp_path):
     assert panel.title == "FCN pixel ↑ by class" and "sky, road for cyclegan" in panel.svg
     assert panel.svg.count("0.40") == 2 and "compat" not in panel.svg  # the mean of both classes
     assert not any("/" in metric for metric in compare(data, VALUES).rows["metric"])
+
+
+def test_other_scorers_widen_the_intervals_of_their_question(tmp_path):
+    run = measured(tmp_path)
+    shifts = {"cyclegan": (-0.03, 0.0, 0.03), "gan_only": (0.05, 0.0, -0.05), "cycle_only": (0.0, 0.0, 0.0)}
+    for method, own in shifts.items():
+        for seed in range(3):
+            path = TrialFolder.of(run, "shapes", method, seed).metrics
+            rows = read_jsonl(path)
+            write_jsonl(path, [{**entry, "by_scorer": [entry["value"] + shift for shift in own]} for entry in rows])
+    comparison = compare(read_run(run), VALUES)
+    scenes, everything = (row(comparison, "gan_only", basis) for basis in (Basis.SEEDS_IMAGES, Basis.ALL))
+    assert everything.difference == scenes.difference
+    assert everything.high - everything.low > 1.2 * (scenes.high - scenes.low)
+    (table,) = question_tables(comparison, VALUES, NAMES, {"AtoB": "fcn_pixel"})
+    assert len(table.headers) == 3 and "by any such scorers" in table.headers[2]
+    assert "also other scorers" in table.caption
+
+
+def test_one_scorer_answers_no_question_about_scorers(tmp_path):
+    run = measured(tmp_path)
+    path = TrialFolder.of(run, "shapes", "gan_only", 0).metrics
+    write_jsonl(path, [{**entry, "by_scorer": [entry["value"]]} for entry in read_jsonl(path)])
+    assert Basis.ALL not in set(compare(read_run(run), VALUES).rows["basis"])

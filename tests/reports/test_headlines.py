@@ -86,3 +86,26 @@ def test_the_default_is_iou_ssim_of_pairs_and_fid(monkeypatch):
     for paired, name in ((True, "ssim"), (False, "fid")):
         monkeypatch.setattr(type(folder), "paired_test", paired)
         assert folder.primary_number("AtoB") == name
+
+
+def test_an_untrained_row_that_beats_trained_ones_is_a_caveat(tmp_path):
+    """The row `copy` of these runs has an IoU of .06."""
+    few = {**IOU, "cycle_only": (0.01, 0.02, 0.01)}
+    (line,) = [
+        text for text in collect_contents(judged(tmp_path / "a", scores=few), VALUES).caveats() if "copy" in text
+    ]
+    assert "copy, which is not trained, has a better FCN IoU than cycle_only:" in line
+    every = {name: (0.01, 0.02, 0.01) for name in IOU}
+    text = markdown(collect_contents(judged(tmp_path / "b", scores=every), VALUES))
+    assert "has a better FCN IoU than every trained method" in text
+    assert not any("copy" in text for text in collect_contents(judged(tmp_path / "c"), VALUES).caveats())
+
+
+def test_what_the_scorers_reach_stands_beside_the_tables(tmp_path):
+    run = judged(tmp_path)
+    details = {"metric": "fcn_score", "direction": "AtoB", "scorers": 3, "scorer_held_out_accuracy": 0.8585}
+    details |= {"scorer_calibration_error": 0.0298, "scorer_held_out_rejected": 0.0013}
+    for folder in trial_folders(run):
+        write_json(folder.protocols, {**read_json(folder.protocols), "0" * 12: details})
+    (line,) = [text for text in collect_contents(run, VALUES).caveats() if "scorers" in text]
+    assert "mean of 3 scorers" in line and "pixel accuracy 0.859" in line and "calibration error 0.030" in line

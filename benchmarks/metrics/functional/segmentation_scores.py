@@ -28,35 +28,37 @@ class SegmentationScores:
     per_class_iou: np.ndarray
 
 
-def confusion_matrix(true: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+def confusion_matrix(true: np.ndarray, predicted: np.ndarray, classes: int, reject: bool = False) -> np.ndarray:
     """Return int64 (C, C), rows the true and columns the predicted class, of two integer arrays of one shape.
 
     Pixels whose true id is 255 are ignored. Every other true id and every predicted id, of ignored pixels too, must
-    lie in 0..C-1, else `CgbenchError`: there is no prediction "none of the classes".
+    lie in 0..C-1, else `CgbenchError`. With `reject` the matrix is (C, C + 1), and the predicted id C means that a
+    pixel is of none of the classes, which is wrong whatever is true.
     """
     true, predicted = np.asarray(true), np.asarray(predicted)
     if true.shape != predicted.shape:
         raise CgbenchError(f"class ids differ in shape: {true.shape} true, {predicted.shape} predicted")
-    _check_ids("predicted", predicted, classes)
+    columns = classes + reject
+    _check_ids("predicted", predicted, columns)
     counted = true != IGNORE
     true, predicted = true[counted].astype(np.int64), predicted[counted].astype(np.int64)
     _check_ids("true", true, classes)
-    return np.bincount(true * classes + predicted, minlength=classes**2).reshape(classes, classes)
+    return np.bincount(true * columns + predicted, minlength=classes * columns).reshape(classes, columns)
 
 
-def confusion_matrices(true: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Return int64 (N, C, C): the confusion matrix of each image of (N, H, W) arrays.
+def confusion_matrices(true: np.ndarray, predicted: np.ndarray, classes: int, reject: bool = False) -> np.ndarray:
+    """Return int64 (N, C, C), or with `reject` (N, C, C + 1): the confusion matrix of each image of (N, H, W) arrays.
 
     Different numbers of images raise `CgbenchError`.
     """
     if len(true) != len(predicted):
         raise CgbenchError(f"{len(true)} images have true class ids, but {len(predicted)} have predicted ones")
-    matrices = [confusion_matrix(a, b, classes) for a, b in zip(true, predicted, strict=True)]
-    return np.array(matrices, np.int64).reshape(-1, classes, classes)
+    matrices = [confusion_matrix(a, b, classes, reject) for a, b in zip(true, predicted, strict=True)]
+    return np.array(matrices, np.int64).reshape(-1, classes, classes + reject)
 
 
 def scores(matrix: np.ndarray, mode: str = "fixed") -> SegmentationScores:
-    """Return the scores of a confusion matrix (C, C), that of a whole test split.
+    """Return the scores of a confusion matrix (C, C), or (C, C + 1) with rejected pixels, that of a whole test split.
 
     pixel = Σ diag / Σ all; accuracy of a class = diag / row sum; IoU of a class = diag / (row + column - diag).
     The modes differ in classes absent from the truth of the whole split: `fixed` leaves them out of both means,
@@ -77,8 +79,9 @@ def scores(matrix: np.ndarray, mode: str = "fixed") -> SegmentationScores:
 
 
 def per_image_pixel_accuracy(matrices: np.ndarray) -> np.ndarray:
-    """Return float64 (N,): the pixel accuracy of each of (N, C, C) matrices; NaN where no pixel has a label."""
-    diagonal = np.einsum("ncc->n", matrices)
+    """Return float64 (N,): the pixel accuracy of each of (N, C, C) or (N, C, C + 1) matrices; NaN where no
+    pixel has a label."""
+    diagonal = np.trace(matrices, axis1=1, axis2=2)
     return _ratio(diagonal, matrices.sum(axis=(1, 2)))
 
 
@@ -89,9 +92,11 @@ def per_image_iou(matrices: np.ndarray) -> np.ndarray:
 
 
 def _by_class(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return accuracy and IoU by class, (..., C), of matrices (..., C, C); NaN for classes absent from the truth."""
-    correct = np.einsum("...cc->...c", matrices)
-    rows, columns = matrices.sum(axis=-1), matrices.sum(axis=-2)
+    """Return accuracy and IoU by class, (..., C), of matrices (..., C, C) or (..., C, C + 1); NaN for classes absent
+    from the truth."""
+    classes = matrices.shape[-2]
+    correct = np.diagonal(matrices, axis1=-2, axis2=-1)
+    rows, columns = matrices.sum(axis=-1), matrices.sum(axis=-2)[..., :classes]
     return _ratio(correct, rows), _ratio(correct, np.where(rows > 0, rows + columns - correct, 0))
 
 

@@ -15,6 +15,7 @@ from cgbench.files import write_json, write_jsonl
 COUNT = 8
 CONTEXT = SimpleNamespace(
     split="test",
+    dataset=SimpleNamespace(image_groups=""),
     feature_extractors=FeatureExtractors(),
     protocol=lambda metric, direction: {"metric": metric.name, "direction": direction},
     recipe=lambda metric, direction: {},

@@ -20,6 +20,7 @@ from helpers.cli import cgbench
 
 CONTEXT = SimpleNamespace(
     split="test",
+    dataset=SimpleNamespace(image_groups=""),
     feature_extractors=FeatureExtractors(),
     protocol=lambda metric, direction: {"metric": metric.name, "direction": direction},
     recipe=lambda metric, direction: {},

@@ -130,3 +130,15 @@ def test_nothing_to_score_is_an_error_and_not_a_number():
         scores(np.eye(3), "exact")
     with pytest.raises(CgbenchError, match="1 images have true class ids, but 2"):
         confusion_matrices(np.zeros((1, 2, 2), int), np.zeros((2, 2, 2), int), 3)
+
+
+def test_a_rejected_pixel_is_wrong_for_its_class_and_charged_to_no_other():
+    true = np.array([[0, 0, 1, 1]])
+    rejected = scores(confusion_matrix(true, np.array([[0, 2, 1, 1]]), 2, reject=True))
+    assert (rejected.pixel, rejected.class_accuracy, rejected.iou) == (0.75, 0.75, 0.75)
+    mistaken = scores(confusion_matrix(true, np.array([[0, 1, 1, 1]]), 2))
+    assert mistaken.pixel == 0.75 and mistaken.iou == pytest.approx((1 / 2 + 2 / 3) / 2)
+    nothing = scores(confusion_matrix(true, np.array([[2, 2, 2, 2]]), 2, reject=True))
+    assert (nothing.pixel, nothing.iou) == (0, 0)
+    with pytest.raises(CgbenchError, match="predicted class id is 2"):
+        confusion_matrix(true, np.array([[0, 2, 1, 1]]), 2)
