@@ -13,7 +13,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "demo": {
         "steps": 1500, "batch_size": 4, "load_size": 72, "crop_size": 64, "blocks": 3, "ngf": 16, "ndf": 16,
-        "scorer_steps": 900, "scorer_batch": 16, "scorer_width": 16, "save_every": 250,
+        "scorer_steps": 1200, "scorer_batch": 16, "scorer_width": 16, "save_every": 250,
     },
     "paper": {},
 }  # fmt: skip
