@@ -164,6 +164,7 @@ class MetricRow(Struct, forbid_unknown_fields=True):
     protocol: Text
     reason: Text = ""
     split: Literal["test", "val"] = "test"
+    error_images: NonNegative | None = None
 
     def __post_init__(self) -> None:
         _ensure_measured(self.metric, self.value)
