@@ -91,6 +91,9 @@ class TrialConfig:
     beta1: float = setting(0.5, "Adam's decay of the mean gradient.", minimum=0, below=1, method=True)
     beta2: float = setting(0.999, "Adam's decay of the squared gradient.", minimum=0, below=1, method=True)
     weight_decay: float = setting(0.0, "Adam's L2 penalty on the weights.", minimum=0, method=True)
+    ema_decay: float = setting(
+        0.0, "Decay per step of averaged weights, evaluated beside the last ones; 0 means none.", minimum=0, below=1
+    )
     pool_size: int = setting(
         50, "Images per domain that the discriminator's image pool holds; 0 means none.", minimum=0
     )
@@ -136,7 +139,10 @@ class TrialConfig:
 
     log_every: int = setting(50, "Steps between two lines of the loss log.", minimum=1, affects="bookkeeping")
     save_every: int = setting(1000, "Steps between two checkpoints.", minimum=1, affects="bookkeeping")
-    keep_last: int = setting(1, "Checkpoints kept, the newest among them.", minimum=1, affects="bookkeeping")
+    keep_last: int = setting(
+        1, "Checkpoints kept, the newest among them; their mean score is shown beside that of the newest.", minimum=1,
+        affects="bookkeeping",
+    )  # fmt: skip
     keep_best: str = setting(
         "", "Number by which the best checkpoint on validation images is kept as well; empty means none.",
         affects="bookkeeping",

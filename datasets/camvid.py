@@ -76,6 +76,7 @@ class CamVid(Dataset):
     pair_rule = "by the same name of frame and label map"
     splits = (Split.TRAIN, Split.TEST, Split.PAIRS)
     test_splits = TEST_SPLITS
+    image_groups = "clip"  # all frames of `val` are of one
     split_rule = "of each training sequence (file-name prefix), the first half gives label maps, the second half photos"
 
     def missing(self) -> str | None:
@@ -110,6 +111,10 @@ class CamVid(Dataset):
             ],
             problems,
         )
+
+    def group(self, key: str) -> str:
+        """Return the clip of a frame, the prefix of its name."""
+        return key.split("_")[0]
 
     def identity(self) -> str | None:
         """Return the digest of the modules that read the files."""

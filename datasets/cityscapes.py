@@ -163,6 +163,15 @@ class Cityscapes(Dataset):
         """The origin of the class ids, for the record of the trial."""
         return "gtFine labelIds" if self.layout == RAW else "nearest palette colour of the prepared label image"
 
+    @property
+    def image_groups(self) -> str:  # type: ignore[override]
+        """What frames have in common that are not independent: the city, which prepared copies do not tell."""
+        return "city" if self.layout == RAW else ""
+
+    def group(self, key: str) -> str:
+        """Return the city of a frame."""
+        return key.split("_")[0] if self.layout == RAW else key
+
     def missing(self) -> str | None:
         """Return None if a known layout is there, else what is there and instructions to get the data."""
         if self.root is None:

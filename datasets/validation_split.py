@@ -44,6 +44,7 @@ class ValidationSplit(Dataset):
         self.shares_scenes = dataset.shares_scenes
         self.split_rule, self.settings = dataset.split_rule, dataset.settings
         self.test_splits, self.test_split = dataset.test_splits, dataset.test_split
+        self.primary, self.image_groups = dataset.primary, dataset.image_groups
         self.splits = (*dataset.splits, Split.VAL)
 
     def configure(self, split: str = "", paired: str = "auto") -> None:
@@ -94,6 +95,10 @@ class ValidationSplit(Dataset):
     def direction_name(self, direction: str) -> str:
         """Return the name of a direction, such as "labels→photo"."""
         return self.dataset.direction_name(direction)
+
+    def group(self, key: str) -> str:
+        """Return the group of a test image."""
+        return self.dataset.group(key)
 
     def target(self, direction: str) -> Domain:
         """Return the domain that `direction` translates to."""

@@ -20,9 +20,21 @@ from cgbench.reports.sections.checkpoint_selection import (
     selection_tables,
 )
 from cgbench.reports.sections.costs import cost_table, costs, costs_markdown
-from cgbench.reports.sections.difference_tables import differences_markdown
-from cgbench.reports.sections.differences import Comparison, compare
+from cgbench.reports.sections.difference_tables import (
+    DifferenceTable,
+    differences_markdown,
+    question_tables,
+    questions_markdown,
+)
+from cgbench.reports.sections.differences import Basis, Comparison, compare
 from cgbench.reports.sections.failures import FailureTable, failure_tables, failures_markdown, read_failures, rules
+from cgbench.reports.sections.headlines import headlines
+from cgbench.reports.sections.other_weights import (
+    OtherWeightsTable,
+    other_weights,
+    other_weights_markdown,
+    other_weights_tables,
+)
 from cgbench.reports.sections.provenance import pairing_facts
 from cgbench.results.run import Run, read_run
 
@@ -32,14 +44,15 @@ ENOUGH_SEEDS = 3
 @dataclass(frozen=True)
 class ReportContents:
     """The contents of a report: the summary of scores, the differences from a reference method, the checkpoints that
-    validation would have selected, the costs of the trials, the failures that were detected, and the definition of each
-    failure by name."""
+    validation would have selected, the scores of other weights than the last ones, the costs of the trials, the
+    failures that were detected, and the definition of each failure by name."""
 
     run: Run
     values: Mapping[str, Value]
     table: pd.DataFrame
     comparison: Comparison | None
     selected: pd.DataFrame
+    other_weights: pd.DataFrame
     costs: pd.DataFrame
     failures: pd.DataFrame
     failure_definitions: Mapping[str, Any]
@@ -49,15 +62,40 @@ class ReportContents:
         """The display names of the directions."""
         return self.run.dataset["directions"]
 
+    @property
+    def primary(self) -> Mapping[str, str]:
+        """The number that methods are judged by, by direction; empty in earlier records."""
+        primary: Mapping[str, str] = self.run.dataset.get("primary", {})
+        return primary
+
     def layout(self) -> list[score_tables.Table]:
         """Return the printable tables of scores."""
+        return score_tables.layout(self.table, self.values, self.names, self._marks(), self.primary)
+
+    def _marks(self) -> score_tables.Marks:
+        """Return the marks of the score tables; differences between the checkpoints of one seed mark nothing there."""
         found = self.comparison
-        marks = (found.better(), found.worse(), found.reference) if found else ()
-        return score_tables.layout(self.table, self.values, self.names, *marks)
+        if found is None or found.basis != Basis.SEEDS:
+            return score_tables.Marks()
+        return score_tables.Marks(found.reference, found.better(), found.worse(), found.undecided())
+
+    def headlines(self) -> list[str]:
+        """Return what the run says about its methods, one sentence or two per direction."""
+        return headlines(self.table, self.comparison, self.values, self.primary, self.names)
+
+    def questions(self) -> list[DifferenceTable]:
+        """Return the printable tables of the questions that differences in the primary numbers answer."""
+        if self.comparison is None:
+            return []
+        return question_tables(self.comparison, self.values, self.names, self.primary)
 
     def selection(self) -> list[SelectionTable]:
         """Return the printable tables of checkpoints."""
         return selection_tables(self.selected, self.values, self.names, self.run.order)
+
+    def other_weights_tables(self) -> list[OtherWeightsTable]:
+        """Return the printable tables of scores of other weights."""
+        return other_weights_tables(self.other_weights, self.values, self.names, self.run.order)
 
     def failure_tables(self) -> list[FailureTable]:
         """Return the printable tables of failures."""
@@ -76,7 +114,8 @@ def collect_contents(
     table = scores.summary(data.records, values, data.order, data.roles, data.overrides)
     selected = selection(data.history, values, data.trained)
     comparison = compare(data, values, reference, analysis)
-    return ReportContents(data, values, table, comparison, selected, costs(data), *read_failures(data))
+    others = other_weights(data, values)
+    return ReportContents(data, values, table, comparison, selected, others, costs(data), *read_failures(data))
 
 
 def markdown(contents: ReportContents) -> str:
@@ -85,14 +124,18 @@ def markdown(contents: ReportContents) -> str:
     parts = ["\n".join([f"## {title(run)}\n", *(f"> {line}\n" for line in warnings(run))])]
     for fact in pairing_facts(run):
         parts.append(escaped(f"Test images: {fact.value}{f' ({fact.trials})' if fact.trials else ''}.") + "\n")
+    parts += [f"{escaped(line)}\n" for line in contents.headlines()]
     parts.append(score_tables.markdown(contents.layout()))
     parts += [f"{escaped(line)}\n" for line in caveats(run.records, values)]
     if comparison:
         parts.append(differences_markdown(comparison, values, contents.names))
+        parts.append(questions_markdown(contents.questions()))
     if len(contents.failures):
         parts.append(failures_markdown(contents.failure_tables(), rules(contents.failure_definitions)))
     if len(contents.selected):
         parts.append(selection_markdown(contents.selection()))
+    if len(contents.other_weights):
+        parts.append(other_weights_markdown(contents.other_weights_tables()))
     if table := cost_table(contents.costs, run):
         parts.append(costs_markdown(table))
     return "\n".join(parts)

@@ -13,6 +13,9 @@ from cgbench.reports.figure_set import FigureSet, draw_figures
 from cgbench.reports.figures.style import Style, assign_styles
 from cgbench.reports.formats.csv import csv_text, defused_rows
 from cgbench.reports.formats.html import render
+from cgbench.reports.galleries.image_grid import ImageGrids, image_grids
+from cgbench.reports.galleries.image_grid_png import image_grid_png
+from cgbench.reports.galleries.worst_images import worst_images
 from cgbench.reports.sections import provenance, score_tables
 from cgbench.reports.sections.caveats import caveats
 from cgbench.reports.sections.checkpoint_selection import CAPTION
@@ -20,18 +23,17 @@ from cgbench.reports.sections.costs import cost_table
 from cgbench.reports.sections.difference_tables import difference_tables, figure_note
 from cgbench.reports.sections.failures import CAPTION as FAILURE_CAPTION
 from cgbench.reports.sections.failures import failures_csv, rules
-from cgbench.reports.sections.image_grid import ImageGrids, image_grids
-from cgbench.reports.sections.image_grid_png import image_grid_png
+from cgbench.reports.sections.other_weights import CAPTION as OTHER_WEIGHTS_CAPTION
 from cgbench.reports.sections.score_tables import tables_latex
-from cgbench.reports.sections.worst_images import worst_images
 
 
 def write_report(
     run: Path, values: Mapping[str, Value], reference: str = "", files: bool = True, analysis: Analysis = Analysis.BAND
 ) -> Path:
     """Write the report of a run folder: tables as `table.md`, `.csv` and `.tex`, `differences.csv`, `failures.csv`,
-    `selection.csv`, `costs.csv`, `grid-DIRECTION.png`, with `files` every figure as SVG and PNG in `figures/`, and
-    `index.html`. The records of all trials are written to one long table, `results.csv` in the run folder.
+    `selection.csv`, `other-weights.csv`, `costs.csv`, `grid-DIRECTION.png`, with `files` every figure as SVG and PNG in
+    `figures/`, and `index.html`. The records of all trials are written to one long table, `results.csv` in the run
+    folder.
 
     Args:
         run: The run folder.
@@ -47,7 +49,8 @@ def write_report(
     write_text(run / "results.csv", defused_rows(contents.run.all_records).to_csv(index=False))
     folder = run / "report"
     differences = contents.comparison.rows if contents.comparison else []
-    for name, rows in (("differences", differences), ("selection", contents.selected), ("costs", contents.costs)):
+    tables = {"selection": contents.selected, "other-weights": contents.other_weights, "costs": contents.costs}
+    for name, rows in {"differences": differences, **tables}.items():
         if len(rows):
             write_text(folder / f"{name}.csv", csv_text(rows))
     if len(contents.failures):
@@ -111,10 +114,14 @@ def context(contents: ReportContents, grids: ImageGrids, figures: FigureSet) -> 
         "caveats": caveats(run.records, values),
         "reference": comparison.reference if comparison else "",
         "figure_note": figure_note(comparison) if comparison else "",
+        "headlines": contents.headlines(),
+        "questions": contents.questions(),
         "differences": difference_tables(comparison, values, contents.names) if comparison else [],
         "figures": figures,
         "selection": contents.selection(),
         "selection_caption": CAPTION,
+        "other_weights": contents.other_weights_tables() if len(contents.other_weights) else [],
+        "other_weights_caption": OTHER_WEIGHTS_CAPTION,
         "costs": cost_table(contents.costs, run),
         "unfinished": unfinished(run),
         "image_grids": grids,

@@ -51,7 +51,7 @@ from cgbench.seeds import MAX_SEEDS, SEED_BOUND
 if TYPE_CHECKING:
     from cgbench.benchmarks.execution.run_plan import RunPlan
 
-SUITE_SEEDS = [0, 1, 2]  # a suite makes a table, and a table needs a spread
+SUITE_SEEDS = [0, 1, 2, 3, 4]  # a suite makes a table, and a table needs a spread
 EXAMPLES = (
     "cgbench run --methods cyclegan,gan_only --dataset streets",
     "cgbench run --methods all --dataset streets --preset smoke --dry-run",
@@ -78,7 +78,7 @@ def _suites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 @click.option("--dataset", metavar="NAME", shell_complete=DATASET_NAMES,
               help="Dataset to train and evaluate on (see 'cgbench datasets').")  # fmt: skip
 @click.option("--seeds", metavar="SEEDS",
-              help="Random seeds: comma-separated integers or a range such as 0-4.  [default: 0; 0-2 with a suite]"
+              help="Random seeds: comma-separated integers or a range such as 0-4.  [default: 0; 0-4 with a suite]"
               )  # fmt: skip
 @PRESET
 @click.option("--suite", metavar="NAME|FILE", shell_complete=_suites,

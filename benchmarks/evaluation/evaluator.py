@@ -1,13 +1,14 @@
 """Evaluation of a trial: translates the test images, saves the translations, and writes the records."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from cgbench.api.dataset import Dataset
 from cgbench.api.metric import SOURCE, TARGET, Metric, Scores, Translations
-from cgbench.api.names import TrialState
+from cgbench.api.names import TrialState, Weights
 from cgbench.api.registry import METRICS
 from cgbench.benchmarks.data.conversion import as_numbers
 from cgbench.benchmarks.evaluation import failure_detection, output_images
@@ -56,7 +57,7 @@ class EvaluationResult:
                 error, reason = scores.errors.get(key, float("nan")), scores.reasons.get(key, "")
                 row |= {"error_images": float(error)} if np.isfinite(error) else {}
                 self.metrics.append(row | ({"reason": reason} if reason else {}))
-            self.images.extend(_image_rows(translations, metric, scores))
+            self.images.extend(_image_rows(translations, metric, scores, evaluation.dataset))
 
 
 def evaluate_images(trial: Trial, model: Model | None, evaluation: EvaluationContext, step: int) -> EvaluationResult:
@@ -114,6 +115,30 @@ def evaluate(
     write_jsonl(folder.metrics, results.metrics)
     if model is not None and not folder.cost.exists():  # measured once: a re-evaluation must not change a table
         write_json(folder.cost, {"images_per_second": rates})
+
+
+def evaluate_alternatives(
+    trial: Trial, model: Model, evaluation: EvaluationContext, folder: TrialFolder,
+    alternatives: Iterable[tuple[Weights, int]],
+) -> None:  # fmt: skip
+    """Score the test images with other weights than the last ones, and write the records of that.
+
+    Args:
+        trial: The trial that is evaluated.
+        model: Its model, which holds the weights of each alternative in turn.
+        evaluation: The evaluation context of the test images.
+        folder: The trial's folder.
+        alternatives: What the model holds, and of which step.
+    """
+    rows = [
+        {**row, "weights": weights.value}
+        for weights, step in alternatives
+        for row in evaluate_images(trial, model, evaluation, step).metrics
+    ]
+    if rows:
+        write_jsonl(folder.alternatives, rows)
+    else:
+        folder.alternatives.unlink(missing_ok=True)
 
 
 def _ensure_finite(translations: Translations, step: int) -> None:
@@ -186,10 +211,11 @@ def _validated(scores: Scores, metric: Metric, translations: Translations) -> Sc
     )
 
 
-def _image_rows(translations: Translations, metric: Metric, scores: Scores) -> Iterator[dict]:
+def _image_rows(translations: Translations, metric: Metric, scores: Scores, dataset: Dataset) -> Iterator[dict]:
     """Yield one row per image and score; a non-finite score yields no row.
 
     A row is of the source image with its key, or of the target image of unpaired test sets where it says so: `of`.
+    Where the dataset has groups of images that are not independent, it has the image's.
     """
     of = {value.name: value.of for value in metric.values}
     for name, by_image in scores.per_image.items():
@@ -197,4 +223,5 @@ def _image_rows(translations: Translations, metric: Metric, scores: Scores) -> I
         for key, score in zip(translations.keys_of(of[name]), by_image, strict=True):
             if np.isfinite(score):
                 row = {"direction": translations.direction, "key": key, "metric": name}
-                yield {**row, "value": round(float(score), 6), **of_target}
+                group = {"group": dataset.group(key)} if dataset.image_groups else {}
+                yield {**row, "value": round(float(score), 6), **of_target, **group}

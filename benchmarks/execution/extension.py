@@ -30,8 +30,8 @@ from cgbench.results.record_files import read_metric_rows
 from cgbench.results.records import read_trial
 from cgbench.results.run_folder import TrialFolder
 
-RECORDS = ("trial.json", "status.json", "metrics.jsonl", "history.jsonl", "image_scores.jsonl", "steps.jsonl",
-           "protocols.json", "cost.json", "checkpoint.safetensors")  # fmt: skip
+RECORDS = ("trial.json", "status.json", "metrics.jsonl", "history.jsonl", "alternatives.jsonl", "image_scores.jsonl",
+           "steps.jsonl", "protocols.json", "cost.json", "checkpoint.safetensors")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ from cgbench.benchmarks.evaluation.context import (
     open_validation_context,
     with_scorers,
 )
-from cgbench.benchmarks.evaluation.evaluator import evaluate
+from cgbench.benchmarks.evaluation.evaluator import evaluate, evaluate_alternatives
 from cgbench.benchmarks.execution.run_lock import ensure_held
 from cgbench.benchmarks.runtime.progress import console, progress
 from cgbench.benchmarks.runtime.trial_errors import failure_reason, is_fatal
+from cgbench.benchmarks.training.alternative_weights import alternative_weights
 from cgbench.benchmarks.training.checkpoint import (
     checkpoint_metadata,
     ensure_same_checkpoint,
@@ -211,6 +212,9 @@ def _reevaluate_one(
             model = trained_model(trial, folder, device, evaluation)
         with progress(title) as update:
             evaluate(trial, model, evaluation, validation, folder, total, update)
+        if model is not None:
+            alternatives = alternative_weights(model, folder, read_trial(folder)["digest"])
+            evaluate_alternatives(trial, model, evaluation, folder, alternatives)
     except Diverged as error:
         ensure_held(run)
         folder.set_status(**{**status, "state": TrialState.DIVERGED, "found": error.step, "reason": str(error)})

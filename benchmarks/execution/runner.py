@@ -10,13 +10,14 @@ from typing import Any
 
 from cgbench.api.names import TrialState
 from cgbench.benchmarks.data.batches import BatchSampler
-from cgbench.benchmarks.evaluation.evaluator import evaluate, evaluate_intermediate
+from cgbench.benchmarks.evaluation.evaluator import evaluate, evaluate_alternatives, evaluate_intermediate
 from cgbench.benchmarks.execution.run_context import PreparedTrial, RunContext
 from cgbench.benchmarks.execution.run_lock import ensure_held, is_held
 from cgbench.benchmarks.runtime.environment import environment, environment_changes
 from cgbench.benchmarks.runtime.progress import console, progress
 from cgbench.benchmarks.runtime.signals import signal_name
 from cgbench.benchmarks.runtime.trial_errors import failure_reason, is_fatal
+from cgbench.benchmarks.training.alternative_weights import alternative_weights
 from cgbench.benchmarks.training.checkpoint import checkpoint_metadata
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.benchmarks.training.checkpoint_retention import retain_best
@@ -155,6 +156,9 @@ def _train_and_evaluate(prepared: PreparedTrial, context: RunContext) -> dict[st
         costs = {"seconds": round(state.seconds, 2), "memory": state.memory}
     with progress(f"{prepared.title}: evaluation") as update:
         evaluate(trial, model, context.evaluation, context.validation, folder, prepared.total_steps, update)
+    if model is not None:
+        alternatives = alternative_weights(model, folder, prepared.fingerprint)
+        evaluate_alternatives(trial, model, context.evaluation, folder, alternatives)
     if model is not None and trial.config.keep_best:
         retain_best(folder, trial.config.keep_best)
     return {"step": prepared.total_steps, **costs, "evaluation": context.evaluation_digest}

@@ -19,6 +19,7 @@ from cgbench.files import ensure_regular_file, write_bytes
 from cgbench.methods.blocks.model import Model
 
 FORMAT = "cgbench-checkpoint-2"
+AVERAGE = "average."  # begins the names of averaged weights
 Optimizers = dict[str, torch.optim.Optimizer]
 
 
@@ -84,8 +85,9 @@ def metadata_number(metadata: Mapping[str, str], key: str) -> float:
 
 
 def save_checkpoint(
-    path: Path, model: Model, optimizers: Optimizers, log: dict[str, Tensor], metadata: dict[str, str]
-) -> None:
+    path: Path, model: Model, optimizers: Optimizers, log: dict[str, Tensor], metadata: dict[str, str],
+    averages: Mapping[str, Tensor] | None = None,
+) -> None:  # fmt: skip
     """Write a checkpoint, atomically.
 
     Args:
@@ -94,6 +96,7 @@ def save_checkpoint(
         optimizers: Its optimizers by player, for moments.
         log: The running sums of the loss log, by term.
         metadata: Texts for the header.
+        averages: Averaged weights by `network.weight`, where there are any.
     """
     tensors = model.state()
     for player, optimizer in optimizers.items():
@@ -101,6 +104,7 @@ def save_checkpoint(
             for key, value in optimizer.state.get(row, {}).items():
                 tensors[f"optimizer.{player}.{name}|{key}"] = value if key == "step" else view_as(value, weight)
     tensors.update({f"log.{name}": value for name, value in log.items()})
+    tensors.update({f"{AVERAGE}{name}": value for name, value in (averages or {}).items()})
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_bytes(path, save(tensors, {"format": FORMAT, **metadata}))
 
@@ -150,6 +154,11 @@ def restore(model: Model, optimizers: Optimizers, tensors: dict[str, Tensor], pa
     return {
         name.removeprefix("log."): value.to(model.device) for name, value in tensors.items() if name.startswith("log.")
     }
+
+
+def averages_in(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the averaged weights of a checkpoint's tensors by `network.weight`; none where it was trained without."""
+    return {key.removeprefix(AVERAGE): value for key, value in tensors.items() if key.startswith(AVERAGE)}
 
 
 def _ensure_usable(model: Model, tensors: Mapping[str, Tensor], path: Path) -> None:

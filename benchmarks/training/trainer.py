@@ -13,8 +13,10 @@ from torch import Tensor
 from cgbench.benchmarks.data.batches import BatchSampler
 from cgbench.benchmarks.runtime.peak_memory import peak_memory, reset_peak_memory
 from cgbench.benchmarks.runtime.signals import Stopped, defer_stop_signals
+from cgbench.benchmarks.training.averaged_weights import AveragedWeights
 from cgbench.benchmarks.training.checkpoint import (
     Optimizers,
+    averages_in,
     ensure_same_checkpoint,
     metadata_number,
     read_checkpoint,
@@ -36,14 +38,15 @@ from cgbench.seeds import derive
 
 @dataclass
 class TrainingState:
-    """The state of a training: steps done, seconds spent, peak memory in bytes (0: not known), and the sums of the
-    losses of `count` steps since the last line of the log."""
+    """The state of a training: steps done, seconds spent, peak memory in bytes (0: not known), the sums of the losses
+    of `count` steps since the last line of the log, and the averaged weights where the configuration asks for them."""
 
     step: int
     seconds: float
     memory: int
     sums: dict[str, Tensor]
     count: int
+    averages: AveragedWeights | None = None
 
 
 def train(
@@ -92,6 +95,8 @@ def train(
             losses = take_step(sampler.batch(state.step), state.step, config.learning_rate * factor)
             state.sums = {name: state.sums.get(name, 0) + value for name, value in losses.items()}
             state.step, state.count = state.step + 1, state.count + 1
+            if state.averages:
+                state.averages.update(state.step)
             state.seconds = time.perf_counter() - started
             if state.step % config.log_every == 0 or state.step == total_steps:
                 _log(state, folder, config.learning_rate * factor)
@@ -165,14 +170,18 @@ def _resume(
     model: Model, optimizers: Optimizers, folder: TrialFolder, identifying: Mapping[str, str]
 ) -> TrainingState:  # fmt: skip
     """Load the folder's checkpoint, if any, and cut the log back to it, so that no step is logged twice."""
+    decay = model.config.ema_decay
+    averages = AveragedWeights(model, decay) if decay else None
     if not folder.checkpoint.exists():
         folder.steps.unlink(missing_ok=True)
-        return TrainingState(0, 0.0, 0, {}, 0)
+        return TrainingState(0, 0.0, 0, {}, 0, averages)
     tensors, metadata = read_checkpoint(folder.checkpoint)
     ensure_same_checkpoint(folder.checkpoint, metadata, identifying)
     sums = restore(model, optimizers, tensors, folder.checkpoint)
     step, seconds, memory, count = (metadata_number(metadata, key) for key in ("step", "seconds", "memory", "count"))
-    state = TrainingState(int(step), seconds, int(memory), sums, int(count))
+    if averages:
+        averages.load(averages_in(tensors))
+    state = TrainingState(int(step), seconds, int(memory), sums, int(count), averages)
     write_jsonl(folder.steps, [row for row in read_step_rows(folder.steps) if row["step"] <= state.step])
     return state
 
@@ -198,7 +207,8 @@ def _save(
     numbers = {"step": state.step, "count": state.count, "seconds": round(state.seconds, 3), "memory": state.memory}
     retain_previous(folder, state.step, model.config.keep_last)
     metadata = {key: str(value) for key, value in numbers.items()} | dict(identifying)
-    save_checkpoint(folder.checkpoint, model, optimizers, state.sums, metadata)
+    averages = state.averages.state() if state.averages else None
+    save_checkpoint(folder.checkpoint, model, optimizers, state.sums, metadata, averages)
 
 
 def all_finite(model: Model, more: Iterable[Tensor] = ()) -> bool:

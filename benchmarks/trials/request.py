@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.api.dataset import Dataset
-from cgbench.api.registry import DATASETS, METHODS
+from cgbench.api.names import DIRECTIONS
+from cgbench.api.registry import DATASETS, METHODS, metric_values
 from cgbench.benchmarks.trials.trial import Trial, resolve_trials
 from cgbench.config import split_assignments
 from cgbench.datasets.validation_split import hold_out
-from cgbench.errors import CgbenchError, DataMissing
+from cgbench.errors import CgbenchError, DataMissing, did_you_mean
 from cgbench.presets import preset_values
 
 
@@ -40,6 +41,7 @@ class RunRequest:
         data = open_dataset(
             self.dataset, self.data_root, str(chosen.get("split", "")), str(chosen.get("paired", "auto"))
         )
+        _ensure_primary(data)
         trials = resolve_trials(
             methods, data, self.seeds, self.preset, self.assignments, self.suite,
             left_out if self.whatever_fits else None,
@@ -65,6 +67,15 @@ def open_dataset(name: str, data_root: Path | None, split: str = "", paired: str
         return data
     ready = [other for other in sorted(DATASETS.names()) if _is_ready(other, data_root)]
     raise DataMissing(f"{problem.rstrip()}\nReady now: {', '.join(ready) or 'none'}")
+
+
+def _ensure_primary(data: Dataset) -> None:
+    """Raise `CgbenchError` where the number that a dataset declares to judge methods by is none of the metrics'."""
+    known = metric_values()
+    for direction, name in data.primary.items():
+        if direction not in DIRECTIONS or name not in known:
+            problem = f"its primary number {direction}, '{name}', is not known"
+            raise CgbenchError(f"dataset '{data.label}': {problem}: {did_you_mean(name, list(known))}")
 
 
 def _is_ready(name: str, data_root: Path | None) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from cgbench.api.dataset import Dataset, describe_test_images
 from cgbench.api.method_description import describe
+from cgbench.api.names import DIRECTIONS
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.results.record_files import SCHEMA
 
@@ -36,7 +37,7 @@ def trial_record(
             "name": dataset.name,
             "label": dataset.label,
             "domains": [asdict(domain) for domain in dataset.domains],
-            "directions": {direction: dataset.direction_name(direction) for direction in ("AtoB", "BtoA")},
+            "directions": {direction: dataset.direction_name(direction) for direction in DIRECTIONS},
             "palette": [[entry.name, *entry.colour] for entry in dataset.palette],
             "licence": dataset.licence,
             "source": dataset.source,
@@ -44,6 +45,8 @@ def trial_record(
             "label_source": dataset.label_source,
             "paired": dataset.paired_test,
             "test_images": describe_test_images(dataset, counts["test A"], counts["test B"]),
+            "primary": {direction: dataset.primary_number(direction) for direction in DIRECTIONS},
+            "image_groups": dataset.image_groups,
             "counts": dict(counts),
         },
         "seed": trial.seed,

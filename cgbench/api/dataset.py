@@ -100,6 +100,8 @@ class Dataset(ABC):
     test_splits: tuple[str, ...] = ()  # what the setting `split` may choose the test images from, the usual one first
     test_split: str = ""  # the one that was chosen; empty: the usual one
     settings: Mapping[str, Mapping[str, Any]] = {}  # preset -> values of the dataset's layer
+    primary: Mapping[str, str] = {}  # direction -> the number that methods are judged by, decided before a run
+    image_groups: str = ""  # what test images that are not independent have in common, such as "clip"; empty: nothing
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root
@@ -163,6 +165,17 @@ class Dataset(ABC):
         """
         return ()
 
+    def group(self, key: str) -> str:
+        """Return the group of a test image, such as its clip, where `image_groups` names one: images of one group count
+        as one where a difference is generalised to other images. By default every image is a group of its own."""
+        return key
+
+    def primary_number(self, direction: str) -> str:
+        """Return the name of the one number that methods are judged by in a direction: as `primary` declares, else IoU
+        where there are classes, SSIM of pairs, and FID."""
+        labels = "label_iou" if self.target(direction).kind == "labels" else "fcn_iou"
+        return self.primary.get(direction) or (labels if self.palette else "ssim" if self.paired_test else "fid")
+
     def direction_name(self, direction: str) -> str:
         """Return "labels→photo" for AtoB, and the reverse for BtoA."""
         a, b = (domain.name for domain in self.domains)
@@ -186,8 +199,9 @@ def guarded(dataset: Dataset, described: str) -> Dataset:
     own, and where they return something else than they declare. `described` begins the line."""
     checks = {
         "missing": _checked_reason, "items": _checked_items, "listing": _checked_listing, "remarks": _checked_remarks,
+        "group": _checked_group,
     }  # fmt: skip
-    for name in ("missing", "items", "listing", "identity", "folders", "unused_folders", "remarks"):
+    for name in ("missing", "items", "listing", "identity", "folders", "unused_folders", "remarks", "group"):
         method = _guarded_function(getattr(dataset, name), f"{described}: {name}", checks.get(name))
         with suppress(AttributeError):  # a class that allows no such attribute
             setattr(dataset, name, method)
@@ -217,6 +231,12 @@ def _checked_reason(reason: object, what: str) -> object:
     if reason is not None and not isinstance(reason, str):
         raise PluginError(f"{what} returned {type(reason).__name__}, neither None nor a text")
     return reason
+
+
+def _checked_group(group: object, what: str) -> str:
+    if not isinstance(group, str) or not group:
+        raise PluginError(f"{what} returned {group!r}, not the name of a group")
+    return group
 
 
 def _checked_remarks(remarks: Any, what: str) -> Sequence[str]:

@@ -1,5 +1,5 @@
-"""The fixed vocabularies of declarations and records: directions, splits, roles, states and analyses, with the ignored
-class id and the largest number of methods in a run.
+"""The fixed vocabularies of declarations and records: directions, splits, roles, states, weights and analyses, with the
+ignored class id and the largest number of methods in a run.
 
 A member is a string: it equals its value, hashes like it, and is written to JSON and text as it.
 """
@@ -59,6 +59,14 @@ class FailureState(StrEnum):
     EXPLAINED = "explained"  # a consequence of another failure mode
     NOT_APPLICABLE = "not applicable"
     FAILED = "failed"  # the detector raised
+
+
+class Weights(StrEnum):
+    """Weights that are evaluated beside the last ones of a training: their moving average, or those of an earlier
+    checkpoint."""
+
+    AVERAGED = "ema"
+    EARLIER = "checkpoint"
 
 
 class Analysis(StrEnum):

@@ -28,8 +28,9 @@ EQUAL = 1e-12  # numbers that differ by less, relatively, differ by rounding
 
 
 @dataclass(frozen=True)
-class ImagePart:
-    """What other test images would add to the variance of a mean difference, and the degrees of freedom of that."""
+class VariancePart:
+    """What other test images, or other scorers, would add to the variance of a mean difference, and the degrees of
+    freedom of that."""
 
     variance: float
     freedom: int
@@ -38,16 +39,16 @@ class ImagePart:
 @dataclass(frozen=True)
 class _Column:
     """Per method, the reference first: seeds, variance between seeds, degrees of freedom of its prior (infinite where
-    the variance is known to be 0), and the image parts of the methods compared."""
+    the variance is known to be 0), and the further parts of variance of each method compared."""
 
     seeds: np.ndarray
     variances: np.ndarray
     prior: np.ndarray  # (methods, d0 of the grid)
-    parts: Sequence[ImagePart]
+    parts: Sequence[Sequence[VariancePart]]
 
 
 def band(
-    reference: Sequence[float], others: Sequence[Sequence[float]], parts: Sequence[ImagePart] = (),
+    reference: Sequence[float], others: Sequence[Sequence[float]], parts: Sequence[Sequence[VariancePart]] = (),
     deterministic_reference: bool = False, prior_freedoms: Sequence[float] = PRIOR_FREEDOMS,
     reference_freedom: float | None = REFERENCE_FREEDOM,
 ) -> list[MeanDifference]:  # fmt: skip
@@ -59,7 +60,7 @@ def band(
     Args:
         reference: The numbers of the reference, one per seed, two or more.
         others: The same of each method compared.
-        parts: What other test images would add to the variance of each difference; empty for these test images.
+        parts: What other test images, and other scorers, would add to the variance of each difference; empty for these.
         deterministic_reference: The reference has one number by its nature, as a copy of the input has.
         prior_freedoms: The degrees of freedom of the common distribution of variances that are averaged over.
         reference_freedom: The same for the reference; None treats it as the others.
@@ -84,19 +85,20 @@ def band(
         prior[0] = reference_freedom
     if deterministic_reference and variances[0] == 0:
         prior[0] = np.inf
-    parts = parts or [ImagePart(0.0, 1)] * len(others)
-    if not variances.any() and not any(part.variance for part in parts):
+    parts = parts or [()] * len(others)
+    if not variances.any() and not any(part.variance for entry in parts for part in entry):
         equal = np.isclose(means[1:], means[0], rtol=EQUAL, atol=0)
         return [_exact(0.0 if same else float(value)) for same, value in zip(equal, differences, strict=True)]
     # equal streams for equal methods: drawn in the order of what a method's draws depend on
-    order = np.lexsort(np.array([differences, [part.variance for part in parts], seeds[1:], variances[1:]]))
+    further = [sum(part.variance for part in entry) for entry in parts]
+    order = np.lexsort(np.array([differences, further, seeds[1:], variances[1:]]))
     rows = np.array([0, *(order + 1)])
     column = _Column(seeds[rows], variances[rows], prior[rows], [parts[index] for index in order])
     found = _intervals(column, differences[order])
     return [found[index] for index in np.argsort(order)]
 
 
-def image_part(table: np.ndarray, reference: np.ndarray) -> ImagePart:
+def image_part(table: np.ndarray, reference: np.ndarray) -> VariancePart:
     """Return the image part of a difference from scores (seeds, images) of a method and of the reference, images in one
     order; two or more of each.
 
@@ -106,7 +108,13 @@ def image_part(table: np.ndarray, reference: np.ndarray) -> ImagePart:
     images = table.shape[1]
     between = (table.mean(axis=0) - reference.mean(axis=0)).var(ddof=1)
     within = sum(_residual(scores) / len(scores) for scores in (table, reference))
-    return ImagePart(max(0.0, float(between - within)) / images, images - 1)
+    return VariancePart(max(0.0, float(between - within)) / images, images - 1)
+
+
+def scorer_part(differences: Sequence[float]) -> VariancePart:
+    """Return the scorer part of a difference that several scorers measured, two or more, as their mean is reported."""
+    values = np.asarray(differences, float)
+    return VariancePart(float(values.var(ddof=1)) / len(values), len(values) - 1)
 
 
 def _residual(table: np.ndarray) -> float:
@@ -133,7 +141,7 @@ def _intervals(column: _Column, differences: np.ndarray) -> list[MeanDifference]
     errors = normal[1:] - normal[0]
     medians = np.median(squares, axis=1)
     spread = medians[1:] + medians[0]
-    for row, part in enumerate(column.parts):
+    for row, part in ((row, part) for row, entry in enumerate(column.parts) for part in entry):
         if part.variance:
             variance = part.variance * part.freedom / rng.chisquare(part.freedom, DRAWS)
             errors[row] += np.sqrt(variance) * rng.standard_normal(DRAWS)

@@ -65,6 +65,12 @@ def read_metric_rows(path: Path) -> list[dict[str, Any]]:
     return list(_rows(path, "MetricRow", "metric, direction, split, step and protocol"))
 
 
+def read_alternative_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of `alternatives.jsonl`; two of one weights, metric, direction, step and protocol raise
+    `CgbenchError`."""
+    return list(_rows(path, "AlternativeRow", "weights, metric, direction, step and protocol"))
+
+
 def read_score_rows(path: Path) -> list[dict[str, Any]]:
     """Return the rows of `image_scores.jsonl`; two rows of one metric, direction and key raise `CgbenchError`."""
     return list(_rows(path, "ScoreRow", "metric, direction and key"))

@@ -7,16 +7,22 @@ from typing import Any
 
 import pandas as pd
 
-from cgbench.api.names import Role
+from cgbench.api.names import Role, TrialState
 from cgbench.config import FIELDS
 from cgbench.errors import CgbenchError
-from cgbench.results.record_files import read_protocols_file, read_run_file
+from cgbench.results.record_files import (
+    read_alternative_rows,
+    read_metric_rows,
+    read_protocols_file,
+    read_run_file,
+)
 from cgbench.results.records import COLUMNS, TEST, read_trial, trial_records
 from cgbench.results.run_folder import TrialFolder, trial_folders
 from cgbench.results.uniformity import ensure_uniform
 
 NOT_STARTED = "not started"
 ROLE_RANK: Mapping[str, int] = {Role.FLOOR: 0, Role.COMPARED: 1, Role.SUPERVISED: 2, Role.CEILING: 3}
+ALTERNATIVE_COLUMNS = ["direction", "method", "seed", "metric", "weights", "step", "value"]
 UNTRAINED = (Role.FLOOR, Role.CEILING)
 
 
@@ -49,7 +55,8 @@ class Run:
     """A run of one dataset. `metadata` is run.json, `order` the methods as every table and figure shows them (floors,
     trained ones in the order of run.json, supervised ones, ceilings). `roles` maps each method to "floor", "ceiling",
     "supervised" (trained on pairs or labels) or "" (trained), `overrides` to the settings changed for it by hand, ""
-    for none. `read_run` describes `records`, `history` and `all_records`, whose columns are the fields of `Record`."""
+    for none. `read_run` describes `records`, `history` and `all_records`, whose columns are the fields of `Record`, and
+    `alternatives`, with the columns `ALTERNATIVE_COLUMNS`."""
 
     path: Path
     metadata: dict[str, Any]
@@ -57,6 +64,7 @@ class Run:
     records: pd.DataFrame
     history: pd.DataFrame
     all_records: pd.DataFrame
+    alternatives: pd.DataFrame
     order: tuple[str, ...]
     roles: Mapping[str, str]
     overrides: Mapping[str, str]
@@ -93,6 +101,8 @@ def read_run(path: Path, uniform: bool = True) -> Run:
       direction, metric and protocol at most one. A trial without numbers has one record with an empty metric, and so
       has a trial that run.json names and that has not begun, with the status "not started".
     - `history` are the numbers of test and validation images at all steps that were measured.
+    - `alternatives` are the numbers of the test images by other weights than the last ones: moving averages, and
+      checkpoints before the last, `weights` saying which.
     - `all_records` are those of all trials in the folder, of other datasets too: the content of `results.csv`.
 
     A folder without a trial of the run's dataset, or with a malformed file, raises `CgbenchError`. So does one whose
@@ -121,6 +131,7 @@ def read_run(path: Path, uniform: bool = True) -> Run:
         records=_final_records(of_dataset, metadata, roles),
         history=of_dataset[of_dataset["metric"] != ""].reset_index(drop=True),
         all_records=all_records,
+        alternatives=_alternative_table(trials),
         order=order,
         roles=roles,
         overrides={name: _all_overrides(trial for trial in trials if trial.method == name) for name in methods},
@@ -162,6 +173,18 @@ def _record_table(run: str, trials: Iterable[TrialResult]) -> pd.DataFrame:
     """Return the long table of trials, one row per record."""
     records = [record for trial in trials for record in trial_records(run, trial.folder, trial.spec, trial.status)]
     return pd.DataFrame([asdict(record) for record in records], columns=COLUMNS)
+
+
+def _alternative_table(trials: Iterable[TrialResult]) -> pd.DataFrame:
+    """Return the numbers of finished trials by other weights, as far as their protocols are those of the last ones."""
+    rows = []
+    for trial in trials:
+        if trial.state == TrialState.DONE and trial.folder.alternatives.exists():
+            protocols = {row["protocol"] for row in read_metric_rows(trial.folder.metrics)}
+            for row in read_alternative_rows(trial.folder.alternatives):
+                if row["protocol"] in protocols:
+                    rows.append({**row, "method": trial.method, "seed": trial.seed})
+    return pd.DataFrame(rows, columns=ALTERNATIVE_COLUMNS)
 
 
 def _final_records(records: pd.DataFrame, metadata: Mapping[str, Any], roles: Mapping[str, str]) -> pd.DataFrame:

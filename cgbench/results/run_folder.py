@@ -6,6 +6,7 @@ runs/NAME/DATASET/METHOD/seed-N/trial.json   everything resolved, with versions,
                                 steps.jsonl  losses by step
                                 metrics.jsonl, image_scores.jsonl, protocols.json, failures.json, cost.json
                                 history.jsonl  intermediate evaluations, where there are any
+                                alternatives.jsonl  scores of averaged weights and earlier checkpoints, where kept
                                 outputs/DIRECTION/KEY.png, outputs/DIRECTION-ood/KEY.png
                                 reconstructions/DIRECTION/KEY.png, segmentations/DIRECTION/KEY.png
                                 checkpoint.safetensors, checkpoint-STEP.safetensors, best.safetensors
@@ -53,6 +54,10 @@ class TrialFolder:
     @property
     def history(self) -> Path:
         return self.path / "history.jsonl"
+
+    @property
+    def alternatives(self) -> Path:
+        return self.path / "alternatives.jsonl"
 
     @property
     def cost(self) -> Path:

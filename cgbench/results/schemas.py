@@ -107,6 +107,8 @@ class Dataset(Struct):
     label_source: Text = ""
     paired: bool | None = None
     test_images: Text = ""
+    primary: dict[Direction, Name] = {}
+    image_groups: Text = ""
     counts: dict[str, Natural] = {}
 
     def __post_init__(self) -> None:
@@ -174,6 +176,16 @@ class MetricRow(Struct, forbid_unknown_fields=True):
         return self.metric, self.direction, self.split, self.step, self.protocol
 
 
+class AlternativeRow(MetricRow, forbid_unknown_fields=True, kw_only=True):
+    """A line of `alternatives.jsonl`: a number of the test images by other weights than the last ones."""
+
+    weights: Literal["ema", "checkpoint"]
+
+    @property
+    def identity(self) -> tuple[str | int, ...]:
+        return self.weights, self.metric, self.direction, self.split, self.step, self.protocol
+
+
 class ScoreRow(Struct):
     """A line of `image_scores.jsonl`. The value may be NaN or infinite."""
 
@@ -182,6 +194,7 @@ class ScoreRow(Struct):
     metric: Name
     value: float
     of: Literal["source", "target"] = "source"
+    group: Text = ""  # of images that are not independent; empty where the image stands for itself
 
     def __post_init__(self) -> None:
         _ensure_measured(self.metric, self.value)

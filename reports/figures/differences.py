@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from cgbench.api.metric import Value
 from cgbench.reports.figures.style import RC, REFERENCE_COLOUR, Panel, Style, as_panel, new_panel
 from cgbench.reports.formats.numbers import declared, header, in_order
-from cgbench.reports.sections.differences import SEEDS
+from cgbench.reports.sections.differences import Basis
 
 OUTLYING = 3.0  # times the median reach of a panel's intervals: what goes beyond is cut, so that others can be read
 
@@ -20,7 +20,8 @@ def forest_panels(
     """Return one panel per metric of a direction: each method's difference from the reference, and its intervals.
 
     `rows` are those of a `Comparison`. The upper interval of a method, with a disc, is over seeds; the lower one, with
-    a ring, over seeds and images. Intervals that exclude zero are thick; a difference without one is a mark alone.
+    a ring, over seeds and images, or for one seed over images. Intervals that exclude zero are thick; a difference
+    without one is a mark alone.
     """
     shown = rows[rows["direction"] == direction]
     metrics = in_order(set(shown["metric"]), values)
@@ -40,14 +41,14 @@ def _forest_panel(
         figure, axes = new_panel(0.62 + 0.27 * len(methods))
         axes.axvline(0, color=REFERENCE_COLOUR, linewidth=1)
         for row in rows.itertuples():
-            height = methods.index(row.method) + (-0.15 if row.basis == SEEDS else 0.15)
+            height = methods.index(row.method) + (-0.15 if row.basis == Basis.SEEDS else 0.15)
             colour = styles[row.method].colour
             if not row.note:
                 ends = max(row.low, -reach), min(row.high, reach)
                 if (row.low, row.high) != ends:
                     note = "intervals that leave the panel are cut at its edge"
                 axes.plot(ends, (height, height), color=colour, linewidth=3 if row.significant else 1, alpha=0.7)
-            face = colour if row.basis == SEEDS else "none"
+            face = colour if row.basis == Basis.SEEDS else "none"
             axes.plot(row.difference, height, "o", markersize=4.5, color=colour, markerfacecolor=face)
         axes.set(xlabel="", ylabel="", ylim=(len(methods) - 0.5, -0.5), xlim=(-reach, reach))
         axes.set_yticks(range(len(methods)), methods)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from cgbench.api.metric import Value
 
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+UNDECIDED = "≈"  # the mark of a number that cannot be told apart from the reference's
 WORSE = "▼"  # the mark of a number that is surely worse than the reference's
 
 

@@ -1,31 +1,37 @@
 """Tables of the differences from the reference method: cells for the page, and Markdown."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from cgbench.api.metric import Value
 from cgbench.api.names import DIRECTIONS, Analysis
+from cgbench.formatting import plural
 from cgbench.reports.formats.markdown import escaped, markdown_table
-from cgbench.reports.formats.numbers import WORSE, declared, header, in_order, number
-from cgbench.reports.sections.differences import BOTH, SEEDS, Comparison
+from cgbench.reports.formats.numbers import UNDECIDED, WORSE, declared, header, in_order, number
+from cgbench.reports.sections.differences import QUESTIONS, Basis, Comparison
 from cgbench.results.significance import ALPHA, POWER
 
 
 @dataclass(frozen=True)
 class DifferenceCell:
-    """A difference "+0.12", its interval "[−0.01, +0.25]" or "(one seed)", why there is none, and whether it is marked
-    as better or as worse than the reference."""
+    """A difference "+0.12", its interval "[−0.01, +0.25]" or "(one seed)", why there is none, and its mark: better than
+    the reference, worse, or not to be told apart."""
 
     mean: str
     interval: str = ""
     better: bool = False
     worse: bool = False
+    undecided: bool = False
+
+    @property
+    def mark(self) -> str:
+        return WORSE if self.worse else UNDECIDED if self.undecided else ""
 
     @property
     def text(self) -> str:
-        joined = " ".join(filter(None, [self.mean, self.interval, WORSE if self.worse else ""]))
+        joined = " ".join(filter(None, [self.mean, self.interval, self.mark]))
         return f"**{joined}**" if self.better else joined
 
 
@@ -45,8 +51,9 @@ class DifferenceTable:
 def difference_tables(
     comparison: Comparison, values: Mapping[str, Value], names: Mapping[str, str]
 ) -> list[DifferenceTable]:
-    """Return the printable tables, one per direction that has differences over seeds."""
-    rows = comparison.rows[comparison.rows["basis"] == SEEDS]
+    """Return the printable tables, one per direction: of the differences over seeds, for one seed of those between its
+    checkpoints."""
+    rows = comparison.rows[comparison.rows["basis"] == comparison.basis]
     tables = []
     for direction in DIRECTIONS:
         shown = rows[rows["direction"] == direction]
@@ -85,35 +92,101 @@ def differences_markdown(comparison: Comparison, values: Mapping[str, Value], na
         lines = [["method", *map(escaped, table.headers)]]
         lines += [[escaped(name), *(cell.text for cell in cells)] for name, cells in table.rows]
         lines += [[f"(detectable, {name})", *sizes] for name, sizes in table.detectable]
-        heading = f"### {table.direction}: {escaped(table.name)}, differences from {escaped(table.reference)}"
+        what = "of the checkpoints of one seed from" if comparison.basis == Basis.IMAGES else "from"
+        heading = f"### {table.direction}: {escaped(table.name)}, differences {what} {escaped(table.reference)}"
+        parts.append(f"{heading}\n\n{markdown_table(lines)}\n\n{escaped(table.caption)}\n")
+    return "\n".join(parts)
+
+
+def question_tables(
+    comparison: Comparison, values: Mapping[str, Value], names: Mapping[str, str], primary: Mapping[str, str]
+) -> list[DifferenceTable]:
+    """Return a table per direction of the differences in its `primary` number, a column per question that they answer;
+    none where there is one question only."""
+    tables = []
+    for direction in DIRECTIONS:
+        chosen = (comparison.rows["direction"] == direction) & (comparison.rows["metric"] == primary.get(direction))
+        rows = comparison.rows[chosen]
+        bases = [basis for basis in Basis if basis in set(rows["basis"])]
+        if len(bases) < 2:
+            continue
+        value = declared(values, primary[direction])
+        cells = {(row.method, row.basis): _cell(row, value, comparison) for row in rows.itertuples()}
+        methods, empty = list(dict.fromkeys(rows["method"])), DifferenceCell("–")
+        tables.append(
+            DifferenceTable(
+                direction,
+                names.get(direction, direction),
+                comparison.reference,
+                tuple(f"{QUESTIONS[basis]}: {_quantity(value, basis, rows)}" for basis in bases),
+                tuple((name, tuple(cells.get((name, basis), empty) for basis in bases)) for name in methods),
+                (),
+                _questions_caption(value, rows, comparison),
+            )
+        )
+    return tables
+
+
+def questions_markdown(tables: Sequence[DifferenceTable]) -> str:
+    """Return the tables of questions as Markdown: per direction a heading, a table and a caption."""
+    parts = []
+    for table in tables:
+        lines = [["method", *map(escaped, table.headers)]]
+        lines += [[escaped(name), *(cell.text for cell in cells)] for name, cells in table.rows]
+        heading = f"### {table.direction}: {escaped(table.name)}, which question a difference answers"
         parts.append(f"{heading}\n\n{markdown_table(lines)}\n\n{escaped(table.caption)}\n")
     return "\n".join(parts)
 
 
 def figure_note(comparison: Comparison) -> str:
     """Return what the figures of a comparison show, as a note."""
+    if comparison.basis == Basis.IMAGES:
+        return "In the figures a ring has the interval over images. Thick: it excludes zero."
     note = "In the figures a disc has the interval over seeds, of the numbers of the table"
-    if BOTH in set(comparison.rows["basis"]):
-        note += (
-            "; a ring has the one over seeds and images, of the mean of the scores of single images: the method, on "
-            "scenes like these, if the images are independent, as frames of one clip are not"
-        )
+    if Basis.SEEDS_IMAGES in set(comparison.rows["basis"]):
+        note += "; a ring has the one over seeds and images, of the mean of the scores of single images"
     return f"{note}. Thick: it excludes zero."
+
+
+def _quantity(value: Value, basis: str, rows: pd.DataFrame) -> str:
+    """Return the name of what is compared: the number itself, or the mean of those of single images, which is another
+    number where one of all images together is no mean of theirs."""
+    if basis == Basis.SEEDS:
+        return value.label
+    groups = next(iter(rows.loc[rows["basis"] == basis, "groups"]), "")
+    return f"mean over {groups + 's' if groups else 'images'} of {value.label}"
+
+
+def _questions_caption(value: Value, rows: pd.DataFrame, comparison: Comparison) -> str:
+    """Return the caption of a table of questions."""
+    over_images = rows[rows["basis"] == Basis.SEEDS_IMAGES]
+    unit = next(iter(over_images["groups"]), "") or "image"
+    units = int(over_images["images"].max())
+    independent = "" if over_images["groups"].any() else ", taken as independent of each other"
+    return (
+        f"Differences from {comparison.reference} in {value.label}, by what would vary in a repetition. On this test "
+        f"set: other training seeds, the images of this table. On scenes like these: other seeds and other images "
+        f"({plural(units, unit)}{independent}); its intervals hold for the column together as well, and are wider. "
+        "No interval says anything about other data, resolutions or budgets."
+    )
 
 
 def _cell(row: pd.Series, value: Value, comparison: Comparison) -> DifferenceCell:
     interval = f"[{number(row.low, value.digits, sign=True)}, {number(row.high, value.digits, sign=True)}]"
-    marked = row.method not in comparison.supervised
+    marked = row.method not in comparison.supervised and not row.note and row.basis != Basis.IMAGES
     return DifferenceCell(
         number(row.difference, value.digits, sign=True),
         f"({row.note})" if row.note else interval,
         bool(row.better) and marked,
         bool(row.worse) and marked,
+        not row.significant and marked,
     )
 
 
 def _caption(rows: pd.DataFrame, comparison: Comparison) -> str:
     """Return the caption of a table: the question that it answers, the meaning of intervals, marks and last rows."""
+    if comparison.basis == Basis.IMAGES:
+        return _checkpoints_caption(rows, comparison)
     seeds = sorted({*rows["seeds"], *rows["reference_seeds"]})
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     family = f"the {rows['method'].nunique()} methods of a column"
@@ -129,7 +202,19 @@ def _caption(rows: pd.DataFrame, comparison: Comparison) -> str:
     }[comparison.analysis]
     unmarked = " Supervised methods are not marked." if set(rows["method"]) & comparison.supervised else ""
     return (
-        f"Method minus {comparison.reference}: the method, on this test set ({design}). In brackets {interval}. Bold: "
-        f"better, {WORSE}: worse; the interval excludes zero.{unmarked} Last rows: the difference that would be found "
+        f"Method minus {comparison.reference}: {QUESTIONS[Basis.SEEDS]} ({design}). In brackets {interval}. Bold: "
+        f"better, {WORSE}: worse, by an interval that excludes zero; {UNDECIDED}: not to be told apart.{unmarked} Last "
+        f"rows: the difference that would be found "
         f"with probability {POWER:.0%} if a repetition has these errors, for the median and the worst of the methods."
+    )
+
+
+def _checkpoints_caption(rows: pd.DataFrame, comparison: Comparison) -> str:
+    """Return the caption of a table of the differences between checkpoints."""
+    unit = next(iter(rows["groups"]), "") or "image"
+    return (
+        f"Method minus {comparison.reference}, one seed: {QUESTIONS[Basis.IMAGES]} "
+        f"({plural(int(rows['images'].max()), unit)}, means of their scores). In brackets Student's interval at the "
+        f"level of Holm's procedure over the {rows['method'].nunique()} methods of a column ({ALPHA:.0%} in all). "
+        "Nothing is marked: another seed may turn any of these around, and about the methods they say nothing."
     )

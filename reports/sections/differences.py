@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 import pandas as pd
@@ -13,25 +14,42 @@ from cgbench.errors import CgbenchError, did_you_mean
 from cgbench.results.band import band, image_part
 from cgbench.results.record_files import read_score_rows
 from cgbench.results.run import Run
-from cgbench.results.significance import MeanDifference, holm, over_seeds, over_seeds_and_images, welch
+from cgbench.results.significance import MeanDifference, holm, over_seeds, welch
 
 DEFAULT_REFERENCE = "cyclegan"
-SEEDS, BOTH = "seeds", "seeds and images"
 PAIRED_SEEDS = 5  # fewer leave a paired test too few degrees of freedom to find anything
 COLUMNS = ["direction", "metric", "basis", "analysis", "method", "reference", "difference", "low", "high", "p",
-           "significant", "better", "worse", "detectable", "seeds", "reference_seeds", "images", "note"]  # fmt: skip
+           "significant", "better", "worse", "detectable", "seeds", "reference_seeds", "images", "groups",
+           "note"]  # fmt: skip
+
+
+class Basis(StrEnum):
+    """What varies in a difference: which question it answers."""
+
+    IMAGES = "images"
+    SEEDS = "seeds"
+    SEEDS_IMAGES = "seeds and images"
+
+
+QUESTIONS = {
+    Basis.IMAGES: "this checkpoint, on other images",
+    Basis.SEEDS: "the method, on this test set",
+    Basis.SEEDS_IMAGES: "the method, on scenes like these",
+}
 
 
 @dataclass(frozen=True)
 class Comparison:
     """All differences of a run from its `reference`: one row per direction, metric, basis and method.
 
-    The basis "seeds" compares the numbers of the table on these test images. "seeds and images" compares the scores of
-    single images, where a metric has such, and generalises to other images as well, if these are independent of each
-    other. `difference` is method minus reference; `low` to `high` is its interval among the methods of its column, and
-    `p` its p-value; `significant` says that p is 0.05 or less, which it is exactly where the interval excludes zero;
-    `better` and `worse` say in which direction. Where a `note` says why, a difference has no interval (NaN).
-    Differences of the methods in `supervised` are not marked in tables: those see more than the others.
+    The basis "seeds" compares the numbers of the table, on these test images. "seeds and images" compares means of the
+    scores of single images, where a metric has such, and generalises to other images as well; "images" does so for the
+    checkpoints of a run of one seed, and says nothing about the methods. Where the images have groups, such as clips,
+    these are the units instead, and `groups` names them. `difference` is method minus reference; `low` to `high` is its
+    interval among the methods of its column, and `p` its p-value; `significant` says that p is 0.05 or less, which it
+    is exactly where the interval excludes zero; `better` and `worse` say in which direction. Where a `note` says why, a
+    difference has no interval (NaN). Differences of the methods in `supervised` are not marked in tables: those see
+    more than the others.
     """
 
     reference: str
@@ -47,9 +65,28 @@ class Comparison:
         """Return (direction, method, metric) of the numbers that are marked as worse than the reference's."""
         return self._marked("worse")
 
+    @property
+    def methods(self) -> list[str]:
+        """The methods that are compared, in the order of tables."""
+        return list(dict.fromkeys(self.rows["method"]))
+
+    @property
+    def basis(self) -> Basis:
+        """The basis of the tables: seeds, or for one seed its images."""
+        return Basis.SEEDS if (self.rows["basis"] == Basis.SEEDS).any() else Basis.IMAGES
+
+    def undecided(self) -> set[tuple[str, str, str]]:
+        """Return (direction, method, metric) of the numbers that cannot be told apart from the reference's."""
+        rows = self._tested()
+        return _keys(rows[~rows["significant"] & (rows["note"] == "")])
+
     def _marked(self, column: str) -> set[tuple[str, str, str]]:
-        rows = self.rows[(self.rows["basis"] == SEEDS) & self.rows[column] & ~self.rows["method"].isin(self.supervised)]
-        return set(zip(rows["direction"], rows["method"], rows["metric"], strict=True))
+        rows = self._tested()
+        return _keys(rows[rows[column]])
+
+    def _tested(self) -> pd.DataFrame:
+        """Return the differences of the table's numbers that may be marked."""
+        return self.rows[(self.rows["basis"] == Basis.SEEDS) & ~self.rows["method"].isin(self.supervised)]
 
 
 def compare(
@@ -57,8 +94,8 @@ def compare(
 ) -> Comparison | None:
     """Return the differences from `reference`, by default cyclegan or, without it, the first trained method.
 
-    None with fewer than two seeds, or without a method to compare. An unknown reference, and a paired analysis of fewer
-    than five seeds, raise `CgbenchError`.
+    None without a method to compare, and for one seed without scores of single images. An unknown reference, and a
+    paired analysis of fewer than five seeds, raise `CgbenchError`.
     """
     if reference and reference not in run.order:
         raise CgbenchError(f"--reference {reference}: not in this run: {did_you_mean(reference, list(run.order))}")
@@ -71,16 +108,19 @@ def compare(
     families = _Families(
         analysis, resolved, [name for name in run.trained if name != resolved], resolved not in run.trained
     )
-    rows = []
+    rows, unit = [], run.dataset.get("image_groups", "")
     for (direction, metric), numbers in _numbers(run).groupby(["direction", "metric"], sort=False):
         by_seed = numbers.pivot(index="seed", columns="method", values="value")
-        common = {"direction": direction, "metric": metric, "basis": SEEDS}
+        common = {"direction": direction, "metric": metric, "basis": Basis.SEEDS}
         rows += families.rows(common, values.get(metric), families.over_seeds(by_seed))
-    compared = {resolved, *families.methods} if analysis != Analysis.WELCH else set()
+    one_seed = not rows
+    compared = {resolved, *families.methods} if one_seed or analysis == Analysis.BAND else set()
     for (direction, metric), numbers in _scores(run, compared).groupby(["direction", "metric"], sort=False):
-        by_image = numbers.pivot(index=["seed", "key"], columns="method", values="value")
-        common = {"direction": direction, "metric": metric, "basis": BOTH}
-        rows += families.rows(common, values.get(metric), families.over_images(by_image))
+        by_image = numbers.pivot_table(index=["seed", "unit"], columns="method", values="value", aggfunc="mean")
+        found = families.checkpoints(by_image) if one_seed else families.over_images(by_image)
+        basis = Basis.IMAGES if one_seed else Basis.SEEDS_IMAGES
+        common = {"direction": direction, "metric": metric, "basis": basis, "groups": unit}
+        rows += families.rows(common, values.get(metric), found)
     supervised = frozenset(name for name in run.trained if run.roles[name] == Role.SUPERVISED)
     return Comparison(resolved, analysis, pd.DataFrame(rows, columns=COLUMNS), supervised) if rows else None
 
@@ -107,11 +147,11 @@ class _Families:
     untrained_reference: bool
 
     def rows(self, common: Mapping[str, str], value: Value | None, entries: Mapping[str, _Entry]) -> list[dict]:
-        """Return the rows of one column; `common` are direction, metric and basis."""
+        """Return the rows of one column; `common` are direction, metric, basis and groups of images."""
         sign = {"higher": 1, "lower": -1}.get(value.better if value else "", 0)
         return [
             {
-                **common, "analysis": self.analysis.value, "method": method, "reference": self.reference,
+                "groups": "", **common, "analysis": self.analysis.value, "method": method, "reference": self.reference,
                 "difference": found.mean, "low": found.low, "high": found.high, "p": found.p,
                 "significant": found.significant, "better": found.significant and sign * found.mean > 0,
                 "worse": found.significant and sign * found.mean < 0, "detectable": found.detectable,
@@ -160,26 +200,16 @@ class _Families:
         return "" if len(column) > 1 else "one seed"
 
     def over_images(self, by_image: pd.DataFrame) -> dict[str, _Entry]:
-        """Return the differences of scores of single images ((seed, image) × methods); an image that lacks a score of
-        one seed is left out, and a method without scores of at least half the reference's images."""
-        if self.reference not in by_image:
-            return {}
-        own = by_image[self.reference].unstack("key").dropna(how="all").dropna(axis=1)
-        tables = {}
-        for name in (name for name in self.methods if name in by_image):
-            table = by_image[name].unstack("key").reindex(columns=own.columns).dropna(how="all").dropna(axis=1)
-            if len(table) > 1 and table.shape[1] >= max(2, own.shape[1] / 2):
-                tables[name] = table
-        if self.analysis == Analysis.PAIRED:
-            return _paired_images(own, tables)
-        if len(own) < 2 or not tables:
-            return {}
+        """Return the differences of scores of single images ((seed, image) × methods), or of their groups; an image
+        that lacks a score of one seed is left out, and a method without scores of at least half the reference's."""
+        own, tables = self._complete(by_image)
+        tables = {name: table for name, table in tables.items() if min(len(table), len(own)) > 1}
         images = [key for key in own.columns if all(key in table.columns for table in tables.values())]
-        if len(images) < 2:
+        if not tables or len(images) < 2:
             return {}
         reference = own[images].to_numpy()
         scores = {name: table[images].to_numpy() for name, table in tables.items()}
-        parts = [image_part(table, reference) for table in scores.values()]
+        parts = [[image_part(table, reference)] for table in scores.values()]
         by_seed = [table.mean(axis=1) for table in scores.values()]
         found = band(reference.mean(axis=1), by_seed, parts, self.untrained_reference)
         return {
@@ -187,17 +217,29 @@ class _Families:
             for name, difference in zip(scores, found, strict=True)
         }
 
+    def checkpoints(self, by_image: pd.DataFrame) -> dict[str, _Entry]:
+        """Return the differences between the checkpoints of one seed, paired by image or group of images."""
+        own, tables = self._complete(by_image)
+        pairs = {name: (table.mean() - own.mean()).dropna() for name, table in tables.items()}
+        effects = {name: over_seeds(pair.to_numpy()) for name, pair in pairs.items()}
+        measured = {name: effect for name, effect in effects.items() if effect}
+        return {
+            name: _Entry(difference, len(tables[name]), len(own), len(pairs[name]))
+            for name, difference in zip(measured, holm(list(measured.values())), strict=True)
+        }
 
-def _paired_images(own: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> dict[str, _Entry]:
-    """Return the differences of scores (seeds × images), paired by both, of methods with five seeds in common."""
-    pairs = {name: (table - own).dropna(how="all").dropna(axis=1) for name, table in tables.items()}
-    pairs = {name: pair for name, pair in pairs.items() if len(pair) >= PAIRED_SEEDS}
-    effects = {name: over_seeds_and_images(pair.to_numpy()) for name, pair in pairs.items()}
-    measured = {name: effect for name, effect in effects.items() if effect}
-    return {
-        name: _Entry(difference, len(pairs[name]), len(own), pairs[name].shape[1])
-        for name, difference in zip(measured, holm(list(measured.values())), strict=True)
-    }
+    def _complete(self, by_image: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+        """Return the scores (seeds × images) of the reference and of each method, of images that all its seeds have; a
+        method without at least half the reference's images is left out."""
+        if self.reference not in by_image:
+            return pd.DataFrame(), {}
+        own = by_image[self.reference].unstack("unit").dropna(how="all").dropna(axis=1)
+        tables = {}
+        for name in (name for name in self.methods if name in by_image):
+            table = by_image[name].unstack("unit").reindex(columns=own.columns).dropna(how="all").dropna(axis=1)
+            if len(table) and table.shape[1] >= max(2, own.shape[1] / 2):
+                tables[name] = table
+        return own, tables
 
 
 def _unknown(difference: float) -> MeanDifference:
@@ -213,12 +255,18 @@ def _numbers(run: Run) -> pd.DataFrame:
 
 
 def _scores(run: Run, methods: set[str]) -> pd.DataFrame:
-    """Return the scores of single images of the finished trials of `methods`; `key` says whose image it is as well."""
+    """Return the scores of single images of the finished trials of `methods`. `unit` is the image and whose it is, or
+    the group of images that are not independent of each other."""
     rows = []
     for trial in run.trials:
         if trial.state == TrialState.DONE and trial.method in methods:
             rows += [
-                {**row, "key": f"{row.get('of', SOURCE)}/{row['key']}", "method": trial.method, "seed": trial.seed}
+                {**row, "unit": f"{row.get('of', SOURCE)}/{row.get('group') or row['key']}", "method": trial.method,
+                 "seed": trial.seed}
                 for row in read_score_rows(trial.folder.image_scores)
-            ]
-    return pd.DataFrame(rows, columns=["direction", "key", "metric", "value", "method", "seed"])
+            ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["direction", "unit", "metric", "value", "method", "seed"])
+
+
+def _keys(rows: pd.DataFrame) -> set[tuple[str, str, str]]:
+    return set(zip(rows["direction"], rows["method"], rows["metric"], strict=True))

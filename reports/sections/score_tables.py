@@ -11,14 +11,15 @@ from cgbench.api.names import Role
 from cgbench.reports.formats.csv import csv_text
 from cgbench.reports.formats.latex import PREAMBLE, tex, tex_float, tex_line
 from cgbench.reports.formats.markdown import escaped, markdown_table
-from cgbench.reports.formats.numbers import WORSE, declared, header, number
+from cgbench.reports.formats.numbers import UNDECIDED, WORSE, declared, header, number
 from cgbench.reports.sections.scores import NOT_APPLICABLE
 
 
 @dataclass(frozen=True)
 class Cell:
     """One cell: `mean` is "0.51" or "", `spread` "± 0.02" or "", `note` the status beside them or in their place;
-    `interval` is "0.46 to 0.56" or "", and shown on the page only; `better` and `worse` are against the reference."""
+    `interval` is "0.46 to 0.56" or "", and shown on the page only; `better`, `worse` and `undecided`, not to be told
+    apart, are against the reference."""
 
     mean: str
     spread: str
@@ -26,11 +27,16 @@ class Cell:
     better: bool = False
     interval: str = ""
     worse: bool = False
+    undecided: bool = False
+
+    @property
+    def mark(self) -> str:
+        return WORSE if self.worse else UNDECIDED if self.undecided else ""
 
     @property
     def text(self) -> str:
         note = f"({self.note})" if self.mean and self.note else self.note
-        parts = [self.mean, self.spread, WORSE if self.worse else "", note]
+        parts = [self.mean, self.spread, self.mark, note]
         return " ".join(filter(None, parts))
 
 
@@ -52,19 +58,31 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Methods × metrics in one direction. `headers` are metric labels with an arrow, ↑ if higher is better."""
+    """Methods × metrics in one direction. `headers` are metric labels with an arrow, ↑ if higher is better; `primary`
+    is the place of the number that methods are judged by, -1 for none."""
 
     direction: str
     name: str
     headers: tuple[str, ...]
     rows: tuple[Row, ...]
     caption: str
+    primary: int = -1
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The marks of numbers against those of a `reference` method, each a set of (direction, method, metric): surely
+    better, surely worse, and not to be told apart."""
+
+    reference: str = ""
+    better: Set[tuple[str, str, str]] = frozenset()
+    worse: Set[tuple[str, str, str]] = frozenset()
+    undecided: Set[tuple[str, str, str]] = frozenset()
 
 
 def layout(
-    table: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str],
-    better: Set[tuple[str, str, str]] = frozenset(), worse: Set[tuple[str, str, str]] = frozenset(),
-    reference: str = "",
+    table: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str], marks: Marks = Marks(),
+    primary: Mapping[str, str] | None = None,
 ) -> list[Table]:  # fmt: skip
     """Return the printable tables of a summary.
 
@@ -72,9 +90,8 @@ def layout(
         table: The summary.
         values: The declarations of the metrics by name.
         names: The display names of directions.
-        better: (direction, method, metric) of the numbers surely better than the reference's: they are bold.
-        worse: The same of the numbers surely worse: they have a mark.
-        reference: The reference method, "" for none.
+        marks: The marks of numbers against a reference method.
+        primary: The number that methods are judged by, by direction.
 
     Returns:
         One table per direction.
@@ -87,13 +104,15 @@ def layout(
                 method,
                 cells["role"].iloc[0],
                 cells["settings"].iloc[0],
-                tuple(_table_cell(row, values, better, worse) for row in cells.itertuples()),
+                tuple(_table_cell(row, values, marks) for row in cells.itertuples()),
             )
             for method, cells in group.groupby("method", sort=False)
         )
         headers = tuple(header(declared(values, metric)) for metric in metrics)
-        name = names.get(direction, direction)
-        tables.append(Table(direction, name, headers, rows, _caption(group, name, reference)))
+        name, judged = names.get(direction, direction), (primary or {}).get(direction, "")
+        place = metrics.index(judged) if judged in metrics else -1
+        caption = _caption(group, name, marks.reference, declared(values, judged).label if place >= 0 else "")
+        tables.append(Table(direction, name, headers, rows, caption, place))
     return tables
 
 
@@ -128,9 +147,7 @@ def csv(table: pd.DataFrame, names: Mapping[str, str]) -> str:
     return csv_text(pd.DataFrame(rows))
 
 
-def _table_cell(
-    row, values: Mapping[str, Value], better: Set[tuple[str, str, str]], worse: Set[tuple[str, str, str]]
-) -> Cell:
+def _table_cell(row, values: Mapping[str, Value], marks: Marks) -> Cell:
     """Return the cell of one row of the summary."""
     if math.isnan(row.mean):
         return Cell("", "", row.status)
@@ -139,11 +156,13 @@ def _table_cell(
     interval = "" if math.isnan(row.low) else " to ".join(number(end, value.digits) for end in ends)
     spread = "" if math.isnan(row.spread) else f"± {row.spread:.{value.digits}f}"
     mean, key = number(row.mean, value.digits), (row.direction, row.method, row.metric)
-    return Cell(mean, spread, row.status, key in better, interval, key in worse)
+    against = key in marks.better, interval, key in marks.worse, key in marks.undecided
+    return Cell(mean, spread, row.status, *against)
 
 
-def _caption(group: pd.DataFrame, name: str, reference: str) -> str:
-    """Return the caption of a table: images, seeds, marks, and the kinds of methods in it."""
+def _caption(group: pd.DataFrame, name: str, reference: str, judged: str) -> str:
+    """Return the caption of a table: images, seeds, marks, the number that methods are judged by, and the kinds of
+    methods in it."""
     images = sorted(set(group["n_images"]) - {0})
     if not images:
         return f"{name}: no trial has a number."
@@ -151,15 +170,21 @@ def _caption(group: pd.DataFrame, name: str, reference: str) -> str:
     seeds = int((trained if len(trained) else group)["n_trials"].max())
     parts = [f"{name}: {'–'.join(map(str, dict.fromkeys((images[0], images[-1]))))} test images; "]
     if seeds > 1:
-        parts.append(f"mean ± sample standard deviation over {seeds} seeds unless a cell says otherwise.")
+        parts.append(
+            f"mean ± sample standard deviation over {seeds} seeds unless a cell says otherwise: the spread of "
+            "trainings, not the error of the mean; rows that need no training have none."
+        )
     else:
         parts.append("one seed, so nothing is known about the spread.")
     parts.append(" ↑ higher is better, ↓ lower is better, – does not apply.")
     if reference:
         parts.append(
             f" Bold: better than {reference}, {WORSE}: worse, by an interval of the difference over seeds that "
-            f"excludes zero{', not for supervised rows' if (group['role'] == Role.SUPERVISED).any() else ''}."
+            f"excludes zero; {UNDECIDED}: not to be told apart from it"
+            f"{'; not for supervised rows' if (group['role'] == Role.SUPERVISED).any() else ''}."
         )
+    if judged:
+        parts.append(f" Methods are judged by {judged}, as was declared before the run; the other columns describe.")
     if (group["settings"] != "").any():
         parts.append(" In brackets: settings changed by hand for that method.")
     if (group["role"] == Role.SUPERVISED).any():

@@ -11,7 +11,7 @@ from cgbench.api.metric import Value
 from cgbench.api.names import DIRECTIONS, TrialState
 from cgbench.reports.formats.numbers import in_order
 from cgbench.results.records import ensure_one_protocol, not_measured
-from cgbench.results.run import NOT_STARTED, row_order
+from cgbench.results.run import NOT_STARTED, UNTRAINED, row_order
 from cgbench.results.significance import ALPHA, over_seeds
 
 NUMBER = "number"
@@ -39,8 +39,9 @@ def summary(
 ) -> pd.DataFrame:  # fmt: skip
     """Return the summary of a run.
 
-    `mean`, `spread` (sample standard deviation; NaN for one seed) and the interval `low` to `high` that covers the mean
-    of further seeds with probability 0.95 (Student's) are over the `n_seeds` of `n_trials` seeds that have a number.
+    `mean`, `spread` (sample standard deviation; NaN for one seed, and for an untrained row that no seed changes) and
+    the interval `low` to `high` that covers the mean of further seeds with probability 0.95 (Student's) are over the
+    `n_seeds` of `n_trials` seeds that have a number.
     `status` is the reason for the others; it is "" where all have a number, and "–" where the metric does not apply.
 
     Args:
@@ -69,7 +70,7 @@ def summary(
             for metric in metrics:
                 key = {"direction": direction, "method": method, "role": roles.get(method, "")}
                 key |= {"settings": (overrides or {}).get(method, ""), "metric": metric}
-                rows.append({**key, **_cell(by_method[method], direction, metric)})
+                rows.append({**key, **_cell(by_method[method], direction, metric, roles.get(method, ""))})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -90,13 +91,14 @@ def _by_seed(records: pd.DataFrame) -> dict[int, list[dict]]:
     return trials
 
 
-def _cell(trials: Mapping[int, Sequence[Mapping]], direction: str, metric: str) -> dict:
+def _cell(trials: Mapping[int, Sequence[Mapping]], direction: str, metric: str, role: str) -> dict:
     """Return mean, spread, interval, counts and status of one method in one column."""
     outcomes = {seed: _outcome(rows, direction, metric) for seed, rows in trials.items()}
     numbers = [value for outcome, value, _ in outcomes.values() if outcome == NUMBER]
+    varies = len(numbers) > 1 and (role not in UNTRAINED or len(set(numbers)) > 1)
     return {
         "mean": float(np.mean(numbers)) if numbers else math.nan,
-        "spread": float(np.std(numbers, ddof=1)) if len(numbers) > 1 else math.nan,
+        "spread": float(np.std(numbers, ddof=1)) if varies else math.nan,
         **dict(zip(("low", "high"), _interval(numbers), strict=True)),
         "n_seeds": len(numbers),
         "n_trials": len(outcomes),

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from cgbench.results import band as band_module
-from cgbench.results.band import ImagePart, band, image_part
+from cgbench.results.band import VariancePart, band, image_part, scorer_part
 from cgbench.results.significance import welch
 
 POOLED = {"prior_freedoms": (1e5,), "reference_freedom": None}  # one variance for all methods
@@ -143,9 +143,9 @@ def test_one_method_without_variance_has_an_error_all_the_same():
 
 def test_images_add_their_variance_and_no_more():
     reference, others = [0.1, 0.2, 0.15], [[0.3, 0.4, 0.35]]
-    next_to_nothing = band(reference, others, [ImagePart(1e-12, 99)])
+    next_to_nothing = band(reference, others, [[VariancePart(1e-12, 99)]] * len(others))
     assert half_widths(next_to_nothing) == pytest.approx(half_widths(band(reference, others)), rel=0.001)
-    known = band([0.2] * 3, [[0.3] * 3], [ImagePart(0.01, 20)])  # seeds agree: Student's over images
+    known = band([0.2] * 3, [[0.3] * 3], [[VariancePart(0.01, 20)]])  # seeds agree: Student's over images
     assert half_widths(known) == pytest.approx(0.1 * stats.t.isf(0.025, 20), rel=0.03)
 
 
@@ -156,6 +156,19 @@ def test_the_image_part_by_hand():
     rest = np.array([[-0.1, 0.05, 0.05], [0.1, -0.05, -0.05]])
     part = image_part(table, reference)
     assert part.variance == pytest.approx((between - (rest**2).sum() / 2 / 2) / 3) and part.freedom == 2
+
+
+def test_the_scorer_part_by_hand():
+    part = scorer_part([0.1, 0.2, 0.6])
+    assert part.variance == pytest.approx(0.07 / 3) and part.freedom == 2
+
+
+def test_parts_of_a_difference_add_up():
+    """Images and scorers together widen an interval as one part of the summed variance does, freedoms being large."""
+    reference, others = [0.2] * 3, [[0.3] * 3]
+    both = band(reference, others, [[VariancePart(0.01, 10**6), VariancePart(0.03, 10**6)]])[0]
+    one = band(reference, others, [[VariancePart(0.04, 10**6)]])[0]
+    assert both.high - both.low == pytest.approx(one.high - one.low, rel=0.03)
 
 
 def test_the_image_part_is_that_of_the_images():

@@ -16,9 +16,9 @@ from cgbench.files import append_jsonl, read_json, read_jsonl, write_json, write
 from cgbench.lock import locked
 from cgbench.reports.figures.losses import read_losses
 from cgbench.reports.formats.images import data_uri
+from cgbench.reports.galleries.worst_images import worst_images
 from cgbench.reports.sections.costs import costs
 from cgbench.reports.sections.failures import read_failures
-from cgbench.reports.sections.worst_images import worst_images
 from cgbench.results.run import read_run
 from cgbench.results.run_folder import TrialFolder
 from helpers.run_folder import VALUES, add_failures, build_run

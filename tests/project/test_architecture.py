@@ -65,10 +65,11 @@ MAY_IMPORT = {
         "reports/paper_tables", "reports/perceptual_study"),
     "reports/formats": (),
     "reports/sections": ("reports/formats",),
+    "reports/galleries": ("reports/formats",),
     "reports/figures": ("reports/sections", "reports/formats"),
     "reports/paper_tables": ("reports/sections", "reports/formats"),
     "reports/perceptual_study": ("reports/formats", "reports/paper_tables/published.py"),
-    "reports": ("reports/formats", "reports/sections", "reports/figures"),
+    "reports": ("reports/formats", "reports/sections", "reports/galleries", "reports/figures"),
 }  # fmt: skip
 # plug-in folders hold one file per component, `blocks` one per network
 UNBOUNDED = {"methods", "datasets", "benchmarks/metrics", "benchmarks/failures", "methods/blocks"}

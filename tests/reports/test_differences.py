@@ -15,12 +15,17 @@ from cgbench.reports.figures.heatmaps import class_panels
 from cgbench.reports.figures.style import assign_styles
 from cgbench.reports.formats.numbers import number
 from cgbench.reports.report import write_report
-from cgbench.reports.sections.difference_tables import difference_tables, differences_markdown
-from cgbench.reports.sections.differences import BOTH, SEEDS, compare
+from cgbench.reports.sections.difference_tables import (
+    difference_tables,
+    differences_markdown,
+    question_tables,
+    questions_markdown,
+)
+from cgbench.reports.sections.differences import Basis, compare
 from cgbench.results.band import band, image_part
 from cgbench.results.run import read_run
 from cgbench.results.run_folder import TrialFolder
-from cgbench.results.significance import over_seeds, over_seeds_and_images
+from cgbench.results.significance import over_seeds
 from helpers.cli import cgbench
 from helpers.run_folder import NAMES, VALUES, build_run
 
@@ -55,7 +60,7 @@ def measured(path, seeds=(0, 1, 2), states=None):
     return run
 
 
-def row(comparison, method, basis=SEEDS):
+def row(comparison, method, basis=Basis.SEEDS):
     rows = comparison.rows
     (entry,) = rows[(rows["method"] == method) & (rows["basis"] == basis)].itertuples()
     return entry
@@ -81,10 +86,10 @@ def test_numbers_have_the_band_of_independent_seeds(tmp_path):
 
 
 def test_scores_of_single_images_add_the_variance_of_images(tmp_path):
-    entry = row(compare(read_run(measured(tmp_path)), VALUES), "gan_only", BOTH)
+    entry = row(compare(read_run(measured(tmp_path)), VALUES), "gan_only", Basis.SEEDS_IMAGES)
     scores = {name: np.array([image_scores(name, seed) for seed in range(3)]) for name in LEVELS}
     own, others = scores["cyclegan"], [scores["gan_only"], scores["cycle_only"]]
-    parts = [image_part(table, own) for table in others]
+    parts = [[image_part(table, own)] for table in others]
     expected = band(own.mean(axis=1), [table.mean(axis=1) for table in others], parts)[0]
     assert interval(entry) == pytest.approx(
         (expected.mean, expected.low, expected.high, expected.p, expected.detectable)
@@ -92,17 +97,14 @@ def test_scores_of_single_images_add_the_variance_of_images(tmp_path):
     assert (entry.seeds, entry.images) == (3, 4)
 
 
-def test_the_paired_analysis_is_paired_by_seed_and_by_image(tmp_path):
+def test_the_paired_analysis_is_paired_by_seed(tmp_path):
     run = read_run(measured(tmp_path, seeds=range(5)))
     comparison = compare(run, VALUES, analysis=Analysis.PAIRED)
     seeds = over_seeds(levels("gan_only", 5) - levels("cyclegan", 5))
     entry = row(comparison, "gan_only")
     assert entry.difference == pytest.approx(seeds.mean) and entry.seeds == 5
     assert entry.p == pytest.approx(2 * seeds.p)  # the smaller of two, by Holm
-    images = [image_scores("gan_only", seed) - image_scores("cyclegan", seed) for seed in range(5)]
-    entry = row(comparison, "gan_only", BOTH)
-    assert entry.difference == pytest.approx(over_seeds_and_images(np.array(images)).mean)
-    assert (entry.seeds, entry.images) == (5, 4)
+    assert set(comparison.rows["basis"]) == {Basis.SEEDS}
 
 
 def test_the_paired_analysis_is_refused_below_five_seeds(tmp_path):
@@ -123,11 +125,11 @@ def test_the_analysis_of_welch_is_scipys_with_holms_correction(tmp_path):
     comparison = compare(read_run(measured(tmp_path)), VALUES, analysis=Analysis.WELCH)
     expected = stats.ttest_ind(levels("gan_only"), levels("cyclegan"), equal_var=False)
     assert row(comparison, "gan_only").p == pytest.approx(2 * expected.pvalue)
-    assert set(comparison.rows["basis"]) == {SEEDS}
+    assert set(comparison.rows["basis"]) == {Basis.SEEDS}
 
 
 def test_scores_of_source_and_target_images_of_one_name_are_no_pairs(tmp_path):
-    before = row(compare(read_run(measured(tmp_path / "sources")), VALUES), "gan_only", BOTH)
+    before = row(compare(read_run(measured(tmp_path / "sources")), VALUES), "gan_only", Basis.SEEDS_IMAGES)
     run = measured(tmp_path / "targets")
     for method, seed in [
         (method, seed) for method in LEVELS for seed in range(3) if (method, seed) != ("cycle_only", 2)
@@ -135,9 +137,9 @@ def test_scores_of_source_and_target_images_of_one_name_are_no_pairs(tmp_path):
         path = TrialFolder.of(run, "shapes", method, seed).image_scores
         write_jsonl(path, [{**entry, "of": "target"} for entry in read_jsonl(path)])
     comparison = compare(read_run(run), VALUES)
-    entry = row(comparison, "gan_only", BOTH)
+    entry = row(comparison, "gan_only", Basis.SEEDS_IMAGES)
     assert (entry.difference, entry.seeds) == pytest.approx((before.difference, 3))
-    assert row(comparison, "cycle_only", BOTH).seeds == 2  # one of its seeds has scores of the sources
+    assert row(comparison, "cycle_only", Basis.SEEDS_IMAGES).seeds == 2  # one of its seeds has scores of the sources
 
 
 def test_methods_may_have_unequal_seeds(tmp_path):
@@ -176,11 +178,77 @@ def test_numbers_that_cannot_vary_are_a_reference_without_error(tmp_path):
     assert (entry.low, entry.high) == (expected.low, expected.high)
 
 
-def test_nothing_is_said_of_one_seed(tmp_path):
+def test_one_seed_compares_checkpoints_over_images_and_marks_no_method(tmp_path):
     run = measured(tmp_path, seeds=(0,))
-    assert compare(read_run(run), VALUES) is None
+    comparison = compare(read_run(run), VALUES)
+    entry = row(comparison, "gan_only", Basis.IMAGES)
+    expected = stats.ttest_rel(image_scores("gan_only", 0), image_scores("cyclegan", 0))
+    assert entry.p == pytest.approx(min(1, 2 * expected.pvalue)) and (entry.seeds, entry.images) == (1, 4)
+    assert entry.significant and comparison.better() == comparison.worse() == comparison.undecided() == set()
+    text = differences_markdown(comparison, VALUES, NAMES)
+    assert "this checkpoint, on other images" in text and "▼" not in text and "≈" not in text and "**" not in text
     write_report(run, VALUES)
-    assert not (run / "report" / "differences.csv").exists()
+    page = (run / "report" / "index.html").read_text(encoding="utf-8")
+    assert "about the methods they say nothing" in page and "a ring has the interval over images" in page
+
+
+def grouped(path, groups):
+    """The run of `measured` with a group of each image."""
+    run = measured(path)
+    for method in LEVELS:
+        for seed in range(3 if method != "copy" else 1):
+            folder = TrialFolder.of(run, "shapes", method, seed)
+            spec = read_json(folder.trial)
+            write_json(folder.trial, spec | {"dataset": spec["dataset"] | {"image_groups": "clip"}})
+            rows = [{**entry, "group": groups[entry["key"]]} for entry in read_jsonl(folder.image_scores)]
+            write_jsonl(folder.image_scores, rows)
+    return run
+
+
+def test_frames_of_one_clip_count_as_one(tmp_path):
+    groups = {"a": "one", "b": "one", "c": "two", "d": "three"}
+    entry = row(compare(read_run(grouped(tmp_path, groups)), VALUES), "gan_only", Basis.SEEDS_IMAGES)
+    columns = [[0, 1], [2], [3]]
+    scores = {name: np.array([image_scores(name, seed) for seed in range(3)]) for name in LEVELS}
+    scores = {
+        name: np.stack([table[:, keys].mean(axis=1) for keys in columns], axis=1) for name, table in scores.items()
+    }
+    own, others = scores["cyclegan"], [scores["gan_only"], scores["cycle_only"]]
+    expected = band(own.mean(axis=1), [t.mean(axis=1) for t in others], [[image_part(t, own)] for t in others])[0]
+    assert (entry.difference, entry.low, entry.high) == pytest.approx((expected.mean, expected.low, expected.high))
+    assert (entry.images, entry.groups) == (3, "clip")
+
+
+def test_one_clip_says_nothing_about_other_scenes(tmp_path):
+    comparison = compare(read_run(grouped(tmp_path, dict.fromkeys(KEYS, "one"))), VALUES)
+    assert set(comparison.rows["basis"]) == {Basis.SEEDS}
+    assert question_tables(comparison, VALUES, NAMES, {"AtoB": "fcn_pixel"}) == []
+
+
+def test_each_question_has_a_column_that_says_what_is_compared(tmp_path):
+    comparison = compare(read_run(measured(tmp_path)), VALUES)
+    tables = question_tables(comparison, VALUES, NAMES, {"AtoB": "fcn_pixel", "BtoA": "label_pixel"})
+    (table,) = tables
+    assert table.headers == (
+        "the method, on this test set: FCN pixel",
+        "the method, on scenes like these: mean over images of FCN pixel",
+    )
+    text = questions_markdown(tables)
+    assert "4 images, taken as independent of each other" in text
+    for basis in (Basis.SEEDS, Basis.SEEDS_IMAGES):
+        entry = row(comparison, "gan_only", basis)
+        assert f"[{number(entry.low, 3, sign=True)}, {number(entry.high, 3, sign=True)}]" in text
+    assert question_tables(comparison, VALUES, NAMES, {}) == []
+
+
+def test_a_row_that_cannot_be_told_apart_says_so(tmp_path):
+    comparison = compare(read_run(measured(tmp_path)), VALUES)
+    assert comparison.undecided() == {("AtoB", "cycle_only", "fcn_pixel")}
+    assert "≈" in differences_markdown(comparison, VALUES, NAMES)
+    path = measured(tmp_path / "page")
+    line = next(line for line in cgbench("report", path).splitlines() if line.startswith("| cycle_only "))
+    assert line.split("|")[2].strip().endswith("≈")
+    assert 'aria-label="not to be told apart">≈' in (path / "report" / "index.html").read_text(encoding="utf-8")
 
 
 def test_better_follows_the_metric_and_needs_an_interval_without_zero(tmp_path):

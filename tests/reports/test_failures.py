@@ -9,10 +9,10 @@ import pytest
 from cgbench.api.metric import Value
 from cgbench.files import read_json, read_jsonl, write_json, write_jsonl
 from cgbench.reports.figures.heatmaps import failure_panel
+from cgbench.reports.galleries import worst_images as gallery
+from cgbench.reports.galleries.worst_images import disagreement, sampled, shown_seed, worst, worst_images
 from cgbench.reports.report import write_report
-from cgbench.reports.sections import worst_images as gallery
 from cgbench.reports.sections.failures import failure_tables, failures_csv, failures_markdown, read_failures, rules
-from cgbench.reports.sections.worst_images import disagreement, sampled, shown_seed, worst, worst_images
 from cgbench.results.run import read_run
 from cgbench.results.run_folder import TrialFolder
 from helpers.pages import HOSTILE, Collector, dom, needs_browser

@@ -26,7 +26,7 @@ GOLDEN = """\
 | cycle_only       | 1 failed, 2 not started                  | 1 failed, 2 not started                  | 1 failed, 2 not started                  |
 | real (ceiling)   | 0.880                                    | 0.440                                    | –                                        |
 
-labels→photo: 4 test images; mean ± sample standard deviation over 3 seeds unless a cell says otherwise. \
+labels→photo: 4 test images; mean ± sample standard deviation over 3 seeds unless a cell says otherwise: the spread of trainings, not the error of the mean; rows that need no training have none. \
 ↑ higher is better, ↓ lower is better, – does not apply.
 
 ### BtoA: photo→labels
@@ -40,7 +40,7 @@ labels→photo: 4 test images; mean ± sample standard deviation over 3 seeds un
 | cycle_only       | 1 failed, 2 not started                  | 1 failed, 2 not started                  |
 | real (ceiling)   | 0.920                                    | –                                        |
 
-photo→labels: 4 test images; mean ± sample standard deviation over 3 seeds unless a cell says otherwise. \
+photo→labels: 4 test images; mean ± sample standard deviation over 3 seeds unless a cell says otherwise: the spread of trainings, not the error of the mean; rows that need no training have none. \
 ↑ higher is better, ↓ lower is better, – does not apply.
 """  # noqa: E501
 STATES = {
@@ -151,12 +151,23 @@ def test_a_failed_trial_is_no_number_even_if_it_left_some():
 
 def test_bold_is_what_surely_beats_the_reference_and_a_mark_what_is_worse():
     table, values = summarise([record("one", 0, 0.1), record("two", 0, 0.3), record("three", 0, 0.05)])
-    better, worse = {("AtoB", "two", "score")}, {("AtoB", "three", "score")}
-    text = score_tables.markdown(score_tables.layout(table, values, NAMES, better, worse, "one"))
+    marks = score_tables.Marks("one", {("AtoB", "two", "score")}, {("AtoB", "three", "score")})
+    text = score_tables.markdown(score_tables.layout(table, values, NAMES, marks))
     assert "| two    | **0.30** |" in text and "| one    | 0.10     |" in text and "| three  | 0.05 ▼   |" in text
-    assert "Bold: better than one, ▼: worse, by an interval" in text and "excludes zero." in text
+    assert (
+        "Bold: better than one, ▼: worse, by an interval" in text
+        and "excludes zero; ≈: not to be told apart from it." in text
+    )
     plain = score_tables.markdown(score_tables.layout(table, values, NAMES))
     assert "**" not in plain and "Bold" not in plain and "▼" not in plain
+
+
+def test_an_untrained_row_that_no_seed_changes_has_no_spread():
+    rows = [record(name, seed, 0.1 + seed * (name == "shuffled")) for name in ("copy", "shuffled") for seed in range(3)]
+    roles = {"copy": "floor", "shuffled": "floor"}
+    table, values = summarise([*rows, *(record("one", seed, 0.1) for seed in range(3))], roles=roles)
+    assert cell(table, values, "copy").spread == "" and cell(table, values, "shuffled").spread == "± 1.00"
+    assert cell(table, values, "one").spread == "± 0.00"  # of a training that is a finding
 
 
 def test_seeds_that_agree_have_no_interval():

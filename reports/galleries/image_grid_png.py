@@ -5,7 +5,7 @@ import io
 
 from PIL import Image, ImageDraw, ImageFont
 
-from cgbench.reports.sections.image_grid import GridImage, ImageGrid
+from cgbench.reports.galleries.image_grid import GridImage, ImageGrid
 from cgbench.selection import evenly_spaced
 
 CELL = 128  # side of an image in pixels

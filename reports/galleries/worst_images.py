@@ -16,7 +16,7 @@ from cgbench.api.names import DIRECTIONS, TrialState
 from cgbench.files import file_name
 from cgbench.reports.formats.images import UnreadableImage, data_uri
 from cgbench.reports.formats.numbers import in_order
-from cgbench.reports.sections.image_grid import INPUT, TRUTH
+from cgbench.reports.galleries.image_grid import INPUT, TRUTH
 from cgbench.results.record_files import read_failures_file, read_score_rows
 from cgbench.results.run import Run, TrialResult
 from cgbench.seeds import generator

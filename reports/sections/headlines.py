@@ -1,0 +1,82 @@
+"""Headlines of a report: what its primary numbers say about the methods, and nothing else."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from cgbench.api.metric import Value
+from cgbench.api.names import Role
+from cgbench.reports.formats.numbers import declared, number
+from cgbench.reports.sections.differences import Basis, Comparison
+
+LEADING = 3  # methods whose means a headline gives
+
+
+def headlines(
+    table: pd.DataFrame, comparison: Comparison | None, values: Mapping[str, Value], primary: Mapping[str, str],
+    names: Mapping[str, str],
+) -> list[str]:  # fmt: skip
+    """Return per direction what its primary number says, as plain sentences.
+
+    Args:
+        table: The summary of scores.
+        comparison: The differences from the reference method, None without any.
+        values: The declarations of the metrics by name.
+        primary: The primary number of each direction; a direction without one has no headline.
+        names: The display names of directions.
+
+    Returns:
+        One text per direction of the table.
+    """
+    lines = []
+    for direction in dict.fromkeys(table["direction"]):
+        if metric := primary.get(direction):
+            value = declared(values, metric)
+            found = table[(table["direction"] == direction) & (table["metric"] == metric)]
+            text = f"{names.get(direction, direction)}, judged by {value.label}: {_leaders(found, value)}"
+            lines.append(f"{text}{_verdict(comparison, direction, value) if found['mean'].notna().any() else ''}")
+    return lines
+
+
+def _leaders(rows: pd.DataFrame, value: Value) -> str:
+    """Return the methods with the best means, floors that reach them, and the number of seeds."""
+    rows = rows[rows["mean"].notna()]
+    if rows.empty:
+        return "not measured."
+    trained = rows[rows["role"] == Role.COMPARED].sort_values("mean", ascending=value.better == "lower", kind="stable")
+    if trained.empty:
+        return "no trained method has a number."
+    seeds = int(trained["n_seeds"].max())
+    means = [f"{row.method} {number(row.mean, value.digits)}" for row in trained.head(LEADING).itertuples()]
+    text = f"{'best ' if len(trained) > 1 else ''}{', '.join(means)}"
+    if seeds == 1:
+        return f"{text} (one seed). One seed says nothing about methods: the order may be that of luck."
+    return f"{text} (means of {seeds} seeds)."
+
+
+def _verdict(comparison: Comparison | None, direction: str, value: Value) -> str:
+    """Return which methods are better and worse than the reference, which cannot be told apart, and what could be."""
+    if comparison is None or comparison.basis != Basis.SEEDS:
+        return ""
+    names = {
+        "better than": comparison.better(),
+        "worse than": comparison.worse(),
+        "not to be told apart from": comparison.undecided(),
+    }
+    parts = []
+    for relation, keys in names.items():
+        methods = [method for method in comparison.methods if (direction, method, value.name) in keys]
+        if methods:
+            parts.append(f"{relation} {comparison.reference}: {_listed(methods)}")
+    if not parts:
+        return ""
+    rows = comparison.rows
+    sizes = rows[(rows["direction"] == direction) & (rows["metric"] == value.name) & (rows["basis"] == Basis.SEEDS)]
+    detectable = number(sizes["detectable"].median(), value.digits)
+    found = f" A difference of {detectable} would be found four times in five." if detectable else ""
+    text = "; ".join(parts)
+    return f" {text[0].upper()}{text[1:]}.{found}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
