@@ -18,6 +18,7 @@ CONTEXT = SimpleNamespace(
     feature_extractors=FeatureExtractors(),
     protocol=lambda metric, direction: {"metric": metric.name, "direction": direction},
     recipe=lambda metric, direction: {},
+    dataset=SimpleNamespace(image_groups=""),
 )
 
 

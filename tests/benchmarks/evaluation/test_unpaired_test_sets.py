@@ -23,6 +23,7 @@ CONTEXT = SimpleNamespace(
     feature_extractors=FeatureExtractors(),
     protocol=lambda metric, direction: {"metric": metric.name, "direction": direction},
     recipe=lambda metric, direction: {},
+    dataset=SimpleNamespace(image_groups=""),
 )
 NEED_PAIRS = {"lpips", "similarity", "paired_l1"}
 
