@@ -12,9 +12,10 @@ from cgbench.errors import CgbenchError
 from cgbench.files import read_json, write_json, write_jsonl
 from cgbench.reports.figures.losses import CURVE_POINTS, loss_panels, read_losses
 from cgbench.reports.figures.style import PALETTE, assign_styles
-from cgbench.reports.galleries import image_grid, provenance
+from cgbench.reports.galleries import image_grid
 from cgbench.reports.galleries.image_grid import even_keys, image_grids
 from cgbench.reports.report import write_report
+from cgbench.reports.sections import provenance
 from cgbench.results.run import read_run
 from cgbench.results.run_folder import TrialFolder
 from helpers.pages import HOSTILE, Collector, dom, needs_browser
