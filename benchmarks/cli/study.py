@@ -142,7 +142,7 @@ def make(
 )
 @one_line_errors
 def score(files: tuple[Path, ...], where: Path | None, form: str) -> int:
-    """Score the answers in FILES: the percentage judged real per method, with a bootstrap error.
+    """Score the answers in FILES: the percentage judged real per method, with its interval over participants.
 
     Files that do not count are named with the reason, on standard error: cut, edited, of another study, copies, and
     two sessions of one participant (then neither counts: leave the later one out). Exit code 0: all files count,

@@ -46,6 +46,9 @@ class EvaluationContext:
     scorers: Mapping[str, ScorerEnsemble] = field(default_factory=dict)  # by domain
     scorer_features: Mapping[str, Features] = field(default_factory=dict)  # by domain
     feature_extractors: FeatureExtractors = field(default_factory=FeatureExtractors)
+    training_photos: Mapping[str, ImageSet] = field(
+        default_factory=dict
+    )  # by domain of photos, where distances need it
 
     @property
     def feature_network(self) -> nn.Module | None:
@@ -160,14 +163,29 @@ def with_scorers(evaluation: EvaluationContext, config: TrialConfig, device: str
     """Return the context with the feature extractors whose weights are on this machine, and a scorer for each domain of
     photos, trained or from the cache; without labels there is no scorer."""
     dataset, evaluation = evaluation.dataset, replace(evaluation, feature_extractors=open_feature_extractors(device))
-    if not dataset.palette or Split.PAIRS not in dataset.splits:
-        return evaluation
     photo_domains = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
+    scored = dataset.palette and Split.PAIRS in dataset.splits
+    if scored or evaluation.feature_extractors.inception:
+        photos = {domain: _training_photos(evaluation, domain, config) for domain in photo_domains}
+        evaluation = replace(evaluation, training_photos={key: images for key, images in photos.items() if images})
+    if not scored:
+        return evaluation
     # all images are loaded before the first scorer trains
     data = {domain: _scorer_data(dataset, domain, config) for domain in photo_domains}
     scorers = {domain: _scorers(dataset, domain, data[domain], config, device) for domain in photo_domains}
     features = {domain: scorer_features(ensemble.first) for domain, ensemble in scorers.items()}
     return replace(evaluation, scorers=scorers, scorer_features=features)
+
+
+def _training_photos(evaluation: EvaluationContext, domain: str, config: TrialConfig) -> ImageSet | None:
+    """Return training photos of a domain, spread evenly over the training set, as many as test images are translated to
+    it; None where the training set is absent, as it may be when a run is evaluated again."""
+    dataset = evaluation.dataset
+    if not dataset.items(Split.TRAIN, domain):
+        return None
+    count = len(evaluation.domains["BA"[domain == "B"]])
+    with progress(f"reading training photos of {dataset.domains[domain == 'B'].name}") as update:
+        return load_images(dataset, Split.TRAIN, domain, config.crop_size, config, count, True, update)
 
 
 def _scorer_data(dataset: Dataset, domain: str, config: TrialConfig) -> ScorerData:

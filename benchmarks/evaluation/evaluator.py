@@ -25,6 +25,8 @@ from cgbench.progress import ProgressCallback
 from cgbench.results.record_files import read_metric_rows
 from cgbench.results.run_folder import TrialFolder
 
+REASON_LENGTH = 500  # of what a metric says about a value that it could not measure
+
 
 @dataclass
 class EvaluationResult:
@@ -39,7 +41,7 @@ class EvaluationResult:
         direction = translations.direction
         for name in METRICS.names():
             metric = METRICS.get(name)
-            scores, reason = _compute_metric(metric, translations, evaluation.feature_extractors)
+            scores = _compute_metric(metric, translations, evaluation.feature_extractors)
             if scores is None:
                 continue
             details = evaluation.protocol(metric, direction)
@@ -52,8 +54,10 @@ class EvaluationResult:
                     "split": evaluation.split, "direction": direction, "step": step, "n": counts[key.partition("/")[0]],
                     "metric": key, "value": float(value), "protocol": digest(details),
                 }  # fmt: skip
-                by_scorer = {"by_scorer": list(scores.by_scorer[key])} if key in scores.by_scorer else {}
-                self.metrics.append({**row, **({"reason": reason} if reason else {}), **by_scorer})
+                error, reason = scores.errors.get(key, float("nan")), scores.reasons.get(key, "")
+                row |= {"error_images": float(error)} if np.isfinite(error) else {}
+                row |= {"by_scorer": list(scores.by_scorer[key])} if key in scores.by_scorer else {}
+                self.metrics.append(row | ({"reason": reason} if reason else {}))
             self.images.extend(_image_rows(translations, metric, scores, evaluation.dataset))
 
 
@@ -164,21 +168,23 @@ def evaluate_intermediate(
     write_jsonl(folder.history, rows + [row for result in results for row in result.metrics])
 
 
-def _compute_metric(
-    metric: Metric, translations: Translations, feature_extractors: FeatureExtractors
-) -> tuple[Scores | None, str]:
-    """Return a metric's scores and "", None where it does not apply, or NaN and the reason: pretrained weights are
-    absent, or the metric broke, which is printed and does not affect other metrics."""
-    no_scores = Scores({value.name: float("nan") for value in metric.values})
+def _compute_metric(metric: Metric, translations: Translations, feature_extractors: FeatureExtractors) -> Scores | None:
+    """Return a metric's scores, None where it does not apply, or NaN and the reason: pretrained weights are absent, or
+    the metric broke, which is printed and does not affect other metrics."""
     try:
         if metric.not_applicable(translations) is not None:
-            return None, ""
+            return None
         if reason := feature_extractors.absent.get(metric.needs):
-            return no_scores, f"weights absent: {reason}"
-        return _validated(metric.compute(translations), metric, translations), ""
+            return _no_scores(metric, f"weights absent: {reason}")
+        return _validated(metric.compute(translations), metric, translations)
     except (Exception, SystemExit) as error:
         console.component_failure(f"metric '{metric.name}'", error, METRICS.package_of(metric.name))
-        return no_scores, f"failed: {type(error).__name__}"
+        return _no_scores(metric, f"failed: {type(error).__name__}")
+
+
+def _no_scores(metric: Metric, reason: str) -> Scores:
+    names = [value.name for value in metric.values]
+    return Scores(dict.fromkeys(names, float("nan")), reasons=dict.fromkeys(names, reason))
 
 
 def _validated(scores: Scores, metric: Metric, translations: Translations) -> Scores:
@@ -191,14 +197,19 @@ def _validated(scores: Scores, metric: Metric, translations: Translations) -> Sc
     declared = {value.name: len(translations.keys_of(value.of)) for value in metric.values}
     if set(scores.values) != set(declared):
         raise ValueError(f"it declares {', '.join(declared)} and computed {', '.join(map(str, scores.values))}")
-    unknown = [key for key in (*scores.per_image, *scores.by_scorer) if key not in declared]
+    of_values = (*scores.per_image, *scores.errors, *scores.reasons, *scores.by_scorer)
+    unknown = [key for key in of_values if key not in declared]
     unknown += [key for key in scores.details if key in declared or key.partition("/")[0] not in declared]
     if unknown:
         raise ValueError(f"'{unknown[0]}' belongs to none of its values: {', '.join(declared)}")
+    if any(error < 0 for error in scores.errors.values()):
+        raise ValueError("a standard error is negative")
     return Scores(
         {key: float(as_numbers(key, value, ())) for key, value in scores.values.items()},
         {key: as_numbers(key, by_image, (declared[key],)) for key, by_image in scores.per_image.items()},
         {key: float(as_numbers(key, value, ())) for key, value in scores.details.items()},
+        {key: float(as_numbers(key, value, ())) for key, value in scores.errors.items()},
+        {key: " ".join(str(reason).split())[:REASON_LENGTH] for key, reason in scores.reasons.items()},
         {key: [float(as_numbers(key, value, ())) for value in values] for key, values in scores.by_scorer.items()},
     )
 

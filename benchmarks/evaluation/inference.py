@@ -35,6 +35,7 @@ def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationConte
     else:
         outputs, finite, reconstructions, other_outputs = _translate_and_reconstruct(model, source.images, direction)
         identities = None if model.needs_latent_search(direction) else _translate(model, target.images, direction)
+    training_photos = evaluation.training_photos.get(direction[-1])
     if outputs.shape != source.images.shape:
         raise RuntimeError(f"{trial.method.name}: {source.images.shape} went in, {outputs.shape} came out")
     translations = Translations(
@@ -59,6 +60,8 @@ def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationConte
         scorer_features=evaluation.scorer_features.get(direction[-1]),
         inception=evaluation.feature_extractors.inception,
         lpips=evaluation.feature_extractors.lpips,
+        training_photos=training_photos.images if training_photos else None,
+        real_outputs=model is None and _are_among(outputs, target.images),
     )
 
     def translate(sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -76,6 +79,12 @@ def _protected(translations: Translations) -> Translations:
     values = {field.name: getattr(translations, field.name) for field in fields(translations)}
     arrays: dict[str, Any] = {name: read_only(it) for name, it in values.items() if isinstance(it, np.ndarray)}
     return replace(translations, **arrays)
+
+
+def _are_among(images: np.ndarray, others: np.ndarray) -> bool:
+    """Return whether each of the images (N, S, S, 3) is one of the others (M, S, S, 3)."""
+    known = {hash(image.tobytes()) for image in others}
+    return all(hash(image.tobytes()) in known for image in images)
 
 
 def _untrained_outputs(trial: Trial, sources: np.ndarray, targets: np.ndarray, direction: str) -> np.ndarray:

@@ -85,7 +85,7 @@ def _fcn_scores(translations: Translations) -> Scores:
         {name: np.mean([scores.per_image[name] for scores in found], axis=0) for name in found[0].per_image},
         {name: float(np.mean([scores.details[name] for scores in found])) for name in found[0].details}
         | {f"{name}/{NO_REJECT}": float(np.mean([values[name] for values in without])) for name in without[0]},
-        {name: [scores.values[name] for scores in found] for name in found[0].values},
+        by_scorer={name: [scores.values[name] for scores in found] for name in found[0].values},
     )
 
 

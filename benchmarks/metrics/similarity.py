@@ -2,7 +2,7 @@
 
 from cgbench.api.metric import Metric, Scores, Translations, Value
 from cgbench.api.registry import METRICS
-from cgbench.benchmarks.metrics.functional.image_distances import psnr_by_image, ssim_by_image
+from cgbench.benchmarks.metrics.functional.image_distances import SSIM_WINDOW, psnr_by_image, ssim_by_image
 
 
 @METRICS.register
@@ -10,7 +10,7 @@ def similarity() -> Metric:
     """Return the similarity between a translated photo and the true photo of its scene."""
     return Metric(
         name="similarity",
-        summary="signal-to-noise ratio (dB, 100 at most) and structural similarity of translated and true photos",
+        summary="signal-to-noise ratio (dB, at most 100) and structural similarity (no borders) to the true photos",
         values=(
             Value("psnr", "PSNR", better="higher", digits=2, minimum=0, maximum=100),
             Value("ssim", "SSIM", better="higher", minimum=-1, maximum=1),
@@ -18,14 +18,19 @@ def similarity() -> Metric:
         compute=_similarity,
         not_applicable=_why_not_applicable,
         rank=40,
-        source="PSNR of 8-bit RGB; SSIM of Wang et al. 2004: 11×11 Gaussian window, mirrored borders, mean of channels",
+        version=2,
+        source="PSNR of 8-bit RGB; SSIM of Wang et al. 2004: 11×11 Gaussian window, σ 1.5, wholly inside the image; "
+        "mean of channels",
     )
 
 
 def _similarity(translations: Translations) -> Scores:
     outputs, targets = translations.outputs, translations.targets
     by_image = {"psnr": psnr_by_image(outputs, targets), "ssim": ssim_by_image(outputs, targets)}
-    return Scores({name: float(scores.mean()) for name, scores in by_image.items()}, by_image)
+    side = outputs.shape[1]
+    reasons = {"ssim": f"images of {side} pixels are smaller than its window of {SSIM_WINDOW}"}
+    values = {name: float(scores.mean()) for name, scores in by_image.items()}
+    return Scores(values, by_image, reasons=reasons if side < SSIM_WINDOW else {})
 
 
 def _why_not_applicable(translations: Translations) -> str | None:

@@ -50,7 +50,8 @@ def check_reason(metric: Metric, translations: Translations) -> str | None:
 def check_scores(metric: Metric, translations: Translations, name: str = "") -> None:
     """Check what the metric computes for translations that it applies to; `name` says which ones they are.
 
-    The whole set has a finite number for each declared value, within its bounds; an image may have NaN.
+    The whole set has a finite number for each declared value, within its bounds, or NaN and a reason; an image may have
+    NaN.
     """
     where = f"metric '{metric.name}'{name and f', {name}'}:"
     scores, again = call_twice(metric.compute, translations, where)
@@ -59,10 +60,17 @@ def check_scores(metric: Metric, translations: Translations, name: str = "") -> 
     require(set(scores.values) == set(declared), f"{where} it declares {declared} and computes {list(scores.values)}")
     for value in metric.values:
         number = float(scores.values[value.name])
+        if math.isnan(number) and is_line(scores.reasons.get(value.name)):
+            continue
         require(math.isfinite(number), f"{where} '{value.name}' is {number}")
         inside = value.minimum <= number <= value.maximum
         require(inside, f"{where} '{value.name}' is {number:g}, outside of [{value.minimum:g}, {value.maximum:g}]")
         require(same_numbers(number, again.values[value.name]), f"{where} '{value.name}' changes from call to call")
+    for key, error in scores.errors.items():
+        require(key in declared, f"{where} it has a standard error for '{key}', which is no declared value")
+        require(
+            not float(error) < 0 and not math.isinf(float(error)), f"{where} the standard error of '{key}' is {error}"
+        )
     _check_per_image(scores, {value.name: len(translations.keys_of(value.of)) for value in metric.values}, where)
     for key, number in scores.details.items():
         value_name, slash, detail = key.partition("/")

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 COMPAT = "compat"  # the detail of a number that is computed as a published script does it
 REAL = "real_images"  # the detail that says with how many real images a set of outputs was compared
-ERROR = "standard_error"  # the detail that holds a number's standard error over images
 NO_REJECT = "no_reject"  # the detail of an FCN score that rejects no pixel
-ASIDES = (COMPAT, REAL, ERROR, NO_REJECT)  # details that are no classes
+WIDTH = "features"  # the detail that says how many features of an image were compared
+TRAINING = "training_photos"  # the detail that says how many training photos were compared in place of the outputs
+ASIDES = (COMPAT, REAL, WIDTH, TRAINING, NO_REJECT)  # details that are no classes
 SOURCE, TARGET = "source", "target"  # whose images the scores per image of a value belong to
 
 
@@ -50,9 +51,13 @@ class Translations:
     of an output was finite before it was rounded. `way_back` takes image numbers (K,) and outputs, modified
     or not, (K, S, S, 3), and translates them back to sources. `ood` are translations of the split of that name.
     `keys` name the sources, row by row, and `target_keys` the targets; where `paired` both are the same.
+    `training_photos` are photos of the target domain that are no test images, (K, S, S, 3), spread evenly over the
+    training set, as many as outputs where there are so many. `real_outputs` says that every output is one of the
+    targets, as in the untrained rows `real` and `shuffled`: a distance between the two sets would compare a set with
+    itself.
     `target_kind` is "photo" or "labels". `scorer` maps photos to class ids of their size, `scorers` are pairs of
     such functions, one pair per scorer: the first of a pair gives pixels that are of no photo the number of classes as
-    their id, `scorer_features` and
+    their id. `scorer_features` and
     `inception` map them to features (N, D), `lpips` two sets of photos to distances (N,).
     """
 
@@ -78,6 +83,8 @@ class Translations:
     inception: Callable[[np.ndarray], np.ndarray] | None = None
     lpips: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     target_keys: tuple[str, ...] = ()
+    training_photos: np.ndarray | None = None
+    real_outputs: bool = False
 
     def keys_of(self, of: str) -> tuple[str, ...]:
         """Return the keys of the images that `of`, of a `Value`, means."""
@@ -90,12 +97,16 @@ class Scores:
     value is declared `of`, in the order of its keys; NaN where an image has no score.
 
     `details` are further numbers that belong to a value, named "value/detail" ("fcn_iou/road"): recorded, but no
-    columns of the tables. `by_scorer` are the numbers of each scorer, where a value is their mean.
+    columns of the tables. `errors` are the standard errors of values over images, for other test images than these.
+    `reasons` says of each value that is NaN why it could not be measured, in one line. `by_scorer` are the
+    numbers of each scorer, where a value is their mean.
     """
 
     values: Mapping[str, float]
     per_image: Mapping[str, np.ndarray] = field(default_factory=dict)
     details: Mapping[str, float] = field(default_factory=dict)
+    errors: Mapping[str, float] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
     by_scorer: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 

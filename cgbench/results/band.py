@@ -4,6 +4,11 @@ Seeds of different methods are treated as independent. With three seeds a method
 the variances of all methods of a column inform each other (Smyth 2004, "Linear models and empirical Bayes methods"),
 their common distribution is averaged over instead of estimated, and the draws share the error of the reference, as
 Dunnett's procedure does. Two methods, two seeds, and unequal numbers of seeds are no special cases.
+
+Methods that are all equal get a false difference in about 5 % of columns, not in 5 % at most. Simulated with this code
+(README.md has the tables), 2 to 8 seeds: 7.4 % or fewer for normal noise, heavy tails, broken seeds and measured shapes
+with drawn variances, 8.8 % with the variances of the worst recorded column. The worst found is 18.8 %, for exponential
+noise in methods of very unequal variances, where Welch's test makes 15.1 % and a paired one 11.8 %.
 """
 
 from collections.abc import Sequence

@@ -22,7 +22,8 @@ TEST, VALIDATION = Split.TEST.value, Split.VAL.value  # plain text, for columns 
 class Record:
     """One number. `split` is "test" or "val", `protocol` the digest of the conditions of measurement, `n` the number of
     images, `status` the trial's state; a trial without numbers has one record with an empty metric. `reason` is why a
-    value is not a number, "" if it is one."""
+    value is not a number, "" if it is one. `error_images` is the standard error of the value for other test images
+    (other seeds are no part of it), NaN where it was not computed."""
 
     run: str
     dataset: str
@@ -38,6 +39,7 @@ class Record:
     status: str
     reason: str = ""
     split: str = TEST
+    error_images: float = float("nan")
 
 
 COLUMNS = [item.name for item in fields(Record)]

@@ -167,6 +167,7 @@ class MetricRow(Struct, forbid_unknown_fields=True):
     reason: Text = ""
     split: Literal["test", "val"] = "test"
     by_scorer: Annotated[list[float], Meta(max_length=100)] = []  # the numbers whose mean is the value
+    error_images: NonNegative | None = None
 
     def __post_init__(self) -> None:
         for value in (self.value, *self.by_scorer):

@@ -5,18 +5,17 @@ from typing import Any
 
 import pandas as pd
 
-from cgbench.api.metric import ERROR, REAL, Value
+from cgbench.api.metric import REAL, TRAINING, WIDTH, Value
 from cgbench.api.names import Role
 from cgbench.formatting import listed, plural
 from cgbench.reports.formats.numbers import declared, in_order, number
 from cgbench.results.records import not_measured
 from cgbench.results.run import Run
 
-ENOUGH_IMAGES = 2048  # the number of Inception features: with fewer, the covariance is singular (Heusel et al. 2017)
-
 
 def caveats(records: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
-    """Return a sentence per reason why metrics were not measured, and one per direction with distances between sets."""
+    """Return a sentence per reason why metrics were not measured, and a paragraph per direction and network with
+    distances between sets."""
     return [*_absences(records, values), *_set_sizes(records, values)]
 
 
@@ -72,23 +71,39 @@ def _absences(records: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
 
 
 def _set_sizes(records: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
-    """Return per direction the numbers of images that distances compare, a warning where they are few, and the largest
-    standard error of each distance."""
+    """Return per direction and number of features: the numbers of images that distances compare, a warning where they
+    are fewer than features (the covariances are singular then, Heusel et al. 2017), what rows of real images compare,
+    and the largest standard error of each distance."""
     lines = []
-    real = records[records["metric"].str.endswith(f"/{REAL}")]
-    for direction, rows in real.groupby("direction", sort=False):
-        names = in_order({name.partition("/")[0] for name in rows["metric"]}, values)
-        fakes, reals = int(rows["n"].min()), int(rows["value"].min())
+    details = records[records["metric"].str.endswith((f"/{REAL}", f"/{WIDTH}", f"/{TRAINING}"))]
+    parts = details["metric"].str.split("/")
+    details = details.assign(name=parts.str[0], detail=parts.str[-1])
+    widths = details[details["detail"] == WIDTH].groupby(["direction", "name"], sort=False)["value"].min()
+    for (direction, width), group in widths.groupby([widths.index.get_level_values(0), widths], sort=False):
+        names = in_order(set(group.index.get_level_values(1)), values)
+        rows = details[(details["direction"] == direction) & details["name"].isin(names)]
+        fakes, reals = int(rows["n"].min()), int(rows.loc[rows["detail"] == REAL, "value"].min())
         text = f"{', '.join(declared(values, name).label for name in names)} ({direction}): "
         text += f"{fakes:,} translated and {reals:,} real images."
-        if min(fakes, reals) < ENOUGH_IMAGES:
+        if min(fakes, reals) < width:
             text += (
-                f" Fewer than {ENOUGH_IMAGES:,}: a Fréchet distance of so few comes out too large; compare only here."
+                f" Fewer than the {int(width):,} features of an image: a Fréchet distance of so few comes out too "
+                "large; compare only here."
             )
+        text += _training_photos(rows[rows["detail"] == TRAINING], fakes)
         for name in names:
-            errors = records[(records["direction"] == direction) & (records["metric"] == f"{name}/{ERROR}")]["value"]
+            errors = records[(records["direction"] == direction) & (records["metric"] == name)]["error_images"]
             if errors.notna().any():
                 value = declared(values, name)
                 text += f" Standard error of {value.label} over images: {number(errors.max(), value.digits)} at most."
         lines.append(text)
     return lines
+
+
+def _training_photos(rows: pd.DataFrame, fakes: int) -> str:
+    """Return the sentence on the rows that compare training photos with the real images, "" where there are none."""
+    if rows.empty:
+        return ""
+    count, methods = int(rows["value"].min()), list(dict.fromkeys(rows["method"]))
+    few = " (the fewer, the larger a Fréchet distance)" if count < fakes else ""
+    return f" For {' and '.join(methods)}, which show the real images: {count:,} training photos against these{few}."

@@ -65,7 +65,8 @@ REFUSED = [
         ("1.value", -1e308), ("1.value", GONE), ("1.step", "2000"), ("1.step", 1.5), ("1.step", -1), ("1.n", GONE),
         ("1.n", "12"), ("1.metric", 3), ("1.metric", ""), ("1.metric", GONE), ("1.direction", "../.."),
         ("1.direction", 5), ("1.protocol", GONE), ("1.protocol", ["a"]), ("1.split", "train"), ("1.reason", 3),
-        ("1.seed", 4), ("1", []), ("1", 5),
+        ("1.seed", 4), ("1", []), ("1", 5), ("1.error_images", -0.1), ("1.error_images", "0.1"),
+        ("1.error_images", math.nan), ("1.error_images", 1e308),
     )),
     *((f"{TRIAL}/image_scores.jsonl", path, value) for path, value in (
         ("0.value", "0.5"), ("0.value", {}), ("0.value", 1e308), ("0.key", 3), ("0.key", GONE), ("0.metric", ["m"]),
@@ -99,6 +100,7 @@ READ = [
     (f"{TRIAL}/steps.jsonl", "3.losses.cycle_a", math.inf), (f"{TRIAL}/failures.json", "AtoB.copy.evidence", None),
     (f"{TRIAL}/cost.json", "images_per_second", {}), (f"{TRIAL}/protocols.json", "cccccccccccc", {"images": 3}),
     (f"{TRIAL}/metrics.jsonl", "1.reason", LONG[:90_000]),
+    (f"{TRIAL}/metrics.jsonl", "1.error_images", 0.01), (f"{TRIAL}/metrics.jsonl", "1.error_images", None),
 ]  # fmt: skip
 FILES = [
     "run.json",

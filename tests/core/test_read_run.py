@@ -46,10 +46,10 @@ def test_results_csv_holds_the_records_of_all_trials_byte_for_byte(folder):
     expected = pd.DataFrame(rows, columns=COLUMNS).to_csv(index=False)
     assert (folder / "results.csv").read_bytes() == expected.encode()
     assert expected.startswith(
-        "run,dataset,direction,method,parent,seed,step,metric,value,n,protocol,status,reason,split"
+        "run,dataset,direction,method,parent,seed,step,metric,value,n,protocol,status,reason,split,error_images"
     )
-    assert "\nrun,circles,AtoB,copy,,0,2000,fcn_pixel,0.12,2,aaaaaaaaaaaa,done,,test\n" in expected
-    assert "\nrun,shapes,,gan_only,cyclegan,1,850,,,0,,diverged,,test\n" in expected
+    assert "\nrun,circles,AtoB,copy,,0,2000,fcn_pixel,0.12,2,aaaaaaaaaaaa,done,,test,\n" in expected
+    assert "\nrun,shapes,,gan_only,cyclegan,1,850,,,0,,diverged,,test,\n" in expected
 
 
 def test_a_report_reads_the_records_of_each_trial_once(folder, monkeypatch):

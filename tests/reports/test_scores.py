@@ -1,5 +1,6 @@
 """Score tables: the golden Markdown, statuses in place of numbers, and bold means."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -51,7 +52,7 @@ SCORE = (Value("score", "score", "higher", 2),)
 
 
 def record(method, seed, value, status="done", metric="score", direction="AtoB", protocol="p", step=10):
-    return ["run", "shapes", direction, method, "", seed, step, metric, value, 5, protocol, status, "", "test"]
+    return ["run", "shapes", direction, method, "", seed, step, metric, value, 5, protocol, status, "", "test", np.nan]
 
 
 def summarise(rows, values=SCORE, order=("one", "two"), roles=None, overrides=None):

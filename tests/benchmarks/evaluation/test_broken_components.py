@@ -57,6 +57,10 @@ METRIC_FAULTS = {
     "a text in a detail": scores(details={"bad/road": "x"}),
     "a detail of no value": scores(details={"worse/road": 0.5}),
     "a detail without a name": scores(details={3: 0.5}),
+    "a negative error": lambda translations: Scores({"bad": 0.5}, errors={"bad": -0.1}),
+    "an error that is text": lambda translations: Scores({"bad": 0.5}, errors={"bad": "x"}),
+    "an error of no value": lambda translations: Scores({"bad": 0.5}, errors={"worse": 0.1}),
+    "a reason of no value": lambda translations: Scores({"bad": np.nan}, reasons={"worse": "no"}),
 }
 
 

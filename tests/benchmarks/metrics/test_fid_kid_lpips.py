@@ -107,12 +107,17 @@ def test_the_jackknife_is_the_one_by_hand():
     assert np.isnan(kernel_error(a[:2], b, rng))
 
 
-def test_the_jackknife_tells_the_spread_over_fresh_images():
-    distances = [
-        kernel_distance(features(40, s), features(40, 1000 + s, 0.3), np.random.default_rng(0)) for s in range(200)
-    ]
-    errors = [kernel_error(features(40, s), features(40, 1000 + s, 0.3), np.random.default_rng(0)) for s in range(200)]
-    assert np.mean(errors) == pytest.approx(np.std(distances), rel=0.25)
+@pytest.mark.parametrize(("n", "m"), [(40, 40), (30, 90)])
+@pytest.mark.parametrize(("shift", "factor"), [(1.5, 1), (0, 2**0.5)])
+def test_the_jackknife_tells_the_spread_over_fresh_images(n, m, shift, factor):
+    """Resampled from many more images: right for sets that differ, too large for equal ones."""
+    fakes, reals = features(20_000, 0), features(20_000, 1, shift)
+    rng, distances, errors = np.random.default_rng(2), [], []
+    for _ in range(300):
+        sets = fakes[rng.choice(20_000, n, replace=False)], reals[rng.choice(20_000, m, replace=False)]
+        distances.append(kernel_distance(*sets, np.random.default_rng(0)))
+        errors.append(kernel_error(*sets, np.random.default_rng(0)))
+    assert np.mean(errors) == pytest.approx(factor * np.std(distances), rel=0.15)
 
 
 def test_features_are_computed_once_for_the_same_content():
@@ -217,10 +222,29 @@ def test_both_distances_look_through_their_own_network():
     scorer, inception = (METRICS.get(f"{name}_distance").compute(t) for name in ("scorer", "inception"))
     assert scorer.values["scorer_fid"] == pytest.approx(plain_frechet(means(t.outputs), means(t.targets)))
     assert inception.values["fid"] == pytest.approx(plain_frechet(spreads(t.outputs), spreads(t.targets)))
-    assert inception.details["fid/real_images"] == 5
-    assert scorer.details["scorer_kid/standard_error"] > 0
+    assert inception.details["fid/real_images"] == 5 and inception.details["fid/features"] == 3
+    assert "fid/training_photos" not in inception.details
+    expected = kernel_error(means(t.outputs), means(t.targets), np.random.default_rng(0))
+    assert scorer.errors == {"scorer_kid": pytest.approx(expected)} and expected > 0
     assert METRICS.get("scorer_distance").not_applicable(replace(t, scorer_features=None))
     assert METRICS.get("scorer_distance").not_applicable(replace(t, target_kind="labels"))
+
+
+def test_rows_of_real_images_compare_training_photos_and_never_a_set_with_itself():
+    def means(images):
+        return images.reshape(len(images), -1, 3).mean(axis=1)
+
+    photos = np.random.default_rng(1).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
+    t = some_translations(scorer_features=means, real_outputs=True)
+    real = replace(t, outputs=t.targets, training_photos=photos)
+    scores = METRICS.get("scorer_distance").compute(real)
+    assert scores.values["scorer_fid"] == pytest.approx(plain_frechet(means(photos), means(t.targets)))
+    assert scores.values["scorer_fid"] > 1
+    assert scores.details["scorer_kid/training_photos"] == 4 and not scores.reasons
+    for absent in (None, photos[:1]):
+        scores = METRICS.get("scorer_distance").compute(replace(real, training_photos=absent))
+        assert all(np.isnan(value) for value in scores.values.values())
+        assert "two training photos" in scores.reasons["scorer_fid"] and not scores.details
 
 
 def test_diversity_and_identity_by_hand():
@@ -237,7 +261,8 @@ def test_diversity_and_identity_by_hand():
 
 
 def records(*rows):
-    empty = dict.fromkeys(COLUMNS, "") | {"split": "test", "direction": "AtoB", "n": 6, "value": np.nan}
+    empty = dict.fromkeys(COLUMNS, "") | {"split": "test", "direction": "AtoB", "n": 6}
+    empty |= {"value": np.nan, "error_images": np.nan}
     return pd.DataFrame([{**empty, **row} for row in rows], columns=COLUMNS)
 
 
@@ -254,13 +279,35 @@ def test_what_nobody_measured_is_said_once_with_its_reason():
 
 def test_the_size_of_the_sets_and_the_error_are_said():
     rows = [
-        {"metric": "kid", "value": 0.1},
-        {"metric": "kid/real_images", "value": 9},
-        {"metric": "kid/standard_error", "value": 0.0123},
-        {"metric": "fid/real_images", "value": 9},
+        {"metric": "kid", "value": 0.1, "error_images": 0.0123},
+        {"metric": "kid", "value": 0.1, "error_images": 0.0045},
+        *sizes("kid", 9, 2048),
+        *sizes("fid", 9, 2048),
     ]
     (text,) = caveats(records(*rows), metric_values())
-    assert "6 translated and 9 real images" in text and "Fewer than 2,048" in text
-    assert "Standard error of KID over images: 0.0123 at most" in text
-    many = records({"metric": "fid/real_images", "value": 5000, "n": 5000})
-    assert "Fewer" not in caveats(many, metric_values())[0]
+    assert text.startswith("FID, KID (AtoB): 6 translated and 9 real images. Fewer than the 2,048 features")
+    assert "Standard error of KID over images: 0.0123 at most" in text and "training photos" not in text
+
+
+def sizes(name, real, width, **more):
+    return [
+        {"metric": f"{name}/real_images", "value": real} | more,
+        {"metric": f"{name}/features", "value": width} | more,
+    ]
+
+
+@pytest.mark.parametrize(("images", "few"), [(127, True), (128, False), (2047, False)])
+def test_the_warning_of_few_images_belongs_to_the_number_of_features(images, few):
+    rows = records(*sizes("fid", images, 2048, n=images), *sizes("scorer_fid", images, 128, n=images))
+    inception, scorer = caveats(rows, metric_values())
+    assert "Fewer than the 2,048 features" in inception
+    assert ("Fewer than the 128 features" in scorer) == few
+
+
+def test_what_rows_of_real_images_compare_is_said():
+    floor = [{"metric": "fid/training_photos", "value": 5, "method": name} for name in ("shuffled", "real")]
+    (text,) = caveats(records(*sizes("fid", 6, 4), *floor), metric_values())
+    assert "For shuffled and real, which show the real images: 5 training photos against these (the fewer" in text
+    enough = [row | {"value": 6} for row in floor[1:]]
+    (text,) = caveats(records(*sizes("fid", 6, 4), *enough), metric_values())
+    assert "For real, which show the real images: 6 training photos against these." in text

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import correlate1d
+from numpy.lib.stride_tricks import sliding_window_view
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from cgbench import METRICS, Translations
@@ -19,12 +19,12 @@ def pair():
 
 
 def plain_ssim(a, b):
-    """Return SSIM by Wang et al. 2004, equation 13, per channel: Gaussian of 11 pixels, σ 1.5, mirrored borders."""
+    """Return SSIM by Wang et al. 2004, equation 13, per channel: every whole window of 11 pixels, Gaussian, σ 1.5."""
     window = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
-    window /= window.sum()
+    window = np.outer(window, window) / window.sum() ** 2
 
     def mean(x):
-        return correlate1d(correlate1d(x, window, axis=0, mode="mirror"), window, axis=1, mode="mirror")
+        return (sliding_window_view(x, (11, 11)) * window).sum(axis=(2, 3))
 
     by_channel = []
     for channel in range(3):
@@ -44,6 +44,30 @@ def test_psnr_is_torchmetrics(pair):
 
 def test_ssim_is_the_formula(pair):
     assert ssim_by_image(*pair) == pytest.approx([plain_ssim(a, b) for a, b in zip(*pair, strict=True)], abs=1e-6)
+
+
+def test_what_lies_beyond_the_last_whole_window_counts_little(pair):
+    """A border averaged with mirrored pixels would count as much as the middle."""
+    first, _ = pair
+    corner = first.copy()
+    corner[:, 0, 0] = 255 - corner[:, 0, 0]
+    middle = first.copy()
+    middle[:, 12, 12] = 255 - middle[:, 12, 12]
+    assert (1 - ssim_by_image(first, corner) < 0.01 * (1 - ssim_by_image(first, middle))).all()
+
+
+@pytest.mark.parametrize("side", [8, 10, 11])
+def test_images_smaller_than_the_window_have_no_ssim_and_say_so(side):
+    first, second = np.random.default_rng(1).integers(0, 256, (2, 3, side, side, 3), dtype=np.uint8)
+    translations = Translations("AtoB", ("a", "b", "c"), first, first, "photo", targets=second, paired=True)
+    scores = METRICS.get("similarity").compute(translations)
+    assert np.isfinite(scores.values["psnr"]) and "psnr" not in scores.reasons
+    if side < 11:
+        assert np.isnan(scores.values["ssim"]) and np.isnan(scores.per_image["ssim"]).all()
+        assert scores.reasons["ssim"] == f"images of {side} pixels are smaller than its window of 11"
+    else:
+        assert scores.per_image["ssim"] == pytest.approx(list(map(plain_ssim, first, second)), abs=1e-6)
+        assert not scores.reasons
 
 
 def test_ssim_is_the_formula_where_an_image_is_flat():

@@ -70,6 +70,9 @@ def pairs_only(translations):
         (metric(lambda t: Scores({})), "declares ['brightness'] and computes []"),
         (metric(lambda t: Scores({"brightness": 0.5, "more": 1})), "computes ['brightness', 'more']"),
         (metric(scores(float("nan"))), "'brightness' is nan"),
+        (metric(scores(float("nan"), reasons={"brightness": "two\nlines"})), "'brightness' is nan"),
+        (metric(scores(errors={"brightness": -1.0})), "the standard error of 'brightness' is -1"),
+        (metric(scores(errors={"darkness": 1.0})), "a standard error for 'darkness', which is no declared value"),
         (metric(scores(1.5)), "'brightness' is 1.5, outside of [0, 1]"),
         (metric(lambda t: scores(next(CALLS) / 1e4)(t)), "changes from call to call"),
         (metric(scores(per_image={"darkness": np.zeros(12)})), "for 'darkness', which is no declared value"),
@@ -83,6 +86,10 @@ def pairs_only(translations):
 )
 def test_a_metric_that_breaks_a_promise(component, message):
     assert message in refusal(component)
+
+
+def test_a_value_that_could_not_be_measured_has_a_reason():
+    check_metric(metric(scores(float("nan"), reasons={"brightness": "needs two images or more"})))
 
 
 def test_a_metric_that_needs_pairs_and_does_not_say_so():

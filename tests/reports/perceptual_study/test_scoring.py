@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from cgbench.files import read_json, write_json
 from cgbench.reports.perceptual_study.answers import Rejected, crc32, read_answers
 from cgbench.reports.perceptual_study.page import key_path
-from cgbench.reports.perceptual_study.scoring import bootstrap, judged_real, score
+from cgbench.reports.perceptual_study.scoring import estimate, judged_real, score
 from cgbench.reports.perceptual_study.study import StudyOptions
 from helpers.cli import cgbench
 from helpers.study import answers, build_study, signed, write
@@ -52,11 +53,10 @@ def test_the_table_by_hand(study, score_files, tmp_path):
     first, second = participants(study, "cyclegan")[:2]
     files = [write(tmp_path / f"{p}.json", answers(study, p, fooled)) for p, fooled in ((first, 1), (second, 4))]
     output = score_files(*files)
-    # 20 % and 80 %: mean 50; the mean of two drawn with replacement is 20, 50, 50, 80, so its deviation is 30 / √2
-    row = re.search(r"\| cyclegan +\| 2 +\| 10 +\| 50\.0 ± (\d+\.\d) +\| 20\.0 to 80\.0 +\| 26\.8 ± 2\.8", output)
-    assert float(row[1]) == pytest.approx(30 / math.sqrt(2), abs=0.3)
+    # 20 % and 80 %: mean 50, sample variance 1800, of the mean 900; one degree of freedom leaves nothing of 10 answers
+    assert re.search(r"\| cyclegan +\| 2 +\| 10 +\| 50\.0 ± 30\.0 +\| 0\.0 to 100\.0 +\| 26\.8 ± 2\.8", output)
     assert re.search(r"\| gan_only +\| 0 +\| 0 +\| no answers +\| – +\| – ", output)
-    assert "50 % is guessing" in output and "the bootstrap interval is too narrow" in output
+    assert "50 % is guessing" in output and "standard error over participants" in output
     assert score_files(*files) == output
 
 
@@ -64,10 +64,12 @@ def test_csv_and_latex(study, score_files, tmp_path):
     files = [write(tmp_path / f"{p}.json", answers(study, p, 2)) for p in participants(study, "gan_only")]
     rows = list(csv.DictReader(io.StringIO(score_files(*files, words=("--format", "csv")))))
     assert [row["method"] for row in rows] == ["cyclegan", "gan_only"]
-    assert (rows[1]["judged_real_percent"], rows[1]["bootstrap_error"], rows[1]["low"]) == ("40", "0", "40")
+    # all three agree, so the variance is that of 15 independent answers: 0.4 · 0.6 / 15
+    assert (rows[1]["judged_real_percent"], rows[1]["error"]) == ("40", f"{100 * math.sqrt(0.24 / 15):.6g}")
+    assert 0 < float(rows[1]["low"]) < 20 and 60 < float(rows[1]["high"]) < 100
     assert (rows[0]["judged_real_percent"], rows[0]["participants"], rows[0]["paper_percent"]) == ("", "0", "26.8")
     text = score_files(*files, words=("--format", "latex"))
-    assert r"gan\_only & 3 & 15 & 40.0 $\pm$ 0.0" in text and r"\% judged real" in text
+    assert r"gan\_only & 3 & 15 & 40.0 $\pm$ 12.6" in text and r"\% judged real" in text
 
 
 def test_one_participant_has_no_error(study, score_files, tmp_path):
@@ -76,18 +78,50 @@ def test_one_participant_has_no_error(study, score_files, tmp_path):
     assert "one participant gives no error" in output
 
 
-def test_the_bootstrap_error_is_the_closed_form():
-    rng = np.random.default_rng(3)
-    for count in (2, 5, 25):
-        values = 100 * rng.binomial(40, 0.25, count) / 40
-        estimate = bootstrap(values, np.random.default_rng(0), resamples=40_000)
-        expected = values.std(ddof=1) / math.sqrt(count) * math.sqrt((count - 1) / count)
-        assert estimate.mean == values.mean()
-        assert estimate.error == pytest.approx(expected, rel=0.02)  # 40,000 resamples: four standard errors are 1.4 %
-    assert estimate.high - estimate.low == pytest.approx(2 * 1.96 * expected, rel=0.05)
+def test_the_interval_is_clopper_and_pearsons_of_as_many_answers_as_the_variance_has():
+    shares = [0.1, 0.3, 0.25, 0.05]
+    found, mean, variance = estimate(shares, 40), np.mean(shares), np.var(shares, ddof=1) / 4
+    count = mean * (1 - mean) / variance * (stats.norm.ppf(0.975) / stats.t.ppf(0.975, 3)) ** 2
+    low = stats.beta.ppf(0.025, mean * count, (1 - mean) * count + 1)
+    high = stats.beta.ppf(0.975, mean * count + 1, (1 - mean) * count)
+    assert (found.mean, found.error) == pytest.approx((100 * mean, 100 * math.sqrt(variance)))
+    assert (found.low, found.high) == pytest.approx((100 * low, 100 * high))
 
 
-def test_the_bootstrap_is_repeatable_and_the_same_for_equal_methods(study, tmp_path):
+def test_with_many_alike_participants_it_is_clopper_and_pearsons():
+    """Without any variance between participants, nearly; the degrees of freedom take a hundredth."""
+    exact = stats.binomtest(300 * 4, 300 * 40).proportion_ci(method="exact")
+    found = estimate([0.1] * 300, 40)
+    assert (found.low, found.high) == pytest.approx((100 * exact.low, 100 * exact.high), rel=0.01)
+
+
+def test_in_the_middle_it_is_students():
+    shares = np.random.default_rng(0).binomial(40, np.random.default_rng(1).beta(3, 4, 25)) / 40
+    found, student = estimate(shares, 40), stats.ttest_1samp(shares, 0).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((100 * student.low, 100 * student.high), rel=0.05)
+
+
+def test_participants_who_all_agree_have_an_interval_within_the_scale():
+    none, all_of_them = estimate([0.0] * 5, 40), estimate([1.0] * 5, 40)
+    assert none.low == 0 and all_of_them.high == 100 and math.isnan(none.error)
+    assert none.high == pytest.approx(100 - all_of_them.low) == pytest.approx(3.6, abs=0.05)
+    middle = estimate([0.4] * 5, 40)
+    assert middle.low < 35 and middle.high > 45 and middle.error == pytest.approx(100 * math.sqrt(0.24 / 200))
+    few = estimate([0.0, 0.0, 0.0, 0.025, 0.0], 40)
+    assert 0 < few.low < few.mean < few.high < 10
+
+
+@pytest.mark.parametrize("participants", [5, 10, 25])
+@pytest.mark.parametrize(("mean", "spread"), [(0.03, 0.04), (0.27, 0.1), (0.5, 0.22)])
+def test_the_interval_covers_the_true_percentage_as_often_as_it_says(participants, mean, spread):
+    """400 simulated studies: three standard errors of the share are 3.3 %."""
+    rng, total = np.random.default_rng(participants), mean * (1 - mean) / spread**2 - 1
+    true = rng.beta(mean * total, (1 - mean) * total, (400, participants))
+    found = [estimate(shares, 40) for shares in rng.binomial(40, true) / 40]
+    assert np.mean([interval.low <= 100 * mean <= interval.high for interval in found]) > 0.95 - 0.033
+
+
+def test_the_score_is_the_same_for_equal_methods_and_any_order(study, tmp_path):
     read = []
     for method in study.methods:
         for place, number in enumerate(participants(study, method)):
