@@ -2,6 +2,9 @@
 
 In the form of the CycleGAN paper's comparison: one discriminator tells pairs (a, G_ab(a)) from pairs (G_ba(b), b).
 There is no cycle term: at the optimum the two mappings are inverses of each other.
+
+The public code's pool stores its argument without a copy and is given one buffer each time, so that all its 50 entries
+become one pair. That is taken for a slip: here the pool holds 50 pairs, as the paper's text has it.
 """
 
 from functools import partial

@@ -74,15 +74,19 @@ def smallest_side(config: TrialConfig) -> tuple[int, int]:
 def cogan() -> Method:
     """Return two GANs with the cross-entropy loss and one latent code; the discriminators move first.
 
-    The additional terms of the digit experiments (equal features, classification) serve domain adaptation: left out.
+    As in the public code: losses are means over the domains, each player has a fresh code, weights start as Glorot's
+    uniform ones with gain √2 and biases at 0.1. The additional terms of the digit experiments (equal features,
+    classification) serve domain adaptation: left out.
     """
     domains = ("a", "b")
     code = Sample(partial(normal, size=(CODE_SIZE,)), "real_a")
     graph: dict[str, Node] = {"code": code, "maps": Apply("G_shared", "code")}
+    graph |= {"shown_code": code, "shown_maps": Apply("G_shared", "shown_code")}
     for domain in domains:
         graph |= {
             f"image_{domain}": Apply(f"G_{domain}", "maps"),
-            f"seen_{domain}": Compute(unchanged, f"image_{domain}", detached=True),
+            f"shown_{domain}": Apply(f"G_{domain}", "shown_maps"),
+            f"seen_{domain}": Compute(unchanged, f"shown_{domain}", detached=True),
             **{
                 f"judged_{kind}_{domain}": Apply(f"D_{domain}", f"{kind}_{domain}")
                 for kind in ("image", "seen", "real")
@@ -100,17 +104,19 @@ def cogan() -> Method:
     graph |= {"fake_b": Apply("G_b", "maps_a"), "fake_a": Apply("G_a", "maps_b")}
     graph |= {"cycle_a": Apply("G_a", "maps_a"), "cycle_b": Apply("G_b", "maps_b")}
     discriminator_terms = [
-        Term(f"discriminate_{domain}", bce_discriminator, (f"verdict_real_{domain}", f"verdict_seen_{domain}"))
+        Term(f"discriminate_{domain}", bce_discriminator, (f"verdict_real_{domain}", f"verdict_seen_{domain}"), 0.5)
         for domain in domains
     ]
-    generator_terms = [Term(f"adversarial_{domain}", bce_generator, (f"verdict_image_{domain}",)) for domain in domains]
+    generator_terms = [
+        Term(f"adversarial_{domain}", bce_generator, (f"verdict_image_{domain}",), 0.5) for domain in domains
+    ]
     builds = {"G_shared": renderer, "D_shared": judge} | dict.fromkeys(["G_a", "G_b"], last_layer)
     builds |= dict.fromkeys(["D_a", "D_b"], first_layer)
     return Method(
         name="cogan",
         summary="CoGAN: coupled GANs of one latent code; translates by searching the code of an image",
         source="Liu and Tuzel 2016, arXiv 1606.07536, §3; translation as in Zhu et al. 2017, §5.1",
-        networks={name: Network(build, init="xavier") for name, build in builds.items()},
+        networks={name: Network(build, init="xavier_uniform", bias=0.1) for name, build in builds.items()},
         graph=graph,
         players=(
             Player("discriminators", ("D_a", "D_b", "D_shared"), tuple(discriminator_terms)),

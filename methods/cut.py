@@ -2,6 +2,11 @@
 
 Each direction is a separate model; both are trained in one trial and share nothing. The published budgets (200 + 200
 epochs, FastCUT 150 + 50) are a matter of the suite here, as for every method.
+
+Departures from the public code: it takes the same patch positions for all images of a batch, here each image has its
+own, which is the same for the published batch of one; it divides features by their norm plus 1e-7, here by the norm,
+at least 1e-7; and from the first epoch of the decay on it loads images at the crop size, so that the random crop ends
+and only the flip is left: here crops go on, as the paper describes the augmentation and as every method has it.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Translation must commute with a geometric transformation. Each direction is a separate model; both are trained in one
 trial and share nothing. One generator translates plain and transformed images; each has its own discriminator.
+
+Departures from the public code: its rate begins to fall one epoch earlier, a matter of the suite here; its biases keep
+torch's own start, here they are 0, as the paper takes over CycleGAN's training.
 """
 
 from __future__ import annotations

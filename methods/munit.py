@@ -54,7 +54,9 @@ def munit() -> Method:
 
     The cycle has weight 10, as published for street scenes and seasons; for edges → shoes it is 0
     (`--set munit.cycle_a=0 --set munit.cycle_b=0`). The perceptual term, published for synthetic streets only, is left
-    out. The published budget is a matter of the suite here.
+    out. The published budget is a matter of the suite here. As in the public code the scales of the layer norms start
+    in U(0, 1). One departure from it: it draws styles anew for the discriminators' step, while one draw serves both
+    players here, as in the paper's joint objective.
     """
     graph = verdict_nodes()
     terms = adversarial_terms()

@@ -74,7 +74,9 @@ def pix2pix() -> Method:
 def pix2pix_unet() -> Method:
     """Return the form of the pix2pix paper: U-Net, dropout, batch norm, cross-entropy, L1 with weight 100 (§3, 6.1).
 
-    Translation runs in evaluation mode: no dropout, running statistics of batch norm.
+    Translation runs in evaluation mode: no dropout, running statistics of batch norm. The paper (§3.1) and the test of
+    the public code keep dropout and the statistics of the test image itself, unless `--eval` is given there: outputs
+    would then be random, and depend on the batch.
     """
     dropout_generator = Network(partial(generator, dropout=True))
     return pix2pix().but(

@@ -2,6 +2,9 @@
 
 One-sided: each direction is a separate model with a self-regularisation term instead of a cycle. Both directions are
 trained in one trial and share nothing.
+
+In the public code the generator's step reuses the discriminator's verdict on the fake out of the pool. That is taken
+for a slip: here the generator is judged on its own fake.
 """
 
 from cgbench.api.method import Method, Term

@@ -55,7 +55,7 @@ def private_encoder(config: TrialConfig) -> nn.Module:
     """Return a domain's own part of a tied encoder: without the last residual block."""
     from cgbench.methods.blocks.autoencoder import ContentEncoder
 
-    return ContentEncoder(config.ngf, half_blocks(config) - 1, kernel=3)
+    return ContentEncoder(config.ngf, half_blocks(config) - 1, first=True)
 
 
 def private_decoder(config: TrialConfig) -> nn.Module:
@@ -69,7 +69,7 @@ def shared_block(config: TrialConfig) -> nn.Module:
     """Return the residual block that both domains share."""
     from cgbench.methods.blocks.autoencoder import residual_blocks
 
-    return residual_blocks(config.ngf, 1)
+    return residual_blocks(config.ngf, 1, first=True)
 
 
 def judge(config: TrialConfig) -> nn.Module:
@@ -90,7 +90,8 @@ def plus(mean: Tensor, noise: Tensor) -> Tensor:
 
 
 def mean_square(mean: Tensor) -> Tensor:
-    """mean(μ²): the divergence of N(μ, I) from N(0, I), ½ Σ μ², as the public code scales it."""
+    """mean(μ²): the divergence of N(μ, I) from N(0, I), ½ Σ μ², as the public code scales it (its first version takes
+    the sample μ + noise for μ)."""
     return mean.square().mean()
 
 
@@ -126,7 +127,9 @@ def unit() -> Method:
     """Return UNIT with the networks and weights of the authors' later code, which ties no weights.
 
     Noise is added to the code in training only. The published budget (1M steps, rate halved every 100k) is a matter of
-    the suite here, and the perceptual term, off by default there, is left out. The discriminators move first.
+    the suite here, and the perceptual term, off by default there, is left out. The discriminators move first. As in the
+    public code the scales of the layer norms start in U(0, 1). One departure from it: it draws noise anew for the
+    discriminators' step, while one draw serves both players here, as in the paper's joint objective.
     """
     graph = verdict_nodes()
     terms = adversarial_terms()
@@ -158,8 +161,11 @@ def unit() -> Method:
 def unit_tied() -> Method:
     """Return UNIT as first published: the last block of the encoders and the first of the decoders are shared.
 
-    Convolutions are 3×3, decoders end in a 1×1 one; the GAN loss is cross-entropy. The GAN weight 10 applies to
-    generators and discriminators. Discriminators, normalisation and activations are those of `unit`.
+    As in the authors' first code: convolutions are 3×3 and padded with zeros, decoders end in a 1×1 one, residual
+    blocks have dropout ½, weights start in N(0, .02) and biases as torch draws them, the divergence is that of the
+    sample μ + noise, and the GAN loss is cross-entropy with weight 10 for generators and discriminators. Discriminators
+    and activations are those of `unit`, the rate, constant there, is a matter of the suite, and where in a block that
+    code drops out was not confirmed: here it is between the convolutions.
     """
     plain = unit()
     graph: dict[str, Node] = {}
@@ -172,7 +178,12 @@ def unit_tied() -> Method:
             graph |= {shared: Apply("H_shared", *node.inputs), tensor: Apply(node.network, shared)}
     builds = dict.fromkeys(["E_a", "E_b"], private_encoder) | dict.fromkeys(["H_a", "H_b"], private_decoder)
     builds |= dict.fromkeys(["E_shared", "H_shared"], shared_block)
-    weights = {"adversarial": 10.0, "discriminate": 10.0, "self": 100.0, "cycle": 100.0, "kl": 0.1, "kl_cycle": 0.1}
+    weights = {"adversarial": 10.0, "discriminate": 10.0, "self": 100.0, "cycle": 100.0}
+    divergences = [
+        Term(f"sample_{name}{domain}", mean_square, (f"code_{fake}{other}",), weight=0.1)
+        for domain, other in DIRECTIONS
+        for name, fake, other in (("kl_", "", domain), ("kl_cycle_", "fake_", other))
+    ]
     losses: dict[str, Callable[..., Tensor]] = {"adversarial": bce_generator, "discriminate": bce_discriminator}
     return plain.but(
         "unit_tied",
@@ -181,7 +192,9 @@ def unit_tied() -> Method:
         weights={f"{term}_{domain}": weight for term, weight in weights.items() for domain in "ab"},
         functions={f"{term}_{domain}": partial(summed, loss) for term, loss in losses.items() for domain in "ab"},
         graph=graph,
-        networks={name: Network(build, init="kaiming") for name, build in builds.items()},
+        networks={name: Network(build, bias=None) for name, build in builds.items()},
+        drop=[f"{term}_{domain}" for term in ("kl", "kl_cycle") for domain in "ab"],
+        add={"generators": divergences},
         players=(Player("generators", ("E_shared", "H_shared"), ()),),
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from cgbench.errors import CgbenchError, did_you_mean
 
-INITS = ("normal", "xavier", "kaiming")
+INITS = ("normal", "xavier", "xavier_uniform", "kaiming")
 
 
 @dataclass(frozen=True)
@@ -15,14 +15,16 @@ class Network:
 
     `per_sample` says that each output depends on its own input alone (instance norm yes, batch norm no), so several
     applications may go through it as one batch without changing a single result. `init` is how its weights are drawn:
-    "normal" (spread `config.init_std`), "xavier" (gain `config.init_std`) or "kaiming". A `frozen` network comes with
-    its weights and is never trained: `build(config, scorer)` also gets the dataset's scorer, a module, or None;
-    `missing(config)` returns why it cannot be built, or None.
+    "normal" (spread `config.init_std`), "xavier" or "xavier_uniform" (gain `config.init_std`) or "kaiming". `bias` is
+    where biases start, None for torch's own uniform draw from ±1 / √(fan in). A `frozen` network comes with its weights
+    and is never trained: `build(config, scorer)` also gets the dataset's scorer, a module, or None; `missing(config)`
+    returns why it cannot be built, or None.
     """
 
     build: Callable[..., Any]
     per_sample: bool = True
     init: str = "normal"
+    bias: float | None = 0.0
     frozen: bool = False
     missing: Callable[[Any], str | None] | None = None
 

@@ -29,7 +29,8 @@ def node_text(node: Node) -> str:
 def network_text(network: Network) -> str:
     """Return the builder of a network as text, with its initialisation where that is not the default."""
     start = "frozen" if network.frozen else network.init
-    return function_name(network.build) + ("" if start == "normal" else f", {start}")
+    bias = "" if network.bias == 0 else f", biases {'of torch' if network.bias is None else network.bias}"
+    return function_name(network.build) + ("" if start == "normal" else f", {start}") + bias
 
 
 def terms_of(method: Method) -> list[dict[str, Any]]:

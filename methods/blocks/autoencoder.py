@@ -5,13 +5,11 @@ Maps of the latent space have 4 ngf channels and a quarter of the image's side.
 
 from collections import OrderedDict
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from cgbench.methods.blocks.layers import check_size_multiple, contiguous_layout
 from cgbench.methods.blocks.narrow_conv import NarrowConv2d
-from cgbench.methods.blocks.norm import InstanceNorm2d, instance_norm
+from cgbench.methods.blocks.norm import InstanceNorm2d, LayerNorm, instance_norm
 from cgbench.methods.blocks.reflection_pad import ReflectionPad2d
 from cgbench.methods.blocks.resnet import ResnetBlock
 
@@ -20,15 +18,17 @@ class ContentEncoder(nn.Module):
     """A 7×7 convolution with `ngf` channels, two strided convolutions, residual blocks; instance norm throughout.
 
     Maps images (N, 3, H, W) in [-1, 1] to (N, 4 ngf, H / 4, W / 4), of any range. H and W must be multiples of 4 and at
-    least 8, else `CgbenchError`. Strided convolutions are `kernel` × `kernel`: 4 in MUNIT's code, 3 in UNIT's first.
+    least 8, else `CgbenchError`. As in MUNIT's code: strided convolutions of 4 × 4, reflection padding. `first` is the
+    form of UNIT's first code: 3 × 3, padding with zeros, dropout in the residual blocks.
     """
 
-    def __init__(self, ngf: int = 64, blocks: int = 4, kernel: int = 4) -> None:
+    def __init__(self, ngf: int = 64, blocks: int = 4, first: bool = False) -> None:
         super().__init__()
-        self.stem = _with_norm(nn.Conv2d(3, ngf, 7), pad=3)
-        self.down1 = _with_norm(nn.Conv2d(ngf, 2 * ngf, kernel, stride=2), pad=1)
-        self.down2 = _with_norm(nn.Conv2d(2 * ngf, 4 * ngf, kernel, stride=2), pad=1)
-        self.blocks = residual_blocks(ngf, blocks)
+        kernel = 3 if first else 4
+        self.stem = _with_norm(nn.Conv2d(3, ngf, 7), pad=3, zeros=first)
+        self.down1 = _with_norm(nn.Conv2d(ngf, 2 * ngf, kernel, stride=2), pad=1, zeros=first)
+        self.down2 = _with_norm(nn.Conv2d(2 * ngf, 4 * ngf, kernel, stride=2), pad=1, zeros=first)
+        self.blocks = residual_blocks(ngf, blocks, first)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the content of `images` (N, 3, H, W)."""
@@ -79,7 +79,7 @@ class TransposedDecoder(nn.Module):
 
     def __init__(self, ngf: int = 64, blocks: int = 3) -> None:
         super().__init__()
-        self.blocks = residual_blocks(ngf, blocks)
+        self.blocks = residual_blocks(ngf, blocks, first=True)
         self.up1 = _with_norm(nn.ConvTranspose2d(4 * ngf, 2 * ngf, 3, stride=2, padding=1, output_padding=1))
         self.up2 = _with_norm(nn.ConvTranspose2d(2 * ngf, ngf, 3, stride=2, padding=1, output_padding=1))
         self.output = nn.Sequential(OrderedDict(conv=nn.Conv2d(ngf, 3, 1), tanh=nn.Tanh()))
@@ -149,23 +149,6 @@ class ImageDecoder(nn.Module):
         return self.output(self.up2(self.up1(maps)))
 
 
-class LayerNorm(nn.Module):
-    """Maps (N, C, H, W), minus mean and divided by deviation over C, H and W, with scale and shift per channel.
-
-    Layer normalisation (Ba et al. 2016, equation 3) of each image separately; scales begin at 1, shifts at 0. Unlike
-    instance norm it preserves the means and deviations of the channels that AdaIN has set.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(channels))
-        self.shift = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Return the normalised `maps`."""
-        return functional.group_norm(maps, 1, self.scale, self.shift)  # one group: all channels
-
-
 def adain(maps: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """Return scale · (x - mean(x)) / std(x) + shift of maps x (N, C, H, W), for each image and channel separately.
 
@@ -174,14 +157,17 @@ def adain(maps: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     return instance_norm(maps) * scale[:, :, None, None] + shift[:, :, None, None]
 
 
-def residual_blocks(ngf: int, count: int) -> nn.Sequential:
-    """Return `count` residual blocks with instance norm, of 4 ngf channels; a count of 0 gives the identity."""
-    return nn.Sequential(*(ResnetBlock(4 * ngf, "instance") for _ in range(count)))
+def residual_blocks(ngf: int, count: int, first: bool = False) -> nn.Sequential:
+    """Return `count` residual blocks with instance norm, of 4 ngf channels; a count of 0 gives the identity. `first` is
+    the form of UNIT's first code: padding with zeros, and dropout of one half."""
+    return nn.Sequential(*(ResnetBlock(4 * ngf, "instance", dropout=first, zeros=first) for _ in range(count)))
 
 
-def _with_norm(conv: nn.Conv2d | nn.ConvTranspose2d, pad: int = 0) -> nn.Sequential:
-    """Return reflection padding if `pad` is not 0, convolution, instance norm and ReLU."""
-    layers = OrderedDict(pad=ReflectionPad2d(pad)) if pad else OrderedDict()
+def _with_norm(conv: nn.Conv2d | nn.ConvTranspose2d, pad: int = 0, zeros: bool = False) -> nn.Sequential:
+    """Return padding by reflection or with `zeros` if `pad` is not 0, convolution, instance norm and ReLU."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    if pad:
+        layers["pad"] = nn.ZeroPad2d(pad) if zeros else ReflectionPad2d(pad)
     layers.update(conv=conv, norm=InstanceNorm2d(conv.out_channels), relu=nn.ReLU(inplace=True))
     return nn.Sequential(layers)
 

@@ -59,7 +59,7 @@ class Model:
         if network.frozen:
             return self._set_memory_format(network.build(self.config, scorer).requires_grad_(False).eval())
         module = network.build(self.config)
-        initialise(module, self.seed, name, std=self.config.init_std, kind=network.init)
+        initialise(module, self.seed, name, std=self.config.init_std, kind=network.init, bias=network.bias)
         return self._set_memory_format(module)
 
     def _set_memory_format(self, module: nn.Module) -> nn.Module:

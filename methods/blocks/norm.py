@@ -1,9 +1,10 @@
-"""Instance normalisation that is exact and fast in every memory format."""
+"""Instance normalisation that is exact and fast in every memory format, and layer normalisation."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 EPSILON = 1e-5  # added to the variance, as in Ulyanov et al. 2016
 LARGE_IMAGE = 2**17  # elements per image; below that, one call per image costs more than passes over the batch
@@ -27,6 +28,23 @@ class InstanceNorm2d(nn.Module):
     def extra_repr(self) -> str:
         """Return the channels, for `print`."""
         return str(self.channels)
+
+
+class LayerNorm(nn.Module):
+    """Maps (N, C, H, W), minus mean and divided by deviation over C, H and W, with scale and shift per channel.
+
+    Layer normalisation (Ba et al. 2016, equation 3) of each image separately. Unlike
+    instance norm it preserves the means and deviations of the channels that AdaIN has set.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(channels))
+        self.shift = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the normalised `maps`."""
+        return functional.group_norm(maps, 1, self.scale, self.shift)  # one group: all channels
 
 
 def instance_norm(maps: Tensor) -> Tensor:

@@ -52,7 +52,8 @@ class PatchDiscriminator(nn.Module):
 class PixelDiscriminator(nn.Module):
     """The PixelGAN, a 1×1 PatchGAN: C64-C128 of 1×1 convolutions and one raw verdict per pixel.
 
-    Maps images (N, channels, H, W) in [-1, 1] to (N, 1, H, W). Sides shorter than 2 raise `CgbenchError`.
+    Maps images (N, channels, H, W) in [-1, 1] to (N, 1, H, W). Sides shorter than 2 raise `CgbenchError`. With batch
+    norm the last convolution has no bias, as in the public code, although no norm follows it.
     """
 
     def __init__(self, channels: int = 3, ndf: int = 64, norm: str = "instance") -> None:
@@ -65,7 +66,7 @@ class PixelDiscriminator(nn.Module):
                 relu=nn.LeakyReLU(0.2, inplace=True),
             )
         )
-        self.verdict = nn.Conv2d(2 * ndf, 1, 1)
+        self.verdict = nn.Conv2d(2 * ndf, 1, 1, bias=bias_before(norm))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return one raw verdict per pixel of `images` (N, channels, H, W)."""

@@ -77,20 +77,25 @@ def tap_widths(ngf: int, blocks: int) -> list[int]:
 
 
 class ResnetBlock(nn.Module):
-    """A residual block (N, C, H, W) → same shape: two 3×3 convolutions, identity skip, no ReLU after the sum."""
+    """A residual block (N, C, H, W) → same shape: two 3×3 convolutions, identity skip, no ReLU after the sum.
 
-    def __init__(self, channels: int, norm: str, dropout: bool = False) -> None:
+    Padding is by reflection, or with `zeros`; `dropout` of one half is between the convolutions, as in CycleGAN's
+    public code.
+    """
+
+    def __init__(self, channels: int, norm: str, dropout: bool = False, zeros: bool = False) -> None:
         super().__init__()
         bias = bias_before(norm)
+        pad = nn.ZeroPad2d if zeros else ReflectionPad2d
         layers = OrderedDict(
-            pad1=ReflectionPad2d(1),
+            pad1=pad(1),
             conv1=nn.Conv2d(channels, channels, 3, bias=bias),
             norm1=norm_layer(norm, channels),
             relu=nn.ReLU(inplace=True),
         )
         if dropout:
             layers["dropout"] = nn.Dropout(0.5)
-        layers["pad2"] = ReflectionPad2d(1)
+        layers["pad2"] = pad(1)
         layers["conv2"] = nn.Conv2d(channels, channels, 3, bias=bias)
         layers["norm2"] = norm_layer(norm, channels)
         self.residual = nn.Sequential(layers)

@@ -17,15 +17,18 @@ def count(*modules):
 
 
 def by_hand(nets, batch):
-    code = torch.from_numpy(generator(0, "noise", "code", 0).standard_normal((len(batch["real_a"]), 100)))
+    """The means over the domains; each player has a code of its own."""
+    code, shown = (
+        torch.from_numpy(generator(0, "noise", name, 0).standard_normal((len(batch["real_a"]), 100)))
+        for name in ("code", "shown_code")
+    )
     generators, discriminators = 0, 0
     for side in "ab":
-        image = nets[f"G_{side}"](nets["G_shared"](code))
+        image, seen = (nets[f"G_{side}"](nets["G_shared"](each)) for each in (code, shown))
         verdict = lambda images, side=side: nets["D_shared"](nets[f"D_{side}"](images)).sigmoid()  # noqa: E731
-        generators = generators - verdict(image).log().mean()
-        discriminators = (
-            discriminators - verdict(batch[f"real_{side}"]).log().mean() - (1 - verdict(image.detach())).log().mean()
-        )
+        generators = generators - verdict(image).log().mean() / 2
+        for_real, for_seen = verdict(batch[f"real_{side}"]).log().mean(), (1 - verdict(seen.detach())).log().mean()
+        discriminators = discriminators - (for_real + for_seen) / 2
     return {
         "discriminators": (discriminators, ("D_a", "D_b", "D_shared")),
         "generators": (generators, ("G_a", "G_b", "G_shared")),
@@ -87,3 +90,17 @@ def test_the_search_depends_on_its_own_image_alone():
     alone = torch.cat([model.translate(image[None], "AtoB", first_image=row) for row, image in enumerate(images)])
     torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-9)
     assert not torch.equal(model.translate(images, "AtoB", style_index=1), together)
+
+
+def test_weights_start_as_published():
+    """Glorot's uniform distribution with gain √2, biases 0.1."""
+    model = tiny_model(cogan(), tiny_config(**cogan().defaults, ngf=8, ndf=8))
+    for network in ("G_shared", "D_shared", "D_a"):
+        for layer in model.networks[network].modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(layer.weight)
+                bound = 2**0.5 * (6 / (fan_in + fan_out)) ** 0.5
+                assert layer.weight.abs().max() <= bound and (layer.bias == torch.tensor(0.1)).all()
+                if layer.weight.numel() > 1000:
+                    assert layer.weight.abs().max() > 0.98 * bound
+                    assert abs(layer.weight.std() / (bound / 3**0.5) - 1) < 0.1

@@ -9,8 +9,10 @@ from cgbench.benchmarks.training.optimizers import make_optimizers
 from cgbench.benchmarks.training.trainer import train_step
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
-from cgbench.methods.blocks.autoencoder import LayerNorm, StyledDecoder, adain
+from cgbench.methods.blocks.autoencoder import StyledDecoder, adain
 from cgbench.methods.blocks.multiscale import MultiScaleDiscriminator, max_scales
+from cgbench.methods.blocks.norm import LayerNorm
+from cgbench.methods.blocks.reflection_pad import ReflectionPad2d
 from cgbench.methods.functional.losses import lsgan_generator, summed
 from cgbench.methods.munit import munit, style_encoder
 from cgbench.methods.unit import judge, unit, unit_tied
@@ -63,7 +65,8 @@ def unit_by_hand(nets, batch, tied, gan, near, kl):
         mean_fake = encoded(target, fake)
         cycle = decoded(source, mean_fake + noise(f"noise_fake_{target}", *mean.shape))
         total = total + near * (decoded(source, code) - real).abs().mean() + near * (cycle - real).abs().mean()
-        total = total + kl * (mean**2).mean() + kl * (mean_fake**2).mean()
+        mean_square = lambda maps, name: ((maps + tied * noise(name, *maps.shape)) ** 2).mean()  # noqa: E731
+        total = total + kl * mean_square(mean, f"noise_{source}") + kl * mean_square(mean_fake, f"noise_fake_{target}")
     generators, discriminators = gan_by_hand(nets, batch, fakes, log_odds_to if tied else square_to, gan)
     names = ("E_a", "H_a", "E_b", "H_b", *(("E_shared", "H_shared") if tied else ()))
     return {"discriminators": (discriminators, ("D_a", "D_b")), "generators": (total + generators, names)}
@@ -93,7 +96,8 @@ BY_HAND = {
 
 @pytest.mark.parametrize("blocks", [1, 4])
 @pytest.mark.parametrize(("method", "by_hand"), BY_HAND.items(), ids=[method.__name__ for method in BY_HAND])
-def test_a_step_has_the_gradients_of_the_formula(method, by_hand, blocks):
+def test_a_step_has_the_gradients_of_the_formula(method, by_hand, blocks, monkeypatch):
+    monkeypatch.setattr(torch.nn.Dropout, "forward", lambda self, maps: maps)  # its masks follow the order of the calls
     assert_step(method(), by_hand, blocks=blocks)
 
 
@@ -253,8 +257,9 @@ def test_munit_translates_in_many_styles_and_comes_back_in_its_own():
 
 
 @pytest.mark.parametrize("method", BY_HAND, ids=[method.__name__ for method in BY_HAND])
-def test_discriminators_move_first_and_judge_what_they_are_shown(method):
+def test_discriminators_move_first_and_judge_what_they_are_shown(method, monkeypatch):
     """The generators' verdicts come from discriminators that were updated on the same fakes."""
+    monkeypatch.setattr(torch.nn.Dropout, "forward", lambda self, maps: maps)
     config = tiny_config()
     model, untouched = double_model(method(), config), double_model(method(), config)
     batch = noise_batch(config)
@@ -265,3 +270,28 @@ def test_discriminators_move_first_and_judge_what_they_are_shown(method):
     moved = model.networks["D_b"](before["fake_b"])
     torch.testing.assert_close(losses["adversarial_b"], loss(moved).detach(), rtol=1e-9, atol=0)
     assert (losses["adversarial_b"] - loss(before["verdict_fake_b"])).abs() > 1e-6
+
+
+@pytest.mark.parametrize("method", [unit, munit], ids=["unit", "munit"])
+def test_the_scales_of_layer_norms_start_in_zero_to_one(method):
+    model = tiny_model(method(), tiny_config(ngf=16))
+    layers = [layer for layer in model.networks["H_a"].modules() if isinstance(layer, LayerNorm)]
+    scales = torch.cat([layer.scale.detach() for layer in layers])
+    assert len(layers) == 2 and (scales >= 0).all() and (scales <= 1).all()
+    assert 0.3 < scales.mean() < 0.7 and scales.std() > 0.15 and not any(layer.shift.any() for layer in layers)
+
+
+def test_the_tied_form_is_that_of_the_first_code():
+    """Zero padding, dropout ½ in residual blocks, weights N(0, .02), biases uniform within 1 / √(fan in)."""
+    model = tiny_model(unit_tied(), tiny_config(ngf=16, blocks=4))
+    for name in ("E_a", "H_a", "E_shared", "H_shared"):
+        layers = list(model.networks[name].modules())
+        assert not [layer for layer in layers if isinstance(layer, ReflectionPad2d)]
+        drops = [layer.p for layer in layers if isinstance(layer, torch.nn.Dropout)]
+        assert drops and set(drops) == {0.5}
+        for layer in layers:
+            if isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d) and layer.weight.numel() > 2000:
+                bound = torch.nn.init._calculate_fan_in_and_fan_out(layer.weight)[0] ** -0.5
+                assert abs(layer.weight.std() / 0.02 - 1) < 0.1 and layer.bias.abs().max() <= bound
+                assert layer.bias.std() > 0.3 * bound
+    assert not [layer for layer in model.networks["D_a"].modules() if isinstance(layer, torch.nn.Dropout)]
