@@ -22,7 +22,7 @@ from cgbench.reports.sections.checkpoint_selection import (
 from cgbench.reports.sections.costs import cost_table, costs, costs_markdown
 from cgbench.reports.sections.difference_tables import differences_markdown
 from cgbench.reports.sections.differences import Comparison, compare
-from cgbench.reports.sections.failures import FailureTable, failure_tables, failures_markdown, read_failures, rules
+from cgbench.reports.sections.failures import FailureTable, failure_tables, failures_markdown, read_failures
 from cgbench.reports.sections.provenance import pairing_facts
 from cgbench.results.run import Run, read_run
 
@@ -90,7 +90,7 @@ def markdown(contents: ReportContents) -> str:
     if comparison:
         parts.append(differences_markdown(comparison, values, contents.names))
     if len(contents.failures):
-        parts.append(failures_markdown(contents.failure_tables(), rules(contents.failure_definitions)))
+        parts.append(failures_markdown(contents.failure_tables(), contents.failure_definitions))
     if len(contents.selected):
         parts.append(selection_markdown(contents.selection()))
     if table := cost_table(contents.costs, run):
