@@ -10,7 +10,7 @@ from cgbench.api.failure import CONTROL_RATE, HEALTHY_RATE, Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
 from cgbench.benchmarks.data.conversion import as_numbers, read_only
-from cgbench.benchmarks.metrics.functional.disturbances import DISTURBANCES, noisy
+from cgbench.benchmarks.metrics.functional.disturbances import DISTURBANCES, tinted
 from cgbench.benchmarks.runtime.progress import console
 
 DIGITS = 4  # of a threshold: the recorded one is the one that is used
@@ -28,12 +28,15 @@ class Calibration:
     error: str = ""
 
 
-def calibrate(failures: Sequence[Failure], healthy: Translations, facts: dict[str, Any]) -> dict[str, Calibration]:
+def calibrate(
+    failures: Sequence[Failure], healthy: Translations, checked: Translations, facts: dict[str, Any]
+) -> dict[str, Calibration]:
     """Return the calibration of each failure that has a control, by its name.
 
     Args:
         failures: The failures.
-        healthy: Translations whose outputs are real images of the target domain.
+        healthy: Translations whose outputs are real images of the target domain, to set thresholds with.
+        checked: The same of the images that the controls are made of.
         facts: What each record says of these images, beside the rates.
 
     Returns:
@@ -48,7 +51,7 @@ def calibrate(failures: Sequence[Failure], healthy: Translations, facts: dict[st
             if reason := failure.not_applicable(healthy):
                 calibrations[failure.name] = Calibration({**facts, "reason": f"on images to calibrate with: {reason}"})
             else:
-                calibrations[failure.name] = _calibrate(failure, healthy, disturbed, facts)
+                calibrations[failure.name] = _calibrate(failure, healthy, disturbed, checked, facts)
         except (Exception, SystemExit) as error:
             what = f"calibration of detector '{failure.name}'"
             console.component_failure(what, error, FAILURES.package_of(failure.name))
@@ -57,17 +60,20 @@ def calibrate(failures: Sequence[Failure], healthy: Translations, facts: dict[st
 
 
 def _calibrate(
-    failure: Failure, healthy: Translations, disturbed: Sequence[np.ndarray], facts: dict[str, Any]
+    failure: Failure,
+    healthy: Translations,
+    disturbed: Sequence[np.ndarray],
+    checked: Translations,
+    facts: dict[str, Any],
 ) -> Calibration:
-    """Return the calibration of one failure from its evidence on `disturbed` outputs, one array per disturbance, and on
-    its control, which has noise: no failed output of a method is exact."""
+    """Return the calibration of one failure from its evidence on `disturbed` outputs of `healthy`, one array per
+    disturbance, and on its control, with a tint: no failed output of a method is exact."""
     assert failure.control is not None
     evidence = np.stack([detection_of(failure, replace(healthy, outputs=images)).evidence for images in disturbed])
-    failed = as_numbers("outputs of the control", failure.control.outputs(healthy), healthy.outputs.shape)
-    control = detection_of(failure, replace(healthy, outputs=read_only(noisy(failed)))).evidence
+    failed = as_numbers("outputs of the control", failure.control.outputs(checked), checked.outputs.shape)
+    control = detection_of(failure, replace(checked, outputs=read_only(tinted(failed)))).evidence
     sound, control = evidence[np.isfinite(evidence)], control[np.isfinite(control)]
-    named = {"control": failure.control.description, "control_row": failure.control.row}
-    record = {**facts, "declared": failure.threshold, **named}
+    record = {**facts, "declared": failure.threshold, "control": failure.control.description}
     if not (len(sound) and len(control)):
         return Calibration(record, unjudged="no real image or none of the control can be judged")
     threshold = strict_threshold(failure, sound)
@@ -101,7 +107,8 @@ def strict_threshold(failure: Failure, evidence: np.ndarray) -> float:
     if first_spared < sign * failure.threshold:
         return failure.threshold
     unit = 10**DIGITS
-    return float(sign * round(np.floor(first_spared * unit) + 1) / unit)
+    beyond = int(np.floor(first_spared * unit)) + 1
+    return sign * (beyond if beyond / unit > first_spared else beyond + 1) / unit
 
 
 def detection_of(failure: Failure, translations: Translations) -> Detection:

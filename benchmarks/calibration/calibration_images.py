@@ -1,7 +1,7 @@
 """Calibration images: real images that failure detectors are calibrated with, none of them a test image."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -51,8 +51,10 @@ class CalibrationImages:
         with their scorer; they are made when a direction is first asked for."""
         if test.direction not in self.made:
             if self.domains:
+                healthy, real = self.healthy(test), real_test_images(test)
                 facts = {"digest": self.digest(), "origin": self.origin, "disturbances": DESCRIPTION}
-                self.made[test.direction] = calibrate(failures, self.healthy(test), facts)
+                facts["control_origin"] = self.origin if real is None else f"{len(real.keys)} test scenes"
+                self.made[test.direction] = calibrate(failures, healthy, real or healthy, facts)
             else:
                 record = {"digest": self.digest(), "reason": self.origin}
                 self.made[test.direction] = {f.name: Calibration(record) for f in failures if f.control is not None}
@@ -87,6 +89,26 @@ class CalibrationImages:
             inception=test.inception,
             lpips=test.lpips,
         )
+
+
+def real_test_images(test: Translations) -> Translations | None:
+    """Return the `test` translations, at most 48 evenly spaced ones, with the real images as their outputs; None where
+    these are not paired, or less than 20.
+
+    Only controls are made of them: they set no threshold, and show whether a failure can be seen on the scenes that
+    methods are measured on.
+    """
+    if not test.paired or len(test.keys) < MIN_IMAGES:
+        return None
+    rows = evenly_spaced(len(test.keys), IMAGES)
+    names = ("sources", "targets", "labels", "target_labels")
+    arrays = {name: getattr(test, name)[rows] for name in names if getattr(test, name) is not None}
+    keys = tuple(test.keys[row] for row in rows)
+    return replace(
+        test, keys=keys, target_keys=keys, outputs=read_only(arrays["targets"]), finite=None, reconstructions=None,
+        other_outputs=None, identities=None, way_back=None, ood=None,
+        **{name: read_only(array) for name, array in arrays.items()},
+    )  # fmt: skip
 
 
 def load_calibration_images(dataset: Dataset, config: TrialConfig, paired: bool) -> CalibrationImages:

@@ -32,7 +32,7 @@ def copy() -> Failure:
         justified="a blend of input and truth with the share a of the truth has a: up to a quarter of the way counts "
         "as a copy",
         rank=20,
-        control=Control("inputs", lambda t: t.sources, "copy"),
+        control=Control("inputs", lambda t: t.sources),
     )
 
 

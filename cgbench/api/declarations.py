@@ -77,7 +77,6 @@ def check_failure(failure: Failure, others: Iterable[Failure] = ()) -> None:
     if control is not None:
         _require(isinstance(control, Control), f"{where}: its control is no Control, but {control!r}")
         _require(is_line(control.description), f"{where}: its control needs a description, one line of text")
-        _require(isinstance(control.row, str), f"{where}: the row of its control is a name, not {control.row!r}")
         _require(callable(control.outputs), f"{where}: the outputs of its control are no function")
     _require(_all(causes, str), f"{where}: explained_by must be a tuple of names, not {causes!r}")
     _check_rank_and_version(failure, where)

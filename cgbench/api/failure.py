@@ -34,12 +34,11 @@ class Control:
 
     `outputs(translations)` is given translations whose `outputs` are real images of the target domain, those of the
     source scenes where these are known, and returns the failed ones, uint8 (N, S, S, 3). `description` names them
-    ("real images of other scenes"), `row` the untrained row that shows the failure too, if there is one.
+    ("real images of other scenes").
     """
 
     description: str
     outputs: Callable[[Translations], np.ndarray]
-    row: str = ""
 
 
 @dataclass(frozen=True)

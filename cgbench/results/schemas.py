@@ -217,13 +217,19 @@ class CalibrationEntry(Struct):
     disturbances: Text = ""
     declared: Number | None = None
     control: Text = ""
-    control_row: Text = ""
+    control_origin: Text = ""
     healthy_rate: Share | None = None
     healthy_images: Natural | None = None
     worst_disturbance: Text = ""
     worst_rate: Share | None = None
     control_rate: Share | None = None
     control_images: Natural | None = None
+
+    def __post_init__(self) -> None:
+        judged = ("declared", "healthy_rate", "healthy_images", "worst_rate", "control_rate", "control_images")
+        absent = [name for name in judged if getattr(self, name) is None]
+        if self.healthy_rate is not None and absent:
+            raise ValueError(f"a calibration with rates needs '{absent[0]}'")
 
 
 class FailureEntry(Struct):

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from cgbench.api.failure import CONTROL_RATE
 from cgbench.api.names import DIRECTIONS, FailureState, Role, TrialState
 from cgbench.reports.formats.csv import csv_text
 from cgbench.reports.formats.markdown import escaped, markdown_table
@@ -143,9 +142,10 @@ def _set_by(entry: Mapping[str, Any]) -> str:
     declared = calibration["declared"]
     how = "as declared" if declared == entry["threshold"] else f"on this dataset, declared {declared:g}"
     healthy = f"{calibration['healthy_rate']:.0%} of {calibration['healthy_images']} healthy images"
-    worst = f"{calibration['worst_rate']:.0%} with {calibration['worst_disturbance']}"
-    control = f"{calibration['control_rate']:.0%} of {calibration['control_images']} {calibration['control']}"
-    return f"{how}; it calls {healthy} ({worst}) and {control}; {calibration['origin']}".replace("-", "−")
+    worst = f"{calibration['worst_rate']:.0%} with {calibration.get('worst_disturbance', '')}"
+    control = f"{calibration['control_rate']:.0%} of {calibration['control_images']}"
+    origin, shown, checked = (calibration.get(name, "") for name in ("origin", "control", "control_origin"))
+    return f"{how}; calls {healthy} ({worst}; {origin}) and {control} {shown} ({checked})"
 
 
 def failure_tables(
@@ -183,8 +183,8 @@ def failure_tables(
         )
         notes = tuple(
             f"{labels[name][:1].upper()}{labels[name][1:]} {text}."
-            for name, entries in definitions.items()
-            for text in _notes(shown[shown["failure"] == name], entries.get(direction, {}), trained, roles)
+            for name in labels
+            for text in _notes(shown[shown["failure"] == name], trained, roles)
         )
         headers = tuple(labels.values())
         tables.append(FailureTable(direction, names.get(direction, direction), headers, rows, findings, notes))
@@ -250,9 +250,7 @@ def _evidence(rows: pd.DataFrame) -> str:
     return "" if pd.isna(mean) else f"{mean:.2f}".replace("-", "−")
 
 
-def _notes(
-    rows: pd.DataFrame, entry: Mapping[str, Any], trained: Sequence[str], roles: Mapping[str, str]
-) -> Iterator[str]:
+def _notes(rows: pd.DataFrame, trained: Sequence[str], roles: Mapping[str, str]) -> Iterator[str]:
     """Yield why the detector of one failure says little in one direction, from its rows of all methods."""
     unjudged = rows[rows["state"] == FailureState.UNJUDGED]
     if len(unjudged):
@@ -264,11 +262,6 @@ def _notes(
         yield f"is called on {real['rate'].iloc[0]:.0%} of the real images too: it says nothing here"
     elif len(trained) > 1 and len(called[called["method"].isin(trained)]) == rows["method"].isin(trained).sum():
         yield "is found in every seed of every trained method: the count tells no method apart, rates and evidence may"
-    row = (entry.get("calibration") or {}).get("control_row", "")
-    missed = rows[(rows["method"] == row) & (pd.to_numeric(rows["rate"]) < CONTROL_RATE)]
-    if len(missed):
-        share = f"{missed['rate'].iloc[0]:.0%} of '{row}' only"
-        yield f"is called on {share}, which has it: a low rate is no proof of absence"
 
 
 def _finding(rows: pd.DataFrame | None, labels: Mapping[str, str]) -> str:
