@@ -91,9 +91,8 @@ def _calibrate(
     unjudged = ""
     if control_rate < CONTROL_RATE:
         unjudged = (
-            f"{control_rate:.0%} of the control ({failure.control.description}) are beyond the threshold that "
-            f"{1 - HEALTHY_RATE:.0%} of slightly disturbed real images keep, {threshold:g}; {CONTROL_RATE:.0%} are "
-            "needed"
+            f"the threshold {threshold:g} calls {healthy_rate:.0%} of slightly disturbed real images and "
+            f"{control_rate:.0%} of the control ({failure.control.description}), of which {CONTROL_RATE:.0%} are needed"
         )
     return Calibration(record, threshold, unjudged)
 

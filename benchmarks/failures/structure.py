@@ -135,7 +135,9 @@ def _detect_segments(
     evidence, images_wrong = np.full(len(maps), np.nan), dict.fromkeys(range(len(translations.palette)), 0)
     for index, ids in enumerate(maps):
         total, area = int(counted[index].sum()), 0
-        for class_id in np.unique(ids[counted[index]]):
+        for class_id, pixels in zip(*np.unique(ids[counted[index]], return_counts=True), strict=True):
+            if pixels < MIN_AREA * total:
+                continue
             segments, count = connected_components((ids == class_id) & counted[index])
             sizes = np.bincount(segments.ravel(), minlength=count + 1)
             large = [number for number in range(1, count + 1) if sizes[number] >= MIN_AREA * total]

@@ -84,7 +84,7 @@ def test_a_blind_scorer_judges_nothing_that_needs_it(tmp_path):
     for name in ("permutation", "lost"):
         record = records[name]
         assert record["state"] == FailureState.UNJUDGED and "rate" not in record and "flagged" not in record
-        assert "80% are needed" in record["reason"] or "can be judged" in record["reason"]
+        assert "of which 80% are needed" in record["reason"] or "can be judged" in record["reason"]
     assert records["copy"]["state"] == FailureState.NOT_FOUND
     write_json(tmp_path / "failures.json", {"AtoB": records})
     assert read_failures_file(tmp_path / "failures.json")["AtoB"]["lost"]["evidence"] == records["lost"]["evidence"]
@@ -95,7 +95,8 @@ def test_scenes_that_are_all_alike_are_no_control_for_lost_structure():
     same = {name: getattr(translations, name)[:1].repeat(24, axis=0) for name in ("labels", "target_labels")}
     alike = replace(translations, **same, targets=translations.targets[:1].repeat(24, axis=0))
     found = calibrations(replace(alike, outputs=alike.targets))
-    assert found["lost"].unjudged.startswith("0% of the control (real images of other scenes)")
+    expected = "images and 0% of the control (real images of other scenes), of which 80% are needed"
+    assert found["lost"].unjudged.endswith(expected) and "the threshold 0.05 calls 0% of" in found["lost"].unjudged
 
 
 @example([0.17], 1.0, False)  # 0.17 * 10,000 is a little more than 1,700
