@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -102,12 +103,14 @@ def real_test_images(test: Translations) -> Translations | None:
         return None
     rows = evenly_spaced(len(test.keys), IMAGES)
     names = ("sources", "targets", "labels", "target_labels")
-    arrays = {name: getattr(test, name)[rows] for name in names if getattr(test, name) is not None}
+    arrays: dict[str, Any] = {
+        name: read_only(getattr(test, name)[rows]) for name in names if getattr(test, name) is not None
+    }
     keys = tuple(test.keys[row] for row in rows)
     return replace(
-        test, keys=keys, target_keys=keys, outputs=read_only(arrays["targets"]), finite=None, reconstructions=None,
+        test, keys=keys, target_keys=keys, outputs=arrays["targets"], finite=None, reconstructions=None,
         other_outputs=None, identities=None, way_back=None, ood=None,
-        **{name: read_only(array) for name, array in arrays.items()},
+        **arrays,
     )  # fmt: skip
 
 
