@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cgbench.api.dataset import Dataset, Domain, Item, SemanticClass
-    from cgbench.api.failure import Detection, Failure
+    from cgbench.api.failure import Control, Detection, Failure
     from cgbench.api.graph_nodes import Apply, Compute, ImagePool, LatentSearch, Network, Precomputed, Sample
     from cgbench.api.method import Method, Player, Reference, Term
     from cgbench.api.metric import Metric, Scores, Translations, Value
@@ -29,6 +29,7 @@ __all__ = [
     "Apply",
     "CgbenchError",
     "Compute",
+    "Control",
     "Dataset",
     "Detection",
     "Domain",
@@ -53,7 +54,7 @@ __all__ = [
 ]
 _HOMES = {
     "cgbench.api.dataset": ("Dataset", "Domain", "Item", "SemanticClass"),
-    "cgbench.api.failure": ("Detection", "Failure"),
+    "cgbench.api.failure": ("Control", "Detection", "Failure"),
     "cgbench.api.graph_nodes": ("Apply", "Compute", "ImagePool", "LatentSearch", "Network", "Precomputed", "Sample"),
     "cgbench.api.method": ("Method", "Player", "Reference", "Term"),
     "cgbench.api.metric": ("Metric", "Scores", "Translations", "Value"),

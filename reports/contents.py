@@ -27,7 +27,7 @@ from cgbench.reports.sections.difference_tables import (
     questions_markdown,
 )
 from cgbench.reports.sections.differences import Basis, Comparison, compare
-from cgbench.reports.sections.failures import FailureTable, failure_tables, failures_markdown, read_failures, rules
+from cgbench.reports.sections.failures import FailureTable, failure_tables, failures_markdown, read_failures
 from cgbench.reports.sections.headlines import headlines
 from cgbench.reports.sections.other_weights import (
     OtherWeightsTable,
@@ -135,7 +135,7 @@ def markdown(contents: ReportContents) -> str:
         parts.append(differences_markdown(comparison, values, contents.names))
         parts.append(questions_markdown(contents.questions()))
     if len(contents.failures):
-        parts.append(failures_markdown(contents.failure_tables(), rules(contents.failure_definitions)))
+        parts.append(failures_markdown(contents.failure_tables(), contents.failure_definitions))
     if len(contents.selected):
         parts.append(selection_markdown(contents.selection()))
     if len(contents.other_weights):

@@ -12,6 +12,7 @@ from cgbench.reports.figures.losses import loss_panels, read_losses
 from cgbench.reports.figures.seed_scores import dot_panels
 from cgbench.reports.figures.style import Panel, assign_styles
 from cgbench.reports.sections import provenance
+from cgbench.reports.sections.failures import labels_of
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,6 @@ def draw_figures(contents: ReportContents) -> FigureSet:
 
 def _failure_panels(contents: ReportContents, direction: str) -> list[Panel]:
     rows = contents.failures[contents.failures["direction"] == direction]
-    labels = {name: definition["label"] for name, definition in contents.failure_definitions.items()}
+    labels = labels_of(contents.failure_definitions)
     panel = failure_panel(rows, labels, direction, contents.run.order) if len(rows) else None
     return [panel] if panel else []

@@ -21,7 +21,7 @@ from cgbench.reports.sections.checkpoint_selection import CAPTION
 from cgbench.reports.sections.costs import cost_table
 from cgbench.reports.sections.difference_tables import difference_tables, figure_note
 from cgbench.reports.sections.failures import CAPTION as FAILURE_CAPTION
-from cgbench.reports.sections.failures import failures_csv, rules
+from cgbench.reports.sections.failures import failures_csv, healthy_note, rules
 from cgbench.reports.sections.other_weights import CAPTION as OTHER_WEIGHTS_CAPTION
 from cgbench.reports.sections.score_tables import tables_latex
 
@@ -127,6 +127,7 @@ def context(contents: ReportContents, grids: ImageGrids, figures: FigureSet) -> 
         "failures": contents.failure_tables() if len(contents.failures) else [],
         "failure_rules": rules(contents.failure_definitions),
         "failure_caption": FAILURE_CAPTION,
+        "healthy_note": healthy_note(contents.failure_definitions),
         "worst_images": worst_images(run, values),
         "legend": [(name, styles[name], _dash(styles[name])) for name in run.trained],
         "methods": [(name, run.trials_of(name)[0].spec) for name in run.order if run.trials_of(name)],

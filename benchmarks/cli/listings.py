@@ -2,6 +2,7 @@
 
 import click
 
+from cgbench.api.failure import CONTROL_RATE, HEALTHY_RATE
 from cgbench.api.method_description import describe
 from cgbench.api.registry import DATASETS, FAILURES, METHODS, METRICS, Registry
 from cgbench.benchmarks.cli.options import PRESET, SET, Command, completes, one_line_errors
@@ -45,8 +46,18 @@ def failures() -> None:
     width = max(len(failure.name) for failure in rows)
     for failure in rows:
         sign = "≥" if failure.above else "≤"
-        click.echo(f"{failure.name:{width}}  {failure.summary} [{sign} {failure.threshold:g} in {failure.share:.0%}]")
+        how = "or stricter" if failure.control is not None else "fixed"
+        limits = f"{sign} {failure.threshold:g}, {how}, in {failure.share:.0%}"
+        click.echo(f"{failure.name:{width}}  {failure.summary} [{limits}]")
     click.echo("\nIn brackets: the evidence of an image, and the share of images from which a trial has the failure.")
+    click.echo(
+        f"'or stricter': set for each dataset when a run is evaluated, so that at most {HEALTHY_RATE:.0%} of its real "
+        f"images,\nslightly disturbed, are called. Where less than {CONTROL_RATE:.0%} of these are called, the failure "
+        "cannot be judged:"
+    )
+    for failure in rows:
+        if failure.control is not None:
+            click.echo(f"  {failure.name:{width}}  {failure.control.description}")
     print_broken_plugins(FAILURES)
 
 

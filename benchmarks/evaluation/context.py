@@ -7,9 +7,11 @@ from typing import Any
 from torch import nn
 
 from cgbench.api.dataset import Dataset
-from cgbench.api.metric import Metric
+from cgbench.api.metric import Metric, Translations
 from cgbench.api.names import DIRECTIONS, Split
 from cgbench.api.registry import METRICS
+from cgbench.benchmarks.calibration.calibration import Calibration
+from cgbench.benchmarks.calibration.calibration_images import CalibrationImages, load_calibration_images
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.data.loading import check_command, load_images
 from cgbench.benchmarks.evaluation import failure_detection
@@ -43,6 +45,7 @@ class EvaluationContext:
     paired: bool  # whether row k of both domains shows one scene
     domains: Mapping[str, ImageSet]  # "A", "B"
     ood_images: Mapping[str, ImageSet] = field(default_factory=dict)  # the split `ood`, where the dataset has one
+    calibration_images: CalibrationImages | None = None  # of test images
     scorers: Mapping[str, ScorerEnsemble] = field(default_factory=dict)  # by domain
     scorer_features: Mapping[str, Features] = field(default_factory=dict)  # by domain
     feature_extractors: FeatureExtractors = field(default_factory=FeatureExtractors)
@@ -104,6 +107,17 @@ class EvaluationContext:
         scorers = self.scorers.get(direction[-1])
         return scorers.record() if metric.uses_scorer and scorers else {}
 
+    def calibrations(self, translations: Translations) -> Mapping[str, Calibration]:
+        """Return the calibrations of failure detectors for the direction of the `translations`, by the failure's name:
+        the same for all trials, and made when the first of them is evaluated."""
+        if self.calibration_images is None:
+            return {}
+        return self.calibration_images.calibrations(failure_detection.declared_failures(), translations)
+
+    def detector_settings(self) -> dict[str, dict[str, Any]]:
+        """Return how each failure is looked for, by its name."""
+        return failure_detection.detector_settings(self.calibration_images.digest() if self.calibration_images else "")
+
     def digest(self) -> str:
         """Return the digest of all protocols together."""
         return digest(
@@ -111,6 +125,7 @@ class EvaluationContext:
                 [details for _, details in self.protocols().values()],
                 failure_detection.detector_versions(),
                 {name: images.digest for name, images in self.ood_images.items()},
+                self.calibration_images.digest() if self.calibration_images else "",
             ]
         )
 
@@ -127,8 +142,11 @@ def open_evaluation_context(dataset: Dataset, config: TrialConfig, split: str = 
     paired = dataset.paired_test and images["A"].keys == images["B"].keys
     if dataset.paired_test and split == TEST:
         ensure_same_keys(dataset, split, images["A"], images["B"])
-    ood_images = load_ood_images(dataset, config) if split == TEST else {}
-    return EvaluationContext(dataset, config.resize_mode, split, paired, images, ood_images)
+    if split != TEST:
+        return EvaluationContext(dataset, config.resize_mode, split, paired, images)
+    calibration_images = load_calibration_images(dataset, config, paired)
+    ood_images = load_ood_images(dataset, config)
+    return EvaluationContext(dataset, config.resize_mode, split, paired, images, ood_images, calibration_images)
 
 
 def open_validation_context(evaluation: EvaluationContext, config: TrialConfig) -> EvaluationContext | None:

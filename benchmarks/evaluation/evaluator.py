@@ -98,7 +98,8 @@ def evaluate(
         translations = translate_all(trial, model, evaluation, direction)
         _ensure_finite(translations, step)
         output_images.save_images(new_folder, translations)
-        failures[direction] = failure_detection.detect_failures(translations)
+        calibrations = evaluation.calibrations(translations)
+        failures[direction] = failure_detection.detect_failures(translations, calibrations)
         results.add(translations, evaluation, step)
         if model is not None:
             rates[direction] = translation_rate(model, translations.sources, direction)

@@ -19,6 +19,7 @@ from cgbench.benchmarks.evaluation.context import (
 from cgbench.benchmarks.runtime.progress import progress
 from cgbench.benchmarks.trials.comparison_checks import (
     ensure_comparable,
+    ensure_examined_alike,
     ensure_measured_alike,
     ensure_same_test_images,
     ensure_same_trial,
@@ -150,11 +151,12 @@ def ensure_one_comparison(trials: Sequence[PreparedTrial], context: RunContext) 
 
 
 def ensure_one_protocol(trials: Sequence[PreparedTrial], context: RunContext) -> None:
-    """Raise `CgbenchError` where finished trials of the run, apart from these, were measured by other protocols than
-    these will be. `context` has its evaluators."""
-    protocols = context.evaluation.protocols()
+    """Raise `CgbenchError` where finished trials of the run, apart from these, were measured, or examined for
+    failures, by other protocols than these will be. `context` has its evaluators."""
+    protocols, settings = context.evaluation.protocols(), context.evaluation.detector_settings()
     for folder in _other_trials(trials, context):
         ensure_measured_alike(folder, protocols)
+        ensure_examined_alike(folder, settings)
 
 
 def _other_trials(trials: Sequence[PreparedTrial], context: RunContext) -> list[TrialFolder]:

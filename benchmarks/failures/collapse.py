@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cgbench.api.failure import Detection, Failure
+from cgbench.api.failure import Control, Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
 from cgbench.benchmarks.metrics.functional.image_distances import nearest_neighbour_distance
@@ -29,6 +29,7 @@ def collapse() -> Failure:
         justified="one picture for all has 0, with noise of 10 levels of 255 0.13; outputs that keep a fifth of their "
         "differences 0.22, three tenths 0.33; real streets, phantoms and CamVid frames have 1.0 to 1.4",
         rank=30,
+        control=Control("copies of one image", lambda t: np.repeat(t.outputs[:1], len(t.outputs), axis=0)),
         source="the failure that Goodfellow 2016 (NIPS tutorial), section 5.1, describes",
     )
 

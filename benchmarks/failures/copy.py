@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cgbench.api.failure import Detection, Failure
+from cgbench.api.failure import Control, Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
 from cgbench.benchmarks.metrics.functional.image_distances import distances, downsampled, l1_by_image
@@ -32,6 +32,7 @@ def copy() -> Failure:
         justified="a blend of input and truth with the share a of the truth has a: up to a quarter of the way counts "
         "as a copy",
         rank=20,
+        control=Control("inputs", lambda t: t.sources),
     )
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cgbench.api.failure import Detection, Failure
+from cgbench.api.failure import Control, Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
 from cgbench.benchmarks.metrics.functional.image_distances import correlation, downsampled
@@ -32,6 +32,7 @@ def inversion() -> Failure:
         "spread evenly around grey, such as CamVid's, is not noticed",
         explained_by=("copy",),
         rank=40,
+        control=Control("negatives of real images", lambda t: 255 - t.outputs),
     )
 
 

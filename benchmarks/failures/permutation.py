@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cgbench.api.failure import Detection, Failure
+from cgbench.api.failure import Control, Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.registry import FAILURES
 from cgbench.benchmarks.metrics.functional.class_maps import predicted_classes, predicted_target_classes, why_no_classes
@@ -34,6 +34,7 @@ def permutation() -> Failure:
         "leaves 0.47. Streets of other scenes have 0.00 to 0.05",
         explained_by=("copy", "collapse", "inversion"),
         rank=50,
+        control=Control("real images with two classes of the same places exchanged", _exchanged),
     )
 
 
@@ -61,6 +62,32 @@ def _detect(translations: Translations) -> Detection:
         for _, first, _ in exchanged
     ]
     return Detection(evidence, ("" if exchanged[0][0] >= THRESHOLD else "nearest to it: ") + ", ".join(texts))
+
+
+def _exchanged(translations: Translations) -> np.ndarray:
+    """Return the outputs with the pixels of two classes put in each other's places, row by row, in all images that show
+    both."""
+    labels, outputs = translations.labels, translations.outputs.copy()
+    pair = _neighbours(labels, len(translations.palette))
+    for image, ids in zip(outputs, labels, strict=True):
+        places = [np.flatnonzero(ids == class_id) for class_id in pair]
+        if min(map(len, places)) >= MIN_AREA * ids.size:
+            pixels = image.reshape(-1, 3)
+            taken = [pixels[place] for place in places]
+            for place, colours in zip(places, taken[::-1], strict=True):
+                pixels[place] = colours[np.linspace(0, len(colours) - 1, len(place)).round().astype(int)]
+    return outputs
+
+
+def _neighbours(labels: np.ndarray, classes: int) -> tuple[int, int]:
+    """Return the two classes whose places overlap most: the sum over pixels of the smaller of their frequencies there.
+
+    A scorer knows classes by their place too, and takes a road in the colours of the sky for a road.
+    """
+    frequency = np.stack([(labels == class_id).mean(axis=0).ravel() for class_id in range(classes)])
+    overlap = np.array([[np.minimum(first, second).sum() for second in frequency] for first in frequency])
+    first, second = np.unravel_index(np.triu(overlap, 1).argmax(), overlap.shape)
+    return int(first), int(second)
 
 
 def _real_confusion(translations: Translations) -> np.ndarray:

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cgbench.api.failure import Detection, Failure
+from cgbench.api.failure import Control, Detection, Failure
 from cgbench.api.metric import Translations
 from cgbench.api.names import IGNORE
 from cgbench.api.registry import FAILURES
 from cgbench.benchmarks.metrics.functional.class_maps import predicted_classes, predicted_target_classes, why_no_classes
 from cgbench.benchmarks.metrics.functional.segmentation_scores import confusion_matrices
+from cgbench.seeds import generator
 
 SIDE = 64  # pixels; larger class maps are subsampled to about this side
 MIN_AREA = 0.01  # share of the image that a segment (connected pixels of one class) must cover
@@ -39,6 +40,7 @@ def lost() -> Failure:
         "real images have 0, streets of other scenes about 0.2",
         explained_by=CAUSES,
         rank=60,
+        control=Control("real images of other scenes", _of_other_scenes),
     )
 
 
@@ -62,7 +64,17 @@ def invented() -> Failure:
         "images have 0, streets of other scenes 0.2 to 0.3",
         explained_by=CAUSES,
         rank=61,
+        control=Control("real images of other scenes", _of_other_scenes),
     )
+
+
+def _of_other_scenes(translations: Translations) -> np.ndarray:
+    """Return the outputs in another order, in which none keeps its place: what the row `shuffled` does with the test
+    images."""
+    order = generator(0, "control/other scenes").permutation(len(translations.outputs))
+    shuffled = np.empty_like(translations.outputs)
+    shuffled[order] = translations.outputs[np.roll(order, 1)]
+    return shuffled
 
 
 def _detect_lost(translations: Translations) -> Detection:
@@ -123,7 +135,9 @@ def _detect_segments(
     evidence, images_wrong = np.full(len(maps), np.nan), dict.fromkeys(range(len(translations.palette)), 0)
     for index, ids in enumerate(maps):
         total, area = int(counted[index].sum()), 0
-        for class_id in np.unique(ids[counted[index]]):
+        for class_id, pixels in zip(*np.unique(ids[counted[index]], return_counts=True), strict=True):
+            if pixels < MIN_AREA * total:
+                continue
             segments, count = connected_components((ids == class_id) & counted[index])
             sizes = np.bincount(segments.ravel(), minlength=count + 1)
             large = [number for number in range(1, count + 1) if sizes[number] >= MIN_AREA * total]

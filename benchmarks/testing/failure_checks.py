@@ -17,8 +17,8 @@ from cgbench.benchmarks.testing.sample_translations import sample_translations
 def check_failure(failure: str | Failure | Callable[[], Failure]) -> None:
     """Run all checks of a failure mode: a registered name, a `Failure`, or the function that makes one.
 
-    Its detector is called with made-up translations, none of which it has to call a failure; cases that it must find
-    are for its own tests. Raises `AssertionError` with one line.
+    Its detector and its control are called with made-up translations, none of which it has to call a failure; cases
+    that it must find are for its own tests. Raises `AssertionError` with one line.
     """
     found = resolve(FAILURES, failure, Failure)
     check_declaration(found)
@@ -27,6 +27,7 @@ def check_failure(failure: str | Failure | Callable[[], Failure]) -> None:
         reasons[name] = check_reason(found, translations)
         if reasons[name] is None:
             check_detection(found, translations, name)
+            check_control(found, translations, name)
     require(None in reasons.values(), f"failure '{found.name}' applies to nothing that was tried: {reasons}")
 
 
@@ -62,3 +63,15 @@ def check_detection(failure: Failure, translations: Translations, name: str = ""
     foreign = [key for key in keys if key not in known]
     require(not foreign, f"{where} {foreign[:1]} is the key of no image")
     require("\n" not in detection.detail, f"{where} the detail is more than one line")
+
+
+def check_control(failure: Failure, translations: Translations, name: str = "") -> None:
+    """Check the control's outputs, if it has one, for translations that the failure applies to; `name` says which."""
+    if failure.control is None:
+        return
+    where = f"failure '{failure.name}'{name and f', {name}'}:"
+    outputs, again = call_twice(failure.control.outputs, translations, where)
+    shape = translations.outputs.shape
+    sound = isinstance(outputs, np.ndarray) and outputs.dtype == np.uint8 and outputs.shape == shape
+    require(sound, f"{where} its control gives no uint8 images {shape}")
+    require(bool((outputs == again).all()), f"{where} the outputs of its control change from call to call")

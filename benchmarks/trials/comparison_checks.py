@@ -14,7 +14,8 @@ from cgbench.benchmarks.trials.fingerprint import extension_steps
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import FIELDS
 from cgbench.errors import CgbenchError
-from cgbench.results.record_files import read_protocols_file, read_run_file
+from cgbench.results.detections import ensure_one_setting, setting_of
+from cgbench.results.record_files import read_failures_file, read_protocols_file, read_run_file
 from cgbench.results.records import TEST, read_trial
 from cgbench.results.run_folder import TrialFolder
 
@@ -127,6 +128,16 @@ def ensure_measured_alike(folder: TrialFolder, protocols: Mapping[tuple[str, str
             f"no table may mix them: choose another --name; 'cgbench evaluate {folder.path.parents[2]}' measures the "
             "whole run anew"
         )
+
+
+def ensure_examined_alike(folder: TrialFolder, settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise if the failures of a finished trial were looked for otherwise than `settings`, by the failure's name, say:
+    they could not stand beside new ones."""
+    if folder.status()["state"] != TrialState.DONE:
+        return
+    for direction, entries in read_failures_file(folder.failures).items():
+        for name in entries.keys() & settings.keys():
+            ensure_one_setting(folder.path, f"{name} {direction}", setting_of(entries[name]), settings[name])
 
 
 def _test_protocols(folder: TrialFolder) -> dict[str, dict[str, Any]]:

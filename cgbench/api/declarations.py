@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import Any, get_args
 
 from cgbench.api.dataset import Dataset, Domain, SemanticClass
-from cgbench.api.failure import Failure
+from cgbench.api.failure import Control, Failure
 from cgbench.api.graph_nodes import Network, Node
 from cgbench.api.method import Method, Player, Reference, Term
 from cgbench.api.metric import SOURCE, TARGET, Metric, Value
@@ -62,7 +62,7 @@ def _check_value(value: Value, metric: str) -> None:
 
 
 def check_failure(failure: Failure, others: Iterable[Failure] = ()) -> None:
-    """Check the name, words, functions, threshold, share, causes and version of a failure mode."""
+    """Check the name, words, functions, threshold, share, control, causes and version of a failure mode."""
     where = _named(failure, Failure)
     for field in ("label", "evidence_definition", "justified"):
         _require(isinstance(getattr(failure, field), str), f"{where} needs `{field}`, one line of text")
@@ -73,6 +73,11 @@ def check_failure(failure: Failure, others: Iterable[Failure] = ()) -> None:
     _require(isinstance(failure.above, bool), f"{where}: above is True or False, not {failure.above!r}")
     valid = isinstance(share, Real) and 0 < share <= 1
     _require(valid, f"{where}: the share of images is above 0 and at most 1, not {share}")
+    control = failure.control
+    if control is not None:
+        _require(isinstance(control, Control), f"{where}: its control is no Control, but {control!r}")
+        _require(is_line(control.description), f"{where}: its control needs a description, one line of text")
+        _require(callable(control.outputs), f"{where}: the outputs of its control are no function")
     _require(_all(causes, str), f"{where}: explained_by must be a tuple of names, not {causes!r}")
     _check_rank_and_version(failure, where)
 

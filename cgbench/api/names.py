@@ -57,6 +57,7 @@ class FailureState(StrEnum):
     FOUND = "found"
     NOT_FOUND = "not found"
     EXPLAINED = "explained"  # a consequence of another failure mode
+    UNJUDGED = "cannot be judged"  # on this dataset the detector does not tell sound images from failed ones
     NOT_APPLICABLE = "not applicable"
     FAILED = "failed"  # the detector raised
 

@@ -223,10 +223,35 @@ class StepRow(Struct):
         return (self.step,)
 
 
+class CalibrationEntry(Struct):
+    """How the threshold of a failure was set: the declared one, the images, and the rates at the one that was set. A
+    `reason` says why the declared one was kept unchecked."""
+
+    digest: Text = ""
+    reason: Text = ""
+    origin: Text = ""
+    disturbances: Text = ""
+    declared: Number | None = None
+    control: Text = ""
+    control_origin: Text = ""
+    healthy_rate: Share | None = None
+    healthy_images: Natural | None = None
+    worst_disturbance: Text = ""
+    worst_rate: Share | None = None
+    control_rate: Share | None = None
+    control_images: Natural | None = None
+
+    def __post_init__(self) -> None:
+        judged = ("declared", "healthy_rate", "healthy_images", "worst_rate", "control_rate", "control_images")
+        absent = [name for name in judged if getattr(self, name) is None]
+        if self.healthy_rate is not None and absent:
+            raise ValueError(f"a calibration with rates needs '{absent[0]}'")
+
+
 class FailureEntry(Struct):
     """The record of one failure mode in one direction."""
 
-    state: Literal["found", "not found", "explained", "not applicable", "failed"]
+    state: Literal["found", "not found", "explained", "cannot be judged", "not applicable", "failed"]
     label: Text
     summary: Text
     evidence_definition: Text
@@ -242,12 +267,15 @@ class FailureEntry(Struct):
     of: Literal["source", "target", "ood"] | None = None  # the images that `flagged` names; none in earlier records
     flagged: list[Name] = []
     explained_by: list[Name] | None = None
+    calibration: CalibrationEntry | None = None  # none for a fixed threshold, and in earlier records
 
     def __post_init__(self) -> None:
         judged = self.state in ("found", "not found", "explained")
         for name, given in (("rate", self.rate is not None), ("images", self.images is not None)):
             if judged and not given:
                 raise ValueError(f"the state '{self.state}' needs '{name}'")
+        if self.state == "cannot be judged" and not self.reason:
+            raise ValueError("the state 'cannot be judged' needs 'reason'")
         if self.state == "explained" and not self.explained_by:
             raise ValueError("the state 'explained' needs 'explained_by'")
 

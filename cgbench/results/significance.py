@@ -9,10 +9,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr, stdtrit  # Student's distribution, without the checks of scipy.stats: 20 times as fast
+from scipy.special import (
+    betaincinv,
+    stdtr,
+    stdtrit,
+)  # Student's distribution, without the checks of scipy.stats: 20 times as fast
 
 ALPHA = 0.05  # the share of tables, of methods that are all equal, in which any difference may be called one
 POWER = 0.8  # the chance to find a difference of the size that is called detectable
+
+
+def clopper_pearson(count: float, total: int, alpha: float = ALPHA) -> tuple[float, float]:
+    """Return the exact interval of a share, of which `count` of `total` were seen (Clopper and Pearson 1934,
+    Biometrika 26:404); `count` may be a mean of several counts."""
+    low = float(betaincinv(count, total - count + 1, alpha / 2)) if count > 0 else 0.0
+    high = float(betaincinv(count + 1, total - count, 1 - alpha / 2)) if count < total else 1.0
+    return low, high
 
 
 @dataclass(frozen=True)

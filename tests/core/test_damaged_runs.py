@@ -82,6 +82,9 @@ REFUSED = [
         ("AtoB.copy.threshold", 1e308), ("AtoB.copy.share", 7), ("AtoB.copy.rate", "0"), ("AtoB.copy.rate", GONE),
         ("AtoB.copy.flagged", {"a": 1}), ("AtoB.copy.flagged", [1]), ("AtoB.copy.explained_by", "copy"),
         ("AtoB.copy.state", "explained"), ("AtoB.copy.detail", 4), ("AtoB.copy.above", "no"),
+        ("AtoB.copy.state", "cannot be judged"),
+        ("AtoB.lost.calibration", [1]), ("AtoB.lost.calibration.healthy_rate", 7),
+        ("AtoB.lost.calibration.control_images", GONE), ("AtoB.lost.calibration.origin", 3),
     )),
     *((f"{TRIAL}/cost.json", path, value) for path, value in (
         ("", []), ("images_per_second", GONE), ("images_per_second", [1]), ("images_per_second.AtoB", "80"),

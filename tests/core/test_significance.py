@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cgbench.results.significance import ALPHA, Effect, holm, over_seeds
+from cgbench.results.significance import ALPHA, Effect, clopper_pearson, holm, over_seeds
 
 
 def test_a_paired_difference_over_seeds_is_the_paired_t_test():
@@ -72,3 +72,13 @@ def test_a_bootstrap_of_three_seeds_covers_less_than_it_says():
     bootstrap = np.mean((low <= 0) & (high >= 0))
     student = np.mean([effect.interval(0.05)[0] <= 0 <= effect.interval(0.05)[1] for effect in map(over_seeds, values)])
     assert bootstrap < 0.85 and student == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize(("count", "total"), [(0, 1), (1, 1), (0, 8), (1, 3), (7, 24), (24, 24), (300, 500)])
+def test_the_interval_of_a_share_is_the_exact_one(count, total):
+    exact = stats.binomtest(count, total).proportion_ci(0.95, method="exact")
+    assert clopper_pearson(count, total) == pytest.approx((exact.low, exact.high), abs=1e-9)
+
+
+def test_one_seed_of_three_says_little_of_a_share():
+    assert clopper_pearson(1, 3) == pytest.approx((0.0084, 0.9057), abs=1e-4)

@@ -43,8 +43,10 @@ MAY_IMPORT = {
     "benchmarks/failures": ("benchmarks/metrics/functional",),
     "benchmarks/data": ("benchmarks/runtime", "datasets/images", "methods/functional"),
     "benchmarks/training": ("benchmarks/data", "benchmarks/runtime", "methods/blocks"),
+    "benchmarks/calibration": ("benchmarks/data", "benchmarks/runtime", "benchmarks/metrics/functional"),
     "benchmarks/evaluation": (
-        "benchmarks/data", "benchmarks/runtime", "benchmarks/trials", "benchmarks/metrics/functional",
+        "benchmarks/calibration", "benchmarks/data", "benchmarks/runtime", "benchmarks/trials",
+        "benchmarks/metrics/functional",
         "methods/blocks", "methods/functional",
     ),
     "benchmarks/execution": (
@@ -90,7 +92,7 @@ STARTS_WITHOUT_TORCH = [
         "execution.parallelism", "execution.worker", "execution.run_lock", "training.checkpoint_header",
         "training.checkpoint_retention", "runtime.progress", "runtime.signals", "runtime.cache_dir",
         "metrics.functional.image_distances", "metrics.functional.segmentation_scores",
-        "metrics.functional.feature_distances", "metrics.functional.class_maps",
+        "metrics.functional.feature_distances", "metrics.functional.class_maps", "metrics.functional.disturbances",
     )),
     "cgbench.reports.report", "cgbench.reports.perceptual_study.study", "cgbench.reports.paper_tables.formats",
 ]  # fmt: skip

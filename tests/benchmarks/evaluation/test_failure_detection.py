@@ -8,7 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from cgbench import DATASETS, METHODS
+from cgbench import DATASETS, FAILURES, METHODS
+from cgbench.benchmarks.calibration import calibration_images
+from cgbench.benchmarks.calibration.calibration_images import CalibrationImages
 from cgbench.benchmarks.data.conversion import to_bytes
 from cgbench.benchmarks.evaluation import failure_detection
 from cgbench.benchmarks.evaluation.context import open_evaluation_context, with_scorers
@@ -19,6 +21,7 @@ from cgbench.benchmarks.trials.trial import resolve_trials
 from cgbench.errors import Diverged
 from cgbench.files import read_json
 from cgbench.methods.blocks.model import Model
+from cgbench.results.detections import setting_of
 from cgbench.results.run_folder import TrialFolder
 from helpers.tiny_models import noise_batch, tiny_config, tiny_model
 from helpers.toy_scenes import PALETTE, toy_translations
@@ -63,7 +66,31 @@ def test_the_copy_row_is_a_copy_and_the_real_row_is_well(small, tmp_path):
     truth = evaluated("real", small, TrialFolder(tmp_path / "real"))
     for direction in ("AtoB", "BtoA"):
         assert copies[direction]["copy"]["state"] == "found" and copies[direction]["copy"]["rate"] == 1
-        assert {entry["state"] for entry in truth[direction].values()} == {"not found", "not applicable"}
+        states = {name: entry["state"] for name, entry in truth[direction].items()}
+        assert set(states.values()) <= {"not found", "not applicable", "cannot be judged"}
+        assert states["copy"] == states["collapse"] == states["inversion"] == "not found"
+
+
+def test_thresholds_are_set_once_and_recorded_with_their_rates(small, tmp_path, monkeypatch):
+    trials, evaluation = small
+    calls = []
+    made = calibration_images.calibrate
+    monkeypatch.setattr(calibration_images, "calibrate", lambda *given: calls.append(given) or made(*given))
+    images = replace(evaluation.calibration_images, made={})
+    context = trials, replace(evaluation, calibration_images=images)
+    record = evaluated("copy", context, TrialFolder(tmp_path / "copy"))
+    evaluated("real", context, TrialFolder(tmp_path / "real"))
+    assert len(calls) == 2  # one per direction
+    for direction, entries in record.items():
+        for name, entry in entries.items():
+            assert setting_of(entry) == context[1].detector_settings()[name]
+            if FAILURES.get(name).control is None:
+                assert "calibration" not in entry
+            else:
+                calibration = entry["calibration"]
+                assert calibration["origin"] == calibration["control_origin"] == "48 validation scenes"
+                assert calibration["digest"] == images.digest()
+        assert entries["lost"]["state"] == "cannot be judged" or direction == "BtoA"  # that scorer has had four steps
 
 
 def test_outputs_that_are_not_finite_are_a_divergence(small, tmp_path):
@@ -142,6 +169,7 @@ def test_other_detectors_or_ood_scenes_make_a_trial_be_examined_again(small, mon
     _, evaluation = small
     before = evaluation.digest()
     assert replace(evaluation, ood_images={}).digest() != before
+    assert replace(evaluation, calibration_images=CalibrationImages("none")).digest() != before
     changed = [
         replace(item, threshold=9.0) if item.name == "copy" else item for item in failure_detection.declared_failures()
     ]

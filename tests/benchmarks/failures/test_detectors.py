@@ -221,7 +221,10 @@ def test_a_detector_that_breaks_is_said_and_costs_nothing_else(monkeypatch, caps
 
 def test_the_failures_are_listed():
     text = cgbench("failures")
-    assert "copy       " in text and "[≤ 0.25 in 50%]" in text and len(text.splitlines()) == 11
+    assert "copy       " in text and "[≤ 0.25, or stricter, in 50%]" in text and "[≤ 1, fixed, in 1%]" in text
+    assert "at most 5% of its real images" in text and "less than 80% of these" in text
+    controls = [line for line in text.splitlines() if line.startswith("  ")]
+    assert len(controls) == 6 and "  lost         real images of other scenes" in controls
 
 
 def test_every_failure_says_how_it_is_told():

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from cgbench import FAILURES, Detection, Failure
+from cgbench import FAILURES, Control, Detection, Failure
 from cgbench.benchmarks.testing.conformance import check_failure
 
 CALLS = itertools.count()
@@ -36,7 +36,12 @@ def refusal(component):
 def test_a_sound_failure_passes_as_a_value_and_by_its_factory():
     check_failure(failure())
     check_failure(lambda: failure())
+    check_failure(failure(control=Control("black images", black)))
     check_failure(failure(lambda t: Detection(np.full(len(t.keys), np.nan))))
+
+
+def black(translations):
+    return np.zeros_like(translations.outputs)
 
 
 def brightening(translations):
@@ -61,6 +66,12 @@ def brightening(translations):
         (failure(lambda t: Detection(dark(t).evidence + next(CALLS))), "changes from call to call"),
         (failure(lambda t: Detection(np.zeros(1), keys=("elsewhere",))), "['elsewhere'] is the key of no image"),
         (failure(lambda t: Detection(dark(t).evidence, "two\nlines")), "the detail is more than one line"),
+        (failure(control="black"), "its control is no Control, but 'black'"),
+        (failure(control=Control("", black)), "its control needs a description"),
+        (failure(control=Control("black images", None)), "the outputs of its control are no function"),
+        (failure(control=Control("one image", lambda t: black(t)[:1])), "its control gives no uint8 images (60, 32"),
+        (failure(control=Control("as floats", lambda t: black(t) / 2)), "its control gives no uint8 images"),
+        (failure(control=Control("new", lambda t: black(t) | np.uint8(next(CALLS) % 9))), "change from call to call"),
         (failure(brightening), "changes `sources`, which it must only read"),
     ],
 )

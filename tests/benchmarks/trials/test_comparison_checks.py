@@ -93,3 +93,15 @@ def test_a_refused_command_leaves_no_new_folder(folder):
 def test_another_method_with_the_same_settings_is_added(folder):
     run_command(folder, folder / "own", method="cycle_only")
     assert read_json(folder / "runs" / "run" / "run.json")["methods"] == [METHOD, "cycle_only"]
+
+
+@pytest.mark.parametrize("change", [{"version": 0}, {"calibration": None}, {"calibration": {"digest": "another"}}])
+def test_trials_examined_by_other_detectors_are_refused_until_the_run_is_evaluated_again(folder, change):
+    path = next((folder / "runs" / "run").glob(f"own/{METHOD}/seed-0/failures.json"))
+    content = read_json(path)
+    content["AtoB"]["copy"] |= change
+    write_json(path, content)
+    line = refused(folder, folder / "own", method="cycle_only")
+    assert "failure copy AtoB was looked for otherwise than in other trials" in line and "'cgbench evaluate" in line
+    cgbench("evaluate", folder / "runs" / "run", "--data-root", folder / "own")
+    run_command(folder, folder / "own", method="cycle_only")
