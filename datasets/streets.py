@@ -79,7 +79,6 @@ class Streets(Dataset):
     paired_test = True
     pair_rule = "by scene: every scene is drawn in both domains"
     splits = (Split.TRAIN, Split.VAL, Split.TEST, Split.PAIRS, Split.OOD)
-    settings = {"demo": {"scorer_steps": 600}}  # procedural scenes are learnt sooner than real ones
     split_rule = f"scenes 0 to {HALF - 1} give the label maps, scenes {HALF} to {2 * HALF - 1} the photos"
 
     def missing(self) -> str | None:
