@@ -24,19 +24,13 @@ def count_assignments(first: int, second: int) -> int:
     return min(math.comb(first + second, second), REASSIGNMENTS + 1)
 
 
-@lru_cache(4)
 def assignments(first: int, second: int) -> np.ndarray:
     """Return the indices of the seeds that form the second group, (assignments, second), of `first` + `second` seeds.
 
     The first row is the observed assignment, the last `second` indices. All assignments, where they are at most 9,999;
     otherwise 9,999 drawn at random from a fixed stream.
     """
-    total = first + second
-    if math.comb(total, second) <= REASSIGNMENTS:
-        return np.array(list(combinations(range(total), second)))[::-1]
-    keys = np.random.default_rng(STREAM).random((REASSIGNMENTS, total))
-    drawn = np.argpartition(keys, second - 1, axis=1)[:, :second]
-    return np.vstack([np.arange(first, total), np.sort(drawn, axis=1)])
+    return _assignments(first, second, REASSIGNMENTS)
 
 
 def mean_p_values(first: np.ndarray, second: np.ndarray, inflation: np.ndarray | float = 1.0) -> np.ndarray:
@@ -54,7 +48,7 @@ def mean_p_values(first: np.ndarray, second: np.ndarray, inflation: np.ndarray |
     sizes = first.shape[1], second.shape[1]
 
     def statistic(values: np.ndarray) -> np.ndarray:
-        members, present = _members(*sizes), ~np.isnan(values)
+        members, present = _members(*sizes, REASSIGNMENTS), ~np.isnan(values)
         totals = present.sum(axis=1)
         centred = np.where(present, values, 0.0)
         centred = np.where(present, centred - _ratio(centred.sum(axis=1), totals)[:, None], 0.0)
@@ -106,9 +100,19 @@ def _max_t(
 
 
 @lru_cache(4)
-def _members(first: int, second: int) -> np.ndarray:
+def _assignments(first: int, second: int, limit: int) -> np.ndarray:
+    total = first + second
+    if math.comb(total, second) <= limit:
+        return np.array(list(combinations(range(total), second)))[::-1]
+    keys = np.random.default_rng(STREAM).random((limit, total))
+    drawn = np.argpartition(keys, second - 1, axis=1)[:, :second]
+    return np.vstack([np.arange(first, total), np.sort(drawn, axis=1)])
+
+
+@lru_cache(4)
+def _members(first: int, second: int, limit: int) -> np.ndarray:
     """Return the assignments as zeros and ones, (assignments, seeds)."""
-    chosen = assignments(first, second)
+    chosen = _assignments(first, second, limit)
     members = np.zeros((len(chosen), first + second))
     np.put_along_axis(members, chosen, 1.0, axis=1)
     return members
@@ -117,6 +121,8 @@ def _members(first: int, second: int) -> np.ndarray:
 def _without_gaps(values: np.ndarray) -> np.ndarray:
     """Return (numbers, seeds) with the median of its number for every missing value, 0 where all are missing: a rule
     that does not know the groups, so the test stays exact."""
+    if not np.isnan(values).any():
+        return values
     medians = np.array([np.median(row[~np.isnan(row)]) if not np.isnan(row).all() else 0.0 for row in values])
     return np.where(np.isnan(values), medians[:, None], values)
 
