@@ -24,6 +24,12 @@ def count_assignments(first: int, second: int) -> int:
     return min(math.comb(first + second, second), REASSIGNMENTS + 1)
 
 
+def least_p_value(first: int, second: int) -> float:
+    """Return the smallest p-value that a difference of means can have: with groups of one size the mirrored assignment
+    differs as much as the observed one."""
+    return (2 if first == second else 1) / count_assignments(first, second)
+
+
 def assignments(first: int, second: int) -> np.ndarray:
     """Return the indices of the seeds that form the second group, (assignments, second), of `first` + `second` seeds.
 

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from operator import attrgetter
 from typing import Any
 from xml.etree import ElementTree
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from cgbench.benchmarks.regression.changes import Change
 from cgbench.benchmarks.regression.gate import FAIL, INCONCLUSIVE, NEW, PASS, SKIPPED, NumberVerdict, outcome
-from cgbench.benchmarks.regression.permutation import count_assignments
+from cgbench.benchmarks.regression.permutation import count_assignments, least_p_value
 from cgbench.benchmarks.regression.run_numbers import SeedValues
 from cgbench.benchmarks.regression.seed_tests import MEANS, PAIRED, SPREAD, SeedTest
 from cgbench.results.significance import ALPHA
@@ -187,7 +186,7 @@ def _procedure(result: CheckResult) -> str:
     ]
     if PAIRED in tests:
         parts.append(f"{PAIRED} ({tests[PAIRED]['level']:.0%}) by paired t-tests (Holm)")
-    out_of_reach = 1 / tests[MEANS]["assignments"] > tests[MEANS]["level"]
+    out_of_reach = least_p_value(*_seed_counts(tested)) > tests[MEANS]["level"]
     return (
         f"{len(tested)} numbers tested together, {run} seeds against {baseline} of the baseline: {', '.join(parts)}. "
         + ("So few seeds have too few assignments to differ significantly. " if out_of_reach else "")
@@ -200,8 +199,6 @@ def _tests(result: CheckResult) -> list[dict[str, Any]]:
     """Return the kinds of test that were made: the error of all of a kind together, the numbers tested, and the
     assignments of seeds that a permutation compared, None for others."""
     tested = [verdict for verdict in result.verdicts if verdict.tests]
-    seeds = [len({seed for verdict in tested for seed in side(verdict).values})
-             for side in (attrgetter("before"), attrgetter("after"))]  # fmt: skip
     by_kind: dict[str, list[SeedTest]] = {}
     for verdict in tested:
         for test in verdict.tests:
@@ -211,10 +208,17 @@ def _tests(result: CheckResult) -> list[dict[str, Any]]:
             "test": kind,
             "level": tests[0].level,
             "numbers": len(tests),
-            "assignments": None if kind == PAIRED else count_assignments(*seeds),
+            "assignments": None if kind == PAIRED else count_assignments(*_seed_counts(tested)),
         }
         for kind, tests in by_kind.items()
     ]
+
+
+def _seed_counts(tested: Sequence[NumberVerdict]) -> tuple[int, int]:
+    """Return the numbers of seeds that the numbers tested have, of the baseline and of the run."""
+    first = {seed for verdict in tested if verdict.before for seed in verdict.before.values}
+    second = {seed for verdict in tested if verdict.after for seed in verdict.after.values}
+    return len(first), len(second)
 
 
 def _span(counts: list[int]) -> str:

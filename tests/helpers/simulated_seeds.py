@@ -2,7 +2,7 @@
 benchmarks/baselines/README.md:
 
     python tests/helpers/simulated_seeds.py simulated BASELINE COUNT
-    python tests/helpers/simulated_seeds.py real COUNT RUN...
+    python tests/helpers/simulated_seeds.py real COUNT RUN|BASELINE...
 """
 
 import math
@@ -175,14 +175,20 @@ def print_simulated(path: str, count: str) -> None:
 
 
 def print_real(count: str, *paths: str) -> None:
-    runs = [collect_numbers(read_run(Path(path)), metric_values()) for path in paths]
-    recorded = merge(runs)
+    permutation.REASSIGNMENTS = REASSIGNMENTS
+    recorded = merge([read_numbers(Path(path)) for path in paths])
     seeds = max(len(number.values) for number in recorded.numbers.values())
     print(f"{count} random choices a row, of {seeds} seeds\n")
     print("| seeds of baseline and run | pass | inconclusive | fail |\n|---|---|---|---|")
-    for sizes in ((30, 5), (24, 5), (24, 8)):
-        counts = splits(recorded, np.random.default_rng(0), int(count), sizes)
-        print_row([f"{sizes[0]} and {sizes[1]}"], counts)
+    for sizes in ((24, 5), (16, 5), (24, 8), (16, 8)):
+        if sum(sizes) <= seeds:
+            counts = splits(recorded, np.random.default_rng(0), int(count), sizes)
+            print_row([f"{sizes[0]} and {sizes[1]}"], counts)
+
+
+def read_numbers(path: Path) -> RunNumbers:
+    """Return the numbers of a run's folder or of a baseline."""
+    return collect_numbers(read_run(path), metric_values()) if path.is_dir() else read_baseline(path).run
 
 
 def merge(runs: list[RunNumbers]) -> RunNumbers:

@@ -1,6 +1,7 @@
 """Error rates of the gate, by simulation from the committed baseline; the full table is in its README."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from scipy import stats
 
 from cgbench.benchmarks.regression import permutation
 from cgbench.benchmarks.regression.baseline_file import read_baseline
+from cgbench.benchmarks.regression.gate import check
 from cgbench.benchmarks.trials.suite import read_suite
 from helpers.simulated_seeds import CI, REASSIGNMENTS, ROWS, Source, splits, verdicts
 
@@ -57,6 +59,18 @@ def test_the_real_seeds_split_at_random_seldom_differ(source):
     """No assumption about their distribution; the choices share seeds, so the bound is a wide one."""
     counts = splits(source.baseline.run, np.random.default_rng(11), 100, (25, 5))
     assert counts["fail"] / 100 <= 1.5 * most(100)
+
+
+def test_the_suite_repeated_digit_for_digit_passes_whatever_its_seeds(source):
+    recorded, rng = source.baseline, np.random.default_rng(13)
+    everyone = list(next(iter(recorded.run.numbers.values())).values)
+    for seeds in (read_suite("ci")["seeds"], *(rng.choice(everyone, 5, replace=False).tolist() for _ in range(20))):
+        numbers = {
+            key: replace(number, values={seed: number.values[seed] for seed in seeds})
+            for key, number in recorded.run.numbers.items()
+        }
+        judged = check(recorded.run, replace(recorded.run, numbers=numbers), recorded.tolerances, recorded.rules)
+        assert {verdict.status for verdict in judged} == {"pass"}
 
 
 def test_the_seeds_are_those_of_the_recorded_draw_and_the_suite_has_five_of_them(source):

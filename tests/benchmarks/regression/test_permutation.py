@@ -10,6 +10,7 @@ from cgbench.benchmarks.regression import permutation
 from cgbench.benchmarks.regression.permutation import (
     assignments,
     count_assignments,
+    least_p_value,
     mean_p_values,
     spread_p_values,
 )
@@ -74,6 +75,14 @@ def test_order_units_and_repetition_change_nothing(function):
     assert np.array_equal(function(first, second), p)
     assert np.array_equal(function(first[order], second[order]), p[order])
     assert function(7 + 3 * first, 7 + 3 * second) == pytest.approx(p, abs=2e-3)
+
+
+@pytest.mark.parametrize(("sizes", "least"), [((3, 3), 0.1), ((4, 3), 1 / 35), ((6, 2), 1 / 28), ((30, 5), 1e-4)])
+def test_the_smallest_p_is_that_of_groups_wholly_apart(sizes, least):
+    first, second = np.arange(sizes[0]), np.arange(sizes[1]) + 100.0
+    assert least_p_value(*sizes) == least
+    p = mean_p_values(first[None], second[None])[0]
+    assert p == pytest.approx(least) or (least < 1e-3 and p <= 3 * least)
 
 
 def test_many_numbers_are_cut_into_parts_with_the_same_result(monkeypatch):

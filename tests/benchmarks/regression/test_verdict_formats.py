@@ -54,6 +54,14 @@ def test_the_text_says_what_needs_a_look(checked):
     assert "brightness" in every and "extra" in every and "brightness" not in GOLDEN
 
 
+@pytest.mark.parametrize(("seeds", "too_few"), [(3, True), (4, False)])
+def test_the_text_says_where_no_permutation_can_be_significant(seeds, too_few):
+    base, run = numbers(ssim=SPREAD[:seeds]), numbers(ssim=[0.1, 0.11, 0.12])
+    tolerances = {key: make_tolerance(number, key.metric, Rules()) for key, number in base.numbers.items()}
+    text = as_text(CheckResult("r", "b", check(base, run, tolerances, Rules()), [], []))
+    assert ("So few seeds" in text) == too_few
+
+
 def test_the_json_has_every_number_and_no_nan(checked):
     content = json.loads(as_json(checked, 1), parse_constant=lambda word: pytest.fail(word))
     assert sorted(content) == ["baseline", "counts", "exit_code", "findings", "kind", "program", "run", "schema",
