@@ -100,8 +100,9 @@ def _max_t(
         largest = np.maximum(largest, found.max(axis=1))
         observed[part] = found[0]
     scores = observed / inflation
+    smaller = np.searchsorted(np.sort(largest), scores - ROUNDING * np.maximum(1, np.abs(scores)))
     p_values = np.ones(len(varies))
-    p_values[varies] = 1 - np.searchsorted(np.sort(largest), scores - ROUNDING * np.maximum(1, np.abs(scores))) / count
+    p_values[varies] = (count - smaller) / count
     return p_values
 
 

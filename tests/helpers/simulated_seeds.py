@@ -142,17 +142,23 @@ def _compare(before: RunNumbers, after: RunNumbers) -> str:
 
 
 SAME = "same seeds, correlation 0.9"
+
+
+def spreads(n: int) -> str:
+    return "1 spread" if n == 1 else f"{n} spreads"
+
+
 ROWS = [  # simulated cases: seeds, change put in and arguments
     *(("30 and 5", f"none; other seeds, {noise}", {"noise": noise}) for noise in NOISES),
     *(("30 and 5", f"none; {SAME}, {noise}", {"noise": noise, "alike": 0.9}) for noise in ("normal", "t3")),
     ("30 and 5", "none; same seeds, correlation 0", {"alike": 0.0}),
     ("30 and 5", "none; same seeds, half of them 0.99 and half 0", {"alike": 0.99, "split": True}),
     *((f"{n} and {m}", "none; other seeds", {"seeds": (n, m)}) for n, m in ((30, 8), (30, 3), (16, 5), (5, 5))),
-    *(("30 and 5", f"{n} spreads in one number; other seeds", {"shift": n}) for n in (1, 2, 3)),
+    *(("30 and 5", f"{spreads(n)} in one number; other seeds", {"shift": n}) for n in (1, 2, 3)),
     *(("30 and 5", f"2 spreads in one number; other seeds, {noise}", {"shift": 2, "noise": noise})
       for noise in list(NOISES)[1:]),
     ("30 and 5", "1 spread in a quarter of them; other seeds", {"shift": 1, "share": 0.25}),
-    *(("30 and 5", f"{n} spreads in one number; {SAME}", {"shift": n, "alike": 0.9}) for n in (1, 2, 3)),
+    *(("30 and 5", f"{spreads(n)} in one number; {SAME}", {"shift": n, "alike": 0.9}) for n in (1, 2, 3)),
     ("30 and 5", "1 spread in one number; same seeds, correlation 0.99", {"shift": 1, "alike": 0.99}),
     *(("30 and 5", f"one number spreads {n} times as wide; other seeds", {"widening": n}) for n in (3, 5)),
 ]  # fmt: skip
