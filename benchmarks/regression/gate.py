@@ -137,7 +137,7 @@ def check(
         The verdicts.
 
     Raises:
-        CgbenchError: Numbers were measured by another protocol than the baseline's.
+        CgbenchError: Numbers were measured by another protocol than the baseline's, or there are over 1,000 seeds.
     """
     retrained = retrained_scorers(baseline, run, allow_redrawn_images)
     unfinished = {trial.method: trial for trial in reversed(run.unfinished)}

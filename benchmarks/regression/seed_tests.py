@@ -14,9 +14,11 @@ import numpy as np
 
 from cgbench.benchmarks.regression.permutation import mean_p_values, spread_p_values
 from cgbench.benchmarks.regression.run_numbers import SeedValues
+from cgbench.errors import CgbenchError
 from cgbench.results.significance import ALPHA, Effect, holm, over_seeds
 
 MEANS, SPREAD, PAIRED = "means", "spread", "same seeds"
+MOST_SEEDS = 1_000  # of both sides together: the assignments of more would fill the memory
 SHARE = 0.01  # of ALPHA, for the spread and, where it is made, for the paired test; the means have the rest
 
 
@@ -53,10 +55,16 @@ class SeedTest:
 
 
 def run_tests(pairs: Sequence[Pair]) -> list[list[SeedTest]]:
-    """Return the tests of each number; the chance that any is significant, where nothing has changed, is ALPHA."""
+    """Return the tests of each number; the chance that any is significant, where nothing has changed, is ALPHA at most.
+    More than 1,000 seeds raise `CgbenchError`."""
     if not pairs:
         return []
     first, second = _table([pair.before for pair in pairs]), _table([pair.after for pair in pairs])
+    if (seeds := first.shape[1] + second.shape[1]) > MOST_SEEDS:
+        raise CgbenchError(
+            f"baseline and run have {seeds:,} seeds together, and at most {MOST_SEEDS:,} can be compared: "
+            "make the baseline of fewer, or check a run of fewer"
+        )
     paired = [index for index, pair in enumerate(pairs) if pair.paired]
     level = ALPHA - SHARE * (2 if paired else 1)
     means = mean_p_values(first, second, np.array([pair.inflation for pair in pairs]))

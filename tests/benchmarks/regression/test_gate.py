@@ -136,6 +136,12 @@ def test_a_seed_that_the_baseline_lacks_in_one_number_is_no_obstacle():
     assert verdicts[IOU].status == PASS and verdicts[ERROR].status == FAIL
 
 
+def test_more_seeds_than_can_be_compared_are_refused():
+    with pytest.raises(CgbenchError, match="1,001 seeds together"):
+        judged(measured(iou=np.linspace(0, 1, 996)), measured(first=2_000, iou=BASE[:5]))
+    assert judged(measured(iou=np.linspace(0, 1, 995)), measured(first=2_000, iou=BASE[:5]))[IOU].status == PASS
+
+
 def test_seeds_that_the_baseline_lacks_are_not_paired():
     run = SeedValues({**dict(enumerate(BASE[:3])), 99: 0.5}, "higher", 12, "p")
     assert not judged(measured(iou=BASE), measured(iou=run))[IOU].paired
@@ -269,7 +275,8 @@ def test_units_and_the_order_of_other_seeds_do_not_matter(scale, after, shuffler
         abs(abs(unscaled.change) - unscaled.tolerance.min_effect),
         abs(max(-unscaled.low, unscaled.high) - unscaled.tolerance.margin),
     )
-    assert scaled.status == unscaled.status or margin < 1e-3
+    of_chance = any(abs(test.p - test.level) < 0.01 for test in unscaled.tests)  # the assignments drawn are others
+    assert scaled.status == unscaled.status or margin < 1e-3 or of_chance
 
 
 def test_a_number_more_makes_the_test_of_each_stricter_and_a_copy_of_one_does_not():
