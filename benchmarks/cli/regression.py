@@ -90,7 +90,7 @@ def baseline() -> None:
 @baseline.command(
     former={"--minimum": "--min-effect"},
     examples=(
-        "cgbench run --suite ci --seeds 0-15 --name ci-baseline",
+        "cgbench run --suite ci --seeds 531316,543564,... --name ci-baseline",
         "cgbench baseline update runs/ci-baseline --baseline ci.json --dry-run",
         "cgbench baseline update runs/ci-baseline --baseline ci.json \\",
         "    --min-effect fcn_iou=0.02",
@@ -108,8 +108,9 @@ def baseline() -> None:
 def update(run_folder: Path, file: Path, minimums: tuple[str, ...], dry_run: bool) -> None:
     """Make RUN the baseline, and show what that changes.
 
-    The more seeds it has, the narrower the band: 16 where checks have 5, say. Rules stored in the file are kept.
-    Commit the file with the change that it belongs to.
+    The more seeds it has, the narrower the band: 24 or more where checks have 5, drawn at random from a wide range,
+    those of the checks among them. Rules stored in the file are kept. Commit the file with the change that it
+    belongs to.
     """
     from cgbench.benchmarks.regression.baseline_file import make_baseline, read_baseline, write_baseline
     from cgbench.benchmarks.regression.changes import update_text

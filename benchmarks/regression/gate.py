@@ -1,17 +1,14 @@
 """The drift gate: tests whether a run is worse than its baseline by more than seeds explain. Pure functions of numbers.
 
-A number that varies with the seed has two tests, and Holm's procedure covers all tests of a check together.
+A number that varies with the seed has two tests or three (`seed_tests`), which share the error of 5 % of a check: of
+the means and of the spread by permutation of whole seeds, and seed by seed where the baseline has all of the run's
+seeds. The last detects changes that the noise of other seeds would hide. The similarity of two machines is not assumed:
+their differences show it.
 
-other seeds  (mean of the run - mean of the baseline) / (s √(1/runs + 1/baselines)), s being the baseline's standard
-             deviation: Student's with the baseline's seeds - 1 degrees of freedom, if the run's seeds are more of the
-             same. The spread of the run is not used: a fault that widens it must not hide itself.
-same seeds   the paired t-test of run - baseline, seed by seed, where the baseline has all of the run's seeds. The
-             similarity of two machines is not assumed: their differences show it. This detects changes that the noise
-             of other seeds would hide, and an unchanged program on the same machine differs by exactly nothing.
-
-fail          one of them is significant, for the worse (or in either direction where neither is better), and the
-              change is at least as large as the number's minimum effect
-pass          the one-sided 95 % bound of the harmful change, by the sharper of the two, lies within the tolerance
+fail          one of them is significant, for the worse (or in either direction where neither is better; always for a
+              wider spread), and the change is at least as large as the number's minimum effect
+pass          the one-sided 95 % bound of the harmful change of the mean lies within the tolerance: Student's, paired or
+              not, whichever is the sharper
 inconclusive  neither: too few seeds, or too near to call
 
 That every number must pass needs no correction (an intersection-union test). Numbers that no seed can change are
@@ -34,8 +31,16 @@ from cgbench.benchmarks.regression.run_numbers import (
     SeedValues,
     UnfinishedTrial,
 )
+from cgbench.benchmarks.regression.seed_tests import (
+    SPREAD,
+    Pair,
+    SeedTest,
+    paired_effect,
+    run_tests,
+    unpaired_effect,
+)
 from cgbench.errors import CgbenchError
-from cgbench.results.significance import ALPHA, Effect, Verdict, holm, over_seeds
+from cgbench.results.significance import ALPHA
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 NEW, SKIPPED = "new", "skipped"  # not judged: no counterpart, or not comparable
@@ -72,8 +77,8 @@ class Tolerance:
 @dataclass(frozen=True)
 class NumberVerdict:
     """The verdict on one number. `low` to `high` is the 90 % interval of the change, whose harmful end is the one-sided
-    95 % bound, by the sharper of the two tests, the paired one if `paired`; `p`, adjusted by Holm's procedure, is the
-    smaller of both. NaN where nothing was tested."""
+    95 % bound: Student's, over the seeds of both sides if `paired`. `tests` holds the tests made, `decisive` the one
+    that made it fail, or the nearest to that. NaN and None where nothing was tested."""
 
     key: Key
     status: str
@@ -85,7 +90,8 @@ class NumberVerdict:
     change: float = math.nan
     low: float = math.nan
     high: float = math.nan
-    p: float = math.nan
+    tests: tuple[SeedTest, ...] = ()
+    decisive: SeedTest | None = None
     improved: bool = False
     paired: bool = False
 
@@ -131,12 +137,12 @@ def check(
         The verdicts.
 
     Raises:
-        CgbenchError: Numbers were measured by another protocol than the baseline's.
+        CgbenchError: Numbers were measured by another protocol than the baseline's, or there are over 1,000 seeds.
     """
     retrained = retrained_scorers(baseline, run, allow_redrawn_images)
     unfinished = {trial.method: trial for trial in reversed(run.unfinished)}
     verdicts: list[NumberVerdict] = []
-    tested: list[tuple[int, Effect]] = []  # the index of the verdict, and one of its effects
+    varying: dict[int, Pair] = {}  # by the index of the verdict
     for key, before in baseline.numbers.items():
         after, tolerance = run.numbers.get(key), tolerances[key]
         verdict = NumberVerdict(key, INCONCLUSIVE, "", before.better, before, after, tolerance)
@@ -149,20 +155,13 @@ def check(
         elif too_few := _too_few_seeds(before, after):
             verdict = replace(verdict, note=too_few)
         else:
-            if key in retrained:
-                tolerance = widen_tolerance(before, after, tolerance, rules)
-                verdict = replace(verdict, tolerance=tolerance, note="another scorer")
-            effects = [
-                unpaired_effect(before, after, verdict.tolerance),
-                None if key in retrained else paired_effect(before, after),
-            ]
-            tested += [(len(verdicts), effect) for effect in effects if effect is not None]
+            inflation = scorer_inflation(before, after, rules) if key in retrained else 1.0
+            tolerance = widen_tolerance(tolerance, inflation)
+            verdict = replace(verdict, tolerance=tolerance, note="another scorer" if key in retrained else "")
+            varying[len(verdicts)] = Pair(before, after, tolerance.spread, inflation, key in retrained)
         verdicts.append(verdict)
-    results_by_index: dict[int, list[Verdict]] = {}
-    for (index, _), result in zip(tested, holm([effect for _, effect in tested]), strict=True):
-        results_by_index.setdefault(index, []).append(result)
-    for index, results in results_by_index.items():
-        verdicts[index] = _judge(verdicts[index], results, strict)
+    for (index, pair), tests in zip(varying.items(), run_tests(list(varying.values())), strict=True):
+        verdicts[index] = _judge(verdicts[index], pair, tests, strict)
     new_keys = [key for key in run.numbers if key not in baseline.numbers]
     return verdicts + [NumberVerdict(key, NEW, "not in the baseline", after=run.numbers[key]) for key in new_keys]
 
@@ -199,10 +198,15 @@ def retrained_scorers(baseline: RunNumbers, run: RunNumbers, allow_redrawn_image
     return retrained
 
 
-def widen_tolerance(before: SeedValues, after: SeedValues, tolerance: Tolerance, rules: Rules) -> Tolerance:
-    """Return the tolerance of numbers that depend on another scorer, whose own noise adds to that of the seeds."""
+def scorer_inflation(before: SeedValues, after: SeedValues, rules: Rules) -> float:
+    """Return the factor of the error of numbers that depend on another scorer, whose own noise adds to that of the
+    seeds."""
     seeds = 1 / len(before.values) + 1 / len(after.values)
-    factor = math.sqrt(1 + 2 * rules.scorer_spreads**2 / seeds)
+    return math.sqrt(1 + 2 * rules.scorer_spreads**2 / seeds)
+
+
+def widen_tolerance(tolerance: Tolerance, factor: float) -> Tolerance:
+    """Return the tolerance times a factor."""
     return Tolerance(tolerance.spread * factor, tolerance.min_effect * factor, tolerance.margin * factor)
 
 
@@ -213,48 +217,41 @@ def outcome(verdicts: list[NumberVerdict]) -> str:
     return next((state for state in (FAIL, INCONCLUSIVE) if state in states), PASS if PASS in states else INCONCLUSIVE)
 
 
-def unpaired_effect(before: SeedValues, after: SeedValues, tolerance: Tolerance) -> Effect:
-    """Return the change of the mean, with the standard error that the baseline's spread implies."""
-    first, second = (np.array(list(number.values.values())) for number in (before, after))
-    error = tolerance.spread * math.sqrt(1 / len(first) + 1 / len(second))
-    return Effect(float(second.mean() - first.mean()), error, len(first) - 1)
-
-
-def paired_effect(before: SeedValues, after: SeedValues) -> Effect | None:
-    """Return the change seed by seed; None where the baseline lacks one of the run's seeds."""
-    if not set(after.values) <= set(before.values):
-        return None
-    return over_seeds([value - before.values[seed] for seed, value in after.values.items()])
-
-
-def _judge(verdict: NumberVerdict, results: list[Verdict], strict: bool) -> NumberVerdict:
-    """Return the verdict with its status, from the results of one test or two."""
+def _judge(verdict: NumberVerdict, pair: Pair, tests: list[SeedTest], strict: bool) -> NumberVerdict:
+    """Return the verdict with its status, from the tests of the number."""
     tolerance, sign = verdict.tolerance, {"higher": -1, "lower": 1}.get(verdict.better, 0)
-    significant = [
-        result.effect.mean
-        for result in results
-        if result.significant and abs(result.effect.mean) >= tolerance.min_effect
-    ]
-    worse = [change for change in significant if change * sign > 0 or not sign]
-    sharper = min(
-        (result.effect for result in results),
-        key=lambda effect: np.diff(effect.interval(2 * ALPHA)).item(),
-    )
+    significant = [test for test in tests if test.significant and _is_large(test, tolerance)]
+    worse = [test for test in significant if test.kind == SPREAD or test.change * sign > 0 or not sign]
+    effects = [unpaired_effect(pair), *([paired_effect(pair)] if pair.paired else [])]
+    sharper = min(effects, key=lambda effect: np.diff(effect.interval(2 * ALPHA)).item())
     low, high = sharper.interval(2 * ALPHA)
     bound = {-1: -low, 1: high}.get(sign, max(-low, high))
-    if worse or (strict and significant):
-        largest = max(worse or significant, key=abs)
-        direction = ("worse" if worse else "better (--strict)") if sign else "changed"
-        status, note = FAIL, f"{direction} by {abs(largest) / tolerance.spread:.1f} spreads of the baseline's seeds"
+    failing = worse or (significant if strict else [])
+    if failing:
+        status, note = FAIL, _describe_failure(failing, verdict, bool(worse))
     elif bound <= tolerance.margin:
         status, note = PASS, "better beyond the noise of seeds: update the baseline" if significant else ""
     else:
         status, note = INCONCLUSIVE, f"may be {'worse' if sign else 'off'} by more than the tolerance"
     return replace(
         verdict, status=status, note="; ".join(filter(None, [note, verdict.note])), change=sharper.mean, low=low,
-        high=high, p=min(result.p for result in results), improved=bool(significant) and not worse and sign != 0,
-        paired=sharper is results[-1].effect and len(results) > 1,
+        high=high, tests=tuple(tests), decisive=min(failing or tests, key=lambda test: test.p / test.level),
+        improved=bool(significant) and not worse and sign != 0, paired=sharper is not effects[0],
     )  # fmt: skip
+
+
+def _is_large(test: SeedTest, tolerance: Tolerance) -> bool:
+    """Whether a change reaches the minimum effect; a spread counts only if it grew."""
+    return (test.change if test.kind == SPREAD else abs(test.change)) >= tolerance.min_effect
+
+
+def _describe_failure(failing: list[SeedTest], verdict: NumberVerdict, worse: bool) -> str:
+    """Return what the failing tests found, in spreads of the baseline."""
+    shifts = [abs(test.change) / verdict.tolerance.spread for test in failing if test.kind != SPREAD]
+    widenings = [test.change / verdict.tolerance.spread for test in failing if test.kind == SPREAD]
+    direction = ("worse" if worse else "better (--strict)") if verdict.better else "changed"
+    parts = [f"{direction} by {max(shifts):.1f} spreads of the baseline's seeds"] if shifts else []
+    return "; ".join(parts + [f"its seeds spread {1 + factor:.1f} times as wide" for factor in widenings])
 
 
 def _judge_exact(verdict: NumberVerdict) -> NumberVerdict:

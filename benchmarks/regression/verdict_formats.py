@@ -13,7 +13,9 @@ import numpy as np
 
 from cgbench.benchmarks.regression.changes import Change
 from cgbench.benchmarks.regression.gate import FAIL, INCONCLUSIVE, NEW, PASS, SKIPPED, NumberVerdict, outcome
+from cgbench.benchmarks.regression.permutation import count_assignments, least_p_value
 from cgbench.benchmarks.regression.run_numbers import SeedValues
+from cgbench.benchmarks.regression.seed_tests import MEANS, PAIRED, SPREAD, SeedTest
 from cgbench.results.significance import ALPHA
 
 ORDER = (FAIL, INCONCLUSIVE, PASS, SKIPPED, NEW)
@@ -65,6 +67,7 @@ def as_json(result: CheckResult, exit_code: int) -> str:
         "exit_code": exit_code,
         "run": result.run,
         "baseline": result.baseline,
+        "tests": _tests(result),
         "counts": {status: len(result.with_status(status)) for status in ORDER},
         "findings": [_fields(verdict) for verdict in result.verdicts],
         "settings": [vars(change) for change in result.settings],
@@ -81,6 +84,8 @@ def as_junit(result: CheckResult) -> str:
     attributes = {"name": "cgbench check", **{name: str(count) for name, count in counts.items()}}
     root = ElementTree.Element("testsuites", attributes)
     suite = ElementTree.SubElement(root, "testsuite", {**attributes, "name": _xml_text(result.run)})
+    properties = ElementTree.SubElement(suite, "properties")
+    ElementTree.SubElement(properties, "property", {"name": "procedure", "value": _procedure(result)})
     for verdict in result.verdicts:
         key = verdict.key
         class_name = ".".join(filter(None, (key.dataset, key.method, key.direction)))
@@ -134,9 +139,10 @@ def _change(verdict: NumberVerdict) -> str:
     if math.isnan(verdict.change):
         return verdict.note
     text = f"{verdict.change:+.3g}".replace("-", "−")
-    if not math.isnan(verdict.p):
-        basis, tolerance = "same seeds, " if verdict.paired else "", verdict.tolerance
-        text += f" ({basis}p {verdict.p:.2g}, minimum {tolerance.min_effect:.2g}, tolerance {tolerance.margin:.2g})"
+    if verdict.decisive:
+        test, tolerance = verdict.decisive, verdict.tolerance
+        limits = f"minimum {tolerance.min_effect:.2g}, tolerance {tolerance.margin:.2g}"
+        text += f" ({test.kind}: p {test.p:.2g}, {limits})"
     return ": ".join(filter(None, [text, verdict.note]))
 
 
@@ -167,16 +173,52 @@ def _circumstances(result: CheckResult) -> list[str]:
 
 def _procedure(result: CheckResult) -> str:
     """Return how the numbers were judged, in the terms of the documentation."""
-    tested = [verdict for verdict in result.verdicts if not math.isnan(verdict.p)]
+    tested = [verdict for verdict in result.verdicts if verdict.tests]
     if not tested:
         return "Nothing was tested against the noise of seeds."
     run = _span([len(verdict.after.values) for verdict in tested])
     baseline = _span([len(verdict.before.values) for verdict in tested])
+    tests = {row["test"]: row for row in _tests(result)}
+    permutation = f"{tests[MEANS]['assignments']:,} assignments of whole seeds"
+    parts = [
+        f"means ({tests[MEANS]['level']:.0%}) and spread ({tests[SPREAD]['level']:.0%}) by permutation "
+        f"({permutation}, max-T)"
+    ]
+    if PAIRED in tests:
+        parts.append(f"{PAIRED} ({tests[PAIRED]['level']:.0%}) by paired t-tests (Holm)")
+    out_of_reach = least_p_value(*_seed_counts(tested)) > tests[MEANS]["level"]
     return (
-        f"{len(tested)} numbers tested together (Holm, {ALPHA:.0%}), {run} seeds against {baseline} of the baseline. "
-        "Fails: worse beyond the noise of seeds, and by the minimum. Passes: the one-sided "
+        f"{len(tested)} numbers tested together, {run} seeds against {baseline} of the baseline: {', '.join(parts)}. "
+        + ("So few seeds have too few assignments to differ significantly. " if out_of_reach else "")
+        + "Fails: worse beyond the noise of seeds, and by the minimum. Passes: the one-sided "
         f"{1 - ALPHA:.0%} bound of the harm lies within the tolerance."
     )
+
+
+def _tests(result: CheckResult) -> list[dict[str, Any]]:
+    """Return the kinds of test that were made: the error of all of a kind together, the numbers tested, and the
+    assignments of seeds that a permutation compared, None for others."""
+    tested = [verdict for verdict in result.verdicts if verdict.tests]
+    by_kind: dict[str, list[SeedTest]] = {}
+    for verdict in tested:
+        for test in verdict.tests:
+            by_kind.setdefault(test.kind, []).append(test)
+    return [
+        {
+            "test": kind,
+            "level": tests[0].level,
+            "numbers": len(tests),
+            "assignments": None if kind == PAIRED else count_assignments(*_seed_counts(tested)),
+        }
+        for kind, tests in by_kind.items()
+    ]
+
+
+def _seed_counts(tested: Sequence[NumberVerdict]) -> tuple[int, int]:
+    """Return the numbers of seeds that the numbers tested have, of the baseline and of the run."""
+    first = {seed for verdict in tested if verdict.before for seed in verdict.before.values}
+    second = {seed for verdict in tested if verdict.after for seed in verdict.after.values}
+    return len(first), len(second)
 
 
 def _span(counts: list[int]) -> str:
@@ -184,11 +226,12 @@ def _span(counts: list[int]) -> str:
 
 
 def _fields(verdict: NumberVerdict) -> dict[str, Any]:
-    tolerance = verdict.tolerance
+    tolerance, test = verdict.tolerance, verdict.decisive
     fields = {
         **verdict.key._asdict(), "status": verdict.status, "note": verdict.note, "better": verdict.better,
         "before": _values(verdict.before), "after": _values(verdict.after), "change": verdict.change,
-        "low": verdict.low, "high": verdict.high, "p": verdict.p, "improved": verdict.improved,
+        "low": verdict.low, "high": verdict.high, "p": test and test.p,
+        "test": test and test.kind, "level": test and test.level, "improved": verdict.improved,
         "identical": verdict.identical, "paired": verdict.paired, "spread": tolerance and tolerance.spread,
         "minimum": tolerance and tolerance.min_effect, "tolerance": tolerance and tolerance.margin,
     }  # fmt: skip

@@ -1,8 +1,8 @@
 """The gate against the real program: five faults that no record shows, other seeds, and the unchanged program."""
 
+import numpy as np
 import pytest
 
-from cgbench.benchmarks.trials.suite import read_suite
 from cgbench.files import read_json
 from helpers.cli import cgbench
 from helpers.injected_faults import TRAINING, dataset_palette_shifted
@@ -39,6 +39,7 @@ def test_the_program_as_it_is_passes(trained):
 
 
 def test_other_seeds_pass(trained, tmp_path):
-    first = max(read_suite("ci")["seeds"]) + 400
-    trained("--seeds", f"{first}-{first + 4}", code=0)
+    """The next seeds of the draw that the baseline's come from; 5 % of such draws fail by chance."""
+    others = np.random.default_rng(0).choice(1_000_000, 130, replace=False)[30:35]
+    trained("--seeds", ",".join(map(str, others)), code=0)
     assert read_json(tmp_path / "v.json")["counts"]["fail"] == 0
