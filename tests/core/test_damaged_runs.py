@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from cgbench.benchmarks.cli.main import main
+from cgbench.digests import digest
 from cgbench.errors import CgbenchError
 from cgbench.files import append_jsonl, read_json, read_jsonl, write_json, write_jsonl
 from cgbench.lock import locked
@@ -100,6 +101,15 @@ READ = [
     (f"{TRIAL}/cost.json", "images_per_second", {}), (f"{TRIAL}/protocols.json", "cccccccccccc", {"images": 3}),
     (f"{TRIAL}/metrics.jsonl", "1.reason", LONG[:90_000]),
 ]  # fmt: skip
+SURROGATE = "caf\udce9 \ud800"  # of a name that is not UTF-8, and one that stands for no byte
+SURROGATES = [
+    ("run.json", "command"), ("run.json", "preset"), (f"{TRIAL}/trial.json", "device"),
+    (f"{TRIAL}/trial.json", "dataset.licence"), (f"{TRIAL}/trial.json", "method.summary"),
+    (f"{TRIAL}/status.json", "reason"), (f"{TRIAL}/metrics.jsonl", "1.reason"),
+    (f"{TRIAL}/metrics.jsonl", "1.metric"),
+    (f"{TRIAL}/image_scores.jsonl", "0.key"), (f"{TRIAL}/failures.json", "AtoB.copy.label"),
+    (f"{TRIAL}/failures.json", "AtoB.copy.summary"), (f"{TRIAL}/protocols.json", "aaaaaaaaaaaa.scorer"),
+]  # fmt: skip
 FILES = [
     "run.json",
     *(f"{TRIAL}/{name}" for name in (
@@ -188,6 +198,28 @@ def test_numbers_as_measured_and_unknown_fields_are_read(case, run, healthy):
     change(run / case[0], *case[1:])
     read_everything(run)
     assert outcomes(run, healthy) == {0}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(("file", "keys"), SURROGATES, ids=lambda text: text.split("/")[-1])
+def test_a_lone_surrogate_is_shown_as_its_escape(file, keys, run, healthy):
+    change(run / file, keys, SURROGATE)
+    change(run / TRIAL / "steps.jsonl", f"3.losses.{SURROGATE}", 0.5)
+    read_everything(run)
+    assert outcomes(run, healthy) == {0}
+    assert outcome("report", run, "--format", "html") == 0
+
+
+def test_records_hold_no_lone_surrogate(tmp_path):
+    value = {"caf\udce9": ["\ud800", "sound \U0001f600", {"a": r"\ud800"}]}
+    escaped = {r"caf\udce9": [r"\ud800", "sound \U0001f600", {"a": r"\ud800"}]}
+    write_json(tmp_path / "a.json", value)
+    (tmp_path / "b.json").write_text(json.dumps(value))
+    write_jsonl(tmp_path / "a.jsonl", [value])
+    append_jsonl(tmp_path / "a.jsonl", value)
+    assert read_json(tmp_path / "a.json") == read_json(tmp_path / "b.json") == escaped
+    assert list(read_jsonl(tmp_path / "a.jsonl")) == [escaped, escaped]
+    assert len(digest(value)) == 12
 
 
 @pytest.mark.timeout(30)
