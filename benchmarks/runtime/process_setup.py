@@ -1,6 +1,5 @@
-"""Setup of a process before it loads libraries: matplotlib's cache, Python's warnings, and output that can be encoded."""
+"""Setup of a process before it loads libraries: where matplotlib keeps its cache, and where Python's warnings go."""
 
-import io
 import logging
 import os
 import sys
@@ -23,15 +22,6 @@ def prepare_process() -> None:
     """
     _choose_matplotlib_folder()
     redirect_warnings()
-    escape_unencodable_output()
-
-
-def escape_unencodable_output() -> None:
-    """Let standard output and error escape what their encoding cannot hold, as a file name that is not UTF-8, instead of
-    raising UnicodeEncodeError or writing bytes of another encoding."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def use_one_blas_thread() -> None:

@@ -264,6 +264,13 @@ def test_two_rows_of_one_number_are_refused_with_both_lines(name, run):
         read_everything(run)
 
 
+def test_numbers_of_another_step_than_the_status_are_refused(run):
+    folder = TrialFolder(run / TRIAL)
+    folder.set_status(**{**folder.status(), "step": 7})
+    with pytest.raises(CgbenchError, match=r"metrics\.jsonl is of step \d+, but status\.json says 7"):
+        read_run(run)
+
+
 @pytest.mark.parametrize("name", ["report", "shapes/cyclegan/seed-0/outputs", "shapes/cyclegan", "other"])
 def test_a_linked_folder_in_a_run_is_not_written_through(name, run, tmp_path):
     outside = tmp_path / "outside"

@@ -64,9 +64,3 @@ SHOWN = "import os; print(os.environ.get('OPENBLAS_NUM_THREADS'))"
 @pytest.mark.parametrize("before, chosen, found", [("", None, "1"), ("", "3", "3"), ("import numpy; ", None, "None")])
 def test_one_thread_multiplies_small_matrices_unless_the_user_chose_or_numpy_is_loaded(before, chosen, found):
     assert python(before + BLAS + SHOWN, OPENBLAS_NUM_THREADS=chosen).split() == [found]
-
-
-@pytest.mark.parametrize("mode", ["utf-8", "utf-8:surrogateescape", "ascii"])
-def test_output_escapes_what_its_encoding_cannot_hold(mode):
-    show = r"print('caf\udce9 \ud800')"
-    assert python(SETUP + show, PYTHONIOENCODING=mode) == "caf\\udce9 \\ud800\n"
