@@ -57,7 +57,8 @@ def ensure_writable(run: Path) -> None:
     path = run.absolute()
     nearest = next(place for place in (path, *path.parents) if os.path.lexists(place))
     if not nearest.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(run))
+        number = errno.EEXIST if nearest == path else errno.ENOTDIR
+        raise OSError(number, os.strerror(number), str(run))
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(run))
 

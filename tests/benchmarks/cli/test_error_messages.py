@@ -156,8 +156,8 @@ def test_a_directory_of_runs_that_is_a_file_is_refused_by_the_plan_too(tmp_path,
     (tmp_path / "file").touch()
     (tmp_path / "run").touch()
     common = ["run", "--methods", "copy", "--dataset", "streets", *SMALL, "--name", "run", *dry]
-    for place in (tmp_path / "file", tmp_path):
-        assert "Not a directory" in cgbench(*common, "--runs-dir", place, code=2)
+    for place, problem in ((tmp_path / "file", "Not a directory"), (tmp_path, "File exists")):
+        assert problem in cgbench(*common, "--runs-dir", place, code=2)
 
 
 @pytest.mark.parametrize(("arguments", "safe"), [((), True), (("--dry-run",), False)])
