@@ -14,8 +14,8 @@ def main() -> None:
     """Run the command line; until a command begins, and after it has ended, Ctrl-C ends the process at once."""
     if signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None):
         signal.signal(signal.SIGINT, _stop)
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")  # an encoding that lacks a character ends no command
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what the encoding lacks ends no command
     from cgbench.benchmarks.cli.main import main as command
     from cgbench.benchmarks.cli.options import exit_with_os_error
 

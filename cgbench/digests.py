@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from cgbench.formatting import utf8
+
 STARTED = time.time()  # imported before any dataset: code that changed since may not be the code that runs
 
 
@@ -48,4 +50,4 @@ def _sources(name: str) -> list[tuple[Path, str]]:
 def digest(value: Any) -> str:
     """Return 12 hex digits that identify a JSON-able value."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return hashlib.sha256(utf8(text)).hexdigest()[:12]

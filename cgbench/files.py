@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.errors import CgbenchError
+from cgbench.formatting import utf8
 
 PART = ".part"  # suffix of unfinished files and folders
 MAX_BYTES = 2**28  # of a JSON file; this program writes nothing of that size
+ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # in JSON; two of them may be one sound character
 SPECIAL_FILES = (
     (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"),
     (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
@@ -82,7 +84,7 @@ def remove_partial_files(folder: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write text as UTF-8, atomically; a surrogate, as in a file name that is not UTF-8, becomes a JSON escape."""
-    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+    write_bytes(path, utf8(text))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -151,15 +153,32 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; a missing, broken or oversized file, or what is no file, raises `CgbenchError` that names it."""
+    """Read JSON; a missing, broken or oversized file, or what is no file, raises `CgbenchError` that names it. A lone
+    surrogate, which no output can hold, is read as the text of its escape, `\\udce9`."""
     try:
-        return json.loads(read_bytes(path).decode())
+        return _parse_json(read_bytes(path))
     except FileNotFoundError:
         raise CgbenchError(f"{path} is not there") from None
     except RecursionError:
         raise CgbenchError(f"{path} is not readable JSON: nested too deeply") from None
     except ValueError as error:  # malformed JSON or UTF-8, a number with too many digits
         raise CgbenchError(f"{path} is not readable JSON: {str(error).splitlines()[0]}") from None
+
+
+def _parse_json(data: bytes) -> Any:
+    """Return the value of JSON in UTF-8, with lone surrogates replaced by their escapes."""
+    value = json.loads(data.decode())
+    return _encodable(value) if ESCAPED_SURROGATE.search(data) else value
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return utf8(value).decode()
+    if isinstance(value, list):
+        return [_encodable(entry) for entry in value]
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(entry) for key, entry in value.items()}
+    return value
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -177,16 +196,18 @@ def append_jsonl(path: Path, row: dict[str, Any]) -> None:
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the objects of a JSON-lines file; none if it does not exist. A truncated last line is skipped; any other
-    line that is not an object raises `CgbenchError`."""
+    line that is not an object raises `CgbenchError`. Lone surrogates are read as `read_json` does."""
     if not path.exists():
         return
     try:
-        *lines, last = read_bytes(path).decode().split("\n")  # not splitlines: a name may contain other line separators
+        data = read_bytes(path)
+        data.decode()
     except UnicodeDecodeError as error:
         raise CgbenchError(f"{path} is not readable JSON: {error}") from None
+    *lines, last = data.split(b"\n")  # not splitlines: a name may contain other line separators
     for number, line in enumerate([*lines, last] if last else lines, 1):
         try:
-            row = json.loads(line)
+            row = _parse_json(line)
         except (ValueError, RecursionError):
             if number > len(lines):
                 return
@@ -214,7 +235,7 @@ def _is_kept(character: str) -> bool:
 
 
 def _short_digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:8]
+    return hashlib.sha256(utf8(text)).hexdigest()[:8]
 
 
 def file_name(key: str) -> str:

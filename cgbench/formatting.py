@@ -18,6 +18,11 @@ def printable(text: str, keep: str = "") -> str:
     return CONTROLS.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
 
 
+def utf8(text: str) -> bytes:
+    """Return text as UTF-8; a lone surrogate, as in a file name that is not UTF-8, becomes its escape `\\udce9`."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def plural(count: int, word: str) -> str:
     """Return a count with its noun: `1 seed`, `3 seeds`, `2 processes`."""
     if count == 1:

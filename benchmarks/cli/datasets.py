@@ -170,7 +170,8 @@ def _print(report, name: str) -> None:
 
     click.echo(f"{report.dataset}" + (f" in {report.root}" if report.root else ""))
     for entry in report.summaries:
-        click.echo(f"  {entry.split:5}  {entry.domain}  {entry.name:8}  {entry.images:6} images  {entry.size}".rstrip())
+        count, noun = plural(entry.images, "image").split()
+        click.echo(f"  {entry.split:5}  {entry.domain}  {entry.name:8}  {count:>6} {noun:6}  {entry.size}".rstrip())
     if report.test_images:
         _wrapped(f"test images: {report.test_images}", "  ")
     for severity, check_name, remedy, findings in report.groups():

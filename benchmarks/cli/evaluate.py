@@ -17,6 +17,7 @@ from cgbench.benchmarks.cli.options import (
     verbosity,
 )
 from cgbench.benchmarks.execution.run_lock import exclusive_run
+from cgbench.benchmarks.trials.request import recorded_data_root
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED
 from cgbench.results.run_folder import trial_folders
 
@@ -44,7 +45,7 @@ def evaluate(run_folder: Path, data_root: Path | None, device: str, wait: bool) 
 
     print_broken_plugins()
     folders, device = trial_folders(run_folder), resolve_device(device)
-    with exclusive_run(run_folder, wait):
+    with exclusive_run(run_folder, wait), recorded_data_root(run_folder):
         complete = reevaluate(folders, lambda name, config: open_test_data(name, data_root, config), device)
         report.write_and_print(run_folder)
     return EXIT_OK if complete else EXIT_TRIAL_FAILED

@@ -20,7 +20,7 @@ from cgbench.benchmarks.cli.options import (
     verbosity,
 )
 from cgbench.benchmarks.execution.run_lock import exclusive_run
-from cgbench.benchmarks.trials.request import open_dataset
+from cgbench.benchmarks.trials.request import open_dataset, recorded_data_root
 from cgbench.config import TrialConfig
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED
 from cgbench.results.run_folder import trial_folders
@@ -60,7 +60,7 @@ def extend(
     if dry_run:
         extension.print_schedule(extension.plan_extensions(folders, steps), steps)
         return EXIT_OK
-    with deterministic_kernels(deterministic), exclusive_run(run_folder, wait):
+    with deterministic_kernels(deterministic), exclusive_run(run_folder, wait), recorded_data_root(run_folder):
         extensions = extension.plan_extensions(folders, steps)
 
         def open_data(name: str, config: TrialConfig) -> Dataset:

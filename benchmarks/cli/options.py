@@ -232,9 +232,12 @@ def resolve_device(device: str) -> str:
     return device
 
 
-def one_line_errors(command: Callable[..., int | None], run_is_safe: str = "") -> Callable[..., None]:
+def one_line_errors(
+    command: Callable[..., int | None], run_is_safe: str = "", failure: int = EXIT_TRIAL_FAILED
+) -> Callable[..., None]:
     """Print what the user can mend as one line without a traceback, and turn it into the exit code. `run_is_safe` says
-    what is whole after a stop or a failure of the system; `one_line_run_errors` is for commands that write a run."""
+    what is whole after a stop or a failure of the system; `one_line_run_errors` is for commands that write a run.
+    `failure` is the exit code of such a failure; `one_line_gate_errors` is for commands whose code 1 is a result."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
@@ -249,12 +252,12 @@ def one_line_errors(command: Callable[..., int | None], run_is_safe: str = "") -
                 console.debug("".join(traceback.format_exception(error.__cause__)))
             sys.exit(error.exit_code)
         except OSError as error:
-            exit_with_os_error(error, safe)
+            exit_with_os_error(error, safe, failure)
         except MemoryError as error:
             said = f" ({next(iter(str(error).splitlines()))})" if str(error) else ""
             again = f" Safe: {safe}; with more memory, the same command goes on." if safe else ""
             click.echo(f"cgbench: there is not enough memory{said}.{again}", err=True)
-            sys.exit(EXIT_TRIAL_FAILED)
+            sys.exit(failure)
         except KeyboardInterrupt as stop:
             again = f" Safe: {safe}; the same command goes on." if safe else ""
             click.echo(f"\ncgbench: stopped by {signal_name(stop)}.{again}", err=True)
@@ -264,9 +267,10 @@ def one_line_errors(command: Callable[..., int | None], run_is_safe: str = "") -
 
 
 one_line_run_errors = partial(one_line_errors, run_is_safe=SAFE)
+one_line_gate_errors = partial(one_line_errors, failure=EXIT_USAGE)
 
 
-def exit_with_os_error(error: OSError, safe: str = "") -> NoReturn:
+def exit_with_os_error(error: OSError, safe: str = "", failure: int = EXIT_TRIAL_FAILED) -> NoReturn:
     """Print an error of the system as one line, with the file and what to do, and exit: with the code of wrong usage
     where a path is not what it should be, else of a failure. An unwritable standard output is named as such."""
     text, number, where = error.strerror or str(error), error.errno or 0, error.filename
@@ -274,7 +278,7 @@ def exit_with_os_error(error: OSError, safe: str = "") -> NoReturn:
         where = where or "standard output"
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes
     if isinstance(error, BrokenPipeError):
-        sys.exit(EXIT_TRIAL_FAILED)
+        sys.exit(failure)
     line = f"cgbench: {printable(str(where))}: {text}" if where else f"cgbench: {text}"
     if number in WRONG_PATHS and not (safe and number == errno.EISDIR):  # inside a run no option names a file
         click.echo(f"{line}: {WRONG_PATHS[number]}", err=True)
@@ -284,7 +288,7 @@ def exit_with_os_error(error: OSError, safe: str = "") -> NoReturn:
         click.echo(f"{line}. Safe: {safe}; {advice}, then the same command goes on.", err=True)
     else:
         click.echo(f"{line}: {advice}, then give the command again", err=True)
-    sys.exit(EXIT_TRIAL_FAILED)
+    sys.exit(failure)
 
 
 def _failed_to_print(error: OSError) -> bool:

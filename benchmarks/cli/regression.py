@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cgbench.api.registry import metric_values
-from cgbench.benchmarks.cli.options import RUN_FOLDER, Command, Group, one_line_errors
+from cgbench.benchmarks.cli.options import RUN_FOLDER, Command, Group, one_line_errors, one_line_gate_errors
 from cgbench.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ EXIT_CODES = {"pass": EXIT_OK, "fail": EXIT_TRIAL_FAILED, "inconclusive": EXIT_I
 @click.option("--json", "json_file", type=RUN, metavar="FILE", help="Also write the verdict as JSON.")
 @click.option("--junit", "junit_file", type=RUN, metavar="FILE",
               help="Also write the verdict as JUnit XML, for the page of a pull request.")  # fmt: skip
-@one_line_errors
+@one_line_gate_errors
 def check(
     run_folder: Path, file: Path, strict: bool, allow_redrawn_images: bool, show_passing: bool,
     json_file: Path | None, junit_file: Path | None,
@@ -53,7 +53,7 @@ def check(
     Exit code 0  it passes
               1  a number is worse beyond the noise of seeds, a trial failed,
                  or a number is missing
-              2  the two cannot be compared
+              2  the two cannot be compared, or the verdict cannot be written
               3  inconclusive: too few seeds, or a trial is not finished
     """
     from cgbench.benchmarks.regression.baseline_file import read_baseline
@@ -132,7 +132,7 @@ def update(run_folder: Path, file: Path, minimums: tuple[str, ...], dry_run: boo
 @click.argument("run_a", type=RUN)
 @click.argument("run_b", type=RUN)
 @click.option("--exit-code", is_flag=True, help="Exit with code 1 if settings, states or numbers differ.")
-@one_line_errors
+@one_line_gate_errors
 def diff(run_a: Path, run_b: Path, exit_code: bool) -> int:
     """Show what differs between RUN_A and RUN_B: settings with the layer they came from, program, states, numbers."""
     from cgbench.benchmarks.regression.run_diff import diff_text, difference

@@ -33,7 +33,7 @@ from cgbench.benchmarks.cli.options import (
     resolve_device,
     verbosity,
 )
-from cgbench.benchmarks.execution.run_lock import RunFolderGone, exclusive_run
+from cgbench.benchmarks.execution.run_lock import RunFolderGone, ensure_writable, exclusive_run
 from cgbench.benchmarks.execution.worker import WorkerSpec
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.runtime.signals import CTRL_C, Stopped
@@ -131,6 +131,7 @@ def run(
     check_before_training(data)
     with deterministic_kernels(deterministic):
         if dry_run:
+            ensure_writable(folder)
             with suggest_dataset_check(data):
                 print_plan(plan_run(trials, data, folder, device, jobs))
             return EXIT_OK

@@ -6,6 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
+from cgbench.formatting import utf8
+
 
 @dataclass(frozen=True)
 class ImageSet:
@@ -29,7 +31,7 @@ class ImageSet:
 
     def digests(self) -> tuple[str, str]:
         """Compute the digests of the set without and with its labels; reads all of the content."""
-        content = hashlib.sha256("\n".join(self.keys).encode())
+        content = hashlib.sha256(utf8("\n".join(self.keys)))
         digests = []
         for array in (self.images, self.labels):
             if array is not None:

@@ -26,6 +26,7 @@ from cgbench.config import TrialConfig
 from cgbench.datasets.validation_split import hold_out
 from cgbench.errors import CgbenchError
 from cgbench.files import PART, link_or_copy, write_json, write_jsonl
+from cgbench.formatting import plural
 from cgbench.results.record_files import read_metric_rows
 from cgbench.results.records import read_trial
 from cgbench.results.run_folder import TrialFolder
@@ -58,7 +59,7 @@ def plan_extensions(folders: Sequence[TrialFolder], steps: int) -> list[Extensio
         if not begun and state != TrialState.DONE and saved_step(folder.checkpoint) != record["steps"]:
             raise CgbenchError(f"{folder.path} is not finished ({state}): finish the run first, by its own command")
         if not begun and trial.method.reference is None and record["steps"] >= steps:
-            raise CgbenchError(f"{folder.path} has {record['steps']} steps already: --steps must be more")
+            raise CgbenchError(f"{folder.path} has {plural(record['steps'], 'step')} already: --steps must be more")
         extensions.append(_extension(folder, trial, record, steps, begun))
     if not any(extension.first_steps for extension in extensions):
         raise CgbenchError("there is nothing to extend: no trained trial of this run is finished")
@@ -92,9 +93,9 @@ def schedule_text(config: TrialConfig, first_steps: int, epoch: int, steps: int)
     falls = max(first_steps, steps - round(steps * share))
     fall = f"falls linearly from step {falls} to {last:.2g}" if share else "stays there"
     return (
-        f"steps 1 to {first_steps} had the schedule of {first_steps} steps, which ended at {ended:.2g}; steps "
-        f"{first_steps + 1} to {steps} have the schedule of {steps} steps: the rate goes back to {resumed:.2g} and "
-        f"{fall}"
+        f"steps 1 to {first_steps} had the schedule of {plural(first_steps, 'step')}, which ended at {ended:.2g}; "
+        f"steps {first_steps + 1} to {steps} have the schedule of {steps} steps: the rate goes back to "
+        f"{resumed:.2g} and {fall}"
     )
 
 

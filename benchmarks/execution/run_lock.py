@@ -1,6 +1,8 @@
 """The lock of a run folder, the recovery after a process that was killed while it held it, and the check that the
 folder is still the one that was locked."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +49,18 @@ def exclusive_run(run: Path, wait: bool = False) -> Iterator[None]:
             ensure_held(run)
         finally:
             _HELD.pop(run, None)
+
+
+def ensure_writable(run: Path) -> None:
+    """Raise what `exclusive_run` would where the run folder cannot be created or written; nothing is created."""
+    ensure_no_linked_folder(run)
+    path = run.absolute()
+    nearest = next(place for place in (path, *path.parents) if os.path.lexists(place))
+    if not nearest.is_dir():
+        number = errno.EEXIST if nearest == path else errno.ENOTDIR
+        raise OSError(number, os.strerror(number), str(run))
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(run))
 
 
 def hold(run: Path, lock_file: LockFile | None) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -198,15 +199,16 @@ def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: st
 def print_plan(plan: RunPlan) -> None:
     """Print a plan: what is compared on what, one row per method, the total, and why so many processes."""
     config, dataset = plan.config, plan.dataset
+    say = partial(console.print, soft_wrap=not console.is_terminal)  # a terminal breaks words, files keep whole lines
     seeds = ", ".join(map(str, sorted({trial.seed for trial in plan.trials})))
-    console.print(
+    say(
         f"{dataset.label}: {dataset.direction_name('AtoB')} and {dataset.direction_name('BtoA')}, "
         f"{plan.train_counts[0]} + {plan.train_counts[1]} training images, {config.crop_size} pixels, "
         f"batch {config.batch_size}, preset {plan.trials[0].preset}, seeds {seeds}, {plan.device}"
     )
     for remark in dataset.remarks():
-        console.print(remark, markup=False)
-    console.print(
+        say(remark, markup=False)
+    say(
         f"test images: {describe_test_images(dataset, *plan.test_counts)}",
         style=None if dataset.paired_test else "yellow",
     )
@@ -220,17 +222,17 @@ def print_plan(plan: RunPlan) -> None:
         )  # fmt: skip
     console.print(table)
     if config.precision == "bf16" and not computes_bf16(plan.device):
-        console.print("precision=bf16: this device has no arithmetic for it; float32 is faster here", style="yellow")
+        say("precision=bf16: this device has no arithmetic for it; float32 is faster here", style="yellow")
     workers = plan.parallelism.workers
     beside = f" with {workers} at once, if they do not slow each other" if workers > 1 else ""
-    console.print(
+    say(
         f"training about {duration(plan.seconds)}{beside} and {size(plan.disk_bytes)} on disk in {plan.folder}, "
         "measured just now; reading the data, the scorer and the evaluation come on top"
     )
     if plan.parallelism.why:
-        console.print(plan.parallelism.why)
+        say(plan.parallelism.why)
     for line in plan.advice:
-        console.print(line)
+        say(line)
 
 
 def _parallelism_and_costs(

@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from cgbench.benchmarks.execution.run_lock import LockFile, hold
 from cgbench.benchmarks.runtime.process_setup import redirect_warnings
 from cgbench.benchmarks.runtime.progress import NORMAL, ProgressForwarder, console
-from cgbench.benchmarks.runtime.signals import raise_on_stop_signal, signal_number
+from cgbench.benchmarks.runtime.signals import CTRL_C, raise_on_stop_signal, signal_number
 from cgbench.benchmarks.trials.request import RunRequest
 from cgbench.errors import CgbenchError
 
@@ -59,6 +59,8 @@ def work(spec: WorkerSpec, pipe: Connection) -> None:
     console.verbosity = spec.verbosity
     hold(spec.run, spec.lock_file)
     redirect_warnings()
+    # of a `StopSignal` that arrives when the work is over; ignored signals would never be raised
+    signal.signal(CTRL_C, lambda number, frame: None)
     numbers: SimpleQueue[int | None] = SimpleQueue()
     try:
         with raise_on_stop_signal():

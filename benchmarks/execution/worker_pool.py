@@ -21,6 +21,7 @@ from cgbench.benchmarks.runtime.signals import Stopped, block_stop_signals, defe
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.errors import EXIT_TRIAL_FAILED, CgbenchError
 from cgbench.files import remove_partial_files
+from cgbench.formatting import plural
 
 POLL_SECONDS = 0.2  # between two checks for a stop signal
 THREADS = "OMP_NUM_THREADS"  # read by numpy's libraries and by torch
@@ -72,7 +73,8 @@ def run_in_pool(
     if pool.signals:
         raise Stopped(pool.signals[0])
     if waiting:
-        raise NoWorkersLeft(f"{len(waiting)} trials were not begun: the last worker {pool.last_exit}; use fewer --jobs")
+        left = f"{plural(len(waiting), 'trial')} {'was' if len(waiting) == 1 else 'were'} not begun"
+        raise NoWorkersLeft(f"{left}: the last worker {pool.last_exit}; use fewer --jobs")
     ensure_held(context.run)
     return dict(ended)
 

@@ -26,7 +26,10 @@ def ensure_same_dataset(run: Path, label: str) -> None:
     """Raise if the run folder `run` holds a comparison on another dataset than `label`."""
     path = run / "run.json"
     if path.exists() and (stored := read_run_file(path)["dataset"]) != label:
-        raise CgbenchError(f"{run} holds a comparison on '{stored}', not on '{label}': choose another --name")
+        raise CgbenchError(
+            f"{run} holds a comparison on '{stored}', not on '{label}': choose another --name, or, where the folder of "
+            f"the same data was renamed, call it '{stored}' again ('cgbench evaluate' takes it under any name)"
+        )
 
 
 def ensure_same_trial(trial: Trial, folder: TrialFolder, fingerprint: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from cgbench.api.names import TrialState
 from cgbench.api.registry import METRICS
 from cgbench.errors import CgbenchError
+from cgbench.formatting import plural
 from cgbench.results.record_files import read_metric_rows, read_protocols_file
 from cgbench.results.records import TEST
 from cgbench.results.run_folder import TrialFolder
@@ -27,9 +28,11 @@ def missing_records(folder: TrialFolder, step: int, test_keys: Mapping[str, Sequ
     for path in (folder.trial, folder.metrics, folder.protocols, folder.image_scores, folder.failures):
         if not path.is_file():
             return f"its {path.name} is missing"
+    if (recorded := folder.status().get("step", step)) != step:
+        return f"its status.json is of step {recorded}, not {step}"
     images = [folder.output(direction, key) for direction, keys in test_keys.items() for key in keys]
     if absent := sum(not path.is_file() for path in images):
-        return f"{absent} of its {len(images)} translated images are missing"
+        return f"{absent} of its {plural(len(images), 'translated image')} {'is' if absent == 1 else 'are'} missing"
     try:
         return _missing_rows(folder, step, test_keys)
     except CgbenchError as error:

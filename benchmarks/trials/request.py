@@ -1,6 +1,8 @@
 """The request of a command line as plain values, from which another process can resolve the same trials."""
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from cgbench.config import split_assignments
 from cgbench.datasets.validation_split import hold_out
 from cgbench.errors import CgbenchError, DataMissing, did_you_mean
 from cgbench.presets import preset_values
+from cgbench.results.record_files import read_run_file
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,20 @@ def open_dataset(name: str, data_root: Path | None, split: str = "", paired: str
         return data
     ready = [other for other in sorted(DATASETS.names()) if _is_ready(other, data_root)]
     raise DataMissing(f"{problem.rstrip()}\nReady now: {', '.join(ready) or 'none'}")
+
+
+@contextmanager
+def recorded_data_root(run: Path) -> Iterator[None]:
+    """Add to a `DataMissing` raised inside which `--data-root` the command of the run named, if it named one."""
+    try:
+        yield
+    except DataMissing as error:
+        try:
+            words = shlex.split(read_run_file(run / "run.json")["command"].replace("--data-root=", "--data-root "))
+            place = words[words.index("--data-root") + 1]
+        except (CgbenchError, ValueError, IndexError):  # a damaged record, or CGBENCH_DATA
+            raise error from None
+        raise DataMissing(f"{error}\nThe run was trained with --data-root {place}") from None
 
 
 def _ensure_primary(data: Dataset) -> None:

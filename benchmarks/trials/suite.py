@@ -27,12 +27,16 @@ def read_suite(name: str) -> dict[str, Any]:
     where they are resolved. A byte-order mark, as some editors write it, is read over.
     """
     path = SUITES / f"{name}.toml" if name in suite_names() else Path(name)
-    if not path.is_file():
+    if not path.exists():
         raise CgbenchError(
             f"--suite {name}: no such file, and no suite of that name: {did_you_mean(name, suite_names())}"
         )
     try:
-        suite = tomllib.loads(read_bytes(path, MAX_BYTES).decode("utf-8-sig"))
+        data = read_bytes(path, MAX_BYTES)
+    except CgbenchError as error:  # a folder, a pipe, a device
+        raise CgbenchError(f"--suite {error}") from None
+    try:
+        suite = tomllib.loads(data.decode("utf-8-sig"))
     except RecursionError:
         raise CgbenchError(f"{path}: not readable TOML: nested too deeply") from None
     except ValueError as error:  # malformed TOML or UTF-8, a number with too many digits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -71,10 +71,20 @@ def trial_records(run: str, folder: TrialFolder, spec: Mapping[str, Any], status
         "status": status["state"],
     }
     rows = measured_rows(folder) if status["state"] == TrialState.DONE else []
+    ensure_same_step(folder, rows, status)
     if not rows:
         empty = {"direction": "", "step": status.get("step", 0), "metric": "", "value": float("nan")}
         rows = [{**empty, "n": 0, "protocol": ""}]
     return [Record(**common, **{key: value for key, value in row.items() if key != "by_scorer"}) for row in rows]
+
+
+def ensure_same_step(folder: TrialFolder, rows: Sequence[Mapping[str, Any]], status: Mapping[str, Any]) -> None:
+    """Raise `CgbenchError` where the last numbers of a finished trial are of another step than its status says."""
+    if rows and (last := rows[-1]["step"]) != status.get("step", last):
+        raise CgbenchError(
+            f"{folder.metrics} is of step {last}, but status.json says {status['step']}: restore the file, or give the "
+            "command of the run again"
+        )
 
 
 def measured_rows(folder: TrialFolder) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from cgbench.benchmarks.cli.main import main
+from cgbench.digests import digest
 from cgbench.errors import CgbenchError
 from cgbench.files import append_jsonl, read_json, read_jsonl, write_json, write_jsonl
 from cgbench.lock import locked
@@ -105,6 +106,15 @@ READ = [
     (f"{TRIAL}/metrics.jsonl", "1.reason", LONG[:90_000]),
     (f"{TRIAL}/metrics.jsonl", "1.error_images", 0.01), (f"{TRIAL}/metrics.jsonl", "1.error_images", None),
 ]  # fmt: skip
+SURROGATE = "caf\udce9 \ud800"  # of a name that is not UTF-8, and one that stands for no byte
+SURROGATES = [
+    ("run.json", "command"), ("run.json", "preset"), (f"{TRIAL}/trial.json", "device"),
+    (f"{TRIAL}/trial.json", "dataset.licence"), (f"{TRIAL}/trial.json", "method.summary"),
+    (f"{TRIAL}/status.json", "reason"), (f"{TRIAL}/metrics.jsonl", "1.reason"),
+    (f"{TRIAL}/metrics.jsonl", "1.metric"),
+    (f"{TRIAL}/image_scores.jsonl", "0.key"), (f"{TRIAL}/failures.json", "AtoB.copy.label"),
+    (f"{TRIAL}/failures.json", "AtoB.copy.summary"), (f"{TRIAL}/protocols.json", "aaaaaaaaaaaa.scorer"),
+]  # fmt: skip
 FILES = [
     "run.json",
     *(f"{TRIAL}/{name}" for name in (
@@ -195,6 +205,28 @@ def test_numbers_as_measured_and_unknown_fields_are_read(case, run, healthy):
     assert outcomes(run, healthy) == {0}
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(("file", "keys"), SURROGATES, ids=lambda text: text.split("/")[-1])
+def test_a_lone_surrogate_is_shown_as_its_escape(file, keys, run, healthy):
+    change(run / file, keys, SURROGATE)
+    change(run / TRIAL / "steps.jsonl", f"3.losses.{SURROGATE}", 0.5)
+    read_everything(run)
+    assert outcomes(run, healthy) == {0}
+    assert outcome("report", run, "--format", "html") == 0
+
+
+def test_records_hold_no_lone_surrogate(tmp_path):
+    value = {"caf\udce9": ["\ud800", "sound \U0001f600", {"a": r"\ud800"}]}
+    escaped = {r"caf\udce9": [r"\ud800", "sound \U0001f600", {"a": r"\ud800"}]}
+    write_json(tmp_path / "a.json", value)
+    (tmp_path / "b.json").write_text(json.dumps(value))
+    write_jsonl(tmp_path / "a.jsonl", [value])
+    append_jsonl(tmp_path / "a.jsonl", value)
+    assert read_json(tmp_path / "a.json") == read_json(tmp_path / "b.json") == escaped
+    assert list(read_jsonl(tmp_path / "a.jsonl")) == [escaped, escaped]
+    assert len(digest(value)) == 12
+
+
 @pytest.mark.timeout(30)
 def test_a_run_of_as_many_seeds_as_there_may_be_is_read(run, healthy):
     change(run / "run.json", "seeds", list(range(10_000)))
@@ -235,6 +267,13 @@ def test_two_rows_of_one_number_are_refused_with_both_lines(name, run):
     write_jsonl(path, [*rows, {**rows[1], "value": 0.7} if "value" in rows[1] else rows[1]])
     with pytest.raises(CgbenchError, match=rf"{name}\.jsonl, lines 2 and {len(rows) + 1}: two rows of one"):
         read_everything(run)
+
+
+def test_numbers_of_another_step_than_the_status_are_refused(run):
+    folder = TrialFolder(run / TRIAL)
+    folder.set_status(**{**folder.status(), "step": 7})
+    with pytest.raises(CgbenchError, match=r"metrics\.jsonl is of step \d+, but status\.json says 7"):
+        read_run(run)
 
 
 @pytest.mark.parametrize("name", ["report", "shapes/cyclegan/seed-0/outputs", "shapes/cyclegan", "other"])

@@ -68,3 +68,14 @@ def test_an_encoding_that_lacks_a_character_ends_no_command(encoding):
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "cyclegan" in ended.stdout
+
+
+@pytest.mark.parametrize("mode", ["utf-8", "utf-8:surrogateescape", "ascii"])
+def test_a_name_that_is_not_utf_8_is_printed_as_its_escape(mode):
+    code = (
+        "import sys; from cgbench.benchmarks.__main__ import main; sys.argv[1:] = ['--version']\ntry: main()\nfinally: "
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": mode}
+    ended = run_python("-c", code + r"print('caf\udce9 \ud800')", stdout=subprocess.PIPE, env=environment)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.endswith("caf\\udce9 \\ud800\n")

@@ -1,6 +1,9 @@
 """What the command line says when something is wrong: one line that helps, the right exit code, no traceback."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -135,6 +138,26 @@ def test_a_verdict_in_the_place_of_a_folder_is_one_line(tmp_path, monkeypatch):
         for place in (".", "..", tmp_path, "/"):
             said = cgbench("check", run, "--baseline", tmp_path / "baseline.json", option, place, code=2)
             assert said.count("\n") == 1 and "name a file" in said, said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_verdict_that_cannot_be_printed_is_no_failed_test(tmp_path):
+    run = build_run(tmp_path / "run", ("cyclegan",), (0, 1), images=2, side=8)
+    cgbench("baseline", "update", run, "--baseline", tmp_path / "baseline.json")
+    for words in (["check", run, "--baseline", tmp_path / "baseline.json"], ["diff", run, run]):
+        with open("/dev/full", "w") as full:
+            command = [sys.executable, "-m", "cgbench.benchmarks", *map(str, words)]
+            ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=100)
+        assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_a_directory_of_runs_that_is_a_file_is_refused_by_the_plan_too(tmp_path, dry):
+    (tmp_path / "file").touch()
+    (tmp_path / "run").touch()
+    common = ["run", "--methods", "copy", "--dataset", "streets", *SMALL, "--name", "run", *dry]
+    for place, problem in ((tmp_path / "file", "Not a directory"), (tmp_path, "File exists")):
+        assert problem in cgbench(*common, "--runs-dir", place, code=2)
 
 
 @pytest.mark.parametrize(("arguments", "safe"), [((), True), (("--dry-run",), False)])

@@ -63,9 +63,14 @@ def break_the_protocols(folder):
     write_bytes(folder.protocols, b"{")
 
 
+def disagree_about_the_step(folder):
+    folder.set_status(**{**folder.status(), "step": folder.status()["step"] + 1})
+
+
 @pytest.mark.parametrize(
     "lose",
-    [*(lambda folder, name=name: (folder.path / name).unlink() for name in RECORDS), lose_a_row, lose_an_output,
+    [disagree_about_the_step,
+     *(lambda folder, name=name: (folder.path / name).unlink() for name in RECORDS), lose_a_row, lose_an_output,
      break_the_protocols, lambda folder: shutil.rmtree(folder.path / "outputs")],
 )  # fmt: skip
 def test_lost_records_of_an_evaluation_are_made_again(finished, runs, lose):

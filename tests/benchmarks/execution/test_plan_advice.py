@@ -1,5 +1,7 @@
 """What a plan advises, on machines that are made up: more trials at once, and bf16."""
 
+import re
+
 import pytest
 import torch
 
@@ -102,6 +104,21 @@ def test_a_plan_prints_the_advice_until_the_run_has_begun_or_the_user_chose(monk
     folder.mkdir(parents=True)
     (folder / "trial.json").write_text("{}")
     assert "advice:" not in cgbench(*command)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_plan_breaks_lines_between_words_in_a_terminal_and_nowhere_else(monkeypatch, tmp_path, terminal):
+    monkeypatch.setattr(run_plan, "measure_cost", lambda trial, device, most_steps: Cost(9.0, 10**6, 10**8))
+    command = ["run", "--methods", "gan_only", "--dataset", "streets", "--preset", "smoke", "--dry-run",
+               "--device", "cpu", "--runs-dir", "x"]  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run_plan.console, "_force_terminal", terminal)
+    monkeypatch.setattr(run_plan.console, "_width", 80)
+    lines = re.sub("\x1b[^a-zA-Z]*[a-zA-Z]", "", cgbench(*command)).splitlines()
+    start = next(number for number, line in enumerate(lines) if "training about" in line)
+    assert lines[start].startswith("training about") and (len(lines) > start + 1) == terminal
+    assert not terminal or max(map(len, lines[start:])) <= 80
+    assert " ".join(line.strip() for line in lines[start:]).endswith("the scorer and the evaluation come on top")
 
 
 def test_a_plan_measures_no_more_steps_than_a_trial_takes(monkeypatch, tmp_path):

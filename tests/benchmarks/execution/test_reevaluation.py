@@ -11,6 +11,7 @@ from cgbench.api.registry import METHODS
 from cgbench.benchmarks.cli import report
 from cgbench.benchmarks.execution import reevaluation, run_plan
 from cgbench.benchmarks.training.checkpoint import read_checkpoint
+from cgbench.files import read_json, write_json
 from cgbench.results.run_folder import TrialFolder
 from helpers.cli import SMALL, cgbench
 from helpers.file_trees import contents
@@ -85,6 +86,18 @@ def test_the_folder_may_have_another_name(trained):
     shutil.rmtree(moved / "trainA")
     cgbench("evaluate", run, "--data-root", moved)
     assert contents(run) == before
+
+
+@pytest.mark.parametrize("given", [(), ("--data-root", "elsewhere")], ids=["none given", "another given"])
+def test_data_that_is_not_there_is_looked_for_where_it_was(trained, monkeypatch, tmp_path, given):
+    run, data = trained
+    monkeypatch.chdir(tmp_path)
+    record = read_json(run / "run.json")
+    line = f"The run was trained with --data-root {data}"
+    for word, said in ((f"--data-root {data}", True), (f"--data-root={data}", True), ("", False), ("'", False)):
+        write_json(run / "run.json", {**record, "command": f"cgbench run --dataset folder {word}"})
+        for command in (("evaluate",), ("extend", "--steps", "5")):
+            assert (line in cgbench(command[0], run, *command[1:], *given, code=2)) == said
 
 
 @pytest.mark.parametrize("domain", "AB")

@@ -294,6 +294,22 @@ def test_a_worker_whose_parent_is_gone_ends_without_the_systems_help():
     assert subprocess.run([sys.executable, "-c", code], timeout=50).returncode == -signal.SIGKILL
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_that_has_done_its_work_exits_quietly_when_it_is_stopped(number):
+    code = (
+        "import atexit, os, time\n"
+        "from multiprocessing import Pipe\n"
+        "from cgbench.benchmarks.execution import worker\n"
+        "ours, theirs = Pipe()\n"
+        "worker._work = lambda *_: None\n"
+        f"atexit.register(lambda: (ours.send(worker.StopSignal({int(number)})), time.sleep(1)))\n"
+        "spec = worker.WorkerSpec(None, worker.Path('x'), 'cpu', False, 1, '', os.getppid())\n"
+        "worker.work(spec, theirs)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
 def test_progress_has_a_bar_per_row_in_a_terminal_and_is_quiet_elsewhere(monkeypatch):
     for terminal in (True, False):
         screen = RunConsole(file=io.StringIO(), force_terminal=terminal, width=80)

@@ -64,7 +64,8 @@ def test_another_number_of_test_images_is_refused(folder, method):
 def test_another_dataset_is_refused(folder):
     (folder / "own").rename(folder / "other")
     line = refused(folder, folder / "other")
-    assert line.endswith("run holds a comparison on 'own', not on 'other': choose another --name")
+    assert "run holds a comparison on 'own', not on 'other': choose another --name" in line
+    assert "call it 'own' again" in line
 
 
 def test_numbers_of_another_protocol_are_refused_before_training(folder):

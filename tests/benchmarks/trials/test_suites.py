@@ -43,6 +43,12 @@ def test_a_hostile_suite_is_one_line(name, tmp_path):
 def test_a_suite_may_begin_with_a_byte_order_mark_and_is_a_file(tmp_path):
     (path := tmp_path / "suite.toml").write_bytes(b'\xef\xbb\xbfmethods = ["cyclegan"]\n')
     assert read_suite(str(path)) == {"methods": ["cyclegan"]}
+
+
+def test_a_suite_that_is_no_file_is_called_what_it_is(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(CgbenchError, match="pipe"):
-        read_suite(str(tmp_path / "pipe"))
+    for path, kind in ((tmp_path / "pipe", "named pipe"), (tmp_path, "folder"), ("/dev/zero", "device")):
+        with pytest.raises(CgbenchError, match=f"^--suite {path} is a {kind} where a file is expected"):
+            read_suite(str(path))
+    with pytest.raises(CgbenchError, match="no such file"):
+        read_suite(str(tmp_path / "missing"))
