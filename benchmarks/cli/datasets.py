@@ -20,15 +20,7 @@ from cgbench.benchmarks.cli.options import (
 from cgbench.benchmarks.runtime.process_setup import use_one_blas_thread
 from cgbench.benchmarks.runtime.progress import console, progress
 from cgbench.config import resolve, split_assignments
-from cgbench.errors import (
-    EXIT_OK,
-    EXIT_TRIAL_FAILED,
-    EXIT_USAGE,
-    CgbenchError,
-    DataBroken,
-    DataMissing,
-    PluginError,
-)
+from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError, DataBroken, DataMissing, PluginError
 from cgbench.formatting import plural, printable, shortened
 
 DATASET_SETTINGS = ("split", "paired")
@@ -112,7 +104,7 @@ def check(
              domains that their format or compression tells apart
     note     good to know
 
-    Exit code 0: no error (warnings are allowed), 1: errors were found, 2: the data, or a part of it, is not there.
+    Exit code 0: no error (warnings are allowed), 1: errors were found, 2: the data is not there.
     """
     use_one_blas_thread()
     from cgbench.datasets.checks.checker import check as check_dataset
@@ -128,8 +120,6 @@ def check(
         with progress(f"looking at {data.label}") as update:
             report = check_dataset(data, chosen, limit, update)
         _print(report, name)
-    if report.incomplete:
-        return EXIT_USAGE
     return EXIT_TRIAL_FAILED if report.count("error") else EXIT_OK
 
 
@@ -147,8 +137,7 @@ def _dataset_settings(assignments: tuple[str, ...]) -> dict[str, str]:
 def check_before_training(dataset: Dataset) -> None:
     """Print in one line what folders, file names and headers of a dataset show, if anything, and how to see all of it.
 
-    Of a few grey files alone pixels are decoded. A file that cannot be read, or would be changed silently, raises
-    `DataBroken`.
+    No pixel is decoded. A file that cannot be read, or would be changed silently, raises `DataBroken`.
     """
     from cgbench.benchmarks.data.loading import check_command
     from cgbench.datasets.checks.header_checks import check_headers, summary

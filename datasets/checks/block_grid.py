@@ -3,20 +3,17 @@
 import numpy as np
 
 MIN_SIDE = 64  # pixels
-MAX_EQUAL = 0.7  # of horizontal neighbours; strong JPEG compression of photos leaves 0.5
 
 
 def block_grid(grey: np.ndarray) -> float | None:
     """Return how much an image, uint8 (H, W), looks like one made of blocks of 8 × 8 pixels: 0 to 1; None if a side is
-    below `MIN_SIDE` pixels, or if most neighbours are equal: the edges of drawn regions may lie anywhere.
+    below `MIN_SIDE` pixels.
 
     A step between neighbouring pixels is a peak where it is larger than both steps beside it. Of the eight places that
     a step can have in a block, the share of peaks at the one with most of them is taken, less that at the next: without
     blocks all places are alike, and in an image enlarged by 2 or 4 several are. It is the mean of both directions.
     """
     if min(grey.shape) < MIN_SIDE:
-        return None
-    if (grey[:, 1:] == grey[:, :-1]).mean() > MAX_EQUAL:
         return None
     excess = []
     for lines in (grey, grey.T):

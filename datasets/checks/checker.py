@@ -8,7 +8,6 @@ import numpy as np
 
 from cgbench.api.dataset import Dataset, Item, describe_test_images
 from cgbench.api.names import Split
-from cgbench.datasets.checks.class_ids import check_class_ids
 from cgbench.datasets.checks.compression import compare_block_grids
 from cgbench.datasets.checks.file_checks import check_files, check_folders, read_headers
 from cgbench.datasets.checks.image_checks import (
@@ -29,11 +28,6 @@ from cgbench.formatting import printable
 from cgbench.progress import ProgressCallback
 from cgbench.selection import evenly_spaced
 
-MAX_COLOUR_DIFFERENCE = 8.0  # levels; another compression of a picture changes 2
-RECOLOURED = {
-    "leak": "take them out of training: a method could have learnt their scenes by heart",
-    "between-domains": "give each scene to one domain only, or the training is not unpaired",
-}
 REQUIRED_SPLITS = (Split.TRAIN, Split.TEST)
 
 ItemsBySplit = dict[tuple[str, str], Sequence[Item]]
@@ -59,7 +53,6 @@ def check(
         raise DataMissing(missing)
     if missing:
         what, *how = missing.splitlines()
-        issues = [issue for issue in issues if issue.check not in ("missing", "empty")]  # it says the same, and more
         issues.append(Issue("missing", "error", what, "\n".join(map(str.strip, how)) or "see what 'cgbench run' says"))
     issues += check_folders(dataset)
     headers = read_headers(listed)
@@ -71,12 +64,9 @@ def check(
     }
     stats = compute_all_stats(dataset, stats_tasks(selected), os.cpu_count() or 1, update)
     issues += [*check_images(stats), *check_labels(dataset, stats), *check_shapes(stats), *check_repeated(stats)]
-    swapped = check_swapped(stats)  # exchanged folders explain class ids in place of photos
-    issues += [*swapped, *(() if swapped else check_class_ids(dataset, listed, headers))]
-    issues += [*compare_block_grids(dataset, stats, headers.of_sets(listed))]
+    issues += [*check_swapped(stats), *compare_block_grids(dataset, stats, headers.of_sets(listed))]
     test_a, test_b = (listed.get((Split.TEST, letter), ()) for letter in "AB")
-    if not missing:
-        issues += check_pairs(dataset, test_a, test_b, stats)
+    issues += check_pairs(dataset, test_a, test_b, stats)
     set_issues, remarks = _compare_sets(dataset, stats)
     remarks = [*dataset.remarks(), *remarks]
     if limit and any(len(items) > limit for items in listed.values()):
@@ -87,8 +77,7 @@ def check(
     return Report(
         dataset.label, root, _summaries(dataset, listed, selected, stats), tuple(dict.fromkeys(ranked)),
         tuple(remarks), time.perf_counter() - started,
-        describe_test_images(dataset, len(test_a), len(test_b)) if (test_a or test_b) and not missing else "",
-        missing is not None,
+        describe_test_images(dataset, len(test_a), len(test_b)) if test_a or test_b else "",
     )  # fmt: skip
 
 
@@ -177,27 +166,14 @@ def _duplicates(check_name: str, first: Sequence[ImageStats], second: Sequence[I
     if not first or not second:
         return [], ""
     pairs, threshold = near_duplicates(*(np.stack([image.thumb for image in images]) for images in (first, second)))
-    same = [pair for pair in pairs if _same_colours(first[pair.first], second[pair.second])]
-    entries = [(first[p.first].name, f"{second[p.second].name} is the same picture, {p.similarity:.2f}") for p in same]
+    entries = [(first[p.first].name, f"{second[p.second].name} is the same picture, {p.similarity:.2f}") for p in pairs]
     fix = {
         "leak": "take them out of training: a method could have learnt them by heart",
         "between-domains": "remove them from one domain: there is nothing to translate",
     }[check_name]
     raised = f"all pictures are alike: near-duplicates count from {threshold:.2f}, and crops are not found"
-    severity = "error" if check_name == "between-domains" and same and same[0].similarity > 0.999 else "warning"
-    issues = issues_for(check_name, severity, fix, entries)
-    if recoloured := [pair for pair in pairs if pair not in same]:
-        entries = [(first[p.first].name, f"{second[p.second].name} is it in other colours") for p in recoloured]
-        issues += issues_for(check_name, "warning", RECOLOURED[check_name], entries)
-    return issues, raised if threshold > THRESHOLD + 0.05 else ""
-
-
-def _same_colours(first: ImageStats, second: ImageStats) -> bool:
-    """Return whether two pictures of one scene have the same colours: means and spreads of red, green and blue, and the
-    mean saturation."""
-    if first.colour is None or second.colour is None:
-        return True
-    return bool(np.abs(first.colour[:7] - second.colour[:7]).max() <= MAX_COLOUR_DIFFERENCE)
+    severity = "error" if check_name == "between-domains" and pairs and pairs[0].similarity > 0.999 else "warning"
+    return issues_for(check_name, severity, fix, entries), raised if threshold > THRESHOLD + 0.05 else ""
 
 
 def _scenes(dataset: Dataset, a: Sequence[ImageStats], b: Sequence[ImageStats]) -> tuple[list[Issue], str]:

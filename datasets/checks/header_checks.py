@@ -1,10 +1,9 @@
-"""The checks that need names and headers, and of grey sets a few pictures: a small part of the time of decoding."""
+"""The checks that need file names and headers only, which take a small part of the time of decoding."""
 
 from collections.abc import Sequence
 from contextlib import suppress
 
 from cgbench.api.dataset import Dataset, Item
-from cgbench.datasets.checks.class_ids import check_class_ids
 from cgbench.datasets.checks.file_checks import Headers, check_files, check_folders, read_headers
 from cgbench.datasets.checks.report import CHECKS, SEVERITIES, Issue, display_name, issues_for
 from cgbench.errors import CgbenchError
@@ -17,15 +16,14 @@ NAMED = 2  # checks that the summary names
 def check_headers(dataset: Dataset, update: ProgressCallback | None = None) -> list[Issue]:
     """Return the issues of a dataset's folders, file names and headers, the worst first; none of a procedural one.
 
-    Files that cannot be opened, pixel formats that are refused, and class ids in place of photos are errors. Splits and
-    domains that cannot be listed are left out: training says why. `update(done, total)` is called after each file.
+    Files that cannot be opened and pixel formats that are refused are errors. Splits and domains that cannot be listed
+    are left out: training says why. `update(done, total)` is called after each file.
     """
     listed = {(split, letter): _items(dataset, split, letter) for split in dataset.splits for letter in "AB"}
     if not any(item.file for items in listed.values() for item in items):
         return []
     headers = read_headers(listed, update)
     issues = [*_unreadable(dataset, headers), *check_files(dataset, listed, headers)]
-    issues += check_class_ids(dataset, listed, headers)
     with suppress(CgbenchError):  # folders that a plug-in cannot name are not needed to train
         issues += check_folders(dataset)
     order = list(CHECKS)

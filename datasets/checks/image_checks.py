@@ -11,12 +11,9 @@ from cgbench.api.names import Split
 from cgbench.datasets.checks.image_stats import ImageStats, LabelStats
 from cgbench.datasets.checks.report import Issue, display_name, issues_for
 from cgbench.datasets.images.decoding import DARK_LEVEL, SPREAD_LEVELS, arrive_black, is_sixteen_bit, same_shape
-from cgbench.formatting import plural
 
 MIN_SIDE = 16  # pixels
-MAX_ASPECT_FACTOR = 1.25  # between an image's width : height and that of most images of its domain
-MIN_MAJORITY = 2 / 3  # of a domain's images that make their width : height its usual one
-SHAPE_FIX = "use --set resize_mode=crop, or crop them: resize_mode=squash would distort them"
+MAX_ASPECT_FACTOR = 1.25  # between an image's width : height and the median of its domain
 SIGNIFICANCE = 1e-3  # probability of as many test images on the wrong side, if each were assigned by a coin
 MIN_ACCURACY = 0.8  # share of training images that must be classified correctly before test images are
 
@@ -89,42 +86,28 @@ def _label_issues(name: str, labels: LabelStats, classes: int) -> list[Issue]:
 
 
 def check_shapes(stats: Sequence[ImageStats]) -> list[Issue]:
-    """Return an issue for each image whose aspect ratio differs from that of most of its domain, one for a domain
-    without such a ratio, and one where the domains' ratios differ."""
-    issues, usual = [], {}
+    """Return an issue for each image whose aspect ratio differs from the median of its domain, and one where the
+    domains' medians differ."""
+    issues, median = [], {}
     for letter in "AB":
-        images = [image for image in stats if image.letter == letter and not image.problem]
-        if not images:
+        usable = [image for image in stats if image.letter == letter and not image.problem]
+        if not usable:
             continue
-        aspects = np.array([image.width / image.height for image in images])
-        ratio, share = _most_frequent(aspects)
-        if share < MIN_MAJORITY:
-            text = f"domain {letter} mixes shapes: {_orientations(aspects)}; {share:.0%} are near {ratio:.2f}"
-            issues.append(Issue("shape", "warning", text, SHAPE_FIX))
-            continue
-        usual[letter] = ratio
-        outliers = [image for image in images if not _is_close(image.width / image.height, ratio)]
-        text = f"width : height is {ratio:.2f} in most of domain {letter}"
+        median[letter] = float(np.median([image.width / image.height for image in usable]))
+        outliers = [image for image in usable if not _is_close(image.width / image.height, median[letter])]
+        text = f"width : height is {median[letter]:.2f} in most of domain {letter}"
         entries = [(image.name, f"{image.width} × {image.height}; {text}") for image in outliers]
-        issues += issues_for("shape", "warning", SHAPE_FIX, entries)
-    if len(usual) == 2 and not _is_close(usual["A"], usual["B"]):
-        text = f"width : height is mostly {usual['A']:.2f} in A and {usual['B']:.2f} in B"
+        issues += issues_for(
+            "shape",
+            "warning",
+            "use --set resize_mode=crop, or crop them: resize_mode=squash would distort them",
+            entries,
+        )
+    if len(median) == 2 and not _is_close(median["A"], median["B"]):
+        text = f"width : height is mostly {median['A']:.2f} in A and {median['B']:.2f} in B"
         fix = "use --set resize_mode=crop: squashed, the distortion alone would tell the domains apart"
         issues.append(Issue("shape", "warning", text, fix))
     return issues
-
-
-def _most_frequent(aspects: np.ndarray) -> tuple[float, float]:
-    """Return the width : height that most images are close to, and their share; of equal shares the most frequent."""
-    ratios, counts = np.unique(aspects.round(2), return_counts=True)
-    close = [counts[np.abs(np.log(ratios / ratio)) < np.log(MAX_ASPECT_FACTOR)].sum() for ratio in ratios]
-    best = np.lexsort((counts, close))[-1]
-    return float(ratios[best]), float(close[best] / len(aspects))
-
-
-def _orientations(aspects: np.ndarray) -> str:
-    counts = {"landscape": (aspects > 1).sum(), "portrait": (aspects < 1).sum(), "square": (aspects == 1).sum()}
-    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
 
 def _is_close(aspect: float, reference: float) -> bool:
@@ -214,4 +197,4 @@ def usual_size(stats: Sequence[ImageStats]) -> str:
     if not sizes:
         return "drawn" if any(image.item.file is None for image in stats) else "–"
     (width, height), count = sizes.most_common(1)[0]
-    return f"{width} × {height}" + ("" if count == sizes.total() else f" and {plural(len(sizes) - 1, 'other size')}")
+    return f"{width} × {height}" + ("" if count == sizes.total() else f" and {len(sizes) - 1} other sizes")

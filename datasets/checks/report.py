@@ -26,7 +26,6 @@ CHECKS = {
     "blank": "label maps with one class or none",
     "constant": "pictures of one colour",
     "compression": "sets that differ in format, compression or size",
-    "class-ids": "class ids in place of photos",
     "dark": "16-bit pictures that become almost black",
     "rotated": "photos turned by an EXIF tag that their label map lacks",
     "format": "files of another format than their name says",
@@ -64,8 +63,8 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of the checks: a summary per split and domain, the issues, remarks on comparisons, the time, whether
-    test images are treated as pairs, and whether a part of the data is missing, so that nothing can run."""
+    """The outcome of the checks: a summary per split and domain, the issues, remarks on comparisons, the time, and
+    whether test images are treated as pairs."""
 
     dataset: str
     root: str
@@ -74,7 +73,6 @@ class Report:
     remarks: tuple[str, ...]
     seconds: float
     test_images: str = ""
-    incomplete: bool = False
 
     def count(self, severity: str) -> int:
         """Return the number of issues of a severity."""

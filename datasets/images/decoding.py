@@ -215,9 +215,6 @@ def _open(path: Path) -> Image.Image:
         raise _unreadable(path, error) from None
     except IMAGE_ERRORS as error:
         raise _unreadable(path, error) from None
-    if image.width * image.height == 1:
-        image.close()
-        raise DataBroken(f"{path}: a single pixel is no picture: replace it")
     if image.width * image.height > PIXEL_LIMIT:
         image.close()
         raise DataBroken(f"{path}: {image.width} × {image.height} is more than {PIXEL_LIMIT:,} pixels: shrink it")
@@ -277,6 +274,8 @@ def _kind(mode: int) -> str:
 
 def _as_rgb(image: Image.Image) -> Image.Image:
     """Return a decoded image in mode RGB by the rules of `read_image`."""
+    if image.width * image.height == 1:
+        raise ValueError("a single pixel is no picture")
     image = ImageOps.exif_transpose(image)
     if image.mode in SIXTEEN_BIT_MODES:
         return _grey_from_16_bit(image).convert("RGB")

@@ -257,7 +257,7 @@ def _with_remarks(layout: FolderLayout, found: Sequence[SetFolder]) -> FolderLay
     tests = [layout.sets.get(Place(Split.TEST, domain)) for domain in "AB"]
     if tests[0] and tests[1] and tests[0].split == Split.VAL and not layout.side_by_side:
         both = " and ".join(layout.name(folder.path) for folder in tests if folder)
-        remarks.append(f"{both} are the test set: no set is named test")
+        remarks.append(f"{both} are the test set: there is none that is called so")
     for folder in dict.fromkeys(layout.sets.values()):
         if folder.nested:
             names = [printable(path.relative_to(folder.path).as_posix()) for path in folder.subfolders()]
