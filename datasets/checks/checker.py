@@ -10,6 +10,7 @@ from cgbench.api.dataset import Dataset, Item, describe_test_images
 from cgbench.api.names import Split
 from cgbench.datasets.checks.compression import compare_block_grids
 from cgbench.datasets.checks.file_checks import check_files, check_folders, read_headers
+from cgbench.datasets.checks.id_maps import check_id_maps
 from cgbench.datasets.checks.image_checks import (
     check_images,
     check_labels,
@@ -56,7 +57,7 @@ def check(
         issues.append(Issue("missing", "error", what, "\n".join(map(str.strip, how)) or "see what 'cgbench run' says"))
     issues += check_folders(dataset)
     headers = read_headers(listed)
-    issues += check_files(dataset, listed, headers)
+    issues += [*check_files(dataset, listed, headers), *check_id_maps(dataset, listed)]
     procedural = any(item.file is None for items in listed.values() for item in items[:1])
     limit = limit or (MAX_PROCEDURAL_IMAGES if procedural else 0)
     selected: ItemsBySplit = {

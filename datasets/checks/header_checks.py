@@ -1,10 +1,11 @@
-"""The checks that need file names and headers only, which take a small part of the time of decoding."""
+"""The checks before every training: of file names and headers, and of a few decoded files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from cgbench.api.dataset import Dataset, Item
 from cgbench.datasets.checks.file_checks import Headers, check_files, check_folders, read_headers
+from cgbench.datasets.checks.id_maps import check_id_maps
 from cgbench.datasets.checks.report import CHECKS, SEVERITIES, Issue, display_name, issues_for
 from cgbench.errors import CgbenchError
 from cgbench.formatting import plural
@@ -13,21 +14,20 @@ from cgbench.progress import ProgressCallback
 NAMED = 2  # checks that the summary names
 
 
+def check_quickly(dataset: Dataset, update: ProgressCallback | None = None) -> list[Issue]:
+    """Return the issues of `check_headers`, and an error for each set of class ids that are given as pictures, for
+    which up to eight files of a set are decoded, and one alone where it is a picture; the worst first."""
+    listed = _listed(dataset)
+    return _ranked([*_header_issues(dataset, listed, update), *check_id_maps(dataset, listed)])
+
+
 def check_headers(dataset: Dataset, update: ProgressCallback | None = None) -> list[Issue]:
     """Return the issues of a dataset's folders, file names and headers, the worst first; none of a procedural one.
 
     Files that cannot be opened and pixel formats that are refused are errors. Splits and domains that cannot be listed
     are left out: training says why. `update(done, total)` is called after each file.
     """
-    listed = {(split, letter): _items(dataset, split, letter) for split in dataset.splits for letter in "AB"}
-    if not any(item.file for items in listed.values() for item in items):
-        return []
-    headers = read_headers(listed, update)
-    issues = [*_unreadable(dataset, headers), *check_files(dataset, listed, headers)]
-    with suppress(CgbenchError):  # folders that a plug-in cannot name are not needed to train
-        issues += check_folders(dataset)
-    order = list(CHECKS)
-    return sorted(issues, key=lambda issue: (SEVERITIES.index(issue.severity), order.index(issue.check)))
+    return _ranked(_header_issues(dataset, _listed(dataset), update))
 
 
 def summary(issues: Sequence[Issue]) -> str:
@@ -36,6 +36,27 @@ def summary(issues: Sequence[Issue]) -> str:
     names = list(dict.fromkeys(CHECKS[issue.check] for issue in issues))
     more = [f"{len(names) - NAMED} more kinds"] if len(names) > NAMED else []
     return f"{', '.join(counts)} ({'; '.join([*names[:NAMED], *more])})" if issues else ""
+
+
+def _listed(dataset: Dataset) -> dict[tuple[str, str], Sequence[Item]]:
+    return {(split, letter): _items(dataset, split, letter) for split in dataset.splits for letter in "AB"}
+
+
+def _header_issues(
+    dataset: Dataset, listed: Mapping[tuple[str, str], Sequence[Item]], update: ProgressCallback | None
+) -> list[Issue]:
+    if not any(item.file for items in listed.values() for item in items):
+        return []
+    headers = read_headers(listed, update)
+    issues = [*_unreadable(dataset, headers), *check_files(dataset, listed, headers)]
+    with suppress(CgbenchError):  # folders that a plug-in cannot name are not needed to train
+        issues += check_folders(dataset)
+    return issues
+
+
+def _ranked(issues: Sequence[Issue]) -> list[Issue]:
+    order = list(CHECKS)
+    return sorted(issues, key=lambda issue: (SEVERITIES.index(issue.severity), order.index(issue.check)))
 
 
 def _unreadable(dataset: Dataset, headers: Headers) -> list[Issue]:

@@ -15,6 +15,7 @@ CHECKS = {
     "empty": "a domain is empty",
     "unreadable": "files that cannot be used",
     "partner": "files without a partner, or with a name that is taken",
+    "id-maps": "class ids given as pictures",
     "label-shape": "label maps of another shape than their photo",
     "label-ids": "label ids beyond the palette",
     "swapped": "domains A and B look exchanged",
