@@ -1,24 +1,30 @@
 """The checks before every training: of file names and headers, and of a few decoded files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from cgbench.api.dataset import Dataset, Item
 from cgbench.datasets.checks.file_checks import Headers, check_files, check_folders, read_headers
 from cgbench.datasets.checks.id_maps import check_id_maps
 from cgbench.datasets.checks.report import CHECKS, SEVERITIES, Issue, display_name, issues_for
+from cgbench.datasets.checks.suspects import check_suspects
 from cgbench.errors import CgbenchError
 from cgbench.formatting import plural
 from cgbench.progress import ProgressCallback
 
 NAMED = 2  # checks that the summary names
 
+ItemsBySplit = dict[tuple[str, str], Sequence[Item]]
+
 
 def check_quickly(dataset: Dataset, update: ProgressCallback | None = None) -> list[Issue]:
-    """Return the issues of `check_headers`, and an error for each set of class ids that are given as pictures, for
-    which up to eight files of a set are decoded, and one alone where it is a picture; the worst first."""
-    listed = _listed(dataset)
-    return _ranked([*_header_issues(dataset, listed, update), *check_id_maps(dataset, listed)])
+    """Return the issues of `check_headers`, and errors of loading for which a few files are decoded, the worst first.
+
+    Decoded are files that their headers make suspicious (`suspects`), and of each set eight at most, or one where it is
+    a picture, to tell pictures from maps of class ids (`id_maps`).
+    """
+    listed, headers, issues = _checked_headers(dataset, update)
+    return _ranked([*issues, *check_suspects(dataset, listed, headers), *check_id_maps(dataset, listed)])
 
 
 def check_headers(dataset: Dataset, update: ProgressCallback | None = None) -> list[Issue]:
@@ -27,7 +33,7 @@ def check_headers(dataset: Dataset, update: ProgressCallback | None = None) -> l
     Files that cannot be opened and pixel formats that are refused are errors. Splits and domains that cannot be listed
     are left out: training says why. `update(done, total)` is called after each file.
     """
-    return _ranked(_header_issues(dataset, _listed(dataset), update))
+    return _ranked(_checked_headers(dataset, update)[2])
 
 
 def summary(issues: Sequence[Issue]) -> str:
@@ -38,20 +44,16 @@ def summary(issues: Sequence[Issue]) -> str:
     return f"{', '.join(counts)} ({'; '.join([*names[:NAMED], *more])})" if issues else ""
 
 
-def _listed(dataset: Dataset) -> dict[tuple[str, str], Sequence[Item]]:
-    return {(split, letter): _items(dataset, split, letter) for split in dataset.splits for letter in "AB"}
-
-
-def _header_issues(
-    dataset: Dataset, listed: Mapping[tuple[str, str], Sequence[Item]], update: ProgressCallback | None
-) -> list[Issue]:
+def _checked_headers(dataset: Dataset, update: ProgressCallback | None) -> tuple[ItemsBySplit, Headers, list[Issue]]:
+    """Return the items of all splits and domains, the headers of their files, and the issues of these."""
+    listed = {(split, letter): _items(dataset, split, letter) for split in dataset.splits for letter in "AB"}
     if not any(item.file for items in listed.values() for item in items):
-        return []
+        return listed, Headers({}, {}), []
     headers = read_headers(listed, update)
     issues = [*_unreadable(dataset, headers), *check_files(dataset, listed, headers)]
     with suppress(CgbenchError):  # folders that a plug-in cannot name are not needed to train
         issues += check_folders(dataset)
-    return issues
+    return listed, headers, issues
 
 
 def _ranked(issues: Sequence[Issue]) -> list[Issue]:
