@@ -20,7 +20,7 @@ from cgbench.benchmarks.cli.options import (
 from cgbench.benchmarks.runtime.process_setup import use_one_blas_thread
 from cgbench.benchmarks.runtime.progress import console, progress
 from cgbench.config import resolve, split_assignments
-from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError, DataBroken, DataMissing, PluginError
+from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, EXIT_USAGE, CgbenchError, DataBroken, DataMissing, PluginError
 from cgbench.formatting import plural, printable, shortened
 
 DATASET_SETTINGS = ("split", "paired")
@@ -104,7 +104,8 @@ def check(
              domains that their format or compression tells apart
     note     good to know
 
-    Exit code 0: no error (warnings are allowed), 1: errors were found, 2: the data is not there.
+    Exit code 0: no error (warnings are allowed), 1: errors were found, 2: data is not there,
+    all of it or a part.
     """
     use_one_blas_thread()
     from cgbench.datasets.checks.checker import check as check_dataset
@@ -120,6 +121,8 @@ def check(
         with progress(f"looking at {data.label}") as update:
             report = check_dataset(data, chosen, limit, update)
         _print(report, name)
+    if report.incomplete:
+        return EXIT_USAGE
     return EXIT_TRIAL_FAILED if report.count("error") else EXIT_OK
 
 
@@ -160,7 +163,10 @@ def _print(report, name: str) -> None:
 
     click.echo(f"{report.dataset}" + (f" in {report.root}" if report.root else ""))
     for entry in report.summaries:
-        click.echo(f"  {entry.split:5}  {entry.domain}  {entry.name:8}  {entry.images:6} images  {entry.size}".rstrip())
+        images = "image" if entry.images == 1 else "images"
+        click.echo(
+            f"  {entry.split:5}  {entry.domain}  {entry.name:8}  {entry.images:6} {images:6}  {entry.size}".rstrip()
+        )
     if report.test_images:
         _wrapped(f"test images: {report.test_images}", "  ")
     for severity, check_name, remedy, findings in report.groups():

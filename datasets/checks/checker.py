@@ -36,6 +36,7 @@ from cgbench.progress import ProgressCallback
 from cgbench.selection import evenly_spaced
 
 REQUIRED_SPLITS = (Split.TRAIN, Split.TEST)
+ABSENCES = ("missing", "empty")  # checks whose issues follow from data that is not there
 COPY = 0.999  # similarity from which two pictures of the same colours are one
 LEAK_FIX = "take them out of training: a method could have learnt them by heart"
 TWICE_FIX = "remove them from one domain: there is nothing to translate"
@@ -63,6 +64,7 @@ def check(
     if missing and not any(listed.values()):
         raise DataMissing(missing)
     if missing:
+        issues = [issue for issue in issues if issue.check not in ABSENCES]  # the message says what is not there
         what, *how = missing.splitlines()
         issues.append(Issue("missing", "error", what, "\n".join(map(str.strip, how)) or "see what 'cgbench run' says"))
     issues += check_folders(dataset)
@@ -88,7 +90,7 @@ def check(
     return Report(
         dataset.label, root, _summaries(dataset, listed, selected, stats), tuple(dict.fromkeys(ranked)),
         tuple(remarks), time.perf_counter() - started,
-        describe_test_images(dataset, len(test_a), len(test_b)) if test_a or test_b else "",
+        describe_test_images(dataset, len(test_a), len(test_b)) if test_a and test_b else "",
     )  # fmt: skip
 
 

@@ -79,6 +79,11 @@ class Report:
         """Return the number of issues of a severity."""
         return sum(issue.severity == severity for issue in self.issues)
 
+    @property
+    def incomplete(self) -> bool:
+        """Whether data is not there, without which nothing can be trained."""
+        return any(issue.check == "missing" for issue in self.issues)
+
     def groups(self) -> list[tuple[str, str, str, list[Issue]]]:
         """Return (severity, check, fix, issues), the worst first, checks in the order of `CHECKS`."""
         groups: dict[tuple[str, str, str], list[Issue]] = {}

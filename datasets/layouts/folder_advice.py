@@ -54,9 +54,8 @@ def layout_problem(layout: FolderLayout, seams: Seams | None) -> str | None:
     """Return None for a complete layout, else a message of at most eight lines. `seams` are those of pairs side by
     side."""
     root = printable(str(layout.root))
-    above = _layout_above(layout.root) if seams is not None and (seams.plain_photos or seams.unclear) else None
-    if seams is not None and (seams.plain_photos or above):
-        return _photos_problem(layout, root, seams, above)
+    if seams is not None and holds_photos(layout, seams):
+        return _photos_problem(layout, root, seams)
     if layout.side_by_side:
         return _pairs_problem(layout, root)
     if layout.sets:
@@ -69,13 +68,19 @@ def layout_problem(layout: FolderLayout, seams: Seams | None) -> str | None:
     return _unknown_problem(layout, root)
 
 
-def _photos_problem(layout: FolderLayout, root: str, seams: Seams, above: Path | None) -> str:
+def holds_photos(layout: FolderLayout, seams: Seams) -> bool:
+    """Return whether the folders of pairs side by side hold plain photos: by their seams or, where these do not tell,
+    because the directory is a folder of another layout."""
+    return seams.plain_photos or (seams.unclear and _layout_above(layout.root) is not None)
+
+
+def _photos_problem(layout: FolderLayout, root: str, seams: Seams) -> str:
     """Return the message about plain photos in the folders of pairs side by side."""
     train, test = (layout.sets.get(Place(split, "A")) for split in (Split.TRAIN, Split.TEST))
     names = " and ".join(layout.name(folder.path) for folder in (train, test) if folder)
     problem = f"{root} holds plain photos in {names}, not pairs side by side"
     checked = f"In {seams.continuing} of {seams.images} images that were looked at, the halves continue each other."
-    if above:
+    if above := _layout_above(layout.root):
         return expectation(problem, (checked, _give(above)))
     mend = "Put the images of the two domains into folders of their own, trainA and trainB."
     return expectation(problem, (checked, mend, "If they are pairs all the same: --set paired=yes"))

@@ -246,7 +246,8 @@ def test_empty_domains_and_names_that_are_taken(tmp_path):
         path.unlink()
     (root / "trainA" / "a000.jpg").write_bytes(bytes_of(scene(930), "JPEG"))
     report = check(Folder(root))
-    assert [f.text for f in report.issues if f.check == "empty"] == ["split 'test' has no image of domain B (B)"]
+    assert [f.check for f in report.issues if "testB" in f.text] == ["missing"] and report.incomplete
+    assert files_of(report, "empty") == set() and report.test_images == ""
     assert files_of(report, "partner") == {"trainA/a000.png"}
 
 
@@ -352,6 +353,17 @@ class Odd(Dataset):
         if (split, domain) == ("train", "B"):
             items.append(Item("boom", lambda side: 1 / 0))
         return items
+
+
+class Empty(Odd):
+    def items(self, split, domain):
+        return super().items(split, domain)[: 0 if (split, domain) == ("train", "B") else None]
+
+
+def test_an_empty_domain_of_a_plugin_is_an_error():
+    report = check(Empty())
+    assert [f.text for f in report.issues if f.check == "empty"] == ["split 'train' has no image of domain B (y)"]
+    assert not report.incomplete
 
 
 def test_a_plugin_that_keeps_no_promise_is_reported_and_not_fatal():

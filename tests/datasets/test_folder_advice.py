@@ -60,6 +60,24 @@ def test_what_is_not_read_gets_a_message_with_what_is_there_and_the_command_that
         Folder(tmp_path / "my set").items("train", "A")
 
 
+@pytest.mark.parametrize("name", [*REFUSED, "an empty testB"])
+def test_the_check_of_what_is_not_complete_exits_like_a_run(name, tmp_path):
+    put(tmp_path, REFUSED.get(name, (FOUR[:3],))[0], images=3)
+    if name not in REFUSED:
+        (tmp_path / "testB").mkdir()
+    output = cgbench("datasets", "check", "folder", "--data-root", tmp_path, code=2)
+    assert output.count("data is missing") <= 1 and "a domain is empty" not in output
+
+
+def test_the_check_of_plain_photos_says_of_them_what_a_run_says_and_no_more(tmp_path):
+    put(tmp_path, ("train", "test"), images=0)
+    for number in range(8):
+        scene(number, size=(128, 96)).save(tmp_path / ("train" if number < 5 else "test") / f"{number}.png")
+    output = cgbench("datasets", "check", "folder", "--data-root", tmp_path, code=2)
+    assert "holds plain photos in train and test" in output and "pairs side by side in one file" not in output
+    assert str(Folder(tmp_path).missing()) in output
+
+
 def commands(text):
     return [line.strip() for line in text.splitlines() if line.strip().startswith("(cd ")]
 
@@ -109,7 +127,8 @@ def test_names_that_are_no_utf_8_do_not_break_a_message(tmp_path):
 
 def test_an_incomplete_layout_is_an_error_of_the_check_with_its_command_in_one_line(tmp_path):
     put(tmp_path, FOUR[:3])
-    output = cgbench("datasets", "check", "folder", "--data-root", tmp_path, code=1)
+    output = cgbench("datasets", "check", "folder", "--data-root", tmp_path, code=2)
+    assert output.count("data is missing") == 1 and "a domain is empty" not in output
     assert commands(output) == commands(Folder(tmp_path).missing()) != []
 
 

@@ -167,7 +167,7 @@ def test_plain_photos_are_refused(tmp_path):
     assert f"In {dataset._seams.continuing} of 8 images" in text and dataset._seams.continuing >= 6
     with pytest.raises(DataMissing, match="plain photos"):
         dataset.items("train", "A")
-    assert "plain photos" in cgbench("datasets", "check", "folder", "--data-root", tmp_path, code=1)
+    assert "plain photos" in cgbench("datasets", "check", "folder", "--data-root", tmp_path, code=2)
 
 
 def test_who_knows_that_photos_without_a_seam_are_pairs_says_so(tmp_path):
