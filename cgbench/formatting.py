@@ -1,6 +1,7 @@
 """Durations, sizes and counts as text, and names made printable."""
 
 import re
+import shlex
 
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -15,6 +16,17 @@ def printable(text: str, keep: str = "") -> str:
     except UnicodeEncodeError:  # a surrogate that stands for no byte
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return CONTROLS.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
+
+
+def shell_word(text: str) -> str:
+    """Return `text` as one word of a shell command that can be printed and pasted.
+
+    A name with control characters, or bytes that are not UTF-8, is written as `$'caf\\xe9'`, which bash, zsh and ksh
+    read; any other is quoted as every shell reads it.
+    """
+    if printable(text) == text:
+        return shlex.quote(text)
+    return "$'" + printable(text.replace("\\", r"\\").replace("'", r"\'")) + "'"
 
 
 def plural(count: int, word: str) -> str:

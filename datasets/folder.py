@@ -25,7 +25,7 @@ from cgbench.datasets.layouts.seams import Seams, look_at_seams
 from cgbench.datasets.pairing.decision import PairDecision, decide_pairs
 from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError, DataMissing
-from cgbench.formatting import printable
+from cgbench.formatting import plural, printable
 
 # the modules that decide the pixels
 IMAGE_MODULES = (
@@ -100,7 +100,7 @@ class Folder(Dataset):
         """Return what the names of the folders do not say: which is read as what, and which is not read."""
         remarks = self.layout.remarks
         if self._seams is not None and self._seams.unclear:
-            with_seam = f"{self._seams.jumping} of {self._seams.images} images that were looked at show a seam"
+            with_seam = f"{self._seams.jumping} of {plural(self._seams.images, 'image')} looked at show a seam"
             remarks = (*remarks, f"read as pairs side by side, but only {with_seam}: look whether they are pairs")
         return remarks
 

@@ -12,6 +12,7 @@ from cgbench.api.names import IGNORE
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.datasets.images.decoding import BLACK_SET, DARK_LEVEL, arrive_black, is_sixteen_bit, same_shape, square
 from cgbench.errors import DataBroken
+from cgbench.formatting import plural
 from cgbench.progress import ProgressCallback
 
 
@@ -47,7 +48,8 @@ class ImageSetSpec:
     @property
     def title(self) -> str:
         """The set in words: "streets, train A: 960 images of 72 pixels"."""
-        return f"{self.dataset.label}, {self.split} {self.domain}: {len(self.items)} images of {self.side} pixels"
+        images = plural(len(self.items), "image")
+        return f"{self.dataset.label}, {self.split} {self.domain}: {images} of {self.side} pixels"
 
     @property
     def bytes(self) -> int:

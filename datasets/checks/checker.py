@@ -31,7 +31,7 @@ from cgbench.datasets.checks.pair_checks import check_pairs, name_pairs
 from cgbench.datasets.checks.report import CHECKS, SEVERITIES, Issue, Report, SplitSummary, display_name, issues_for
 from cgbench.datasets.checks.shared_scenes import MAX_IMAGES, same_scenes
 from cgbench.errors import CgbenchError, DataMissing
-from cgbench.formatting import printable
+from cgbench.formatting import plural, printable
 from cgbench.progress import ProgressCallback
 from cgbench.selection import evenly_spaced
 
@@ -83,7 +83,9 @@ def check(
     set_issues, remarks = _compare_sets(dataset, stats)
     remarks = [*dataset.remarks(), *remarks]
     if limit and any(len(items) > limit for items in listed.values()):
-        remarks.insert(0, f"only {limit} images of each split and domain were looked at")
+        remarks.insert(
+            0, f"only {plural(limit, 'image')} of each split and domain {'was' if limit == 1 else 'were'} read"
+        )
     order, ranks = list(CHECKS), list(SEVERITIES)
     ranked = sorted([*issues, *set_issues], key=lambda issue: (ranks.index(issue.severity), order.index(issue.check)))
     root = printable(str(dataset.root)) if dataset.root and dataset.folders() else ""
@@ -211,7 +213,8 @@ def _scenes(
     if not shared.pairs and not others:
         return [], remark
     if dataset.shares_scenes:
-        text = f"{len(shared.pairs) + len(others)} scenes are in train A and in train B, as the published recipe has it"
+        count = len(shared.pairs) + len(others)
+        text = f"train A and train B have {plural(count, 'scene')} in common, as the published recipe has it"
         return [Issue("same-scenes", "note", text, "call it unpaired by order, not by scene")], remark
     issues, entries = [], [(a[i].name, f"{b[j].name} is the same picture in other colours") for i, j in others]
     if shared.matched_by == "edges":

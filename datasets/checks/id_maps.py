@@ -5,7 +5,6 @@ The limits were set on label maps of CamVid, `streets` and `phantoms`, and on ph
 darkened to a seventh and less, blurred, denoised, or compressed before.
 """
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from cgbench.datasets.checks.image_stats import PROCEDURAL_SIDE
 from cgbench.datasets.checks.report import Issue
 from cgbench.datasets.images.decoding import SIXTEEN_BIT_MODES, header
 from cgbench.errors import CgbenchError
-from cgbench.formatting import plural
+from cgbench.formatting import plural, shell_word
 from cgbench.selection import evenly_spaced
 
 LOOKED_AT = 8  # files of a set, evenly spaced
@@ -112,7 +111,7 @@ def colour_command(files: Sequence[Path]) -> str:
         "import glob; from PIL import Image; [(m := Image.open(f).convert('L'), "
         f"m.putpalette({colours}), m.save(f)) for f in glob.glob('*{ending}')]"
     )
-    return f'(cd -- {shlex.quote(str(files[0].parent))} && python -c "{code}")'
+    return f'(cd -- {shell_word(str(files[0].parent))} && python -c "{code}")'
 
 
 def _of_sample(items: Sequence[Item]) -> list[GreyStats]:

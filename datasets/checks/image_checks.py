@@ -11,6 +11,7 @@ from cgbench.api.names import Split
 from cgbench.datasets.checks.image_stats import ImageStats, LabelStats
 from cgbench.datasets.checks.report import Issue, display_name, issues_for
 from cgbench.datasets.images.decoding import DARK_LEVEL, SPREAD_LEVELS, arrive_black, is_sixteen_bit, same_shape
+from cgbench.formatting import plural
 
 MIN_SIDE = 16  # pixels
 MAX_ASPECT_FACTOR = 1.25  # between an image's width : height and the usual one of its domain
@@ -191,7 +192,8 @@ def _exchanged_test_sets(stats: Sequence[ImageStats]) -> list[Issue]:
     for letter, share in wrong.items():
         count, other_domain = len(sets[Split.TEST, letter]), "B" if letter == "A" else "A"
         if share > 0.5 and _binomial_tail(round(share * count), count) < SIGNIFICANCE:
-            text = f"test {letter}: {share:.0%} of its {count} images look like training images of {other_domain}"
+            images = plural(count, "image")
+            text = f"test {letter}: {share:.0%} of its {images} look like training images of {other_domain}"
             fix = "look whether the folders of A and B are exchanged"
             issues.append(Issue("swapped", "error" if min(wrong.values()) > 0.5 else "warning", text, fix))
     return issues
@@ -225,4 +227,4 @@ def usual_size(stats: Sequence[ImageStats]) -> str:
     if not sizes:
         return "drawn" if any(image.item.file is None for image in stats) else "–"
     (width, height), count = sizes.most_common(1)[0]
-    return f"{width} × {height}" + ("" if count == sizes.total() else f" and {len(sizes) - 1} other sizes")
+    return f"{width} × {height}" + ("" if count == sizes.total() else f" and {plural(len(sizes) - 1, 'other size')}")

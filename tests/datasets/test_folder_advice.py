@@ -316,3 +316,53 @@ def test_an_archive_beside_its_folder_is_not_unpacked_again(tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set.zip").write_bytes(b"")
     assert "unpack" not in Folder(tmp_path).missing()
+
+
+@pytest.mark.parametrize("above", ["x", "x/y"])
+def test_a_training_folder_of_pairs_alone_is_found_one_folder_deeper(above, tmp_path):
+    text = Folder(put(tmp_path, [f"{above}/train"], images=20)).missing()
+    assert f"{tmp_path / above} holds train (20 images), and no test images" in text
+    paste(text)
+    assert len(list((tmp_path / above / "test").iterdir())) == 2
+
+
+@pytest.mark.parametrize("inside", ["testA", "."])
+@pytest.mark.parametrize("ending", ["zip", "tar.gz"])
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_set_that_is_still_in_its_archive_is_unpacked_and_not_taken_from_training(inside, ending, empty, tmp_path):
+    put(tmp_path / "packed", [inside], images=3)
+    form = {"zip": "zip", "tar.gz": "gztar"}[ending]
+    packed = shutil.make_archive(str(tmp_path / "archive"), form, tmp_path / "packed")
+    root = put(tmp_path / "set", ["trainA", "trainB", "testB"], images=20)
+    shutil.move(packed, root / f"testA.{ending}")
+    if empty:
+        (root / "testA").mkdir()
+    text = Folder(root).missing()
+    assert f"Not unpacked: testA.{ending}. To unpack:" in text and "tail" not in text
+    if not shutil.which(ending.partition(".")[0].replace("zip", "unzip")):
+        pytest.skip("the program that unpacks is not installed")
+    paste(text)
+    assert Folder(root).missing() is None and len(Folder(root).items("test", "A")) == 3
+
+
+def test_an_archive_of_another_name_does_not_hide_the_way_to_test_images(tmp_path):
+    root = put(tmp_path, ["trainA", "trainB", "testB"], images=20)
+    (root / "notes.zip").write_bytes(b"no archive")
+    assert "To take some of the training images" in Folder(root).missing()
+
+
+def test_commands_name_folders_of_other_bytes_so_that_a_shell_reads_them(tmp_path):
+    root = tmp_path / os.fsdecode(b"it's caf\xe9 \x1b\\x")
+    put(root, [os.fsdecode(b"horse\xe9"), "zebra's"], images=20)
+    text = Folder(root).missing()
+    assert text.replace("\n", "").isprintable()
+    assert len(commands(text)) == 3 and "$'" in commands(text)[0]
+    if not shutil.which("bash"):
+        pytest.skip("bash is not installed")
+    subprocess.run(["bash", "-c", "\n".join(commands(text))], check=True, timeout=20)
+    assert Folder(root).missing() is None
+
+
+def test_one_image_is_an_image(tmp_path):
+    text = Folder(put(tmp_path, ["trainA", "trainB", "testA"], images=1)).missing()
+    assert "holds trainA (1 image), trainB (1 image), testA (1 image)" in text

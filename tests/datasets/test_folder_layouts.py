@@ -68,7 +68,7 @@ def test_the_usual_layout_is_read_without_a_remark_and_with_the_keys_that_it_had
     [
         ("trainhorse", "A is 'horse' and B is 'zebra': by the alphabet"),
         ("train_Zebra", "A is 'apple' and B is 'Zebra': by the alphabet"),
-        ("valA as test", "valA and valB are the test set: there is none that is called so"),
+        ("valA as test", "valA and valB are the test set, as no folders are named for it"),
         ("one level deep", "read from the folder horses in "),
         ("sub-folders", "trainA: 2 images are read from its sub-folders, city1"),
     ],
