@@ -1,6 +1,7 @@
 """Durations, sizes and counts as text, and names made printable."""
 
 import re
+import shlex
 from collections.abc import Sequence
 
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -21,6 +22,17 @@ def printable(text: str, keep: str = "") -> str:
 def utf8(text: str) -> bytes:
     """Return text as UTF-8; a lone surrogate, as in a file name that is not UTF-8, becomes its escape `\\udce9`."""
     return text.encode("utf-8", "backslashreplace")
+
+
+def shell_word(text: str) -> str:
+    """Return `text` as one word of a shell command that can be printed and pasted.
+
+    A name with control characters, or bytes that are not UTF-8, is written as `$'caf\\xe9'`, which bash, zsh and ksh
+    read; any other is quoted as every shell reads it.
+    """
+    if printable(text) == text:
+        return shlex.quote(text)
+    return "$'" + printable(text.replace("\\", r"\\").replace("'", r"\'")) + "'"
 
 
 def plural(count: int, word: str) -> str:

@@ -19,13 +19,13 @@ from cgbench.api.names import Split
 from cgbench.api.registry import DATASETS
 from cgbench.datasets.images.decoding import whole_image
 from cgbench.datasets.layouts.file_keys import by_key, halves, stem
-from cgbench.datasets.layouts.folder_advice import expectation, layout_problem
+from cgbench.datasets.layouts.folder_advice import expectation, holds_photos, layout_problem
 from cgbench.datasets.layouts.folder_layouts import FolderLayout, Place, find_layout
 from cgbench.datasets.layouts.seams import Seams, look_at_seams
 from cgbench.datasets.pairing.decision import PairDecision, decide_pairs
 from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError, DataMissing
-from cgbench.formatting import printable
+from cgbench.formatting import plural, printable
 
 # the modules that decide the pixels
 IMAGE_MODULES = (
@@ -100,7 +100,7 @@ class Folder(Dataset):
         """Return what the names of the folders do not say: which is read as what, and which is not read."""
         remarks = self.layout.remarks
         if self._seams is not None and self._seams.unclear:
-            with_seam = f"{self._seams.jumping} of {self._seams.images} images that were looked at show a seam"
+            with_seam = f"{self._seams.jumping} of {plural(self._seams.images, 'image')} looked at show a seam"
             remarks = (*remarks, f"read as pairs side by side, but only {with_seam}: look whether they are pairs")
         return remarks
 
@@ -113,9 +113,11 @@ class Folder(Dataset):
         return self.listing(split, domain).sound()
 
     def listing(self, split: str, domain: str) -> Listing:
-        """Return the images of a domain, and the files with duplicate names."""
-        if self.side_by_side:
-            return self._side_by_side(split, domain)
+        """Return the images of a domain, and the files with duplicate names; none where plain photos lie in the folders
+        of pairs side by side."""
+        if self._seams is not None:
+            photos = self._asked != "yes" and holds_photos(self.layout, self._seams)
+            return Listing(()) if photos else self._side_by_side(split, domain)
         folder = self.layout.sets.get(Place(split, domain))
         if folder is None:
             return Listing(())

@@ -95,7 +95,7 @@ def entry_record(key: str, spec: ImageSetSpec, folder: Path, images: ImageSet) -
     return {
         "schema": SCHEMA,
         "key": key,
-        "set": f"{spec.dataset.label}, {spec.split} {spec.domain}: {len(images)} images of {spec.side} pixels",
+        "set": spec.title,
         "digests": images.digests(),
         "files": {name: file_state(folder / f"{name}.npy") for name in spec.shapes},
     }

@@ -10,8 +10,9 @@ import numpy as np
 from cgbench.api.dataset import Dataset, Item
 from cgbench.api.names import IGNORE
 from cgbench.benchmarks.data.image_set import ImageSet
-from cgbench.datasets.images.decoding import DARK_LEVEL, SPREAD_LEVELS, arrive_black, is_sixteen_bit, same_shape, square
+from cgbench.datasets.images.decoding import BLACK_SET, DARK_LEVEL, arrive_black, is_sixteen_bit, same_shape, square
 from cgbench.errors import DataBroken
+from cgbench.formatting import plural
 from cgbench.progress import ProgressCallback
 
 
@@ -47,7 +48,8 @@ class ImageSetSpec:
     @property
     def title(self) -> str:
         """The set in words: "streets, train A: 960 images of 72 pixels"."""
-        return f"{self.dataset.label}, {self.split} {self.domain}: {len(self.items)} images of {self.side} pixels"
+        images = plural(len(self.items), "image")
+        return f"{self.dataset.label}, {self.split} {self.domain}: {images} of {self.side} pixels"
 
     @property
     def bytes(self) -> int:
@@ -116,10 +118,7 @@ def _ensure_not_black(spec: ImageSetSpec, dark: Sequence[Item]) -> None:
     for item in spec.dataset.items(spec.split, spec.domain):
         if item.file not in known and is_sixteen_bit(item.file) and item.image(spec.side).max() >= DARK_LEVEL:
             return
-    raise DataBroken(
-        f"{dark[0].file}: arrives almost black, like every 16-bit picture of {spec.split} {spec.domain}: no level "
-        f"reaches an eighth of 65535; {SPREAD_LEVELS}"
-    )
+    raise DataBroken(f"{dark[0].file}: {BLACK_SET.format(spec.split, spec.domain)}")
 
 
 def _item_name(dataset: Dataset, item: Item) -> str:

@@ -1,6 +1,5 @@
 """Loading of the images of a dataset's split and domain, decoded or from the cache."""
 
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -10,13 +9,14 @@ from cgbench.benchmarks.data.decoded_cache import load_or_decode
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.config import TrialConfig
 from cgbench.errors import DataBroken
+from cgbench.formatting import shell_word
 from cgbench.progress import ProgressCallback
 from cgbench.selection import evenly_spaced
 
 
 def check_command(dataset: Dataset) -> str:
     """Return the command that lists all issues of a dataset."""
-    place = f" --data-root {shlex.quote(str(dataset.root))}" if dataset.root else ""
+    place = f" --data-root {shell_word(str(dataset.root))}" if dataset.root else ""
     return f"cgbench datasets check {dataset.name}{place}"
 
 

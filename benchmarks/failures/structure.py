@@ -10,6 +10,7 @@ from cgbench.api.names import IGNORE
 from cgbench.api.registry import FAILURES
 from cgbench.benchmarks.metrics.functional.class_maps import predicted_classes, predicted_target_classes, why_no_classes
 from cgbench.benchmarks.metrics.functional.segmentation_scores import confusion_matrices
+from cgbench.formatting import plural
 from cgbench.seeds import generator
 
 SIDE = 64  # pixels; larger class maps are subsampled to about this side
@@ -147,7 +148,8 @@ def _detect_segments(
         evidence[index] = area / total if total else np.nan
     most_frequent = sorted((c for c in images_wrong if images_wrong[c]), key=lambda c: -images_wrong[c])[:3]
     return Detection(
-        evidence, ", ".join(f"{translations.palette[c].name} in {images_wrong[c]} images" for c in most_frequent)
+        evidence,
+        ", ".join(f"{translations.palette[c].name} in {plural(images_wrong[c], 'image')}" for c in most_frequent),
     )
 
 

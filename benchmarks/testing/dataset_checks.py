@@ -53,7 +53,7 @@ def check_declaration(dataset: Dataset) -> None:
         values = [getattr(entry, what) for entry in dataset.palette]
         require(len(set(values)) == len(values), f"dataset '{name}': two classes of the palette have one {what}")
     for preset, settings in dataset.settings.items():
-        require(preset in PRESETS, f"dataset '{name}' has settings for '{preset}', and no preset is called so")
+        require(preset in PRESETS, f"dataset '{name}' has settings for '{preset}', and no preset has that name")
         try:
             resolve([("preset", preset_values(preset)), (name, settings)])
         except CgbenchError as error:

@@ -10,6 +10,7 @@ from cgbench.api.dataset import Dataset, Item, describe_test_images
 from cgbench.api.names import Split
 from cgbench.datasets.checks.compression import compare_block_grids
 from cgbench.datasets.checks.file_checks import check_files, check_folders, read_headers
+from cgbench.datasets.checks.id_maps import check_id_maps
 from cgbench.datasets.checks.image_checks import (
     check_images,
     check_labels,
@@ -18,17 +19,28 @@ from cgbench.datasets.checks.image_checks import (
     check_swapped,
     usual_size,
 )
-from cgbench.datasets.checks.image_stats import MAX_PROCEDURAL_IMAGES, ImageStats, compute_all_stats, stats_tasks
-from cgbench.datasets.checks.near_duplicates import THRESHOLD, near_duplicates
+from cgbench.datasets.checks.image_stats import (
+    MAX_PROCEDURAL_IMAGES,
+    ImageStats,
+    compute_all_stats,
+    same_colours,
+    stats_tasks,
+)
+from cgbench.datasets.checks.near_duplicates import THRESHOLD, Pair, near_duplicates
 from cgbench.datasets.checks.pair_checks import check_pairs, name_pairs
 from cgbench.datasets.checks.report import CHECKS, SEVERITIES, Issue, Report, SplitSummary, display_name, issues_for
 from cgbench.datasets.checks.shared_scenes import MAX_IMAGES, same_scenes
 from cgbench.errors import CgbenchError, DataMissing
-from cgbench.formatting import printable
+from cgbench.formatting import plural, printable
 from cgbench.progress import ProgressCallback
 from cgbench.selection import evenly_spaced
 
 REQUIRED_SPLITS = (Split.TRAIN, Split.TEST)
+ABSENCES = ("missing", "empty")  # checks whose issues follow from data that is not there
+COPY = 0.999  # similarity from which two pictures of the same colours are one
+LEAK_FIX = "take them out of training: a method could have learnt them by heart"
+TWICE_FIX = "remove them from one domain: there is nothing to translate"
+SCENES_FIX = "give each scene to one domain only, or the training is not unpaired"
 
 ItemsBySplit = dict[tuple[str, str], Sequence[Item]]
 
@@ -52,11 +64,12 @@ def check(
     if missing and not any(listed.values()):
         raise DataMissing(missing)
     if missing:
+        issues = [issue for issue in issues if issue.check not in ABSENCES]  # the message says what is not there
         what, *how = missing.splitlines()
         issues.append(Issue("missing", "error", what, "\n".join(map(str.strip, how)) or "see what 'cgbench run' says"))
     issues += check_folders(dataset)
     headers = read_headers(listed)
-    issues += check_files(dataset, listed, headers)
+    issues += [*check_files(dataset, listed, headers), *check_id_maps(dataset, listed)]
     procedural = any(item.file is None for items in listed.values() for item in items[:1])
     limit = limit or (MAX_PROCEDURAL_IMAGES if procedural else 0)
     selected: ItemsBySplit = {
@@ -70,14 +83,16 @@ def check(
     set_issues, remarks = _compare_sets(dataset, stats)
     remarks = [*dataset.remarks(), *remarks]
     if limit and any(len(items) > limit for items in listed.values()):
-        remarks.insert(0, f"only {limit} images of each split and domain were looked at")
+        remarks.insert(
+            0, f"only {plural(limit, 'image')} of each split and domain {'was' if limit == 1 else 'were'} read"
+        )
     order, ranks = list(CHECKS), list(SEVERITIES)
     ranked = sorted([*issues, *set_issues], key=lambda issue: (ranks.index(issue.severity), order.index(issue.check)))
     root = printable(str(dataset.root)) if dataset.root and dataset.folders() else ""
     return Report(
         dataset.label, root, _summaries(dataset, listed, selected, stats), tuple(dict.fromkeys(ranked)),
         tuple(remarks), time.perf_counter() - started,
-        describe_test_images(dataset, len(test_a), len(test_b)) if test_a or test_b else "",
+        describe_test_images(dataset, len(test_a), len(test_b)) if test_a and test_b else "",
     )  # fmt: skip
 
 
@@ -148,36 +163,45 @@ def _compare_sets(dataset: Dataset, stats: Sequence[ImageStats]) -> tuple[list[I
     for image in stats:
         if not image.problem and not image.constant:
             sets.setdefault((image.split, image.letter), []).append(image)
-    issues, remarks = [], []
+    issues: list[Issue] = []
+    remarks: list[str] = []
+    for letter in "AB":
+        test, train = (sets.get((split, letter), []) for split in (Split.TEST, Split.TRAIN))
+        pairs = _duplicates(test, train, f"test {letter} against train {letter}", remarks)
+        issues += issues_for("leak", "warning", LEAK_FIX, [_same_picture(test, train, pair) for pair in pairs])
+    a, b = (sets.get((Split.TRAIN, letter), []) for letter in "AB")
     photos = all(domain.kind == "photo" for domain in dataset.domains)
-    comparisons = [("leak", (Split.TEST, letter), (Split.TRAIN, letter)) for letter in "AB"]
-    comparisons += [("between-domains", (Split.TRAIN, "A"), (Split.TRAIN, "B"))] if photos else []
-    for check_name, first, second in comparisons:
-        duplicates, remark = _duplicates(check_name, sets.get(first, []), sets.get(second, []))
-        issues += duplicates
-        if remark:
-            remarks.append(f"{' '.join(first)} against {' '.join(second)}: {remark}")
-    scenes, remark = _scenes(dataset, sets.get((Split.TRAIN, "A"), []), sets.get((Split.TRAIN, "B"), []))
+    pairs = _duplicates(a, b, "train A against train B", remarks) if photos else []
+    equal = [pair for pair in pairs if same_colours(a[pair.first], b[pair.second])]
+    for pair in equal:
+        severity = "error" if pair.similarity > COPY else "warning"
+        issues += issues_for("between-domains", severity, TWICE_FIX, [_same_picture(a, b, pair)])
+    scenes, remark = _scenes(dataset, a, b, [(pair.first, pair.second) for pair in pairs if pair not in equal])
     return [*issues, *scenes], [*remarks, *([remark] if remark else [])]
 
 
-def _duplicates(check_name: str, first: Sequence[ImageStats], second: Sequence[ImageStats]) -> tuple[list[Issue], str]:
-    """Return an issue for each near-duplicate between two sets, and a remark where the threshold is raised."""
+def _duplicates(
+    first: Sequence[ImageStats], second: Sequence[ImageStats], title: str, remarks: list[str]
+) -> list[Pair]:
+    """Return the near-duplicates between two sets by their greys; a remark is added where the threshold is raised."""
     if not first or not second:
-        return [], ""
+        return []
     pairs, threshold = near_duplicates(*(np.stack([image.thumb for image in images]) for images in (first, second)))
-    entries = [(first[p.first].name, f"{second[p.second].name} is the same picture, {p.similarity:.2f}") for p in pairs]
-    fix = {
-        "leak": "take them out of training: a method could have learnt them by heart",
-        "between-domains": "remove them from one domain: there is nothing to translate",
-    }[check_name]
-    raised = f"all pictures are alike: near-duplicates count from {threshold:.2f}, and crops are not found"
-    severity = "error" if check_name == "between-domains" and pairs and pairs[0].similarity > 0.999 else "warning"
-    return issues_for(check_name, severity, fix, entries), raised if threshold > THRESHOLD + 0.05 else ""
+    if threshold > THRESHOLD + 0.05:
+        raised = f"all pictures are alike: near-duplicates count from {threshold:.2f}, and crops are not found"
+        remarks.append(f"{title}: {raised}")
+    return pairs
 
 
-def _scenes(dataset: Dataset, a: Sequence[ImageStats], b: Sequence[ImageStats]) -> tuple[list[Issue], str]:
-    """Return issues for scenes that both training sets show, and a remark where not all images were compared."""
+def _same_picture(first: Sequence[ImageStats], second: Sequence[ImageStats], pair: Pair) -> tuple[str, str]:
+    return first[pair.first].name, f"{second[pair.second].name} is the same picture, {pair.similarity:.2f}"
+
+
+def _scenes(
+    dataset: Dataset, a: Sequence[ImageStats], b: Sequence[ImageStats], recoloured: Sequence[tuple[int, int]]
+) -> tuple[list[Issue], str]:
+    """Return issues for scenes that both training sets show, `recoloured` among them, and a remark where not all images
+    were compared. `recoloured` are the index pairs of near-duplicates in other colours."""
     if not a or not b:
         return [], ""
     edges_a, edges_b = (np.stack([image.edges for image in images]) for images in (a, b))
@@ -185,16 +209,19 @@ def _scenes(dataset: Dataset, a: Sequence[ImageStats], b: Sequence[ImageStats]) 
     remark = (
         f"same scenes: {MAX_IMAGES} images of each domain were compared" if max(len(a), len(b)) > MAX_IMAGES else ""
     )
-    if not shared.pairs:
+    others = [pair for pair in recoloured if pair not in set(shared.pairs)]
+    if not shared.pairs and not others:
         return [], remark
     if dataset.shares_scenes:
-        text = f"{len(shared.pairs)} scenes are in train A and in train B, as the published recipe has it"
+        count = len(shared.pairs) + len(others)
+        text = f"train A and train B have {plural(count, 'scene')} in common, as the published recipe has it"
         return [Issue("same-scenes", "note", text, "call it unpaired by order, not by scene")], remark
-    criterion = {"name": "the same name", "order": "the same place in order", "edges": ""}[shared.matched_by]
-    fix = "give each scene to one domain only, or the training is not unpaired"
-    if criterion:
+    issues, entries = [], [(a[i].name, f"{b[j].name} is the same picture in other colours") for i, j in others]
+    if shared.matched_by == "edges":
+        entries = [*((a[i].name, f"{b[j].name} has the same edges") for i, j in shared.pairs), *entries]
+    else:
+        criterion = {"name": "the same name", "order": "the same place in order"}[shared.matched_by]
         text = f"{len(shared.pairs)} pairs with {criterion} agree in their edges ({shared.excess:.0f} standard errors)"
         files = tuple(f"{a[i].name} and {b[j].name}" for i, j in shared.pairs)
-        return [Issue("same-scenes", "warning", text, fix, files)], remark
-    entries = [(a[i].name, f"{b[j].name} has the same edges") for i, j in shared.pairs]
-    return issues_for("same-scenes", "warning", fix, entries), remark
+        issues.append(Issue("same-scenes", "warning", text, SCENES_FIX, files))
+    return [*issues, *issues_for("same-scenes", "warning", SCENES_FIX, entries)], remark

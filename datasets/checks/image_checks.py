@@ -11,9 +11,14 @@ from cgbench.api.names import Split
 from cgbench.datasets.checks.image_stats import ImageStats, LabelStats
 from cgbench.datasets.checks.report import Issue, display_name, issues_for
 from cgbench.datasets.images.decoding import DARK_LEVEL, SPREAD_LEVELS, arrive_black, is_sixteen_bit, same_shape
+from cgbench.formatting import plural
 
 MIN_SIDE = 16  # pixels
-MAX_ASPECT_FACTOR = 1.25  # between an image's width : height and the median of its domain
+MAX_ASPECT_FACTOR = 1.25  # between an image's width : height and the usual one of its domain
+MIN_MAJORITY = 2 / 3  # share of a domain's images whose aspect ratio is its usual one
+SQUARE = 0.05  # by which the width : height of an image that is called square may differ from 1
+SHAPES_NAMED = 3  # groups of shapes that the text about a domain without a usual one names
+SHAPE_FIX = "use --set resize_mode=crop, or crop them: resize_mode=squash would distort them"
 SIGNIFICANCE = 1e-3  # probability of as many test images on the wrong side, if each were assigned by a coin
 MIN_ACCURACY = 0.8  # share of training images that must be classified correctly before test images are
 
@@ -86,28 +91,52 @@ def _label_issues(name: str, labels: LabelStats, classes: int) -> list[Issue]:
 
 
 def check_shapes(stats: Sequence[ImageStats]) -> list[Issue]:
-    """Return an issue for each image whose aspect ratio differs from the median of its domain, and one where the
-    domains' medians differ."""
-    issues, median = [], {}
+    """Return an issue for each image of another aspect ratio than most of its domain, one for a domain in which no
+    ratio is that of most, and one where the domains' usual ratios differ."""
+    issues, usual = [], {}
     for letter in "AB":
         usable = [image for image in stats if image.letter == letter and not image.problem]
         if not usable:
             continue
-        median[letter] = float(np.median([image.width / image.height for image in usable]))
-        outliers = [image for image in usable if not _is_close(image.width / image.height, median[letter])]
-        text = f"width : height is {median[letter]:.2f} in most of domain {letter}"
+        groups = aspect_groups([image.width / image.height for image in usable])
+        aspect, count = groups[0]
+        if count < MIN_MAJORITY * len(usable):
+            issues.append(Issue("shape", "warning", _shapes_text(letter, groups, len(usable)), SHAPE_FIX))
+            continue
+        usual[letter] = aspect
+        outliers = [image for image in usable if not _is_close(image.width / image.height, aspect)]
+        text = f"width : height is about {aspect:.2f} in {count} of {len(usable)} pictures of domain {letter}"
         entries = [(image.name, f"{image.width} × {image.height}; {text}") for image in outliers]
-        issues += issues_for(
-            "shape",
-            "warning",
-            "use --set resize_mode=crop, or crop them: resize_mode=squash would distort them",
-            entries,
-        )
-    if len(median) == 2 and not _is_close(median["A"], median["B"]):
-        text = f"width : height is mostly {median['A']:.2f} in A and {median['B']:.2f} in B"
+        issues += issues_for("shape", "warning", SHAPE_FIX, entries)
+    if len(usual) == 2 and not _is_close(usual["A"], usual["B"]):
+        text = f"width : height is mostly about {usual['A']:.2f} in A and {usual['B']:.2f} in B"
         fix = "use --set resize_mode=crop: squashed, the distortion alone would tell the domains apart"
         issues.append(Issue("shape", "warning", text, fix))
     return issues
+
+
+def aspect_groups(aspects: Sequence[float]) -> list[tuple[float, int]]:
+    """Return groups of like aspect ratios (width : height), the largest first: the most frequent ratio of each, and how
+    many of the ratios, each in one group, are within `MAX_ASPECT_FACTOR` of it."""
+    left, reach, groups = np.sort(np.log(np.asarray(aspects, np.float64))), np.log(MAX_ASPECT_FACTOR), []
+    while len(left):
+        found, counts = np.unique(left.round(4), return_counts=True)
+        low, high = np.searchsorted(left, found - reach, "right"), np.searchsorted(left, found + reach, "left")
+        best = np.lexsort((counts, high - low))[-1]  # of those with the most neighbours the most frequent
+        groups.append((float(np.exp(found[best])), int(high[best] - low[best])))
+        left = np.delete(left, np.s_[low[best] : high[best]])
+    return sorted(groups, key=lambda group: -group[1])
+
+
+def _shapes_text(letter: str, groups: Sequence[tuple[float, int]], total: int) -> str:
+    """Return the shapes of a domain without a usual one: "of 20 pictures 10 lying (about 1.33), 10 upright (...)"."""
+    texts = []
+    for aspect, count in groups[:SHAPES_NAMED]:
+        word = "lying" if aspect > 1 + SQUARE else "upright" if aspect < 1 - SQUARE else "square"
+        texts.append(f"{count} {word} (about {aspect:.2f})")
+    others = sum(count for _, count in groups[SHAPES_NAMED:])
+    more = [f"{others} of other shapes"] if others else []
+    return f"domain {letter} has no usual width : height: of {total} pictures {', '.join([*texts, *more])}"
 
 
 def _is_close(aspect: float, reference: float) -> bool:
@@ -163,7 +192,8 @@ def _exchanged_test_sets(stats: Sequence[ImageStats]) -> list[Issue]:
     for letter, share in wrong.items():
         count, other_domain = len(sets[Split.TEST, letter]), "B" if letter == "A" else "A"
         if share > 0.5 and _binomial_tail(round(share * count), count) < SIGNIFICANCE:
-            text = f"test {letter}: {share:.0%} of its {count} images look like training images of {other_domain}"
+            images = plural(count, "image")
+            text = f"test {letter}: {share:.0%} of its {images} look like training images of {other_domain}"
             fix = "look whether the folders of A and B are exchanged"
             issues.append(Issue("swapped", "error" if min(wrong.values()) > 0.5 else "warning", text, fix))
     return issues
@@ -197,4 +227,4 @@ def usual_size(stats: Sequence[ImageStats]) -> str:
     if not sizes:
         return "drawn" if any(image.item.file is None for image in stats) else "–"
     (width, height), count = sizes.most_common(1)[0]
-    return f"{width} × {height}" + ("" if count == sizes.total() else f" and {len(sizes) - 1} other sizes")
+    return f"{width} × {height}" + ("" if count == sizes.total() else f" and {plural(len(sizes) - 1, 'other size')}")

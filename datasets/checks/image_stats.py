@@ -23,6 +23,7 @@ MAX_PROCEDURAL_IMAGES = 100  # that are checked of a split and domain: the same 
 PROCEDURAL_SIDE = 64  # pixels at which procedural datasets are rendered
 THUMB = 64  # side of the grey thumbnail
 GRID_PIXELS = 512  # rows and columns in which the JPEG grid is looked for
+SAME_COLOUR = 3  # levels by which the colours of one picture vary after compression or scaling
 FLAT = 2  # levels by which an image of one colour may vary
 
 
@@ -116,6 +117,12 @@ def compute_stats(dataset: Dataset, task: StatsTask) -> ImageStats:
         labels, labels_problem = _attempt(lambda: _label_stats(item.labels(PROCEDURAL_SIDE)), item.labels_file)
     stats, problem = _attempt(lambda: _image_stats(item.image(PROCEDURAL_SIDE)), item.file)
     return ImageStats(**common, problem=problem, labels=labels, labels_problem=labels_problem, **(stats or {}))
+
+
+def same_colours(first: ImageStats, second: ImageStats) -> bool:
+    """Return whether two images have the same mean and spread of red, green and blue, and the same saturation."""
+    assert first.colour is not None and second.colour is not None
+    return bool(np.abs(first.colour[:7] - second.colour[:7]).max() <= SAME_COLOUR)
 
 
 def _attempt(compute: Callable, file: Path | None) -> tuple:

@@ -15,6 +15,7 @@ CHECKS = {
     "empty": "a domain is empty",
     "unreadable": "files that cannot be used",
     "partner": "files without a partner, or with a name that is taken",
+    "id-maps": "class ids given as pictures",
     "label-shape": "label maps of another shape than their photo",
     "label-ids": "label ids beyond the palette",
     "swapped": "domains A and B look exchanged",
@@ -77,6 +78,11 @@ class Report:
     def count(self, severity: str) -> int:
         """Return the number of issues of a severity."""
         return sum(issue.severity == severity for issue in self.issues)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether data is not there, without which nothing can be trained."""
+        return any(issue.check == "missing" for issue in self.issues)
 
     def groups(self) -> list[tuple[str, str, str, list[Issue]]]:
         """Return (severity, check, fix, issues), the worst first, checks in the order of `CHECKS`."""

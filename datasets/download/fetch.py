@@ -1,7 +1,6 @@
 """Fetching one public dataset: terms, download, digest, unpacking, counts, and the next commands."""
 
 import os
-import shlex
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from cgbench.datasets.download.http import DownloadFailed, Limits, download, sha
 from cgbench.datasets.images.decoding import image_files
 from cgbench.errors import DataBroken
 from cgbench.files import read_json, write_json
-from cgbench.formatting import printable, size
+from cgbench.formatting import plural, printable, shell_word, size
 from cgbench.progress import ProgressCallback
 
 Log = Callable[[str], object]
@@ -82,7 +81,7 @@ def counts(entry: PublicSet, folder: Path) -> dict[str, int]:
 def count_mismatch(entry: PublicSet, folder: Path) -> str:
     """Return the differences between the numbers of images and the catalogue as text, "" for none."""
     mismatches = [
-        f"{name} holds {count} images instead of {entry.counts.get(name) or 'at least one'}"
+        f"{name} holds {plural(count, 'image')} instead of {entry.counts.get(name) or 'at least one'}"
         for name, count in counts(entry, folder).items()
         if count != entry.counts.get(name, count) or not count
     ]
@@ -135,7 +134,7 @@ def _counts_text(entry: PublicSet, folder: Path) -> str:
 
 def _next_commands(entry: PublicSet, target: Path) -> str:
     """Return the text that names the commands to check the set and to run on it."""
-    option = f"--data-root {shlex.quote(str(target))}"
+    option = f"--data-root {shell_word(str(target))}"
     check = f"Next:  cgbench datasets check folder {option}"
     if "testA" not in entry.folders and "train" not in entry.folders:
         return f"Next:  {entry.note}"

@@ -34,8 +34,12 @@ UNREAD_EXTENSIONS = (
 FORMATS = {"JPEG": (".jpg", ".jpeg"), "MPO": (".jpg", ".jpeg"), "PNG": (".png",), "WEBP": (".webp",),
            "TIFF": (".tif", ".tiff"), "BMP": (".bmp",)}  # fmt: skip
 PIXEL_LIMIT = 80_000_000  # width × height above which a file is rejected before it is decoded
+SINGLE_PIXEL = "a single pixel is no picture: replace it"
 SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L")  # Pillow 10 opens 16-bit PNG as "I"
 SPREAD_LEVELS = "spread their levels over 0 to 65535 (12-bit data: times 16)"
+BLACK_SET = (
+    "arrives almost black, like every 16-bit picture of {} {}: no level reaches an eighth of 65535; " + SPREAD_LEVELS
+)
 DARK_LEVEL = 32  # of 256: what stays below it uses an eighth of the range, as 12-bit data in 16 bits do
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else it prints beside the error that names the file
@@ -68,9 +72,9 @@ def read_image(path: Path) -> np.ndarray:
     colours, CMYK becomes RGB; colour profiles are ignored. Declared transparency is composited over white. Unsigned
     16-bit grey is divided by 257, so that 0 to 65535 becomes 0 to 255 whatever the image's own range. Raises
     `DataBroken`, which names the file and the fix, for files that are not regular, truncated, empty, of another format
-    than `FORMATS`, a single pixel, and, known from the header before anything is decoded, above `PIXEL_LIMIT` pixels or
-    of a pixel format that would be changed silently (`pixel_formats`): 16-bit colours, signed, floating-point or 32-bit
-    numbers, bands beyond colours and transparency.
+    than `FORMATS`, and, known from the header before anything is decoded, of a single pixel, above `PIXEL_LIMIT` pixels
+    or of a pixel format that would be changed silently (`pixel_formats`): 16-bit colours, signed, floating-point or
+    32-bit numbers, bands beyond colours and transparency.
     """
     return np.asarray(_load(path, _as_rgb))
 
@@ -219,7 +223,7 @@ def _open(path: Path) -> Image.Image:
         image.close()
         raise DataBroken(f"{path}: {image.width} × {image.height} is more than {PIXEL_LIMIT:,} pixels: shrink it")
     try:
-        reason = refusal(image)
+        reason = SINGLE_PIXEL if image.width * image.height == 1 else refusal(image)
     except IMAGE_ERRORS as error:
         image.close()
         raise _unreadable(path, error) from None
@@ -274,8 +278,6 @@ def _kind(mode: int) -> str:
 
 def _as_rgb(image: Image.Image) -> Image.Image:
     """Return a decoded image in mode RGB by the rules of `read_image`."""
-    if image.width * image.height == 1:
-        raise ValueError("a single pixel is no picture")
     image = ImageOps.exif_transpose(image)
     if image.mode in SIXTEEN_BIT_MODES:
         return _grey_from_16_bit(image).convert("RGB")

@@ -1,6 +1,5 @@
 """Layouts of Cityscapes in a directory: the official archives wherever they were unpacked, and two prepared forms."""
 
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from cgbench.datasets.images.decoding import image_files, read_image, read_label
 from cgbench.datasets.layouts.file_keys import FOLDERS, by_key, halves, pair_key, side_by_side_test, stem, unmatched
 from cgbench.datasets.layouts.folder_layouts import visible_folders
 from cgbench.errors import DataBroken, DataMissing
-from cgbench.formatting import plural, printable
+from cgbench.formatting import plural, printable, shell_word
 from cgbench.selection import evenly_spaced
 
 PHOTO_SUFFIX, LABEL_SUFFIX = "_leftImg8bit.png", "_gtFine_labelIds.png"
@@ -156,8 +155,8 @@ def nothing_found(root: Path) -> tuple[str, str]:
     command = ""
     if archives:
         seen.append(f"{plural(len(archives), 'archive')} not unpacked, {', '.join(p.name for p in archives)}")
-        unzip = " && ".join(f"unzip -q -n {shlex.quote(path.name)}" for path in archives)
-        command = f"(cd {shlex.quote(str(archives[0].parent))} && {unzip})"
+        unzip = " && ".join(f"unzip -q -n {shell_word(path.name)}" for path in archives)
+        command = f"(cd {shell_word(str(archives[0].parent))} && {unzip})"
         absent = [ARCHIVES[n] for n in ARCHIVES if n not in present and not any(n in p.name for p in archives)]
         seen += [f"missing: {', '.join(absent)}"] if absent else []
     elif several:

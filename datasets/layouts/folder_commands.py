@@ -1,7 +1,10 @@
 """Shell commands that make a layout of own images: they can be pasted together, and one that fails stops the rest."""
 
-import shlex
+import tarfile
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from cgbench.api.names import Split
@@ -15,7 +18,11 @@ from cgbench.datasets.layouts.folder_layouts import (
     SetFolder,
     set_folders,
 )
+from cgbench.errors import IMAGE_ERRORS
+from cgbench.formatting import shell_word
 
+ENTRIES = 20  # of an archive that are looked at
+ARCHIVE_ERRORS = (zipfile.BadZipFile, tarfile.TarError, zlib.error, NotImplementedError)
 MOST_HELD_OUT = 100  # test images per domain that a command takes from the training images
 # in the C locale, which takes names in any encoding as text
 ONLY_IMAGES = f"LC_ALL=C grep -iE '\\.({'|'.join(extension[1:] for extension in EXTENSIONS)})$'"
@@ -29,12 +36,12 @@ def chain(commands: Sequence[str]) -> list[str]:
 
 def within(root: Path, *commands: str) -> str:
     """Return one command that runs others in a directory until one fails."""
-    return f"(cd -- {shlex.quote(str(root))} && {' && '.join(commands)})"
+    return f"(cd -- {shell_word(str(root))} && {' && '.join(commands)})"
 
 
 def move(before: str, after: str) -> str:
     """Return the command that renames a folder."""
-    return f"mv -- {shlex.quote(before)} {shlex.quote(after)}"
+    return f"mv -- {shell_word(before)} {shell_word(after)}"
 
 
 def hold_out(root: Path, source: SetFolder, target: Path) -> str:
@@ -42,7 +49,7 @@ def hold_out(root: Path, source: SetFolder, target: Path) -> str:
     where they lie in such."""
     if not source.nested:
         return _hold_out(root, source.path, target, source.images)
-    before, after = (shlex.quote(path.relative_to(root).as_posix()) for path in (source.path, target))
+    before, after = (shell_word(path.relative_to(root).as_posix()) for path in (source.path, target))
     found = f"(cd -- {before} && find -L . -maxdepth {DEPTH + 1} ! -type d) | {NOT_HIDDEN}"
     moves = f'mkdir -p -- {after}/"$(dirname "$f")" && mv -- {before}/"$f" {after}/"$f" || exit 1'
     return within(root, f"{found} | {_last(source.images, sort=True)} | while IFS= read -r f; do {moves}; done")
@@ -50,7 +57,7 @@ def hold_out(root: Path, source: SetFolder, target: Path) -> str:
 
 def _hold_out(root: Path, source: Path, target: Path, images: int) -> str:
     """Return the command that moves the last tenth of the images that lie in `source` itself to `target`."""
-    before, after = (shlex.quote(path.relative_to(root).as_posix()) for path in (source, target))
+    before, after = (shell_word(path.relative_to(root).as_posix()) for path in (source, target))
     moved = f'while IFS= read -r f; do mv -- {before}/"$f" {after}/ || exit 1; done'
     # -p marks folders, so that none is taken for an image
     return within(root, f"mkdir -p -- {after}", f"ls -p -- {before} | {_last(images)} | {moved}")
@@ -103,9 +110,9 @@ def rename(layout: FolderLayout, moves: Mapping[Place, SetFolder]) -> str:
         target = expected_path(layout, place)
         name = target.relative_to(layout.root).as_posix()
         if target.is_dir() and not any(target.iterdir()):  # else the folder would be moved into it
-            commands.append(f"rmdir -- {shlex.quote(name)}")
+            commands.append(f"rmdir -- {shell_word(name)}")
         elif not target.parent.exists():
-            commands.append(f"mkdir -p -- {shlex.quote(target.parent.relative_to(layout.root).as_posix())}")
+            commands.append(f"mkdir -p -- {shell_word(target.parent.relative_to(layout.root).as_posix())}")
         commands.append(move(folder.path.relative_to(layout.root).as_posix(), name))
     return within(layout.root, *commands)
 
@@ -114,9 +121,29 @@ def unpack(archives: Sequence[Path]) -> str:
     """Return the command that unpacks archives of one directory in it, where no file is replaced."""
     commands = []
     for path in archives:
-        name = shlex.quote(f"./{path.name}")  # no option, whatever its first letter
-        commands.append(f"unzip -q -n {name}" if path.suffix.lower() == ".zip" else f"tar -xkf {name}")
+        name = shell_word(f"./{path.name}")  # no option, whatever its first letter
+        is_zip = path.suffix.lower() == ".zip"
+        if holds_loose_images(path):
+            target = shell_word(f"./{path.name.partition('.')[0]}")
+            way = f"unzip -q -n {name} -d {target}" if is_zip else f"tar -xkf {name} -C {target}"
+            commands += [f"mkdir -p -- {target}", way]
+        else:
+            commands.append(f"unzip -q -n {name}" if is_zip else f"tar -xkf {name}")
     return within(archives[0].parent, *commands)
+
+
+def holds_loose_images(archive: Path) -> bool:
+    """Return whether an archive begins with images that are in no folder; false where it cannot be read."""
+    try:
+        if archive.suffix.lower() == ".zip":
+            with zipfile.ZipFile(archive) as packed:
+                names = packed.namelist()[:ENTRIES]
+        else:
+            with tarfile.open(archive) as unpacked:
+                names = [entry.name for entry in islice(unpacked, ENTRIES)]
+    except (*ARCHIVE_ERRORS, *IMAGE_ERRORS):
+        return False
+    return any("/" not in name.removeprefix("./") and name.lower().endswith(EXTENSIONS) for name in names)
 
 
 def renames(layout: FolderLayout) -> str:

@@ -18,7 +18,7 @@ from cgbench.api.names import Split
 from cgbench.datasets.images.decoding import EXTENSIONS, image_files
 from cgbench.datasets.layouts.file_keys import FOLDERS
 from cgbench.errors import CgbenchError, DataBroken
-from cgbench.formatting import printable
+from cgbench.formatting import plural, printable
 
 SPLITS = {
     "train": Split.TRAIN, "training": Split.TRAIN, "test": Split.TEST, "testing": Split.TEST,
@@ -257,19 +257,18 @@ def _with_remarks(layout: FolderLayout, found: Sequence[SetFolder]) -> FolderLay
     tests = [layout.sets.get(Place(Split.TEST, domain)) for domain in "AB"]
     if tests[0] and tests[1] and tests[0].split == Split.VAL and not layout.side_by_side:
         both = " and ".join(layout.name(folder.path) for folder in tests if folder)
-        remarks.append(f"{both} are the test set: there is none that is called so")
+        remarks.append(f"{both} are the test set, as no folders are named for it")
     for folder in dict.fromkeys(layout.sets.values()):
         if folder.nested:
             names = [printable(path.relative_to(folder.path).as_posix()) for path in folder.subfolders()]
             listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            remarks.append(
-                f"{layout.name(folder.path)}: {folder.images} images are read from its sub-folders, {listed}"
-            )
+            images = f"{plural(folder.images, 'image')} {'is' if folder.images == 1 else 'are'} read"
+            remarks.append(f"{layout.name(folder.path)}: {images} from its sub-folders, {listed}")
     for folder in unused:
         why = (
             ": validation images are read of both domains or of none"
             if folder.split == Split.VAL and folder.word
             else ""
         )
-        remarks.append(f"{layout.name(folder.path)} is not read ({folder.images} images){why}")
+        remarks.append(f"{layout.name(folder.path)} is not read ({plural(folder.images, 'image')}){why}")
     return replace(layout, unused=unused, remarks=tuple(remarks))

@@ -1,8 +1,12 @@
-"""Quantities as text."""
+"""Quantities as text, and names as words of a shell."""
+
+import os
+import shutil
+import subprocess
 
 import pytest
 
-from cgbench.formatting import plural
+from cgbench.formatting import plural, shell_word
 
 
 @pytest.mark.parametrize(
@@ -20,3 +24,21 @@ from cgbench.formatting import plural
 )
 def test_a_count_and_its_noun(count, word, expected):
     assert plural(count, word) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        (b"plain", "plain"),
+        (b"it's mine", """'it'"'"'s mine'"""),
+        ("café".encode(), "'café'"),
+        (b"caf\xe9", r"$'caf\xe9'"),
+        (b"it's\\\x1b\xe90\n", r"$'it\'s\\\x1b\xe90\n'"),
+    ],
+)
+def test_a_name_as_a_word_of_a_shell(name, word):
+    text = os.fsdecode(name)
+    assert shell_word(text) == word and word.isprintable()
+    if shutil.which("bash"):
+        said = subprocess.run(["bash", "-c", f"printf %s {shell_word(text)}"], capture_output=True, timeout=20)
+        assert said.stdout == name

@@ -15,6 +15,7 @@ from cgbench.api.dataset import Dataset, Domain, Item, SemanticClass
 from cgbench.api.registry import DATASETS
 from cgbench.datasets.camvid import CamVid
 from cgbench.datasets.checks.checker import check
+from cgbench.datasets.checks.image_checks import aspect_groups
 from cgbench.datasets.folder import Folder
 from helpers.cli import SMALL, cgbench
 from helpers.image_folders import healthy, scene
@@ -188,6 +189,54 @@ def test_a_name_of_other_bytes_goes_all_the_way_to_the_records(tmp_path):
     assert read_json(tmp_path / "a.json") == next(read_jsonl(tmp_path / "a.jsonl")) == {"path": "caf\udce9"}
 
 
+# shapes
+
+
+def shaped(root, sizes):
+    """A healthy folder whose trainA and testA have these sizes in turn instead."""
+    healthy(root)
+    for number, path in enumerate(path for name in ("trainA", "testA") for path in sorted((root / name).iterdir())):
+        scene(number, size=sizes[number % len(sizes)]).save(path)
+    return [(issue.text, issue.files) for issue in check(Folder(root)).issues if issue.check == "shape"]
+
+
+LYING, UPRIGHT, SQUARE, WIDE = (96, 72), (72, 96), (96, 96), (200, 64)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ([LYING, UPRIGHT], "9 lying (about 1.33), 9 upright (about 0.75)"),
+        ([LYING, UPRIGHT, SQUARE], "6 lying (about 1.33), 6 square (about 1.00), 6 upright (about 0.75)"),
+        ([LYING, WIDE], "9 lying (about 1.33), 9 lying (about 3.12)"),
+        ([LYING, UPRIGHT, WIDE, (64, 200), (300, 64), (64, 300)], "9 of other shapes"),
+    ],
+)
+def test_a_domain_without_a_usual_shape_is_one_issue(sizes, said, tmp_path):
+    ((text, files),) = shaped(tmp_path / "set", sizes)
+    assert text.startswith("domain A has no usual width : height: of 18 pictures ") and files == ()
+    assert set(said.split(", ")) <= set(text.split("pictures ")[1].split(", "))
+
+
+def test_the_usual_shape_is_the_most_frequent_one_and_each_other_is_named(tmp_path):
+    issues = shaped(tmp_path / "set", [SQUARE, SQUARE, SQUARE, (100, 96), (96, 94), UPRIGHT])
+    assert [files for _, files in issues] == [("trainA/a005.png",), ("trainA/a011.png",), ("testA/a029.png",)]
+    assert {text for text, _ in issues} == {"72 × 96; width : height is about 1.00 in 15 of 18 pictures of domain A"}
+
+
+def test_two_domains_of_unlike_shapes_are_one_issue(tmp_path):
+    assert shaped(tmp_path / "set", [LYING]) == [("width : height is mostly about 1.33 in A and 1.00 in B", ())]
+
+
+def test_groups_of_aspect_ratios_hold_every_one_once():
+    rng = np.random.default_rng(0)
+    for aspects in ([1e-7, 1e7], [1.0], np.exp(rng.normal(0, 1, 200)), [0.9, 1.0, 1.0, 1.1, 1.24]):
+        groups = aspect_groups(list(aspects))
+        assert sum(count for _, count in groups) == len(aspects)
+        assert [count for _, count in groups] == sorted((count for _, count in groups), reverse=True)
+    assert aspect_groups([0.9, 1.0, 1.0, 1.1, 1.24]) == [(1.0, 5)]
+
+
 # lists
 
 
@@ -197,7 +246,8 @@ def test_empty_domains_and_names_that_are_taken(tmp_path):
         path.unlink()
     (root / "trainA" / "a000.jpg").write_bytes(bytes_of(scene(930), "JPEG"))
     report = check(Folder(root))
-    assert [f.text for f in report.issues if f.check == "empty"] == ["split 'test' has no image of domain B (B)"]
+    assert [f.check for f in report.issues if "testB" in f.text] == ["missing"] and report.incomplete
+    assert files_of(report, "empty") == set() and report.test_images == ""
     assert files_of(report, "partner") == {"trainA/a000.png"}
 
 
@@ -303,6 +353,17 @@ class Odd(Dataset):
         if (split, domain) == ("train", "B"):
             items.append(Item("boom", lambda side: 1 / 0))
         return items
+
+
+class Empty(Odd):
+    def items(self, split, domain):
+        return super().items(split, domain)[: 0 if (split, domain) == ("train", "B") else None]
+
+
+def test_an_empty_domain_of_a_plugin_is_an_error():
+    report = check(Empty())
+    assert [f.text for f in report.issues if f.check == "empty"] == ["split 'train' has no image of domain B (y)"]
+    assert not report.incomplete
 
 
 def test_a_plugin_that_keeps_no_promise_is_reported_and_not_fatal():

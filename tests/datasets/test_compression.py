@@ -191,9 +191,29 @@ def test_the_grid_of_blocks_is_strong_after_compression_and_absent_without():
     assert block_grid(np.asarray(photo)) < 0.02 < strengths[0] and strengths == sorted(strengths)
     moved = as_jpeg(photo, 50).crop((3, 5, 256, 192))
     assert block_grid(np.asarray(moved)) > 0.1, "wherever the grid begins"
-    assert block_grid(np.asarray(photo)[:63]) is None and block_grid(np.zeros((64, 64), np.uint8)) == 0
+    assert block_grid(np.asarray(photo)[:63]) is None and block_grid(np.zeros((64, 64), np.uint8)) is None
 
 
 def test_the_share_of_ordered_pairs():
     assert share_ordered([2, 3], [0, 1]) == 1 and share_ordered([0, 1], [2, 3]) == 0
     assert share_ordered([1, 1], [1, 1]) == 0.5 and share_ordered([0, 2], [1, 3]) == 0.25
+
+
+def flat(number, step=1):
+    """A drawing of rectangles of single colours, whose edges lie at multiples of `step` pixels."""
+    rng = np.random.default_rng([5, number])
+    colours = np.zeros((96, 128, 3), np.uint8)
+    for y, x, height, width in rng.integers(0, (96, 128, 40, 60), (12, 4)) // step * step:
+        colours[y : y + height + step, x : x + width + step] = rng.integers(0, 256, 3)
+    return Image.fromarray(colours)
+
+
+@pytest.mark.parametrize("step", [1, 4, 8])
+@pytest.mark.parametrize("quality", [None, 60])
+def test_flat_pictures_have_no_grid_and_are_compared_with_none(tmp_path, step, quality):
+    def save(name, image, path):
+        picture = flat(int(path.name[1:]) + 50 * (name == "testB"), step) if name.endswith("B") else image
+        (as_jpeg(picture, quality) if quality and not name.endswith("B") else picture).save(f"{path}.png")
+
+    assert found(folder_of(tmp_path / "set", save)) == []
+    assert block_grid(np.asarray(flat(0, step).convert("L"))) is None

@@ -119,7 +119,7 @@ def test_camvid_is_found_in_a_parent(fake_camvid, name):
 
 
 def test_camvid_names_files_with_wrong_ids(fake_camvid):
-    put(fake_camvid / "valannot" / "0016E5_0001.png", [[12]])
+    put(fake_camvid / "valannot" / "0016E5_0001.png", [[12, 12]])
     with pytest.raises(DataBroken, match=r"0016E5_0001\.png.*12"):
         CamVid(fake_camvid).items("test", "B")[1].labels(64)
 
@@ -321,7 +321,7 @@ def test_folder_says_what_was_found(tmp_path):
     put(tmp_path / "trainA" / "a.png", flat(1))
     (tmp_path / "trainB").mkdir()
     text = Folder(tmp_path).missing()
-    assert "trainA (1 images)" in text and "trainB (0 images)" in text and "testB" in text
+    assert "trainA (1 image)" in text and "trainB (0 images)" in text and "testB" in text
     with pytest.raises(DataMissing):
         Folder(tmp_path).items("train", "A")
 

@@ -385,7 +385,7 @@ def test_another_archive_than_last_time_is_noticed(serve, tmp_path):
 def test_other_counts_than_the_catalogues_keep_the_archive_and_say_so(serve, tmp_path):
     members = good_members()
     members.pop("tiny/trainB/1.png")
-    with pytest.raises(DataBroken, match=r"trainB holds 1 images instead of 2.*archive is kept"):
+    with pytest.raises(DataBroken, match=r"trainB holds 1 image instead of 2.*archive is kept"):
         fetched(serve(zip_archive(members)), tmp_path)
     assert (tmp_path / "tiny.zip").exists() and not (tmp_path / "tiny").exists()
 

@@ -60,6 +60,24 @@ def test_what_is_not_read_gets_a_message_with_what_is_there_and_the_command_that
         Folder(tmp_path / "my set").items("train", "A")
 
 
+@pytest.mark.parametrize("name", [*REFUSED, "an empty testB"])
+def test_the_check_of_what_is_not_complete_exits_like_a_run(name, tmp_path):
+    put(tmp_path, REFUSED.get(name, (FOUR[:3],))[0], images=3)
+    if name not in REFUSED:
+        (tmp_path / "testB").mkdir()
+    output = cgbench("datasets", "check", "folder", "--data-root", tmp_path, code=2)
+    assert output.count("data is missing") <= 1 and "a domain is empty" not in output
+
+
+def test_the_check_of_plain_photos_says_of_them_what_a_run_says_and_no_more(tmp_path):
+    put(tmp_path, ("train", "test"), images=0)
+    for number in range(8):
+        scene(number, size=(128, 96)).save(tmp_path / ("train" if number < 5 else "test") / f"{number}.png")
+    output = cgbench("datasets", "check", "folder", "--data-root", tmp_path, code=2)
+    assert "holds plain photos in train and test" in output and "pairs side by side in one file" not in output
+    assert str(Folder(tmp_path).missing()) in output
+
+
 def commands(text):
     return [line.strip() for line in text.splitlines() if line.strip().startswith("(cd ")]
 
@@ -109,7 +127,8 @@ def test_names_that_are_no_utf_8_do_not_break_a_message(tmp_path):
 
 def test_an_incomplete_layout_is_an_error_of_the_check_with_its_command_in_one_line(tmp_path):
     put(tmp_path, FOUR[:3])
-    output = cgbench("datasets", "check", "folder", "--data-root", tmp_path, code=1)
+    output = cgbench("datasets", "check", "folder", "--data-root", tmp_path, code=2)
+    assert output.count("data is missing") == 1 and "a domain is empty" not in output
     assert commands(output) == commands(Folder(tmp_path).missing()) != []
 
 
@@ -297,3 +316,53 @@ def test_an_archive_beside_its_folder_is_not_unpacked_again(tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set.zip").write_bytes(b"")
     assert "unpack" not in Folder(tmp_path).missing()
+
+
+@pytest.mark.parametrize("above", ["x", "x/y"])
+def test_a_training_folder_of_pairs_alone_is_found_one_folder_deeper(above, tmp_path):
+    text = Folder(put(tmp_path, [f"{above}/train"], images=20)).missing()
+    assert f"{tmp_path / above} holds train (20 images), and no test images" in text
+    paste(text)
+    assert len(list((tmp_path / above / "test").iterdir())) == 2
+
+
+@pytest.mark.parametrize("inside", ["testA", "."])
+@pytest.mark.parametrize("ending", ["zip", "tar.gz"])
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_set_that_is_still_in_its_archive_is_unpacked_and_not_taken_from_training(inside, ending, empty, tmp_path):
+    put(tmp_path / "packed", [inside], images=3)
+    form = {"zip": "zip", "tar.gz": "gztar"}[ending]
+    packed = shutil.make_archive(str(tmp_path / "archive"), form, tmp_path / "packed")
+    root = put(tmp_path / "set", ["trainA", "trainB", "testB"], images=20)
+    shutil.move(packed, root / f"testA.{ending}")
+    if empty:
+        (root / "testA").mkdir()
+    text = Folder(root).missing()
+    assert f"Not unpacked: testA.{ending}. To unpack:" in text and "tail" not in text
+    if not shutil.which(ending.partition(".")[0].replace("zip", "unzip")):
+        pytest.skip("the program that unpacks is not installed")
+    paste(text)
+    assert Folder(root).missing() is None and len(Folder(root).items("test", "A")) == 3
+
+
+def test_an_archive_of_another_name_does_not_hide_the_way_to_test_images(tmp_path):
+    root = put(tmp_path, ["trainA", "trainB", "testB"], images=20)
+    (root / "notes.zip").write_bytes(b"no archive")
+    assert "To take some of the training images" in Folder(root).missing()
+
+
+def test_commands_name_folders_of_other_bytes_so_that_a_shell_reads_them(tmp_path):
+    root = tmp_path / os.fsdecode(b"it's caf\xe9 \x1b\\x")
+    put(root, [os.fsdecode(b"horse\xe9"), "zebra's"], images=20)
+    text = Folder(root).missing()
+    assert text.replace("\n", "").isprintable()
+    assert len(commands(text)) == 3 and "$'" in commands(text)[0]
+    if not shutil.which("bash"):
+        pytest.skip("bash is not installed")
+    subprocess.run(["bash", "-c", "\n".join(commands(text))], check=True, timeout=20)
+    assert Folder(root).missing() is None
+
+
+def test_one_image_is_an_image(tmp_path):
+    text = Folder(put(tmp_path, ["trainA", "trainB", "testA"], images=1)).missing()
+    assert "holds trainA (1 image), trainB (1 image), testA (1 image)" in text

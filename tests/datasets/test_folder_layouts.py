@@ -68,7 +68,7 @@ def test_the_usual_layout_is_read_without_a_remark_and_with_the_keys_that_it_had
     [
         ("trainhorse", "A is 'horse' and B is 'zebra': by the alphabet"),
         ("train_Zebra", "A is 'apple' and B is 'Zebra': by the alphabet"),
-        ("valA as test", "valA and valB are the test set: there is none that is called so"),
+        ("valA as test", "valA and valB are the test set, as no folders are named for it"),
         ("one level deep", "read from the folder horses in "),
         ("sub-folders", "trainA: 2 images are read from its sub-folders, city1"),
     ],
@@ -167,7 +167,7 @@ def test_plain_photos_are_refused(tmp_path):
     assert f"In {dataset._seams.continuing} of 8 images" in text and dataset._seams.continuing >= 6
     with pytest.raises(DataMissing, match="plain photos"):
         dataset.items("train", "A")
-    assert "plain photos" in cgbench("datasets", "check", "folder", "--data-root", tmp_path, code=1)
+    assert "plain photos" in cgbench("datasets", "check", "folder", "--data-root", tmp_path, code=2)
 
 
 def test_who_knows_that_photos_without_a_seam_are_pairs_says_so(tmp_path):

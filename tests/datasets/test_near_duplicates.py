@@ -150,3 +150,39 @@ def test_an_unpaired_set_of_pairs_is_reported_with_names(tmp_path):
     issues = [f for f in check(Folder(root)).issues if f.check == "same-scenes"]
     assert len(issues) == 1 and "12 pairs with the same name" in issues[0].text
     assert "trainA/a003.png and trainB/a003.png" in issues[0].files
+
+
+def colourised(root, names, kept=()):
+    """A folder whose B is A in colour under `names`, and whose A is grey but for the pictures `kept`."""
+    healthy(root)
+    for path in (root / "trainB").iterdir():
+        path.unlink()
+    for number, path in enumerate(sorted((root / "trainA").iterdir())):
+        Image.open(path).save(root / "trainB" / f"{names(number)}.png")
+        if number not in kept:
+            Image.open(path).convert("L").save(path)
+    return Folder(root)
+
+
+@pytest.mark.parametrize("names", [lambda number: f"a{number:03d}", lambda number: f"z{99 - number}"])
+def test_grey_pictures_and_their_colours_show_the_same_scenes_and_are_no_error(names, tmp_path):
+    report = check(colourised(tmp_path / "set", names))
+    assert [(f.check, f.severity) for f in report.issues] == [("same-scenes", "warning")] * len(report.issues)
+    named = " ".join(file for f in report.issues for file in f.files) + " ".join(f.text for f in report.issues)
+    assert all(f"trainA/a{number:03d}.png" in named for number in range(12))
+
+
+def test_pictures_that_are_equal_in_colour_too_are_an_error(tmp_path):
+    report = check(colourised(tmp_path / "set", lambda number: f"a{number:03d}", kept=(3, 5)))
+    assert [(f.files[0], f.severity) for f in report.issues if f.check == "between-domains"] == [
+        ("trainA/a003.png", "error"),
+        ("trainA/a005.png", "error"),
+    ]
+
+
+def test_an_error_of_one_picture_makes_none_of_those_that_are_only_similar(tmp_path):
+    root = healthy(tmp_path / "set")
+    Image.open(root / "trainB" / "b016.png").save(root / "trainA" / "copy.png")
+    recompressed(Image.open(root / "trainB" / "b017.png"), 30).save(root / "trainA" / "alike.jpg")
+    found = {f.files[0]: f.severity for f in check(Folder(root)).issues if f.check == "between-domains"}
+    assert found == {"trainA/copy.png": "error", "trainA/alike.jpg": "warning"}

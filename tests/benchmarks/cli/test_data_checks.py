@@ -62,5 +62,45 @@ def test_12_bit_data_end_the_run_before_training_in_one_line(run_folder):
     for path in (root / "trainA").iterdir():
         grey = np.asarray(scene(int(path.stem[1:])).convert("L"), np.uint16) * 16
         Image.fromarray(grey).save(path)
-    output = cgbench(*(word for word in command if word != "--dry-run"), code=2)
-    assert "trainA/a000.png: arrives almost black, like every 16-bit picture of train A" in output.splitlines()[-1]
+    for arguments in (command, [word for word in command if word != "--dry-run"]):
+        output = cgbench(*arguments, code=2)
+        assert "trainA/a000.png: arrives almost black, like every 16-bit picture of train A" in output.splitlines()[-1]
+
+
+def test_one_bright_16_bit_picture_lets_a_set_of_dark_ones_train(run_folder):
+    command, root = run_folder
+    for path in (root / "trainA").iterdir():
+        factor = 257 if path.stem == "a011" else 16
+        Image.fromarray(np.asarray(scene(int(path.stem[1:])).convert("L"), np.uint16) * factor).save(path)
+    cgbench(*command)
+
+
+@pytest.mark.parametrize("folder", ["trainA", "testB"])
+def test_a_single_pixel_is_refused_with_and_without_training(folder, run_folder):
+    command, root = run_folder
+    Image.new("RGB", (1, 1)).save(root / folder / "zz.png")
+    for arguments in (command, [word for word in command if word != "--dry-run"]):
+        (line,) = cgbench(*arguments, code=2).splitlines()
+        assert line.startswith(f"cgbench: {folder}/zz.png: a single pixel is no picture: replace it (cgbench datasets")
+
+
+@pytest.mark.parametrize("size", [(2, 1), (1, 9), (3, 3), (300, 1)])
+def test_other_small_pictures_train(size, run_folder):
+    command, root = run_folder
+    for folder in ("trainA", "trainB", "testA", "testB"):
+        scene(3).resize(size).save(root / folder / "zz.png")
+    cgbench(*(word for word in command if word != "--dry-run"))
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_pairs_side_by_side_of_an_odd_width_are_refused_with_and_without_training(split, tmp_path):
+    for name, count in (("train", 6), ("test", 4)):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for k in range(count):
+            pair = np.hstack([np.asarray(scene(k)), 255 - np.asarray(scene(k + 50))])
+            image = Image.fromarray(pair[:, :191] if (name, k) == (split, 2) else pair)
+            image.save(tmp_path / "set" / name / f"{k}.png")
+    command = ["run", "--methods", "gan_only", "--dataset", "folder", "--data-root", tmp_path / "set", *SMALL]
+    for more in (["--dry-run"], []):
+        line = cgbench(*command, "--runs-dir", tmp_path / "runs", *more, code=2).splitlines()[-1]
+        assert f"{split}/2.png: 191 pixels wide, but two images side by side need an even width" in line
