@@ -73,7 +73,7 @@ def build_trial(folder: TrialFolder, method: str, seed: int, state: str, scenes:
     write_json(folder.trial, trial_json(method, seed))
     steps = {"done": 2000, "diverged": 850}.get(state, 1200)
     if method in ROLES:
-        folder.set_status("done", step=0, seconds=0.0)
+        folder.set_status("done", step=2000, seconds=0.0)
     else:
         reason = {"diverged": "cycle_a is not finite", "failed": "out of memory"}.get(state, "")
         folder.set_status(state, step=steps, seconds=0.09 * steps, memory=900_000_000 + seed, reason=reason)

@@ -118,7 +118,7 @@ def test_one_seed_has_no_spread():
 def test_the_last_measured_step_counts(tmp_path):
     folder = build_run(tmp_path / "run", methods=("cyclegan",), seeds=(0,), images=1, side=8)
     common = {"direction": "AtoB", "metric": "score", "n": 5, "protocol": "p"}
-    rows = [{**common, "value": value, "step": step} for value, step in ((0.9, 20), (0.1, 5))]
+    rows = [{**common, "value": value, "step": step} for value, step in ((0.9, 2000), (0.1, 5))]
     write_jsonl(TrialFolder.of(folder, "shapes", "cyclegan", 0).metrics, rows)
     run = read_run(folder)
     table = scores.summary(run.records, {}, run.order, run.roles)
