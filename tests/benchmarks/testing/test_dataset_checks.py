@@ -76,7 +76,7 @@ def test_built_in_procedural_datasets_pass(name):
         ({"palette": (PALETTE[0], PALETTE[0])}, "two classes of the palette have one name"),
         ({"palette": (PALETTE[0], SemanticClass("other", (70, 130, 180)))}, "have one colour"),
         ({"palette": tuple(SemanticClass(str(i), (i % 256, i // 256, 0)) for i in range(256))}, "at most 255"),
-        ({"settings": {"huge": {}}}, "has settings for 'huge', and there is no such preset"),
+        ({"settings": {"huge": {}}}, "has settings for 'huge', and no preset has that name"),
         ({"settings": {"demo": {"stepz": 3}}}, "unknown setting 'stepz'"),
         ({"missing": lambda self: "get it\nthere"}, "the data is not there: ['get it']"),
         ({"identity": lambda self: 3}, "its identity is None or one line"),
