@@ -80,7 +80,8 @@ def trial_records(run: str, folder: TrialFolder, spec: Mapping[str, Any], status
 
 def ensure_same_step(folder: TrialFolder, rows: Sequence[Mapping[str, Any]], status: Mapping[str, Any]) -> None:
     """Raise `CgbenchError` where the last numbers of a finished trial are of another step than its status says."""
-    if rows and (last := rows[-1]["step"]) != status.get("step", last):
+    last = max((row["step"] for row in rows), default=0)
+    if rows and last != status.get("step", last):
         raise CgbenchError(
             f"{folder.metrics} is of step {last}, but status.json says {status['step']}: restore the file, or give the "
             "command of the run again"
