@@ -20,7 +20,7 @@ from cgbench.benchmarks.metrics.functional.disturbances import DESCRIPTION
 from cgbench.benchmarks.runtime.progress import progress
 from cgbench.config import TrialConfig
 from cgbench.digests import digest
-from cgbench.selection import evenly_spaced
+from cgbench.selection import evenly_spaced, scorer_split
 
 VERSION = 1  # rises whenever the way to calibrate changes
 IMAGES = 48  # at most, evenly spaced
@@ -117,8 +117,9 @@ def real_test_images(test: Translations) -> Translations | None:
 def load_calibration_images(dataset: Dataset, config: TrialConfig, paired: bool) -> CalibrationImages:
     """Load the images to calibrate with for test images that are judged as pairs, or not.
 
-    The first of these that has at least 20: scenes of the split `val`; scenes of `pairs` that no scorer learns from;
-    all scenes of `pairs`; where test images are not judged as pairs, training images of different scenes.
+    The first of these that has at least 20: scenes of the split `val`; scenes of `pairs` that no scorer learns from
+    (those held out to measure it are such); all scenes of `pairs`; where test images are not judged as pairs, training
+    images of different scenes.
     """
     paired_splits = [Split.VAL, Split.PAIRS] if dataset.paired_test else [Split.PAIRS]  # equal names may be chance
     for split in paired_splits:
@@ -142,7 +143,8 @@ def _scenes(split: str, count: int, config: TrialConfig) -> tuple[list[int], str
     if split == Split.VAL:
         rows, origin = list(range(count)), "validation scenes"
     else:
-        learned = set(evenly_spaced(count, config.scorer_limit))
+        photos = evenly_spaced(count, config.scorer_limit)
+        learned = {photos[index] for index in scorer_split(len(photos))[0]}
         rows = [row for row in range(count) if row not in learned]
         origin = "training scenes that the scorer did not learn from"
         if len(rows) < MIN_IMAGES:

@@ -144,7 +144,7 @@ def check_before_training(dataset: Dataset) -> None:
     files are decoded, raise `DataBroken`.
     """
     from cgbench.benchmarks.data.loading import check_command
-    from cgbench.datasets.checks.header_checks import check_quickly, summary
+    from cgbench.datasets.checks.quick_checks import check_quickly, summary
 
     with progress(f"reading the headers of {dataset.label}") as update:
         issues = check_quickly(dataset, update)

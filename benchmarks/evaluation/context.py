@@ -49,9 +49,7 @@ class EvaluationContext:
     scorers: Mapping[str, ScorerEnsemble] = field(default_factory=dict)  # by domain
     scorer_features: Mapping[str, Features] = field(default_factory=dict)  # by domain
     feature_extractors: FeatureExtractors = field(default_factory=FeatureExtractors)
-    training_photos: Mapping[str, ImageSet] = field(
-        default_factory=dict
-    )  # by domain of photos, where distances need it
+    training_photos: Mapping[str, ImageSet] = field(default_factory=dict)  # by domain, where distances need them
 
     @property
     def feature_network(self) -> nn.Module | None:
@@ -123,9 +121,8 @@ class EvaluationContext:
         return digest(
             [
                 [details for _, details in self.protocols().values()],
-                failure_detection.detector_versions(),
+                self.detector_settings(),
                 {name: images.digest for name, images in self.ood_images.items()},
-                self.calibration_images.digest() if self.calibration_images else "",
             ]
         )
 
@@ -178,8 +175,8 @@ def ensure_same_keys(dataset: Dataset, split: str, a: ImageSet, b: ImageSet) -> 
 
 
 def with_scorers(evaluation: EvaluationContext, config: TrialConfig, device: str) -> EvaluationContext:
-    """Return the context with the feature extractors whose weights are on this machine, and a scorer for each domain of
-    photos, trained or from the cache; without labels there is no scorer."""
+    """Return the context with the feature extractors whose weights are on this machine, and scorers for each domain of
+    photos, trained or from the cache; without labels there are none."""
     dataset, evaluation = evaluation.dataset, replace(evaluation, feature_extractors=open_feature_extractors(device))
     photo_domains = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
     scored = dataset.palette and Split.PAIRS in dataset.splits
@@ -201,24 +198,28 @@ def _training_photos(evaluation: EvaluationContext, domain: str, config: TrialCo
     dataset = evaluation.dataset
     if not dataset.items(Split.TRAIN, domain):
         return None
-    count = len(evaluation.domains["BA"[domain == "B"]])
+    count = len(evaluation.domains[_other(domain)])
     with progress(f"reading training photos of {dataset.domains[domain == 'B'].name}") as update:
         return load_images(dataset, Split.TRAIN, domain, config.crop_size, config, count, True, update)
 
 
 def _scorer_data(dataset: Dataset, domain: str, config: TrialConfig) -> ScorerData:
     """Return the photos of a domain in `pairs` with their class ids, and the pictures of the other domain there."""
-    photos, others = domain, "AB".replace(domain, "")
     domain_name = dataset.domains[domain == "B"].name
     with progress(f"reading {domain_name} images for the scorer") as update:
         side, limit = config.crop_size, config.scorer_limit
-        real = load_images(dataset, Split.PAIRS, photos, side, config, limit, True, update, labels=True)
-        other = load_images(dataset, Split.PAIRS, others, side, config, limit, True, update, labels=False)
+        real = load_images(dataset, Split.PAIRS, domain, side, config, limit, True, update, labels=True)
+        other = load_images(dataset, Split.PAIRS, _other(domain), side, config, limit, True, update, labels=False)
     if real.labels is None:
         raise DataBroken(
             f"dataset '{dataset.label}' has a palette, but the {domain_name} of its split 'pairs' have no labels"
         )
     return ScorerData(real.images, real.labels, other.images)
+
+
+def _other(domain: str) -> str:
+    """Return the letter of the other domain."""
+    return "A" if domain == "B" else "B"
 
 
 def _scorers(dataset: Dataset, domain: str, data: ScorerData, config: TrialConfig, device: str) -> ScorerEnsemble:

@@ -21,14 +21,6 @@ def declared_failures() -> list[Failure]:
     return sorted(map(FAILURES.get, FAILURES.names()), key=lambda failure: failure.rank)
 
 
-def detector_versions() -> list[list[Any]]:
-    """Return the identity of the detectors: a trial examined with other ones is examined again."""
-    return [
-        [failure.name, failure.version, failure.threshold, failure.share, failure.control is not None]
-        for failure in declared_failures()
-    ]
-
-
 def detector_settings(calibration: str) -> dict[str, dict[str, Any]]:
     """Return how each failure is looked for, as in `setting_of`; `calibration` is the digest of the images that
     thresholds are set with."""

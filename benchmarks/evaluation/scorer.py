@@ -35,7 +35,7 @@ UNREADABLE = (
     OSError, KeyError, TypeError, ValueError, RuntimeError, RecursionError, OverflowError, CgbenchError,
     safetensors.SafetensorError,
 )  # fmt: skip
-HELD_OUT = ("held_out_accuracy", "calibration_error", "held_out_rejected")  # of `info`, where photos were held out
+REACHED = ("held_out_accuracy", "calibration_error", "held_out_rejected")  # of `info`, where photos were held out
 PIXELS_AT_ONCE = 2**18  # of a batch in prediction, which bounds the memory
 
 
@@ -152,7 +152,7 @@ class ScorerEnsemble:
             "scorer_recipe": " ".join(str(member.info.get("recipe", "")) for member in self.members),
             "scorers": len(self.members),
         }
-        for name in HELD_OUT:
+        for name in REACHED:
             values = [member.info[name] for member in self.members if name in member.info]
             facts |= {f"scorer_{name}": round(float(np.mean(values)), 4)} if values else {}
         return facts

@@ -15,14 +15,13 @@ from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError, Diverged
 from cgbench.progress import ProgressCallback
 from cgbench.seeds import generator
-from cgbench.selection import evenly_spaced
+from cgbench.selection import scorer_split
 
 LEARNING_RATE = 1e-2
 WEIGHT_DECAY = 2e-2
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
 SCALES = (0.8, 1.5)  # zoom of a training crop; below 1 the photo's border is repeated and its labels ignored
 COLOUR = 0.08  # spread of the random gain and offset of photos on the scale -1 to 1
-HELD_OUT_EVERY, MOST_HELD_OUT = 10, 64  # photos
 PHOTOS_PER_NEGATIVE = 4
 PATCHES = 8  # per side of a photo whose patches are shuffled
 BINS = 15  # of the calibration error
@@ -47,8 +46,8 @@ def train_scorer(
 
     AdamW, learning rate with linear warm-up and cosine decay, cross-entropy with mild class weights; crops are
     mirrored, zoomed, shifted and changed in colour. Every draw comes from streams of the scorer's number: on a CPU two
-    trainings with the same number of threads agree bit for bit. One photo in `HELD_OUT_EVERY` is not trained on:
-    accuracy and calibration are measured on these.
+    trainings with the same number of threads agree bit for bit. Some photos are held out (`scorer_split`): accuracy and
+    calibration are measured on these.
 
     Args:
         data: Photos, class ids and other pictures.
@@ -66,7 +65,7 @@ def train_scorer(
         Diverged: The last loss is not finite.
     """
     check_training_data(data, classes)
-    learnt, held_out = _split(len(data.photos))
+    learnt, held_out = map(np.array, scorer_split(len(data.photos)))
     network = build_network(classes + 1, config.scorer_width, seed)
     network = network.to(device).to(memory_format=torch.channels_last).train()
     weights = torch.from_numpy(np.append(class_weights(data.labels, classes), np.float32(1))).to(device)
@@ -89,15 +88,8 @@ def train_scorer(
         raise Diverged(f"the scorer's loss became {loss.item()} within {config.scorer_steps} steps")
     info = scorer_settings(classes, config, seed) | {"side": data.photos.shape[1], "images": len(learnt)}
     scorer = Scorer(network, info, device)
-    scorer.info |= _reached(scorer, data.photos[held_out], data.labels[held_out])
+    scorer.info |= _reached(scorer, data.photos[held_out], data.labels[held_out]) if len(held_out) else {}
     return scorer
-
-
-def _split(photos: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of the photos to learn from, and of those held out: evenly spaced, none of few."""
-    count = min(MOST_HELD_OUT, photos // HELD_OUT_EVERY)
-    held_out = np.array(evenly_spaced(photos, count) if count else [], np.int64)
-    return np.setdiff1d(np.arange(photos), held_out), held_out
 
 
 def _negatives(data: ScorerData, chosen: np.ndarray, random: np.random.Generator) -> np.ndarray:

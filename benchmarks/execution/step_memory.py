@@ -13,7 +13,7 @@ from cgbench.benchmarks.execution.resources import machine
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
-from cgbench.formatting import size
+from cgbench.formatting import listed, size
 from cgbench.methods.blocks.segmentation import SegmentationNet
 from cgbench.seeds import generator
 
@@ -45,9 +45,8 @@ def _ensure_fits(trial: Trial, free: int, measure: Callable[[Trial], int], fault
     if not free or (needed := measure(trial)) <= free:
         return
     causes = _causes(trial, needed, measure)
-    listed = " and ".join(filter(None, [", ".join(causes[:-1]), causes[-1]]))
     remedy = "make one of them smaller" if len(causes) > 1 else "make it smaller"
-    need = f"at least {size(needed)} of memory at {listed}, and {size(free)} are free"
+    need = f"at least {size(needed)} of memory at {listed(causes)}, and {size(free)} are free"
     raise CgbenchError(f"{trial.method.name}: {fault} {need}; {remedy}")
 
 

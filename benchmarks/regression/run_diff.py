@@ -17,7 +17,7 @@ from cgbench.benchmarks.regression.changes import (
 )
 from cgbench.benchmarks.regression.run_numbers import Key, RunNumbers, SeedValues, collect_numbers
 from cgbench.results.run import Run, TrialResult
-from cgbench.results.significance import ALPHA, Effect, over_seeds, welch
+from cgbench.results.significance import ALPHA, Effect, mean_effect, welch
 from cgbench.results.uniformity import differing, mixture, training_facts
 
 PAIRED, UNPAIRED = "paired", "other seeds"
@@ -98,7 +98,7 @@ def _number_row(key: Key, a: RunNumbers, b: RunNumbers) -> NumberRow:
         return NumberRow(key, before, after, None, "", f"measured differently: {changes}")
     shared = sorted(set(before.values) & set(after.values))
     if len(shared) >= 2:
-        return NumberRow(key, before, after, over_seeds([after.values[s] - before.values[s] for s in shared]), PAIRED)
+        return NumberRow(key, before, after, mean_effect([after.values[s] - before.values[s] for s in shared]), PAIRED)
     effect = welch(list(after.values.values()), list(before.values.values()))
     return NumberRow(key, before, after, effect, UNPAIRED)
 

@@ -15,7 +15,7 @@ import numpy as np
 from cgbench.benchmarks.regression.permutation import mean_p_values, spread_p_values
 from cgbench.benchmarks.regression.run_numbers import SeedValues
 from cgbench.errors import CgbenchError
-from cgbench.results.significance import ALPHA, Effect, holm, over_seeds
+from cgbench.results.significance import ALPHA, Effect, holm, mean_effect
 
 MEANS, SPREAD, PAIRED = "means", "spread", "same seeds"
 MOST_SEEDS = 1_000  # of both sides together: the assignments of more would fill the memory
@@ -90,7 +90,7 @@ def unpaired_effect(pair: Pair) -> Effect:
 
 def paired_effect(pair: Pair) -> Effect:
     """Return the change seed by seed; the baseline has all seeds of the run, which are two or more."""
-    effect = over_seeds([value - pair.before.values[seed] for seed, value in pair.after.values.items()])
+    effect = mean_effect([value - pair.before.values[seed] for seed, value in pair.after.values.items()])
     assert effect is not None
     return effect
 

@@ -14,9 +14,12 @@ from cgbench.results.run_folder import TrialFolder
 def alternative_weights(model: Model, folder: TrialFolder, fingerprint: str) -> Iterator[tuple[Weights, int]]:
     """Put each alternative into the model, which must hold the last weights, and yield what it is and its step.
 
-    The last weights are back when the iterator ends. Checkpoints without the trial's `fingerprint` are of
-    the training before an extension and are left out; so are those that cannot be read, which is printed.
+    The last weights are back when the iterator ends. Checkpoints without the trial's `fingerprint` are of the
+    training before an extension and are left out; so are those that cannot be read, which is printed.
     """
+    earlier = folder.earlier_checkpoints()
+    if not earlier and not model.config.ema_decay:
+        return
     last, stored = read_checkpoint(folder.checkpoint)
     if averages := averages_in(last):
         averaged = AveragedWeights(model, model.config.ema_decay)
@@ -24,7 +27,7 @@ def alternative_weights(model: Model, folder: TrialFolder, fingerprint: str) -> 
         with averaged.applied():
             yield Weights.AVERAGED, int(metadata_number(stored, "step"))
     changed = False
-    for step, path in sorted(folder.earlier_checkpoints().items()):
+    for step, path in sorted(earlier.items()):
         try:
             tensors, stored = read_checkpoint(path)
             if stored.get("digest") != fingerprint:

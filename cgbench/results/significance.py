@@ -1,4 +1,4 @@
-"""The significance of differences: paired effects over seeds and images, corrected for the number of methods.
+"""The significance of differences: mean effects over seeds or images, corrected for the number of methods.
 
 Pure functions of arrays. Intervals are Student's, not a bootstrap's: a percentile bootstrap of three seeds has ten
 different resamples, and covers far less often than it says (a test shows both).
@@ -9,19 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import (
-    betaincinv,
-    stdtr,
-    stdtrit,
-)  # Student's distribution, without the checks of scipy.stats: 20 times as fast
+from scipy.special import betaincinv, stdtr, stdtrit  # without the checks of scipy.stats: 20 times as fast
 
 ALPHA = 0.05  # the share of tables, of methods that are all equal, in which any difference may be called one
 POWER = 0.8  # the chance to find a difference of the size that is called detectable
 
 
-def clopper_pearson(count: float, total: int, alpha: float = ALPHA) -> tuple[float, float]:
+def clopper_pearson(count: float, total: float, alpha: float = ALPHA) -> tuple[float, float]:
     """Return the exact interval of a share, of which `count` of `total` were seen (Clopper and Pearson 1934,
-    Biometrika 26:404); `count` may be a mean of several counts."""
+    Biometrika 26:404); neither need be whole, as means of counts and effective numbers are not."""
     low = float(betaincinv(count, total - count + 1, alpha / 2)) if count > 0 else 0.0
     high = float(betaincinv(count + 1, total - count, 1 - alpha / 2)) if count < total else 1.0
     return low, high
@@ -77,8 +73,8 @@ class Verdict(MeanDifference):
     effect: Effect
 
 
-def over_seeds(differences: Sequence[float]) -> Effect | None:
-    """Return the effect of differences, one per seed, or per image for a checkpoint; None for fewer than two."""
+def mean_effect(differences: Sequence[float]) -> Effect | None:
+    """Return the effect of differences, one per seed, or one per image for a checkpoint; None for fewer than two."""
     values = np.asarray(differences, float)
     if len(values) < 2:
         return None

@@ -32,7 +32,7 @@ COLOUR_FACTORS = (37, 91, 151)  # odd: id × factor modulo 256 is another red, g
 PALETTE_FORMATS = (".png", ".bmp", ".tif", ".tiff")
 FIX = (
     "colour them: with a palette the files keep their ids and are read in its colours. If they are pictures all the "
-    f"same, spread their levels over 0 to {IGNORE}"
+    "same, spread their levels over 0 to 255"
 )
 
 

@@ -28,6 +28,11 @@ def number(value: float, digits: int, sign: bool = False) -> str:
     return f"{rounded:{'+' if sign and rounded else ''}.{digits}f}".replace("-", "−")
 
 
+def mark(worse: bool, undecided: bool) -> str:
+    """Return the mark of a number against the reference's: worse, not to be told apart, or none."""
+    return WORSE if worse else UNDECIDED if undecided else ""
+
+
 def in_order(metrics: Collection[str], values: Mapping[str, Value]) -> list[str]:
     """Return metrics in the order of tables and figures: as declared, then those without a declaration, sorted."""
     return [*(name for name in values if name in metrics), *sorted(set(metrics) - set(values))]

@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaincinv, ndtri, stdtrit
+from scipy.special import ndtri, stdtrit
 
 from cgbench.reports.formats.blocks import Block
 from cgbench.reports.formats.csv import csv_lines, six_digits
@@ -31,7 +31,7 @@ from cgbench.reports.formats.markdown import bullet, escaped, markdown_table
 from cgbench.reports.paper_tables.published import CYCLEGAN_PAPER, JUDGED_REAL, SLIDES, Judged
 from cgbench.reports.perceptual_study.answers import Answers
 from cgbench.reports.perceptual_study.study import Study
-from cgbench.results.significance import ALPHA
+from cgbench.results.significance import ALPHA, clopper_pearson
 
 TOLERANCE_MS = 100  # deviation of the time that a pair was shown, beyond which it is reported
 NONE = "–"
@@ -108,9 +108,7 @@ def estimate(shares: Sequence[float], trials: int) -> Estimate:
     variance = max(float(values.var(ddof=1)) / count, independent)
     answers = mean * (1 - mean) / variance if variance else count * trials
     answers *= (ndtri(1 - ALPHA / 2) / stdtrit(count - 1, 1 - ALPHA / 2)) ** 2
-    real = mean * answers
-    low = float(betaincinv(real, answers - real + 1, ALPHA / 2)) if mean > 0 else 0.0
-    high = float(betaincinv(real + 1, answers - real, 1 - ALPHA / 2)) if mean < 1 else 1.0
+    low, high = clopper_pearson(mean * answers, answers)
     return Estimate(100 * mean, 100 * math.sqrt(variance) if variance else math.nan, 100 * low, 100 * high)
 
 

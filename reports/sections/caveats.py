@@ -106,4 +106,4 @@ def _training_photos(rows: pd.DataFrame, fakes: int) -> str:
         return ""
     count, methods = int(rows["value"].min()), list(dict.fromkeys(rows["method"]))
     few = " (the fewer, the larger a Fréchet distance)" if count < fakes else ""
-    return f" For {' and '.join(methods)}, which show the real images: {count:,} training photos against these{few}."
+    return f" For {listed(methods)}, which show the real images: {count:,} training photos against these{few}."

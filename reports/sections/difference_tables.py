@@ -9,7 +9,7 @@ from cgbench.api.metric import Value
 from cgbench.api.names import DIRECTIONS, Analysis
 from cgbench.formatting import plural
 from cgbench.reports.formats.markdown import escaped, markdown_table
-from cgbench.reports.formats.numbers import UNDECIDED, WORSE, declared, header, in_order, number
+from cgbench.reports.formats.numbers import UNDECIDED, WORSE, declared, header, in_order, mark, number
 from cgbench.reports.sections.differences import QUESTIONS, Basis, Comparison
 from cgbench.results.significance import ALPHA, POWER
 
@@ -26,22 +26,17 @@ class DifferenceCell:
     undecided: bool = False
 
     @property
-    def mark(self) -> str:
-        return WORSE if self.worse else UNDECIDED if self.undecided else ""
-
-    @property
     def text(self) -> str:
-        joined = " ".join(filter(None, [self.mean, self.interval, self.mark]))
+        joined = " ".join(filter(None, [self.mean, self.interval, mark(self.worse, self.undecided)]))
         return f"**{joined}**" if self.better else joined
 
 
 @dataclass(frozen=True)
 class DifferenceTable:
-    """Methods × metrics in one direction, all as differences from `reference`; `detectable` are the last rows."""
+    """Methods × metrics in one direction, all as differences from the reference; `detectable` are the last rows."""
 
     direction: str
     name: str
-    reference: str
     headers: tuple[str, ...]
     rows: tuple[tuple[str, tuple[DifferenceCell, ...]], ...]
     detectable: tuple[tuple[str, tuple[str, ...]], ...]
@@ -72,7 +67,6 @@ def difference_tables(
             DifferenceTable(
                 direction,
                 names.get(direction, direction),
-                comparison.reference,
                 tuple(header(value) for value in columns),
                 tuple((name, tuple(cells.get((name, metric), empty) for metric in metrics)) for name in methods),
                 tuple(
@@ -87,15 +81,8 @@ def difference_tables(
 
 def differences_markdown(comparison: Comparison, values: Mapping[str, Value], names: Mapping[str, str]) -> str:
     """Return the differences as Markdown: per direction a heading, a table and a caption."""
-    parts = []
-    for table in difference_tables(comparison, values, names):
-        lines = [["method", *map(escaped, table.headers)]]
-        lines += [[escaped(name), *(cell.text for cell in cells)] for name, cells in table.rows]
-        lines += [[f"(detectable, {name})", *sizes] for name, sizes in table.detectable]
-        what = "of the checkpoints of one seed from" if comparison.basis == Basis.IMAGES else "from"
-        heading = f"### {table.direction}: {escaped(table.name)}, differences {what} {escaped(table.reference)}"
-        parts.append(f"{heading}\n\n{markdown_table(lines)}\n\n{escaped(table.caption)}\n")
-    return "\n".join(parts)
+    what = "differences of the checkpoints of one seed from" if comparison.basis == Basis.IMAGES else "differences from"
+    return _markdown(difference_tables(comparison, values, names), f"{what} {escaped(comparison.reference)}")
 
 
 def question_tables(
@@ -117,7 +104,6 @@ def question_tables(
             DifferenceTable(
                 direction,
                 names.get(direction, direction),
-                comparison.reference,
                 tuple(f"{QUESTIONS[basis]}: {_quantity(value, basis, rows)}" for basis in bases),
                 tuple((name, tuple(cells.get((name, basis), empty) for basis in bases)) for name in methods),
                 (),
@@ -129,11 +115,16 @@ def question_tables(
 
 def questions_markdown(tables: Sequence[DifferenceTable]) -> str:
     """Return the tables of questions as Markdown: per direction a heading, a table and a caption."""
+    return _markdown(tables, "which question a difference answers")
+
+
+def _markdown(tables: Sequence[DifferenceTable], title: str) -> str:
     parts = []
     for table in tables:
         lines = [["method", *map(escaped, table.headers)]]
         lines += [[escaped(name), *(cell.text for cell in cells)] for name, cells in table.rows]
-        heading = f"### {table.direction}: {escaped(table.name)}, which question a difference answers"
+        lines += [[f"(detectable, {name})", *sizes] for name, sizes in table.detectable]
+        heading = f"### {table.direction}: {escaped(table.name)}, {title}"
         parts.append(f"{heading}\n\n{markdown_table(lines)}\n\n{escaped(table.caption)}\n")
     return "\n".join(parts)
 

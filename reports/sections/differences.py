@@ -14,7 +14,7 @@ from cgbench.errors import CgbenchError, did_you_mean
 from cgbench.reports.sections.compared_numbers import numbers_by_scorer, numbers_by_seed, scores_by_image
 from cgbench.results.band import band, image_part, scorer_part
 from cgbench.results.run import Run
-from cgbench.results.significance import MeanDifference, holm, over_seeds, welch
+from cgbench.results.significance import MeanDifference, holm, mean_effect, welch
 
 DEFAULT_REFERENCE = "cyclegan"
 PAIRED_SEEDS = 5  # fewer leave a paired test too few degrees of freedom to find anything
@@ -184,7 +184,7 @@ class _Families:
         tested = {name: column for name, column in numbers.items() if not notes[name]}
         found: Sequence[MeanDifference]
         if self.analysis == Analysis.PAIRED:
-            pairs = [over_seeds((column - own).dropna().to_numpy()) for column in tested.values()]
+            pairs = [mean_effect((column - own).dropna().to_numpy()) for column in tested.values()]
             found = holm([effect for effect in pairs if effect])
         elif self.analysis == Analysis.WELCH:
             effects = [welch(column.to_numpy(), own.to_numpy()) for column in tested.values()]
@@ -245,7 +245,7 @@ class _Families:
         """Return the differences between the checkpoints of one seed, paired by image or group of images."""
         own, tables = self._complete(by_image)
         pairs = {name: (table.mean() - own.mean()).dropna() for name, table in tables.items()}
-        effects = {name: over_seeds(pair.to_numpy()) for name, pair in pairs.items()}
+        effects = {name: mean_effect(pair.to_numpy()) for name, pair in pairs.items()}
         measured = {name: effect for name, effect in effects.items() if effect}
         return {
             name: _Entry(difference, len(tables[name]), len(own), len(pairs[name]))

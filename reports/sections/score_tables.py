@@ -11,7 +11,7 @@ from cgbench.api.names import Role
 from cgbench.reports.formats.csv import csv_text
 from cgbench.reports.formats.latex import PREAMBLE, tex, tex_float, tex_line
 from cgbench.reports.formats.markdown import escaped, markdown_table
-from cgbench.reports.formats.numbers import UNDECIDED, WORSE, declared, header, number
+from cgbench.reports.formats.numbers import UNDECIDED, WORSE, declared, header, mark, number
 from cgbench.reports.sections.scores import NOT_APPLICABLE
 
 
@@ -30,13 +30,9 @@ class Cell:
     undecided: bool = False
 
     @property
-    def mark(self) -> str:
-        return WORSE if self.worse else UNDECIDED if self.undecided else ""
-
-    @property
     def text(self) -> str:
         note = f"({self.note})" if self.mean and self.note else self.note
-        parts = [self.mean, self.spread, self.mark, note]
+        parts = [self.mean, self.spread, mark(self.worse, self.undecided), note]
         return " ".join(filter(None, parts))
 
 

@@ -12,7 +12,7 @@ from cgbench.api.names import DIRECTIONS, TrialState
 from cgbench.reports.formats.numbers import in_order
 from cgbench.results.records import ensure_one_protocol, not_measured
 from cgbench.results.run import NOT_STARTED, UNTRAINED, row_order
-from cgbench.results.significance import ALPHA, over_seeds
+from cgbench.results.significance import ALPHA, mean_effect
 
 NUMBER = "number"
 NOT_APPLICABLE = "–"
@@ -109,7 +109,7 @@ def _cell(trials: Mapping[int, Sequence[Mapping]], direction: str, metric: str, 
 
 def _interval(numbers: Sequence[float]) -> tuple[float, float]:
     """Return the interval of the mean over seeds; NaN for fewer than two seeds, and for seeds that are all equal."""
-    effect = over_seeds(numbers)
+    effect = mean_effect(numbers)
     varies = len(set(numbers)) > 1  # rounding may give equal numbers a spread of 1e-17
     return effect.interval(ALPHA) if effect and varies else (math.nan, math.nan)
 

@@ -4,25 +4,25 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cgbench.results.significance import ALPHA, Effect, clopper_pearson, holm, over_seeds
+from cgbench.results.significance import ALPHA, Effect, clopper_pearson, holm, mean_effect
 
 
 def test_a_paired_difference_over_seeds_is_the_paired_t_test():
     one, other = [0.31, 0.35, 0.28, 0.33], [0.25, 0.30, 0.29, 0.24]
-    effect = over_seeds(np.subtract(one, other))
+    effect = mean_effect(np.subtract(one, other))
     expected = stats.ttest_rel(one, other)
     assert effect.p == pytest.approx(expected.pvalue)
     assert effect.interval(0.05) == pytest.approx(tuple(expected.confidence_interval(0.95)))
 
 
 def test_one_seed_says_nothing():
-    assert over_seeds([0.3]) is None
+    assert mean_effect([0.3]) is None
 
 
 def test_a_constant_difference_is_certain_and_none_is_none():
-    assert over_seeds([0.2, 0.2, 0.2]).p == 0 or over_seeds([0.2, 0.2, 0.2]).p < 1e-12
-    assert over_seeds([0.0, 0.0]).p == 1
-    assert holm([over_seeds([0.0, 0.0])])[0].p == 1
+    assert mean_effect([0.2, 0.2, 0.2]).p == 0 or mean_effect([0.2, 0.2, 0.2]).p < 1e-12
+    assert mean_effect([0.0, 0.0]).p == 1
+    assert holm([mean_effect([0.0, 0.0])])[0].p == 1
 
 
 def effect_with(p, freedom=10):
@@ -48,7 +48,7 @@ def test_the_detectable_difference_is_found_four_times_in_five():
     rng = np.random.default_rng(1)
     size = Effect(0.0, 1.0, 9).detectable(0.05)
     draws = rng.normal(size, 10**0.5, (4000, 10))
-    found = np.mean([over_seeds(row).p < 0.05 for row in draws])
+    found = np.mean([mean_effect(row).p < 0.05 for row in draws])
     assert found == pytest.approx(0.8, abs=0.05)  # the error is estimated anew, so it is not exact
 
 
@@ -58,7 +58,7 @@ def test_equal_methods_are_called_different_in_one_table_of_twenty_at_most(seeds
     rng, wrong, tables = np.random.default_rng(seeds), 0, 300
     for _ in range(tables):
         numbers = rng.normal(0, 0.5, (1, seeds)) + rng.normal(0, 1, (6, seeds))
-        wrong += any(verdict.significant for verdict in holm([over_seeds(row) for row in numbers[1:] - numbers[0]]))
+        wrong += any(verdict.significant for verdict in holm([mean_effect(row) for row in numbers[1:] - numbers[0]]))
     leeway = 3 * (ALPHA * (1 - ALPHA) / tables) ** 0.5  # three standard errors of 300 simulated tables
     assert wrong / tables <= ALPHA + leeway
 
@@ -70,7 +70,9 @@ def test_a_bootstrap_of_three_seeds_covers_less_than_it_says():
     means = values[:, rng.integers(0, 3, (1000, 3))].mean(axis=2)
     low, high = np.quantile(means, [0.025, 0.975], axis=1)
     bootstrap = np.mean((low <= 0) & (high >= 0))
-    student = np.mean([effect.interval(0.05)[0] <= 0 <= effect.interval(0.05)[1] for effect in map(over_seeds, values)])
+    student = np.mean(
+        [effect.interval(0.05)[0] <= 0 <= effect.interval(0.05)[1] for effect in map(mean_effect, values)]
+    )
     assert bootstrap < 0.85 and student == pytest.approx(0.95, abs=0.02)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from cgbench.results import band as band_module
-from cgbench.results.significance import holm, over_seeds, welch
+from cgbench.results.significance import holm, mean_effect, welch
 from helpers import simulated_columns
 from helpers.simulated_columns import ROOT, Outcome, recorded_columns, scenarios, simulate
 
@@ -41,7 +41,7 @@ def test_a_false_difference_is_what_holm_and_the_band_call_one(monkeypatch):
         verdicts = (
             band_module.band(reference, others),
             holm([welch(values, reference) for values in others]),
-            holm([over_seeds(values - reference) for values in others]),
+            holm([mean_effect(values - reference) for values in others]),
         )
         expected += [any(verdict.significant for verdict in procedure) for procedure in verdicts]
     assert expected.sum() > 0 and outcome.false * 150 == pytest.approx(expected)

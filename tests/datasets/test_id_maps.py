@@ -11,8 +11,8 @@ from PIL import Image, ImageFilter
 from cgbench.api.registry import DATASETS
 from cgbench.datasets import phantoms, streets
 from cgbench.datasets.checks.checker import check
-from cgbench.datasets.checks.header_checks import check_quickly
 from cgbench.datasets.checks.id_maps import LOOKED_AT
+from cgbench.datasets.checks.quick_checks import check_quickly
 from cgbench.datasets.folder import Folder
 from cgbench.datasets.images.decoding import read_image, read_labels
 from helpers.cli import SMALL, cgbench

@@ -15,7 +15,7 @@ from cgbench.benchmarks.regression.baseline_file import read_baseline
 from cgbench.benchmarks.regression.run_numbers import TRAINED
 from cgbench.results import band as band_module
 from cgbench.results.band import band
-from cgbench.results.significance import ALPHA, POWER, Effect, over_seeds, welch
+from cgbench.results.significance import ALPHA, POWER, Effect, mean_effect, welch
 
 ROOT = Path(__file__).resolve().parents[2]
 CI = ROOT / "benchmarks" / "baselines" / "ci.json"  # 16 seeds: the shapes of measured distributions
@@ -64,7 +64,7 @@ def simulate(draw: Draw, seeds: int, count: int, stream: int = 0) -> Outcome:
         rows = [[(entry.mean, (entry.high - entry.low) / 2) for entry in found]]
         rows.append([_first_step(welch(values, reference), len(others)) for values in others])
         pairs = [min(len(values), len(reference)) for values in others]
-        effects = [over_seeds(values[:n] - reference[:n]) for values, n in zip(others, pairs, strict=True)]
+        effects = [mean_effect(values[:n] - reference[:n]) for values, n in zip(others, pairs, strict=True)]
         rows.append([_first_step(effect, len(others)) for effect in effects])
         table = np.array(rows)
         differences.append(table[..., 0])

@@ -9,7 +9,7 @@ import pytest
 from cgbench import DATASETS, Dataset, Domain, Item
 from cgbench.benchmarks.calibration.calibration_images import load_calibration_images, real_test_images
 from cgbench.benchmarks.trials.trial import resolve_trials
-from cgbench.selection import evenly_spaced
+from cgbench.selection import evenly_spaced, scorer_split
 from helpers.toy_scenes import PALETTE, render, scenes, toy_translations
 
 COUNTS = {"train": 30, "val": 30, "pairs": 30, "test": 30}
@@ -67,6 +67,12 @@ def test_scenes_that_the_scorer_learned_from_are_avoided():
     images = load_calibration_images(Toy(("pairs",)), config(scorer_limit=8), True)
     learned = {f"pairs-{row}" for row in evenly_spaced(30, 8)}
     assert not learned & set(images.domains["B"].keys)
+
+
+def test_scenes_held_out_to_measure_the_scorer_are_preferred_to_those_that_it_learned_from():
+    images = load_calibration_images(Toy(("pairs",), pairs=240), config(scorer_limit=0), True)
+    assert images.origin == "24 training scenes that the scorer did not learn from"
+    assert images.domains["B"].keys == tuple(f"pairs-{row}" for row in scorer_split(240)[1])
 
 
 @pytest.mark.parametrize("direction", ["AtoB", "BtoA"])

@@ -22,23 +22,19 @@ ItemsBySplit = dict[tuple[str, str], Sequence[Item]]
 
 
 def check_quickly(dataset: Dataset, update: ProgressCallback | None = None) -> list[Issue]:
-    """Return the issues of `check_headers`, and errors of loading for which a few files are decoded, the worst first.
+    """Return the issues of a dataset's folders, file names and headers, and errors of loading for which a few files are
+    decoded, the worst first; none of a procedural one.
 
-    Decoded are files that their headers make suspicious (pairs side by side of an odd width, 16-bit grey), and of each
-    set eight at most, or one where it is a picture, to tell pictures from maps of class ids (`id_maps`).
+    Files that cannot be opened and pixel formats that are refused are errors. Decoded are files that their headers make
+    suspicious (pairs side by side of an odd width, 16-bit grey), and of each set eight at most, or one where it is a
+    picture, to tell pictures from maps of class ids (`id_maps`). Splits and domains that cannot be listed are left out:
+    training says why. `update(done, total)` is called after each file whose header is read.
     """
     listed, headers, issues = _checked_headers(dataset, update)
     issues += [*_odd_widths(dataset, listed, headers), *_black_sets(dataset, listed, headers)]
-    return _ranked([*issues, *check_id_maps(dataset, listed)])
-
-
-def check_headers(dataset: Dataset, update: ProgressCallback | None = None) -> list[Issue]:
-    """Return the issues of a dataset's folders, file names and headers, the worst first; none of a procedural one.
-
-    Files that cannot be opened and pixel formats that are refused are errors. Splits and domains that cannot be listed
-    are left out: training says why. `update(done, total)` is called after each file.
-    """
-    return _ranked(_checked_headers(dataset, update)[2])
+    issues += check_id_maps(dataset, listed)
+    order = list(CHECKS)
+    return sorted(issues, key=lambda issue: (SEVERITIES.index(issue.severity), order.index(issue.check)))
 
 
 def summary(issues: Sequence[Issue]) -> str:
@@ -59,11 +55,6 @@ def _checked_headers(dataset: Dataset, update: ProgressCallback | None) -> tuple
     with suppress(CgbenchError):  # folders that a plug-in cannot name are not needed to train
         issues += check_folders(dataset)
     return listed, headers, issues
-
-
-def _ranked(issues: Sequence[Issue]) -> list[Issue]:
-    order = list(CHECKS)
-    return sorted(issues, key=lambda issue: (SEVERITIES.index(issue.severity), order.index(issue.check)))
 
 
 def _unreadable(dataset: Dataset, headers: Headers) -> list[Issue]:

@@ -1,11 +1,12 @@
-"""Checks by headers and names: what they find without decoding, and their summary in one line."""
+"""Quick checks: what headers and names show without decoding, and the summary in one line."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from cgbench.api.registry import DATASETS
-from cgbench.datasets.checks.header_checks import check_headers, summary
+from cgbench.datasets.checks import quick_checks
+from cgbench.datasets.checks.quick_checks import check_quickly, summary
 from cgbench.datasets.checks.report import Issue
 from cgbench.datasets.folder import Folder
 from helpers.image_files import RGB, write_tiff
@@ -14,9 +15,11 @@ from helpers.image_folders import healthy, scene
 
 @pytest.fixture
 def undecoded(monkeypatch):
-    """Call it, and from then on no pixel may be decoded."""
+    """Call it, and from then on no pixel may be decoded; maps of class ids, which take a few files, are not looked for
+    (`test_id_maps` counts these)."""
 
     def forbid():
+        monkeypatch.setattr(quick_checks, "check_id_maps", lambda *_: [])
         for kind in ("ImageFile.ImageFile", "TiffImagePlugin.TiffImageFile"):
             monkeypatch.setattr(f"PIL.{kind}.load", lambda *_: pytest.fail("a pixel was decoded"))
 
@@ -27,13 +30,13 @@ def test_a_healthy_set_gives_nothing_and_is_not_decoded(tmp_path, undecoded):
     root = healthy(tmp_path / "set")
     undecoded()
     seen = []
-    assert check_headers(Folder(root), lambda done, total: seen.append((done, total))) == []
+    assert check_quickly(Folder(root), lambda done, total: seen.append((done, total))) == []
     assert seen[-1] == (36, 36) and summary([]) == ""
 
 
 @pytest.mark.parametrize("name", ["streets", "phantoms"])
 def test_drawn_sets_have_no_headers(name):
-    assert check_headers(DATASETS.get(name)) == []
+    assert check_quickly(DATASETS.get(name)) == []
 
 
 def test_what_headers_and_names_show_is_found_the_worst_first(tmp_path, undecoded):
@@ -47,7 +50,7 @@ def test_what_headers_and_names_show_is_found_the_worst_first(tmp_path, undecode
     scene(904).save(root / "trainB" / "sub" / "x.png")
     (root / "trainB" / "moving.gif").write_bytes(b"GIF89a")
     undecoded()
-    issues = check_headers(Folder(root))
+    issues = check_quickly(Folder(root))
     assert [(issue.check, issue.severity, issue.files) for issue in issues] == [
         ("unreadable", "error", ("testB/bands.tif",)),
         ("unreadable", "error", ("testB/empty.png",)),
@@ -78,8 +81,8 @@ def test_transparency_of_label_maps_is_no_issue(tmp_path):
     root = healthy(tmp_path / "set")
     for path in sorted((root / "trainA").iterdir()):
         Image.open(path).convert("RGBA").save(path)
-    assert check_headers(Labelled(root)) == []
-    assert {issue.text for issue in check_headers(Folder(root))} == {"declares transparency: laid over white"}
+    assert check_quickly(Labelled(root)) == []
+    assert {issue.text for issue in check_quickly(Folder(root))} == {"declares transparency: laid over white"}
 
 
 def test_a_list_that_cannot_be_made_is_left_to_the_plan(tmp_path):
@@ -93,4 +96,4 @@ def test_a_list_that_cannot_be_made_is_left_to_the_plan(tmp_path):
 
     root = healthy(tmp_path / "set")
     (root / "trainA" / "zero.png").write_bytes(b"")
-    assert [issue.files for issue in check_headers(Unlisted(root))] == [("trainA/zero.png",)]
+    assert [issue.files for issue in check_quickly(Unlisted(root))] == [("trainA/zero.png",)]
