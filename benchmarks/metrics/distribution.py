@@ -15,7 +15,13 @@ import numpy as np
 
 from cgbench.api.metric import REAL, TRAINING, WIDTH, Metric, Scores, Translations, Value
 from cgbench.api.registry import METRICS
-from cgbench.benchmarks.metrics.functional.feature_distances import frechet_distance, kernel_distance, kernel_error
+from cgbench.benchmarks.metrics.functional.feature_distances import (
+    JACKKNIFE_ROWS,
+    frechet_distance,
+    kernel_contributions,
+    kernel_distance,
+    kernel_error,
+)
 from cgbench.seeds import generator
 
 SOURCE = (
@@ -33,7 +39,7 @@ def inception_distance() -> Metric:
         summary="FID and KID of clean-fid: Inception's features of translated and real photos, mode `clean`",
         values=(
             Value("fid", "FID", better="lower", digits=1, minimum=0),
-            Value("kid", "KID", better="lower", digits=4),
+            Value("kid", "KID", better="lower", digits=4, contributions=True),
         ),
         compute=lambda t: _distances("fid", "kid", t.inception, t),
         not_applicable=_why_not_applicable,
@@ -52,7 +58,7 @@ def scorer_distance() -> Metric:
         summary="FID and KID over the scorer's features: not comparable with those of Inception",
         values=(
             Value("scorer_fid", "scorer FID", better="lower", digits=2, minimum=0),
-            Value("scorer_kid", "scorer KID", better="lower", digits=3),
+            Value("scorer_kid", "scorer KID", better="lower", digits=3, contributions=True),
         ),
         compute=lambda t: _distances("scorer_fid", "scorer_kid", t.scorer_features, t),
         not_applicable=lambda t: (
@@ -69,19 +75,25 @@ def _distances(
     frechet_name: str, kernel_name: str, features: Callable[[np.ndarray], np.ndarray] | None, translations: Translations
 ) -> Scores:
     """Return both distances, with the standard error of the kernel distance over images; as details the numbers of real
-    images, of features, and of the training photos that were compared in place of the outputs."""
+    images, of features, and of the training photos that were compared in place of the outputs.
+
+    Where outputs and targets show the same scenes, each scene has its contribution to the kernel distance. Unpaired
+    test sets, and the rows of real images, have none: the two sets that vary there are of different images.
+    """
     assert features is not None and translations.targets is not None
     photos = translations.training_photos if translations.real_outputs else translations.outputs
     if photos is None or len(photos) < 2:
         names = (frechet_name, kernel_name)
         return Scores(dict.fromkeys(names, float("nan")), reasons=dict.fromkeys(names, NO_FLOOR))
     compared, real = features(photos), features(translations.targets)
+    scenes = translations.paired and not translations.real_outputs and 3 <= len(real) <= JACKKNIFE_ROWS
     counts = {REAL: len(real), WIDTH: real.shape[1]} | ({TRAINING: len(photos)} if translations.real_outputs else {})
     return Scores(
         {
             frechet_name: frechet_distance(compared, real),
             kernel_name: kernel_distance(compared, real, generator(0, "kid", "subsets")),
         },
+        {kernel_name: kernel_contributions(compared, real)} if scenes else {},
         details={f"{name}/{key}": count for name in (frechet_name, kernel_name) for key, count in counts.items()},
         errors={kernel_name: kernel_error(compared, real, generator(0, "kid", "error"))},
     )

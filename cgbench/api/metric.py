@@ -27,7 +27,9 @@ SOURCE, TARGET = "source", "target"  # whose images the scores per image of a va
 class Value:
     """One number that a metric gives. `better` is "higher", "lower" or "" (neither); `digits` after the point;
     `minimum` and `maximum` are the ends of its scale, beyond which no interval is shown. `of` says whose images its
-    scores per image belong to: "source", one for each output, or "target", one for each real target image."""
+    scores per image belong to: "source", one for each output, or "target", one for each real target image.
+    `contributions` says that these are contributions to a number of the whole set, such as a distance: they give its
+    error over images, and do not judge single images."""
 
     name: str
     label: str
@@ -36,6 +38,7 @@ class Value:
     minimum: float = -math.inf
     maximum: float = math.inf
     of: str = SOURCE
+    contributions: bool = False
 
 
 @dataclass(frozen=True)

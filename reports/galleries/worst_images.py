@@ -146,6 +146,7 @@ class _DirectionScores:
                     scores.setdefault(method, {}).setdefault(row["metric"], {})[row["key"]] = row["value"]
         scored = {metric for by_metric in scores.values() for metric in by_metric}
         metrics = [values[name] for name in in_order(scored, values) if name in values and values[name].better]
+        metrics = [value for value in metrics if not value.contributions]
         failures = {
             images: {method: _flags(trial, images) for method, trial in trials.items()}
             for images in (direction, f"{direction}-ood")

@@ -142,9 +142,9 @@ def figure_note(comparison: Comparison) -> str:
 def _quantity(value: Value, basis: str, rows: pd.DataFrame) -> str:
     """Return the name of what is compared: the number itself, or the mean of those of single images, which is another
     number where one of all images together is no mean of theirs."""
-    if basis == Basis.SEEDS:
-        return value.label
     groups = next(iter(rows.loc[rows["basis"] == basis, "groups"]), "")
+    if basis == Basis.SEEDS or (value.contributions and not groups):
+        return value.label
     return f"mean over {groups + 's' if groups else 'images'} of {value.label}"
 
 

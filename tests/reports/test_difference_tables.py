@@ -1,5 +1,7 @@
 """Tables and figures of differences: intervals, marks, bold, questions, forests and heat maps."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from cgbench.files import read_jsonl, write_jsonl
@@ -35,6 +37,13 @@ def test_each_question_has_a_column_that_says_what_is_compared(tmp_path):
         entry = row(comparison, "gan_only", basis)
         assert f"[{number(entry.low, 3, sign=True)}, {number(entry.high, 3, sign=True)}]" in text
     assert question_tables(comparison, VALUES, NAMES, {}) == []
+
+
+def test_the_mean_of_contributions_is_the_number_itself(tmp_path):
+    comparison = compare(read_run(measured(tmp_path)), VALUES)
+    values = VALUES | {"fcn_pixel": replace(VALUES["fcn_pixel"], contributions=True)}
+    (table,) = question_tables(comparison, values, NAMES, {"AtoB": "fcn_pixel"})
+    assert table.headers[1] == "the method, on scenes like these: FCN pixel"
 
 
 def test_a_row_that_cannot_be_told_apart_says_so(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,13 @@ def test_scores_of_unpaired_target_images_are_not_shown_beside_translations(tmp_
             keys = ("scene-000", "of the target domain alone")
             write_jsonl(trial.folder.image_scores, [*rows, *({**of_target, "key": key} for key in keys)])
     assert worst_images(read_run(run), VALUES) == before
+
+
+def test_contributions_to_a_number_of_the_whole_set_judge_no_image(tmp_path):
+    run = add_failures(build_run(tmp_path / "run", seeds=(0,), images=4, side=8), images=4, ood_images=1)
+    shown = worst_images(read_run(run), VALUES)[0].metrics
+    contributions = VALUES | {shown[0].name: replace(shown[0], contributions=True)}
+    assert worst_images(read_run(run), contributions)[0].metrics == shown[1:]
 
 
 def test_the_gallery_keeps_to_its_budget(run, monkeypatch):

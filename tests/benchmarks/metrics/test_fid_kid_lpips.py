@@ -19,6 +19,7 @@ from cgbench.benchmarks.evaluation.memoize import Memoized
 from cgbench.benchmarks.metrics.functional.feature_distances import (
     SUBSET_SIZE,
     frechet_distance,
+    kernel_contributions,
     kernel_distance,
     kernel_error,
 )
@@ -118,6 +119,35 @@ def test_the_jackknife_tells_the_spread_over_fresh_images(n, m, shift, factor):
         distances.append(kernel_distance(*sets, np.random.default_rng(0)))
         errors.append(kernel_error(*sets, np.random.default_rng(0)))
     assert np.mean(errors) == pytest.approx(factor * np.std(distances), rel=0.15)
+
+
+def test_contributions_are_the_pseudo_values_of_leaving_out_scenes():
+    a, b = features(9, 0), features(9, 1, 0.4)
+    distance = lambda x, y: kernel_distance(x, y, np.random.default_rng(0))  # noqa: E731
+    without = np.array([distance(np.delete(a, i, 0), np.delete(b, i, 0)) for i in range(9)])
+    found = kernel_contributions(a, b)
+    assert found.mean() == pytest.approx(distance(a, b), rel=1e-9)
+    np.testing.assert_allclose(found - found.mean(), 8 * (without.mean() - without), rtol=1e-9)
+    for wrong in ((a[:2], b[:2]), (a, b[:8])):
+        with pytest.raises(ValueError, match="as many of each kind"):
+            kernel_contributions(*wrong)
+
+
+def test_contributions_tell_the_error_of_a_difference_over_fresh_scenes():
+    """Two methods that translate the same scenes: the errors of both distances, taken as independent, are too large."""
+    scenes = features(20_000, 0)
+    noise = [features(20_000, seed) for seed in (1, 2)]
+    outputs = [scenes + 0.8 + 0.3 * noise[0], scenes + 1.0 + 0.3 * noise[1]]
+    rng, differences, errors, independent = np.random.default_rng(3), [], [], []
+    for _ in range(300):
+        rows = rng.choice(20_000, 40, replace=False)
+        first, second = (kernel_contributions(images[rows], scenes[rows]) for images in outputs)
+        differences.append(first.mean() - second.mean())
+        errors.append(np.std(first - second, ddof=1) / 40**0.5)
+        each = [kernel_error(images[rows], scenes[rows], np.random.default_rng(0)) for images in outputs]
+        independent.append(np.hypot(*each))
+    assert np.mean(errors) == pytest.approx(np.std(differences), rel=0.15)
+    assert np.mean(independent) > 1.5 * np.std(differences)
 
 
 def test_features_are_computed_once_for_the_same_content():
@@ -245,6 +275,17 @@ def test_rows_of_real_images_compare_training_photos_and_never_a_set_with_itself
         scores = METRICS.get("scorer_distance").compute(replace(real, training_photos=absent))
         assert all(np.isnan(value) for value in scores.values.values())
         assert "two training photos" in scores.reasons["scorer_fid"] and not scores.details
+
+
+def test_scenes_have_contributions_where_outputs_and_targets_show_the_same_ones():
+    t = some_translations(scorer_features=lambda images: images.reshape(len(images), -1, 3).mean(axis=1), paired=True)
+    metric = METRICS.get("scorer_distance")
+    scores = metric.compute(t)
+    assert list(scores.per_image) == ["scorer_kid"] and scores.per_image["scorer_kid"].shape == (5,)
+    assert scores.per_image["scorer_kid"].mean() == pytest.approx(scores.values["scorer_kid"])
+    unpaired, few = replace(t, paired=False), {"outputs": t.outputs[:2], "targets": t.targets[:2], "keys": ("a", "b")}
+    for other in (unpaired, replace(t, **few), replace(t, real_outputs=True, training_photos=t.outputs)):
+        assert not metric.compute(other).per_image
 
 
 def test_diversity_and_identity_by_hand():
