@@ -1,5 +1,8 @@
 """`cgbench report` and `cgbench table`: tables and page of a run, and a run beside a published table."""
 
+import os
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -16,15 +19,24 @@ from cgbench.results.run_folder import trial_folders
 def write_and_print(
     run_folder: Path, reference: str = "", figures: bool = False, analysis: Analysis = Analysis.BAND
 ) -> None:
-    """Write tables and page, with `figures` every figure as files too; print the table and where the page lies.
+    """Write tables and page, with `figures` every figure as files too; print the tables and where the page lies: on a
+    terminal the scores in lines that fit, elsewhere all of `table.md`.
 
     The caller must hold the run's lock.
     """
-    from cgbench.reports.report import write_report
+    from cgbench.reports.contents import collect_contents
+    from cgbench.reports.report import write_files
+    from cgbench.reports.terminal import terminal_text
 
     trial_folders(run_folder)
-    page = write_report(run_folder, metric_values(), reference, figures, analysis)
-    click.echo((page.parent / "table.md").read_text(encoding="utf-8"))
+    contents = collect_contents(run_folder, metric_values(), reference, analysis)
+    page = write_files(run_folder, contents, figures)
+    table = page.parent / "table.md"
+    if sys.stdout.isatty():
+        click.echo(terminal_text(contents, shutil.get_terminal_size().columns, os.environ.get("TERM") != "dumb"))
+        click.echo(f"Differences, failures and costs: {table}")
+    else:
+        click.echo(table.read_text(encoding="utf-8"))
     click.echo(f"Report: {page}")
 
 
@@ -55,7 +67,9 @@ def write_and_print(
 @WAIT
 @one_line_run_errors
 def report(run_folder: Path, reference: str, analysis: str, form: str | None, wait: bool) -> None:
-    """Write the tables and the page of RUN from its records, and print the table.
+    """Write the tables and the page of RUN from its records, and print the tables.
+
+    On a terminal the scores are printed in lines that fit; into a file or a pipe goes all of table.md.
 
     Unlike the report at the end of 'run' and 'evaluate', this one also writes every figure as an SVG and a PNG file.
     """

@@ -43,6 +43,9 @@ class DifferenceTable:
     caption: str
 
 
+_ALONE = {Analysis.BAND: "the moderated", Analysis.WELCH: "Welch's", Analysis.PAIRED: "Student's"}  # of one method
+
+
 def difference_tables(
     comparison: Comparison, values: Mapping[str, Value], names: Mapping[str, str]
 ) -> list[DifferenceTable]:
@@ -62,7 +65,9 @@ def difference_tables(
         empty = DifferenceCell("–")
         methods = list(dict.fromkeys(shown["method"]))
         sizes = shown.groupby("metric")["detectable"]
-        last = {"median": sizes.median(), "worst": sizes.max()}
+        last = {"detectable, median": sizes.median(), "detectable, worst": sizes.max()}
+        if len(methods) == 1:
+            last = {"detectable": sizes.max()}
         tables.append(
             DifferenceTable(
                 direction,
@@ -123,7 +128,7 @@ def _markdown(tables: Sequence[DifferenceTable], title: str) -> str:
     for table in tables:
         lines = [["method", *map(escaped, table.headers)]]
         lines += [[escaped(name), *(cell.text for cell in cells)] for name, cells in table.rows]
-        lines += [[f"(detectable, {name})", *sizes] for name, sizes in table.detectable]
+        lines += [[f"({name})", *sizes] for name, sizes in table.detectable]
         heading = f"### {table.direction}: {escaped(table.name)}, {title}"
         parts.append(f"{heading}\n\n{markdown_table(lines)}\n\n{escaped(table.caption)}\n")
     return "\n".join(parts)
@@ -182,7 +187,8 @@ def _caption(rows: pd.DataFrame, comparison: Comparison) -> str:
         return _checkpoints_caption(rows, comparison)
     seeds = sorted({*rows["seeds"], *rows["reference_seeds"]})
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    family = f"the {rows['method'].nunique()} methods of a column"
+    methods = rows["method"].nunique()
+    family = f"the {methods} methods of a column"
     design = {
         Analysis.BAND: f"{count} seeds; seeds of methods treated as independent",
         Analysis.WELCH: f"{count} seeds; seeds of methods treated as independent",
@@ -193,21 +199,26 @@ def _caption(rows: pd.DataFrame, comparison: Comparison) -> str:
         Analysis.WELCH: f"Welch's interval at the level of Holm's procedure over {family} ({ALPHA:.0%} in all)",
         Analysis.PAIRED: f"Student's interval at the level of Holm's procedure over {family} ({ALPHA:.0%} in all)",
     }[comparison.analysis]
+    if methods == 1:
+        interval = f"{_ALONE[comparison.analysis]} interval ({1 - ALPHA:.0%})"
+    last = f"Last row{'s' if methods > 1 else ''}: the difference that would be found with probability {POWER:.0%}"
+    of = ", for the median and the worst of the methods" if methods > 1 else ""
     unmarked = " Supervised methods are not marked." if set(rows["method"]) & comparison.supervised else ""
     return (
         f"Method minus {comparison.reference}: {QUESTIONS[Basis.SEEDS]} ({design}). In brackets {interval}. Bold: "
-        f"better, {WORSE}: worse, by an interval that excludes zero; {UNDECIDED}: not to be told apart.{unmarked} Last "
-        f"rows: the difference that would be found "
-        f"with probability {POWER:.0%} if a repetition has these errors, for the median and the worst of the methods."
+        f"better, {WORSE}: worse, by an interval that excludes zero; {UNDECIDED}: not to be told apart.{unmarked} "
+        f"{last} if a repetition has these errors{of}."
     )
 
 
 def _checkpoints_caption(rows: pd.DataFrame, comparison: Comparison) -> str:
     """Return the caption of a table of the differences between checkpoints."""
     unit = next(iter(rows["groups"]), "") or "image"
+    methods = rows["method"].nunique()
+    level = f"at the level of Holm's procedure over the {methods} methods of a column ({ALPHA:.0%} in all)"
     return (
         f"Method minus {comparison.reference}, one seed: {QUESTIONS[Basis.IMAGES]} "
-        f"({plural(int(rows['images'].max()), unit)}, means of their scores). In brackets Student's interval at the "
-        f"level of Holm's procedure over the {rows['method'].nunique()} methods of a column ({ALPHA:.0%} in all). "
+        f"({plural(int(rows['images'].max()), unit)}, means of their scores). In brackets Student's interval "
+        f"{level if methods > 1 else f'({1 - ALPHA:.0%})'}. "
         "Nothing is marked: another seed may turn any of these around, and about the methods they say nothing."
     )

@@ -1,5 +1,6 @@
 """Tables and figures of differences: intervals, marks, bold, questions, forests and heat maps."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -67,6 +68,17 @@ def test_the_table_shows_intervals_and_what_could_be_seen(tmp_path):
     assert f"| (detectable, median) | {np.median(sizes):.3f} " in text
     assert f"| (detectable, worst)  | {max(sizes):.3f} " in text
     assert "the method, on this test set (3 seeds; seeds of methods treated as independent)" in text
+
+
+def test_one_method_has_one_size_and_no_family(tmp_path):
+    run = measured(tmp_path)
+    for method in ("cycle_only", "copy"):
+        shutil.rmtree(run / "shapes" / method)
+    comparison = compare(read_run(run), VALUES)
+    (table,) = difference_tables(comparison, VALUES, NAMES)
+    assert [name for name, _ in table.detectable] == ["detectable"]
+    assert "In brackets the moderated interval (95%)." in table.caption and "Last row:" in table.caption
+    assert "methods" not in table.caption.replace("seeds of methods", "")
 
 
 def test_better_is_bold_in_the_tables_of_scores_and_of_differences(tmp_path):
