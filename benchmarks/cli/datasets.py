@@ -8,7 +8,7 @@ import click
 
 from cgbench.api.dataset import Dataset
 from cgbench.api.registry import DATASETS
-from cgbench.benchmarks.cli.listings import print_broken_plugins
+from cgbench.benchmarks.cli.listings import echo_entry, echo_note, print_broken_plugins
 from cgbench.benchmarks.cli.options import (
     DATA_ROOT,
     DATASET_NAMES,
@@ -65,9 +65,9 @@ def list_datasets(data_root: Path | None) -> None:
             state, summary = "broken", str(error)
         except CgbenchError:  # a folder that may not be listed must not hide the others
             state = "unreadable"
-        click.echo(f"{name:{width}}  {state:10}  {summary}")
-    click.echo(
-        "\nData is looked for under --data-root or CGBENCH_DATA. 'cgbench run' says how to get what is not there,\n"
+        echo_entry(f"{name:{width}}  {state:10}", summary)
+    echo_note(
+        "Data is looked for under --data-root or CGBENCH_DATA. 'cgbench run' says how to get what is not there,\n"
         "'cgbench datasets fetch' gets public sets, 'cgbench datasets check NAME' examines one."
     )
     print_broken_plugins(DATASETS)

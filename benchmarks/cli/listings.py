@@ -1,5 +1,9 @@
 """`cgbench methods`, `metrics`, `failures` and `show`: the registered components, listed and explained."""
 
+import shutil
+import sys
+import textwrap
+
 import click
 
 from cgbench.api.failure import CONTROL_RATE, HEALTHY_RATE
@@ -20,8 +24,8 @@ def methods() -> None:
     rows = [METHODS.get(name) for name in METHODS.names()]
     width = max(len(method.name) for method in rows)
     for method in rows:
-        click.echo(f"{method.name:{width}}  {method.summary}")
-    click.echo("\n'cgbench show NAME' tells networks and losses. Reference rows (floor, ceiling) join every run.")
+        echo_entry(f"{method.name:{width}}", method.summary)
+    echo_note("'cgbench show NAME' tells networks and losses. Reference rows (floor, ceiling) join every run.")
     print_broken_plugins(METHODS)
 
 
@@ -34,7 +38,7 @@ def metrics() -> None:
     for name in names:
         metric = METRICS.get(name)
         values = ", ".join(f"{value.name} {ARROWS[value.better]}".strip() for value in metric.values)
-        click.echo(f"{name:{width}}  {metric.summary} [{values}]")
+        echo_entry(f"{name:{width}}", f"{metric.summary} [{values}]")
     print_broken_plugins(METRICS)
 
 
@@ -48,16 +52,16 @@ def failures() -> None:
         sign = "≥" if failure.above else "≤"
         how = "or stricter" if failure.control is not None else "fixed"
         limits = f"{sign} {failure.threshold:g}, {how}, in {failure.share:.0%}"
-        click.echo(f"{failure.name:{width}}  {failure.summary} [{limits}]")
-    click.echo("\nIn brackets: the evidence of an image, and the share of images from which a trial has the failure.")
-    click.echo(
+        echo_entry(f"{failure.name:{width}}", f"{failure.summary} [{limits}]")
+    echo_note("In brackets: the evidence of an image, and the share of images from which a trial has the failure.")
+    echo_note(
         f"'or stricter': set for each dataset when a run is evaluated, so that at most {HEALTHY_RATE:.0%} of its real "
         f"images,\nslightly disturbed, are called. Where less than {CONTROL_RATE:.0%} of these are called, the failure "
         "cannot be judged:"
     )
     for failure in rows:
         if failure.control is not None:
-            click.echo(f"  {failure.name:{width}}  {failure.control.description}")
+            echo_entry(f"  {failure.name:{width}}", failure.control.description)
     print_broken_plugins(FAILURES)
 
 
@@ -73,6 +77,25 @@ def failures() -> None:
 def show(method: str, preset: str | None, assignments: tuple[str, ...]) -> None:
     """Show what METHOD trains: networks, players, every live loss term, and its difference from its parent."""
     click.echo(method_text(resolve_one(method, preset or "paper", assignments)))
+
+
+def echo_entry(name: str, text: str) -> None:
+    """Print a padded name and the text about it: on a terminal in lines that fit, elsewhere in one line."""
+    click.echo(f"{name}  {_fitted(text, len(name) + 2)}")
+
+
+def echo_note(text: str) -> None:
+    """Print an empty line and a text: on a terminal in lines that fit, elsewhere as it is."""
+    click.echo(f"\n{_fitted(text)}")
+
+
+def _fitted(text: str, indent: int = 0) -> str:
+    if not sys.stdout.isatty():
+        return text
+    margin, columns = " " * indent, max(60, shutil.get_terminal_size().columns)
+    return textwrap.fill(
+        text, columns, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
+    ).lstrip()
 
 
 def print_broken_plugins(*registries: Registry) -> None:

@@ -1,4 +1,10 @@
-"""The command line in this process, and settings small enough for a test."""
+"""The command line in this process and on a terminal, and settings small enough for a test."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
 
 from click.testing import CliRunner
 
@@ -16,3 +22,21 @@ def cgbench(*arguments, code=0):
     assert result.exit_code == code, result.output
     assert "Traceback" not in result.output
     return result.output
+
+
+def cgbench_on_terminal(*arguments, columns=80):
+    """Run the command line in a process on a terminal, expect exit code 0, and return the text that was shown."""
+    parent, child = pty.openpty()
+    command = [sys.executable, "-m", "cgbench.benchmarks", *map(str, arguments)]
+    environment = os.environ | {"COLUMNS": str(columns), "TERM": "xterm"}
+    process = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env=environment)
+    os.close(child)
+    shown = b""
+    try:
+        while block := os.read(parent, 65536):
+            shown += block
+    except OSError:  # the other end is closed
+        pass
+    os.close(parent)
+    assert process.wait() == 0, shown.decode()
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode()).replace("\r", "")

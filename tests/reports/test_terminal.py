@@ -1,15 +1,12 @@
 """The summary of a run for a terminal: lines that fit, and every score in them."""
 
-import os
-import pty
 import re
-import subprocess
-import sys
 
 import pytest
 
 from cgbench.reports.contents import collect_contents
 from cgbench.reports.terminal import BOLD, NORMAL, terminal_text
+from helpers.cli import cgbench, cgbench_on_terminal
 from helpers.known_differences import measured
 from helpers.run_folder import VALUES, add_failures, build_run
 
@@ -62,23 +59,6 @@ def test_failures_are_counted_by_method(tmp_path):
 
 def test_a_terminal_gets_the_summary_and_a_pipe_the_whole_table(tmp_path):
     run = measured(tmp_path)
-    command = [sys.executable, "-m", "cgbench.benchmarks", "report", str(run)]
-    parent, child = pty.openpty()
-    environment = os.environ | {"COLUMNS": "80", "TERM": "xterm"}
-    process = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env=environment)
-    os.close(child)
-    shown = b""
-    while True:
-        try:
-            block = os.read(parent, 65536)
-        except OSError:  # the other end is closed
-            break
-        if not block:
-            break
-        shown += block
-    os.close(parent)
-    assert process.wait() == 0
-    text = SEQUENCE.sub("", shown.decode())
+    text = cgbench_on_terminal("report", run)
     assert "| ---" not in text and "Differences, failures and costs: " in text and "Report: " in text
-    piped = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert (run / "report" / "table.md").read_text(encoding="utf-8") in piped
+    assert (run / "report" / "table.md").read_text(encoding="utf-8") in cgbench("report", run)

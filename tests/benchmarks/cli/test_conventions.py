@@ -13,7 +13,7 @@ from cgbench.benchmarks.cli import report
 from cgbench.benchmarks.cli.main import SECTIONS, main
 from cgbench.config import FIELDS, FORMER_NAMES
 from cgbench.results.run_folder import trial_folders
-from helpers.cli import SMALL, cgbench
+from helpers.cli import SMALL, cgbench, cgbench_on_terminal
 
 RUN = ["run", "--methods", "gan_only", "--dataset", "streets", *SMALL]
 
@@ -41,6 +41,13 @@ def test_every_help_text_fits_a_terminal_and_has_examples(words):
     assert max(map(len, text.splitlines())) <= 80
     assert "\nExamples:\n  cgbench" in text or "\nExamples:\n  eval" in text
     assert words or "..." not in text.partition("[ARGS]...")[2]  # no summary is cut off
+
+
+@pytest.mark.parametrize("listing", ["methods", "metrics", "failures", "datasets"])
+def test_listings_fit_a_terminal_and_are_one_line_each_in_a_pipe(listing):
+    shown, piped = cgbench_on_terminal(listing).splitlines(), cgbench(listing).splitlines()
+    assert max(map(len, shown)) <= 80 < max(map(len, piped)) and len(shown) > len(piped)
+    assert " ".join(" ".join(shown).split()) == " ".join(" ".join(piped).split())
 
 
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
