@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from cgbench.errors import CgbenchError, DataMissing, did_you_mean
+from cgbench.errors import CgbenchError, did_you_mean
 from cgbench.files import ensure_regular_file, read_json, safe_name
 from cgbench.formatting import listed, printable, shortened
 from cgbench.pretrained_weights import weights_folder
@@ -80,7 +80,7 @@ class Published:
 def find_published(name: str) -> Published:
     """Return the published network `name` of the folder that CGBENCH_WEIGHTS names; its weights are not read yet.
 
-    Raises `DataMissing` where the folder or a file is not there, and `CgbenchError` where a file cannot be used.
+    Raises `CgbenchError` where the folder or a file is not there or cannot be used.
     """
     wanted = f"{name}.json and {name}.safetensors or {name}.pth"
     if not name or safe_name(name) != name:
@@ -88,16 +88,16 @@ def find_published(name: str) -> Published:
         raise CgbenchError(f"scorer={shown} is no name of a file: write NAME; CGBENCH_WEIGHTS names its folder")
     folder = weights_folder()
     if folder is None:
-        raise DataMissing(f"scorer={name}: CGBENCH_WEIGHTS is not set: let it name the folder that holds {wanted}")
+        raise CgbenchError(f"scorer={name}: CGBENCH_WEIGHTS is not set: let it name the folder that holds {wanted}")
     path = folder / f"{name}.json"
     if not _is_there(path):
         known = sorted(printable(other.stem) for other in folder.glob("*.json"))
-        raise DataMissing(f"scorer={name}: {path} is not there ({did_you_mean(name, known)}); put {wanted} there")
+        raise CgbenchError(f"scorer={name}: {path} is not there ({did_you_mean(name, known)}); put {wanted} there")
     found = [weights for suffix in SUFFIXES if _is_there(weights := folder / f"{name}{suffix}")]
     if len(found) > 1:
         raise CgbenchError(f"scorer={name}: {found[0]} and {found[1].name} are both there: remove one of them")
     if not found:
-        raise DataMissing(
+        raise CgbenchError(
             f"scorer={name}: {folder / name}.safetensors is not there, nor {name}.pth: put the network's state dict "
             f"beside {path.name}"
         )

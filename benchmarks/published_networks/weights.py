@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cgbench.benchmarks.published_networks.description import Published
-from cgbench.errors import CgbenchError, DataBroken, error_line
+from cgbench.errors import CgbenchError, error_line
 from cgbench.files import open_file
 from cgbench.formatting import printable, shortened, size
 from cgbench.pretrained_weights import MAX_BYTES
@@ -23,27 +23,27 @@ UNUSED = "aux_classifier."  # a second head of torchvision's checkpoints, for th
 def read_weights(published: Published) -> tuple[dict[str, Any], str]:
     """Return the tensors of a published network by name, without the auxiliary head, and the SHA-256 of their file.
 
-    Raises `DataBroken` for a file that is too large, has another SHA-256 than its description says, or is no state
+    Raises `CgbenchError` for a file that is too large, has another SHA-256 than its description says, or is no state
     dict.
     """
     path, stated = published.weights, published.description.sha256
     with open_file(path) as file:
         if (found := os.fstat(file.fileno()).st_size) > MAX_BYTES:
-            raise DataBroken(f"{path} has {size(found)}, at most {size(MAX_BYTES)}: save the state dict alone")
+            raise CgbenchError(f"{path} has {size(found)}, at most {size(MAX_BYTES)}: save the state dict alone")
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         if stated and sha256 != stated:
-            raise DataBroken(
+            raise CgbenchError(
                 f"{path} has the SHA-256 {sha256[:8]}…, and {published.path.name} says {stated[:8]}…: get the file "
                 "again, or correct 'sha256'"
             )
         file.seek(0)
         content = _load(file, path)
     if not isinstance(content, Mapping) or not content:
-        raise DataBroken(f"{path} holds {_kind(content)} and no state dict: save model.state_dict()")
+        raise CgbenchError(f"{path} holds {_kind(content)} and no state dict: save model.state_dict()")
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             entry = f"'{_shown(name)}' is {_kind(value)}"
-            raise DataBroken(f"{path} is no state dict, {entry} and no tensor: save model.state_dict()")
+            raise CgbenchError(f"{path} is no state dict, {entry} and no tensor: save model.state_dict()")
     return {name: tensor for name, tensor in content.items() if not name.startswith(UNUSED)}, sha256
 
 
@@ -83,7 +83,7 @@ def _load(file: BufferedReader, path: Path) -> Any:
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files raise errors of every kind
         reason = shortened(error_line(error), 200)
-        raise DataBroken(f"{path} is not readable ({reason}): get it again, or save model.state_dict()") from None
+        raise CgbenchError(f"{path} is not readable ({reason}): get it again, or save model.state_dict()") from None
 
 
 def _shown(name: Any) -> str:
