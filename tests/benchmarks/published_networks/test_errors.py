@@ -3,13 +3,16 @@
 import hashlib
 import os
 import re
+from pathlib import Path
 
 import pytest
 import torch
 
 from cgbench import DATASETS, Dataset, Domain
 from cgbench.benchmarks.evaluation.scorer import published_scorer
+from cgbench.benchmarks.published_networks.description import ARCHITECTURES, README, Published, read_description
 from cgbench.benchmarks.trials.trial import resolve_trials
+from cgbench.datasets.cityscapes import PALETTE as CITYSCAPES
 from cgbench.errors import CgbenchError
 from helpers.cli import SMALL, cgbench
 from helpers.published_network import CLASSES, OUTPUTS, network, put
@@ -59,6 +62,17 @@ def test_a_description_that_does_not_fit_is_named_with_its_field(changes, said, 
     put(folder, **changes)
     text = refusal()
     assert text.startswith(str(folder / "tiny.json")) and said in text
+
+
+def test_the_example_of_the_readme_describes_a_network_for_cityscapes(folder):
+    readme = Path(__file__).parents[3] / README
+    (example,) = re.findall(r"```json\n(.*?)```", readme.read_text(encoding="utf-8"), re.S)
+    path = folder / "drivers.json"
+    path.write_text(example, encoding="utf-8")
+    published = Published("drivers", read_description(path), path, path)
+    classes = [entry.name for entry in CITYSCAPES]
+    assert published.class_ids(classes, "cityscapes") == tuple(range(19))
+    assert all(f"`{architecture}`" in readme.read_text(encoding="utf-8") for architecture in ARCHITECTURES)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '"tiny"', "{", '{"outputs": NaN}', "[" * 10_000])
