@@ -12,6 +12,7 @@ from typing import Any
 from cgbench.errors import CgbenchError, did_you_mean
 from cgbench.formatting import shortened
 
+TRAINED = "trained"  # the setting `scorer` that names no published network
 WHOLE_NUMBER_BOUND = 2**31  # of every setting without a bound of its own
 
 
@@ -130,6 +131,12 @@ class TrialConfig:
     search_steps: int = setting(200, "Steps of the search for an image's latent code.", minimum=1, private=True)
     classes: int = setting(19, "Classes of the dataset's labels; the dataset sets it.", minimum=1, private=True)
 
+    scorer: str = setting(
+        TRAINED,
+        "What gives FCN scores: networks `trained` on the dataset's photos, or a published one, by the name of its "
+        "JSON file in the folder that CGBENCH_WEIGHTS names.",
+        affects="evaluation",
+    )
     scorers: int = setting(
         3, "Scorers per domain of photos, over which FCN scores are means.", minimum=1, below=101, affects="evaluation"
     )

@@ -24,12 +24,16 @@ class Weights:
 VGG16 = Weights("vgg16-397923af.pth", "397923af", "https://download.pytorch.org/models/vgg16-397923af.pth")
 
 
+def weights_folder() -> Path | None:
+    """Return the folder that CGBENCH_WEIGHTS names; None where it is not set."""
+    own = os.environ.get("CGBENCH_WEIGHTS")
+    return Path(own).expanduser() if own else None
+
+
 def search_folders() -> list[Path]:
     """Return the folders to search: $CGBENCH_WEIGHTS, then the cache of torch hub, which torchvision uses."""
     hub = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "torch"
-    own = os.environ.get("CGBENCH_WEIGHTS")
-    folders = [*([Path(own)] if own else []), Path(hub) / "hub" / "checkpoints"]
-    return [folder.expanduser() for folder in folders]
+    return [*filter(None, [weights_folder()]), (Path(hub) / "hub" / "checkpoints").expanduser()]
 
 
 def absent(weights: Weights) -> str | None:

@@ -18,7 +18,7 @@ from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.data.loading import suggest_dataset_check
 from cgbench.benchmarks.metrics.functional.disturbances import DESCRIPTION
 from cgbench.benchmarks.runtime.progress import progress
-from cgbench.config import TrialConfig
+from cgbench.config import TRAINED, TrialConfig
 from cgbench.digests import digest
 from cgbench.selection import evenly_spaced, scorer_split
 
@@ -142,6 +142,8 @@ def _scenes(split: str, count: int, config: TrialConfig) -> tuple[list[int], str
     """Return which of the `count` scenes of a split are used, and which these are in words."""
     if split == Split.VAL:
         rows, origin = list(range(count)), "validation scenes"
+    elif config.scorer != TRAINED:
+        rows, origin = list(range(count)), "training scenes"
     else:
         photos = evenly_spaced(count, config.scorer_limit)
         learned = {photos[index] for index in scorer_split(len(photos))[0]}

@@ -42,6 +42,7 @@ from cgbench.benchmarks.trials.comparison_checks import ensure_same_dataset
 from cgbench.benchmarks.trials.request import RunRequest
 from cgbench.benchmarks.trials.suite import read_suite, suite_names
 from cgbench.benchmarks.trials.trial import Trial
+from cgbench.config import TRAINED
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError
 from cgbench.files import safe_name, write_json
 from cgbench.formatting import shortened
@@ -114,6 +115,7 @@ def run(
               130  stopped by Ctrl-C (143 by SIGTERM)
     """
     from cgbench.benchmarks.data.loading import suggest_dataset_check
+    from cgbench.benchmarks.evaluation.scorer import described_scorer
     from cgbench.benchmarks.execution.run_plan import plan_run, print_plan
     from cgbench.benchmarks.runtime.determinism import deterministic_kernels
 
@@ -129,6 +131,8 @@ def run(
     print_settings(trials)
     ensure_same_dataset(folder, data.label)
     check_before_training(data)
+    if trials[0].config.scorer != TRAINED:
+        click.echo(described_scorer(trials[0].config.scorer, data))
     with deterministic_kernels(deterministic):
         if dry_run:
             ensure_writable(folder)

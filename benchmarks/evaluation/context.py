@@ -22,12 +22,12 @@ from cgbench.benchmarks.evaluation.feature_extractors import (
     scorer_features,
 )
 from cgbench.benchmarks.evaluation.ood_split import load_ood_images
-from cgbench.benchmarks.evaluation.scorer import ScorerEnsemble
+from cgbench.benchmarks.evaluation.scorer import PublishedScorer, ScorerEnsemble, published_scorer
 from cgbench.benchmarks.evaluation.scorer_cache import cached_scorers
 from cgbench.benchmarks.evaluation.scorer_training import ScorerData
 from cgbench.benchmarks.runtime.cache_dir import cache_folder
 from cgbench.benchmarks.runtime.progress import progress
-from cgbench.config import TrialConfig
+from cgbench.config import TRAINED, TrialConfig
 from cgbench.digests import digest
 from cgbench.errors import DataBroken
 from cgbench.formatting import plural
@@ -53,9 +53,10 @@ class EvaluationContext:
 
     @property
     def feature_network(self) -> nn.Module | None:
-        """The network of the scorer whose features a method may use: the first of B where there is one, else of A."""
+        """The network of the scorer whose features a method may use: the first of B where there is one, else of A; none
+        where the scorer is a published network."""
         scorers = self.scorers.get("B") or self.scorers.get("A")
-        return scorers.first.network if scorers else None
+        return scorers.first.network if scorers and not isinstance(scorers.first, PublishedScorer) else None
 
     def source(self, direction: str) -> ImageSet:
         """Return the images that `direction` translates."""
@@ -176,18 +177,21 @@ def ensure_same_keys(dataset: Dataset, split: str, a: ImageSet, b: ImageSet) -> 
 
 def with_scorers(evaluation: EvaluationContext, config: TrialConfig, device: str) -> EvaluationContext:
     """Return the context with the feature extractors whose weights are on this machine, and scorers for each domain of
-    photos, trained or from the cache; without labels there are none."""
+    photos: trained, from the cache, or the published network that `config` names; without labels there are none."""
     dataset, evaluation = evaluation.dataset, replace(evaluation, feature_extractors=open_feature_extractors(device))
     photo_domains = [domain for domain, kind in zip("AB", dataset.domains, strict=True) if kind.kind == "photo"]
-    scored = dataset.palette and Split.PAIRS in dataset.splits
+    published = config.scorer != TRAINED
+    scored = dataset.palette and (published or Split.PAIRS in dataset.splits)
     if scored or evaluation.feature_extractors.inception:
         photos = {domain: _training_photos(evaluation, domain, config) for domain in photo_domains}
         evaluation = replace(evaluation, training_photos={key: images for key, images in photos.items() if images})
     if not scored:
         return evaluation
-    # all images are loaded before the first scorer trains
-    data = {domain: _scorer_data(dataset, domain, config) for domain in photo_domains}
-    scorers = {domain: _scorers(dataset, domain, data[domain], config, device) for domain in photo_domains}
+    if published:
+        scorers = dict.fromkeys(photo_domains, ScorerEnsemble((published_scorer(config.scorer, dataset, device),)))
+    else:  # all images are loaded before the first scorer trains
+        data = {domain: _scorer_data(dataset, domain, config) for domain in photo_domains}
+        scorers = {domain: _scorers(dataset, domain, data[domain], config, device) for domain in photo_domains}
     features = {domain: scorer_features(ensemble.first) for domain, ensemble in scorers.items()}
     return replace(evaluation, scorers=scorers, scorer_features=features)
 

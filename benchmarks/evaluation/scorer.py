@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from cgbench.api.dataset import Dataset
 from cgbench.benchmarks.data.conversion import to_signed
 from cgbench.benchmarks.evaluation.memoize import Memoized
+from cgbench.benchmarks.published_networks.description import find_published
+from cgbench.benchmarks.published_networks.network import PublishedNetwork, open_network
 from cgbench.config import TrialConfig
 from cgbench.digests import digest
 from cgbench.errors import CgbenchError, DataBroken
@@ -60,7 +64,7 @@ class Scorer:
     """A trained network with `info`: classes, width, side, settings of its training, and what it reaches on photos that
     it was not trained on. It has one output more than classes: the reject class."""
 
-    def __init__(self, network: SegmentationNet, info: dict[str, Any], device: str = "cpu") -> None:
+    def __init__(self, network: SegmentationNet | PublishedNetwork, info: dict[str, Any], device: str = "cpu") -> None:
         self.network = network.to(device).to(memory_format=torch.channels_last).eval()
         self.info = info
         self.device = device
@@ -129,10 +133,26 @@ class Scorer:
         return scorer
 
 
+class PublishedScorer(Scorer):
+    """A published segmentation network as the scorer; `info` holds what is recorded of it, under `published`, and under
+    `reading` the digest of what its predictions depend on apart from photos and weights.
+
+    It gives class maps and features, like a trained scorer; outputs that its description maps to no class are its
+    reject class. No loss of a method uses it: `features=scorer` is refused, because the network is no part of what
+    identifies a training. What it reaches on photos that it was not trained on is not known here: the row `real` shows
+    what it reaches on the test photos.
+    """
+
+    @cached_property
+    def digest(self) -> str:
+        """12 hex digits of the weights' content, the architecture, and how photos and outputs are read."""
+        return digest([super().digest, self.info["reading"]])
+
+
 @dataclass(frozen=True)
 class ScorerEnsemble:
-    """Scorers that differ in their random streams alone. Numbers are means over them; class maps, features and the
-    methods that use a scorer have the first."""
+    """Scorers that differ in their random streams alone, or one published network. Numbers are means over them; class
+    maps, features and the methods that use a scorer have the first."""
 
     members: tuple[Scorer, ...]
 
@@ -147,7 +167,10 @@ class ScorerEnsemble:
 
     def record(self) -> dict[str, Any]:
         """Return what is recorded beside a protocol: the recipes, and means of what the scorers reach on photos that
-        they were not trained on: accuracy, calibration error and share of rejected pixels."""
+        they were not trained on: accuracy, calibration error and share of rejected pixels; of a published network its
+        name, architecture, source, SHA-256, and the digest of its class map."""
+        if isinstance(self.first, PublishedScorer):
+            return {"scorers": len(self.members), **self.first.info["published"]}
         facts: dict[str, Any] = {
             "scorer_recipe": " ".join(str(member.info.get("recipe", "")) for member in self.members),
             "scorers": len(self.members),
@@ -156,6 +179,26 @@ class ScorerEnsemble:
             values = [member.info[name] for member in self.members if name in member.info]
             facts |= {f"scorer_{name}": round(float(np.mean(values)), 4)} if values else {}
         return facts
+
+
+def published_scorer(name: str, dataset: Dataset, device: str = "cpu") -> PublishedScorer:
+    """Return the published network `name` as a scorer for the classes of a dataset; what is absent or unfit raises
+    `CgbenchError`."""
+    classes = [entry.name for entry in dataset.palette]
+    opened = open_network(find_published(name), classes, dataset.label)
+    info = {"classes": len(classes), "published": opened.facts, "reading": opened.reading}
+    return PublishedScorer(opened.network, info, device)
+
+
+def described_scorer(name: str, dataset: Dataset) -> str:
+    """Return one line on the published network `name`, for the plan of a run; what is absent or unfit raises
+    `CgbenchError`."""
+    scorer = published_scorer(name, dataset)
+    facts = scorer.info["published"]
+    return (
+        f"FCN scores by {name}: {facts['scorer_architecture']}, SHA-256 {facts['scorer_weights'][:12]}, "
+        f"at {facts['scorer_input'].partition(',')[0]}; no scorer is trained"
+    )
 
 
 def content_digest(*arrays: np.ndarray) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from cgbench.benchmarks.regression.baseline_file import Baseline
 from cgbench.benchmarks.regression.run_numbers import SeedValues
+from cgbench.config import FIELDS
 from cgbench.formatting import plural
 
 ABSENT = "–"
@@ -31,11 +32,14 @@ class Change:
 def setting_changes(
     before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]], everywhere: bool = True
 ) -> list[Change]:
-    """Return the settings that differ, by method; one row where all methods of both sides differ in the same way."""
+    """Return the settings that differ, by method; one row where all methods of both sides differ in the same way. A
+    setting that one side does not record, because its version had none, had its default."""
     shared = [method for method in before if method in after]
     methods_by_change: dict[tuple[str, str, str], list[str]] = {}
     for method in shared:
         for row in value_changes(before[method], after[method]):
+            if _is_default(row.name, before[method], after[method]):
+                continue
             methods_by_change.setdefault((row.name, row.before, row.after), []).append(method)
     rows = [
         Change("" if everywhere and len(methods) == len(shared) > 1 else ", ".join(methods), *row)
@@ -43,6 +47,14 @@ def setting_changes(
     ]
     rows += [Change(method, "method", "there", ABSENT) for method in before if method not in after]
     return rows + [Change(method, "method", ABSENT, "there") for method in after if method not in before]
+
+
+def _is_default(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Return whether a setting is recorded on one side only, with its default, as `trained` or `trained (recipe)`."""
+    if name not in FIELDS or (name in before) == (name in after):
+        return False
+    default = FIELDS[name].default
+    return {**before, **after}[name] in (default, f"{format_value(default)} (recipe)")
 
 
 def value_changes(before: Mapping[str, Any], after: Mapping[str, Any], where: str = "") -> list[Change]:

@@ -9,9 +9,11 @@ from cgbench.api.graph_analysis import untrained
 from cgbench.api.method import Method
 from cgbench.api.names import Split
 from cgbench.api.registry import METHODS
-from cgbench.config import FIELDS, PRIVATE, Resolved, TrialConfig, resolve, split_assignments
+from cgbench.config import FIELDS, PRIVATE, TRAINED, Resolved, TrialConfig, resolve, split_assignments
 from cgbench.errors import CgbenchError, did_you_mean, error_line
 from cgbench.presets import preset_values
+
+TRAINED_SCORER_SETTINGS = ("scorers", "scorer_limit", "scorer_steps", "scorer_batch", "scorer_width")
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,24 @@ def resolve_trials(
         for direction, network in (untrained(weighted) if method.reference is None else {}).items():
             raise CgbenchError(f"{name}: with these weights no term trains {network}, which translates {direction}")
         resolved[name] = (weighted, result)
+    _ensure_scorer_used(next(iter(resolved.values()))[1], dataset)
     side = next(iter(resolved.values()))[1].config.crop_size
     if dataset.palette and side % 8:
         raise CgbenchError(f"crop_size ({side}) must be a multiple of 8: the scorer of '{dataset.label}' needs it")
     return [Trial(method, seed, preset, result) for seed in seeds for method, result in resolved.values()]
+
+
+def _ensure_scorer_used(resolved: Resolved, dataset: Dataset) -> None:
+    """Raise where a published network is named and nothing could use it, or where settings beside it are those of
+    scorers that are trained."""
+    name = resolved.config.scorer
+    if name == TRAINED:
+        return
+    if not dataset.palette:
+        raise CgbenchError(f"scorer={name}: dataset '{dataset.label}' has no labels, so that no scorer judges it")
+    for key in TRAINED_SCORER_SETTINGS:
+        if resolved.origins[key] == "--set":
+            raise CgbenchError(f"--set {key}: scorer={name} is one network that is not trained here: leave '{key}' out")
 
 
 def resolve_one(name: str, preset: str, assignments: Sequence[str]) -> Trial:
@@ -145,6 +161,8 @@ def why_not_applicable(method: Method, config: TrialConfig, dataset: Dataset) ->
         return f"compares the images of a batch: needs batch_size={method.min_batch_size} or more, for all methods"
     if config.features == "scorer" and "features" in method.settings and not dataset.palette:
         return f"features=scorer needs labels, and dataset '{dataset.label}' has none"
+    if config.features == "scorer" and "features" in method.settings and config.scorer != TRAINED:
+        return f"features=scorer needs scorers that are trained, not scorer={config.scorer}: use features=vgg16"
     missing = (network.missing(config) for network in method.networks.values() if network.missing)
     return next(filter(None, missing), None)
 

@@ -107,12 +107,13 @@ def _check(content: Any, schema: str, where: str) -> Any:
     try:
         return msgspec.convert(content, getattr(schemas, schema))
     except msgspec.ValidationError as error:
-        reason = _reason(str(error))
+        reason = schema_problem(str(error))
         raise CgbenchError(f"{where} is not as cgbench writes it: {reason}; restore the file or run again") from None
 
 
-def _reason(message: str) -> str:
-    """Return the message of msgspec with the name of the field in front: 'dataset.label': expected str, got int."""
+def schema_problem(message: str) -> str:
+    """Return the message of msgspec about a value that does not fit its schema, with the name of the field in front:
+    'dataset.label': expected str, got int."""
     reason, _, place = message.partition(" - at `")
     field = "" if place.startswith("key` in") else place.removesuffix("`").removeprefix("$").removeprefix(".")
     if missing := re.fullmatch(r"Object missing required field `(.+)`", reason):

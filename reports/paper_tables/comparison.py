@@ -212,16 +212,24 @@ def _setting(run: Run, table: PaperTable, rows: list[ComparedRow]) -> str:
     parts.append(f"{'seed' if len(run.seeds) == 1 else 'seeds'} {', '.join(map(str, run.seeds))}")
     if table.direction == TO_LABELS:
         return f"{', '.join(parts)}; each pixel read as the class of the nearest colour"
-    scorers = _joined(_scorers(trials, direction_of(run, table)))
-    return f"{', '.join(parts)}; scored by a network that cgbench trained on this dataset ({scorers or 'not recorded'})"
+    return f"{', '.join(parts)}; scored by {_scored_by(trials, direction_of(run, table))}"
 
 
-def _scorers(trials: Iterable[TrialResult], direction: str) -> list[str]:
-    """Return the digests of the scorers that the trials were measured with."""
+def _scored_by(trials: Iterable[TrialResult], direction: str) -> str:
+    """Return which networks the trials were measured with, and their digests."""
     details = [read_protocols_file(trial.folder.protocols) for trial in trials]
     protocols = [protocol for by_digest in details for protocol in by_digest.values()]
     protocols = [protocol for protocol in protocols if protocol.get("direction", direction) == direction]
-    return [protocol["scorer"] for protocol in protocols if protocol.get("scorer")]
+    protocols = [protocol for protocol in protocols if protocol.get("scorer")]
+    digests = _joined(protocol["scorer"] for protocol in protocols)
+    published = (
+        f"{protocol['scorer_network']}, {protocol['scorer_architecture']}"
+        for protocol in protocols
+        if "scorer_network" in protocol
+    )
+    if names := _joined(published):
+        return f"the published network {names} ({digests})"
+    return f"a network that cgbench trained on this dataset ({digests or 'not recorded'})"
 
 
 def _joined(values: Iterable) -> str:

@@ -21,7 +21,8 @@ def caveats(records: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
 
 def judge_caveats(run: Run, values: Mapping[str, Value]) -> list[str]:
     """Return a sentence per untrained row that beats trained methods, and one per direction that scorers judge."""
-    return [*_beaten(run, values), *_scorers(run.protocols().values())]
+    protocols, ceiling = run.protocols().values(), Role.CEILING in run.roles.values()
+    return [*_beaten(run, values), *_scorers(protocols), *_published_scorers(protocols, ceiling)]
 
 
 def _beaten(run: Run, values: Mapping[str, Value]) -> list[str]:
@@ -55,6 +56,24 @@ def _scorers(protocols: Iterable[Mapping[str, Any]]) -> list[str]:
                 f"trained on: pixel accuracy {details['scorer_held_out_accuracy']:.3f}, calibration error "
                 f"{details['scorer_calibration_error']:.3f}, {details['scorer_held_out_rejected']:.1%} of the pixels "
                 "rejected."
+            )
+            lines[text] = None
+    return list(lines)
+
+
+def _published_scorers(protocols: Iterable[Mapping[str, Any]], ceiling: bool) -> list[str]:
+    """Return per direction that a published network judged, and which: it is one scorer, not trained here; where there
+    is a `ceiling`, the row of real photos shows what it reaches."""
+    lines: dict[str, None] = {}
+    for details in protocols:
+        if details.get("metric") == "fcn_score" and "scorer_network" in details:
+            source = f", {details['scorer_source']}" if details.get("scorer_source") else ""
+            reached = "; the row of real photos shows what it reaches on the test photos" if ceiling else ""
+            text = (
+                f"FCN scores ({details['direction']}): by one published network, {details['scorer_network']} "
+                f"({details['scorer_architecture']}, SHA-256 {details['scorer_weights'][:12]}, class map "
+                f"{details['scorer_class_map']}{source}). It was not trained here, and what it reaches on photos that "
+                f"it was not trained on is not known{reached}. One scorer says nothing about others."
             )
             lines[text] = None
     return list(lines)

@@ -12,6 +12,8 @@ from cgbench.benchmarks.data.cache_entries import map_image_set
 from cgbench.benchmarks.evaluation import scorer as scorer_module
 from cgbench.benchmarks.evaluation import scorer_cache
 from cgbench.benchmarks.evaluation.scorer import Scorer, build_network
+from cgbench.benchmarks.published_networks.description import find_published, read_description
+from cgbench.benchmarks.published_networks.weights import read_weights
 from cgbench.benchmarks.regression.baseline_file import read_baseline
 from cgbench.benchmarks.training.checkpoint import read_checkpoint
 from cgbench.benchmarks.trials.suite import read_suite
@@ -40,6 +42,12 @@ def vgg(path):
     return feature_network(resolve([("--set", {"features": "vgg16"})]).config, None)
 
 
+def state_dict(path):
+    description = {"architecture": "fcn_resnet50", "outputs": 1, "classes": [None], "mean": [0.5] * 3, "std": [0.5] * 3}
+    write_json(path.with_name("network.json"), {**description, "input_size": [32, 32]})
+    return read_weights(find_published("network"))
+
+
 READERS = {
     "json": read_json,
     "rows": lambda path: list(read_jsonl(path)),
@@ -47,6 +55,9 @@ READERS = {
     "scorer": Scorer.load,
     "checkpoint": read_checkpoint,
     "weights": vgg,
+    "description of a network": read_description,
+    "state dict": state_dict,
+    "state dict as safetensors": state_dict,
     "fetched archive": lambda path: fetch(TINY, path.parent, None, print, lambda *_: None, QUICK),
     "baseline": read_baseline,
     "answers": read_answers,
@@ -56,6 +67,7 @@ READERS = {
     "output image": data_uri,
 }
 NAMES = {"weights": VGG16.name, "fetched archive": "tiny.zip"}
+NAMES |= {"state dict": "network.pth", "state dict as safetensors": "network.safetensors"}
 WRITERS = {
     "record": lambda path: write_json(path, {}),
     "rows": lambda path: append_jsonl(path, {}),

@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "benchmarks/runtime": (),
     "benchmarks/trials": ("datasets/validation_split.py",),
     "benchmarks/regression": (),
+    "benchmarks/published_networks": (),
     "benchmarks/metrics/functional": (),
     "benchmarks/metrics": ("benchmarks/metrics/functional",),
     "benchmarks/failures": ("benchmarks/metrics/functional",),
@@ -46,7 +47,7 @@ MAY_IMPORT = {
     "benchmarks/calibration": ("benchmarks/data", "benchmarks/runtime", "benchmarks/metrics/functional"),
     "benchmarks/evaluation": (
         "benchmarks/calibration", "benchmarks/data", "benchmarks/runtime", "benchmarks/trials",
-        "benchmarks/metrics/functional",
+        "benchmarks/metrics/functional", "benchmarks/published_networks",
         "methods/blocks", "methods/functional",
     ),
     "benchmarks/execution": (

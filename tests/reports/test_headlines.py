@@ -109,3 +109,15 @@ def test_what_the_scorers_reach_stands_beside_the_tables(tmp_path):
         write_json(folder.protocols, {**read_json(folder.protocols), "0" * 12: details})
     (line,) = [text for text in collect_contents(run, VALUES).caveats() if "scorers" in text]
     assert "mean of 3 scorers" in line and "pixel accuracy 0.859" in line and "calibration error 0.030" in line
+
+
+def test_a_published_network_that_judges_is_named_beside_the_tables(tmp_path):
+    run = judged(tmp_path)
+    details = {"metric": "fcn_score", "direction": "AtoB", "scorers": 1, "scorer_network": "drivers"}
+    details |= {"scorer_architecture": "fcn_resnet50", "scorer_weights": "0123456789abcdef" * 4}
+    details |= {"scorer_class_map": "a1b2c3d4e5f6", "scorer_source": "https://example.org"}
+    for folder in trial_folders(run):
+        write_json(folder.protocols, {**read_json(folder.protocols), "0" * 12: details})
+    (line,) = [text for text in collect_contents(run, VALUES).caveats() if "FCN scores" in text]
+    named = "drivers (fcn_resnet50, SHA-256 0123456789ab, class map a1b2c3d4e5f6, https://example.org)"
+    assert named in line and "mean of" not in line

@@ -356,6 +356,16 @@ def test_notes_say_what_the_numbers_were_made_with(folder):
     assert "nearest colour" in shown(folder, "3") and "†" not in shown(folder, "3")
 
 
+def test_notes_name_a_published_network_that_scored(own_folder):
+    for folder in trial_folders(own_folder):
+        protocols = read_json(folder.protocols)
+        network = {"scorer_network": "drivers", "scorer_architecture": "fcn_resnet50"}
+        write_json(folder.protocols, {key: {**details, **network} for key, details in protocols.items()})
+    text = " ".join(shown(own_folder, "2").split())
+    assert "scored by the published network drivers, fcn_resnet50 (0123456789ab);" in text
+    assert "trained on this dataset" not in text
+
+
 def test_settings_changed_by_hand_stand_beside_the_row_and_in_the_notes(own_folder):
     run = read_run(own_folder)
     object.__setattr__(run, "overrides", {"cyclegan": "norm=batch & 5%"})

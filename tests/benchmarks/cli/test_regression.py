@@ -172,6 +172,20 @@ def test_a_diff_shows_settings_with_layers_states_and_numbers(base, tmp_path):
     assert "Traceback" not in cgbench("diff", base, other, "--exit-code", code=1)
 
 
+@pytest.mark.parametrize(("value", "layer", "differs"), [("trained", "recipe", False), ("drivers", "--set", True)])
+def test_a_setting_that_the_older_version_did_not_record_had_its_default(value, layer, differs, base, file, tmp_path):
+    other = tmp_path / "other"
+    for run, record in ((shutil.copytree(base, tmp_path / "old"), None), (shutil.copytree(base, other), value)):
+        for path in run.glob("shapes/*/seed-*/trial.json"):
+            spec = read_json(path)
+            spec["config"].pop("scorer", None)
+            spec["config"] |= {"scorer": record} if record else {}
+            write_json(path, spec | {"origins": spec["origins"] | {"scorer": layer}})
+    cgbench("baseline", "update", tmp_path / "old", "--baseline", file)
+    said = cgbench("check", other, "--baseline", file) + cgbench("diff", tmp_path / "old", other)
+    assert ("scorer – → drivers" in said) == ("scorer –" in said) == differs
+
+
 def test_fewer_seeds_are_a_difference_of_seeds_alone(base, run):
     output = cgbench("diff", base, run, "--exit-code", code=1)
     assert "Numbers: 0 differ, 30 are the same" in output and "seeds 0, 1, 2, 3, 4, 5, 6" in output

@@ -245,6 +245,19 @@ def test_images_drawn_again_are_compared_if_asked_for():
     assert judged(copies[0], copies[2], allow_redrawn_images=True)[IOU].status == FAIL
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+def test_numbers_by_another_published_network_are_refused(allowed):
+    base, run = (
+        measured(
+            {name: {"images": 12, "scorer": name, "scorer_network": "drivers", "scorer_weights": name}},
+            iou=SeedValues(dict(enumerate(BASE)), "higher", 12, name, "trained"),
+        )
+        for name in ("one", "two")
+    )
+    with pytest.raises(CgbenchError, match="scorer_weights one → two"):
+        judged(base, run, allow_redrawn_images=allowed)
+
+
 @pytest.mark.parametrize(("run", "difference"), [
     (scored("two", recipe="s"), "scorer one → two, scorer_recipe r → s"),
     (scored("two", images=11), "images 12 → 11"),

@@ -1,0 +1,1 @@
+"""Published segmentation networks that a user names as the scorer: their description, their weights, the network."""
