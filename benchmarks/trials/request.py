@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.api.dataset import Dataset
+from cgbench.api.declarations import is_line
 from cgbench.api.names import DIRECTIONS
 from cgbench.api.registry import DATASETS, METHODS, metric_values
 from cgbench.benchmarks.trials.trial import Trial, resolve_trials
@@ -68,6 +69,9 @@ def open_dataset(name: str, data_root: Path | None, split: str = "", paired: str
     how to get them and what is ready."""
     data = DATASETS.chosen(name)(data_root)
     data.configure(split, paired)
+    if not is_line(data.label):
+        where = DATASETS.described(name)
+        raise CgbenchError(f"{where}: its label {data.label!a} is no name that can be printed on one line")
     problem = data.missing()
     if problem is None:
         return data
