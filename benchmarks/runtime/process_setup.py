@@ -43,7 +43,8 @@ def use_one_blas_thread() -> None:
 
 
 def redirect_warnings() -> None:
-    """Print Python's warnings at level `VERBOSE` only, one line each, whatever `-W` and PYTHONWARNINGS say.
+    """Print Python's warnings at level `VERBOSE` only, one line each, whatever `-W` and PYTHONWARNINGS say, and none of
+    matplotlib's log. Worker processes need it too.
 
     What a user should know is printed by this program itself; these are for whoever writes components.
     """
@@ -58,6 +59,7 @@ def redirect_warnings() -> None:
     for category in UNSEEN:
         warnings.simplefilter("ignore", category)
     warnings.showwarning = show
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def _drop_unusable_threads() -> None:
@@ -77,7 +79,6 @@ def _choose_matplotlib_folder() -> None:
 
     Where the cache cannot be written either, matplotlib takes a temporary folder, without its warnings.
     """
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     if not all(map(_can_be_written, _matplotlib_folders())):
         try:
             folder = cache_folder() / "matplotlib"

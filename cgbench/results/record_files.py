@@ -12,6 +12,7 @@ from typing import Any
 from cgbench.api.names import TrialState
 from cgbench.errors import CgbenchError
 from cgbench.files import read_json, read_jsonl
+from cgbench.formatting import printable
 
 SCHEMA = 2  # of a run's files; 1 had other names for settings, graph nodes and image_scores.jsonl
 
@@ -107,7 +108,7 @@ def _check(content: Any, schema: str, where: str) -> Any:
     try:
         return msgspec.convert(content, getattr(schemas, schema))
     except msgspec.ValidationError as error:
-        reason = _reason(str(error))
+        reason = printable(_reason(str(error)))  # a foreign field may be named in two lines
         raise CgbenchError(f"{where} is not as cgbench writes it: {reason}; restore the file or run again") from None
 
 

@@ -67,7 +67,7 @@ REFUSED = [
         ("1.value", -1e308), ("1.value", GONE), ("1.step", "2000"), ("1.step", 1.5), ("1.step", -1), ("1.n", GONE),
         ("1.n", "12"), ("1.metric", 3), ("1.metric", ""), ("1.metric", GONE), ("1.direction", "../.."),
         ("1.direction", 5), ("1.protocol", GONE), ("1.protocol", ["a"]), ("1.split", "train"), ("1.reason", 3),
-        ("1.seed", 4), ("1", []), ("1", 5), ("1.error_images", -0.1), ("1.error_images", "0.1"),
+        ("1.seed", 4), ("1.two\nlines", 4), ("1", []), ("1", 5), ("1.error_images", -0.1), ("1.error_images", "0.1"),
         ("1.error_images", math.nan), ("1.error_images", 1e308),
     )),
     *((f"{TRIAL}/image_scores.jsonl", path, value) for path, value in (

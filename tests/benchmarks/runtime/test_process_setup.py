@@ -31,6 +31,8 @@ def test_matplotlib_keeps_its_files_where_it_can_without_a_word(tmp_path, unwrit
     assert said == f"{tmp_path / 'cache' / 'matplotlib'}\n"
     said = python(SETUP + show, CGBENCH_CACHE=str(tmp_path / "file" / "cache"), **settings)
     assert "matplotlib-" in said and said.count("\n") == 1, "its own temporary folder"
+    worker = "from cgbench.benchmarks.runtime.process_setup import redirect_warnings; redirect_warnings(); "
+    assert python(worker + "import matplotlib; matplotlib.get_configdir()", **settings) == ""
 
 
 def test_a_folder_of_matplotlib_that_can_be_written_stays(tmp_path):
