@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.errors import CgbenchError
-from cgbench.formatting import utf8
+from cgbench.formatting import escaped_controls, utf8
 
 PART = ".part"  # suffix of unfinished files and folders
 MAX_BYTES = 2**28  # of a JSON file; this program writes nothing of that size
-ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # in JSON; two of them may be one sound character
+# in JSON, what may be a lone surrogate or a control character: escaped, or as UTF-8; two surrogates may be sound
+UNPRINTABLE = re.compile(
+    rb"\\u[dD][89a-fA-F]|\\u00[01789]|\\u20[0-6]|\\[bfr]|\x7f|\xc2[\x80-\x9f]|\xe2[\x80\x81][\x8e-\xae]"
+)
 SPECIAL_FILES = (
     (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"),
     (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
@@ -153,8 +156,11 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; a missing, broken or oversized file, or what is no file, raises `CgbenchError` that names it. A lone
-    surrogate, which no output can hold, is read as the text of its escape, `\\udce9`."""
+    """Read JSON; a missing, broken or oversized file, or what is no file, raises `CgbenchError` that names it.
+
+    A lone surrogate, which no output can hold, is read as the text of its escape, `\\udce9`; so is a control character
+    other than tab and newline, which a terminal would obey.
+    """
     try:
         return _parse_json(read_bytes(path))
     except FileNotFoundError:
@@ -166,18 +172,18 @@ def read_json(path: Path) -> Any:
 
 
 def _parse_json(data: bytes) -> Any:
-    """Return the value of JSON in UTF-8, with lone surrogates replaced by their escapes."""
+    """Return the value of JSON in UTF-8, with lone surrogates and control characters replaced by their escapes."""
     value = json.loads(data.decode())
-    return _encodable(value) if ESCAPED_SURROGATE.search(data) else value
+    return _printable(value) if UNPRINTABLE.search(data) else value
 
 
-def _encodable(value: Any) -> Any:
+def _printable(value: Any) -> Any:
     if isinstance(value, str):
-        return utf8(value).decode()
+        return escaped_controls(utf8(value).decode(), keep="\t\n")
     if isinstance(value, list):
-        return [_encodable(entry) for entry in value]
+        return [_printable(entry) for entry in value]
     if isinstance(value, dict):
-        return {_encodable(key): _encodable(entry) for key, entry in value.items()}
+        return {_printable(key): _printable(entry) for key, entry in value.items()}
     return value
 
 
@@ -196,7 +202,7 @@ def append_jsonl(path: Path, row: dict[str, Any]) -> None:
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the objects of a JSON-lines file; none if it does not exist. A truncated last line is skipped; any other
-    line that is not an object raises `CgbenchError`. Lone surrogates are read as `read_json` does."""
+    line that is not an object raises `CgbenchError`. Unprintable characters are read as `read_json` does."""
     if not path.exists():
         return
     try:

@@ -16,6 +16,12 @@ def printable(text: str, keep: str = "") -> str:
         text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # a surrogate that stands for no byte
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return escaped_controls(text, keep)
+
+
+def escaped_controls(text: str, keep: str = "") -> str:
+    """Return `text` with control characters, and those that change the direction of writing, as their escapes, apart
+    from those in `keep`."""
     return CONTROLS.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
 
 

@@ -3,9 +3,8 @@
 import os
 import re
 import shlex
-import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -40,13 +39,13 @@ from cgbench.benchmarks.runtime.signals import CTRL_C, Stopped
 from cgbench.benchmarks.training.checkpoint_retention import ensure_selectable
 from cgbench.benchmarks.trials.comparison_checks import ensure_same_dataset
 from cgbench.benchmarks.trials.request import RunRequest
+from cgbench.benchmarks.trials.run_record import write_run
 from cgbench.benchmarks.trials.suite import read_suite, suite_names
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TRAINED
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError
-from cgbench.files import safe_name, write_json
+from cgbench.files import safe_name
 from cgbench.formatting import shortened
-from cgbench.results.record_files import read_run_file
 from cgbench.seeds import MAX_SEEDS, SEED_BOUND
 
 if TYPE_CHECKING:
@@ -116,6 +115,7 @@ def run(
     """
     from cgbench.benchmarks.data.loading import suggest_dataset_check
     from cgbench.benchmarks.evaluation.scorer import described_scorer
+    from cgbench.benchmarks.execution.run_context import recorded_label
     from cgbench.benchmarks.execution.run_plan import plan_run, print_plan
     from cgbench.benchmarks.runtime.determinism import deterministic_kernels
 
@@ -129,6 +129,10 @@ def run(
     device = resolve_device(device)
     ensure_selectable(trials[0].config, data)
     print_settings(trials)
+    if (label := recorded_label(folder, data, trials[0].config)) != data.label:
+        click.echo(f"the images in '{data.label}' are those of '{label}', on which {folder} is: it goes on with them")
+        request = replace(request, label=label)
+        trials, data, _ = request.resolve()
     ensure_same_dataset(folder, data.label)
     check_before_training(data)
     if trials[0].config.scorer != TRAINED:
@@ -282,22 +286,3 @@ def _report_finished_trials(folder: Path) -> None:
             report.write_and_print(folder)
     except (CgbenchError, OSError) as error:
         click.echo(f"cgbench: no report: {error}", err=True)
-
-
-def write_run(folder: Path, trials: Sequence[Trial], label: str, preset: str) -> None:
-    """Write or extend `run.json`: a second command with the same name adds its methods and seeds to the first."""
-    path = folder / "run.json"
-    before = read_run_file(path) if path.exists() else {"methods": [], "seeds": []}
-    methods = [trial.method.name for trial in trials if trial.method.reference is None]
-    write_json(
-        path,
-        {
-            "name": folder.name,
-            "command": shlex.join(["cgbench", *sys.argv[1:]]),
-            "methods": list(dict.fromkeys([*before["methods"], *methods])),
-            "seeds": sorted({*before["seeds"], *(trial.seed for trial in trials)}),
-            "preset": preset,
-            "dataset": label,
-            "created": before.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-    )

@@ -71,6 +71,6 @@ def _train_and_store(path: Path, *training: Any) -> Scorer:
     try:
         scorer.save(path)
     except OSError as error:
-        again = f"{path} cannot be written ({error}): the scorer will be trained again next time"
+        again = f"{path} cannot be written ({error.strerror or error}): the scorer will be trained again next time"
         console.print(again, style="yellow")
     return scorer

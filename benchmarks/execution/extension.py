@@ -23,6 +23,7 @@ from cgbench.benchmarks.training.optimizers import learning_rate_factor
 from cgbench.benchmarks.trials.comparison_checks import ensure_same_test_images
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
+from cgbench.datasets.recorded_label import under_label
 from cgbench.datasets.validation_split import hold_out
 from cgbench.errors import CgbenchError
 from cgbench.files import PART, link_or_copy, write_json, write_jsonl
@@ -122,18 +123,18 @@ def extend(
     `open_data(name, config)` returns a dataset whose data is present. The caller must hold the run's lock.
     """
     records = [read_trial(extension.folder) for extension in extensions]
-    labels = {record["dataset"]["label"] for record in records}
+    labels = sorted({record["dataset"]["label"] for record in records})
+    if len(labels) > 1:
+        raise CgbenchError(f"the run was trained on {', '.join(labels)}: only trials of one dataset can be extended")
     config = extensions[0].trial.config
-    dataset = open_data(records[0]["dataset"]["name"], config)
-    if labels != {dataset.label}:
-        raise CgbenchError(f"the run was trained on {', '.join(sorted(labels))}, but here is '{dataset.label}'")
-    keep_pairing(dataset, records[0])
+    opened = open_data(records[0]["dataset"]["name"], config)
+    dataset = keep_pairing(under_label(opened, labels[0]), records[0])
     trials = [extension.trial for extension in extensions]
     context = open_run_context(run, hold_out(dataset, config.validation_images), trials, device)
     prepared = context.prepare_all(trials)
     for record, trial in zip(records, prepared, strict=True):
         if record["data"] != trial.data_digests:
-            raise CgbenchError(f"{trial.folder.path} was trained on other images than are in '{dataset.label}' now")
+            raise CgbenchError(f"{trial.folder.path} was trained on other images than are in '{opened.label}' now")
         ensure_same_test_images(trial.folder, context.evaluation.image_facts())
     context = with_evaluators(context, config)
     ensure_one_protocol(prepared, context)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cgbench.api.dataset import Dataset, Item, Listing
+from cgbench.api.dataset import Dataset, Item
 from cgbench.api.method_description import describe, trained_part
 from cgbench.api.names import Split, TrialState
 from cgbench.api.registry import DATASETS, METHODS
@@ -33,7 +33,8 @@ from cgbench.benchmarks.trials.comparison_checks import changed_test_images
 from cgbench.benchmarks.trials.request import open_dataset
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import Resolved, TrialConfig
-from cgbench.datasets.validation_split import ValidationSplit, hold_out
+from cgbench.datasets.recorded_label import RecordedLabel
+from cgbench.datasets.validation_split import hold_out
 from cgbench.digests import digest
 from cgbench.errors import CgbenchError, Diverged
 from cgbench.methods.blocks.model import Model
@@ -42,17 +43,8 @@ from cgbench.results.records import TEST, VALIDATION, read_trial
 from cgbench.results.run_folder import TrialFolder
 
 
-class RecordedDataset(ValidationSplit):
-    """A view of a dataset under the label that a run recorded; images that are not there leave a split empty."""
-
-    def __init__(self, dataset: Dataset, label: str) -> None:
-        super().__init__(dataset, {"A": frozenset(), "B": frozenset()})
-        self.splits, self.recorded_label = dataset.splits, label
-
-    @property
-    def label(self) -> str:
-        """The recorded label."""
-        return self.recorded_label
+class AvailableImages(RecordedLabel):
+    """A view of a dataset for an evaluation; images that are not there leave a split empty."""
 
     def missing(self) -> str | None:
         """Return None: an evaluation reads what is there."""
@@ -61,10 +53,6 @@ class RecordedDataset(ValidationSplit):
     def items(self, split: str, domain: str) -> Sequence[Item]:
         """Return the images of a domain that are there."""
         return self.listing(split, domain).sound()
-
-    def listing(self, split: str, domain: str) -> Listing:
-        """Return the list of the wrapped dataset."""
-        return self.dataset.listing(split, domain)
 
     def identity(self) -> str | None:
         """Return the identity of the wrapped dataset. It is defined here because an inherited one does not count."""
@@ -79,7 +67,7 @@ def open_test_data(name: str, data_root: Path | None, config: TrialConfig) -> Da
     if data.root is not None and data.missing() is not None:
         try:
             if all(data.listing(Split.TEST, domain).sound() for domain in "AB"):
-                return RecordedDataset(data, data.label)
+                return AvailableImages(data, data.label)
         except (CgbenchError, OSError):
             pass  # what is missing is said below
     return open_dataset(name, data_root, config.split, config.paired)
@@ -123,7 +111,7 @@ def reevaluate(folders: Sequence[TrialFolder], open_data: Callable[[str, TrialCo
         datasets[key] = _same_dataset(data, record["dataset"]["label"], groups[key])
     for key, members in groups.items():
         config, data = members[0][1].config, datasets[key]
-        if not isinstance(data, RecordedDataset) or data.items(Split.TRAIN, "A"):
+        if not isinstance(data, AvailableImages) or data.items(Split.TRAIN, "A"):
             data = hold_out(data, config.validation_images)
         images = open_evaluation_context(data, config)
         changes = (changed_test_images(folder, images.image_facts()) for folder, _ in members)
@@ -180,7 +168,7 @@ def _same_dataset(dataset: Dataset, label: str, members: Sequence[tuple[TrialFol
     are those that the trials were measured on: a folder may have another name on another machine."""
     if dataset.label == label:
         return dataset
-    recorded = RecordedDataset(dataset, label)
+    recorded = AvailableImages(dataset, label)
     for folder, trial in members:
         protocols = read_protocols_file(folder.protocols).values()
         measured = [details for details in protocols if details.get("split", TEST) == TEST]

@@ -1,6 +1,6 @@
 """The context that the trials of one run share (images, evaluators, device), and one trial prepared for the runner."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +29,8 @@ from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.files import safe_name
 from cgbench.progress import ProgressCallback
+from cgbench.results.record_files import read_run_file
+from cgbench.results.records import read_trial
 from cgbench.results.run_folder import TrialFolder
 
 Pair = tuple[ImageSet, ImageSet]  # of domains A and B
@@ -137,6 +139,22 @@ def with_evaluators(context: RunContext, config: TrialConfig) -> RunContext:
     return replace(context, evaluation=evaluation, validation=open_validation_context(evaluation, config))
 
 
+def recorded_label(run: Path, dataset: Dataset, config: TrialConfig) -> str:
+    """Return the label under which a run folder holds a comparison on the training images of `dataset`; where there is
+    none, the label of the dataset. The folder of the images may have been renamed since the run began."""
+    path = run / "run.json"
+    label = read_run_file(path)["dataset"] if path.exists() else dataset.label
+    if label == dataset.label:
+        return label
+    records = [read_trial(TrialFolder(found.parent)) for found in sorted(_trial_files(run, label))]
+    stored = [record["data"] for record in records if record["dataset"]["name"] == dataset.name and "data" in record]
+    if not stored:
+        return dataset.label
+    with progress(f"reading {dataset.label}") as update:
+        a, b = _load_split(dataset, Split.TRAIN, config, False, update)
+    return label if {"a": a.digest, "b": b.digest} in stored else dataset.label
+
+
 def ensure_one_comparison(trials: Sequence[PreparedTrial], context: RunContext) -> None:
     """Raise `CgbenchError` where the run holds a different trial in the place of one of these, one of another
     comparison, or numbers of other test images."""
@@ -162,5 +180,10 @@ def ensure_one_protocol(trials: Sequence[PreparedTrial], context: RunContext) ->
 def _other_trials(trials: Sequence[PreparedTrial], context: RunContext) -> list[TrialFolder]:
     """Return the trials of the run and the dataset that are not among these."""
     requested = {prepared.folder.path for prepared in trials}
-    stored = {path.parent for path in context.run.glob(f"{safe_name(context.dataset.label)}/*/seed-*/trial.json")}
+    stored = {path.parent for path in _trial_files(context.run, context.dataset.label)}
     return [TrialFolder(path) for path in sorted(stored - requested)]
+
+
+def _trial_files(run: Path, label: str) -> Iterator[Path]:
+    """Return the paths of `trial.json` of the trials that a run has begun on a dataset."""
+    return run.glob(f"{safe_name(label)}/*/seed-*/trial.json")

@@ -1,25 +1,33 @@
-"""Setup of a process before it loads libraries: where matplotlib keeps its cache, and where Python's warnings go."""
+"""Setup of a process before it loads libraries: the number of threads, where matplotlib keeps its cache, and where
+Python's warnings go."""
 
 import logging
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
 from typing import TextIO
 
+import click
+
 from cgbench.benchmarks.runtime.cache_dir import cache_folder
 from cgbench.benchmarks.runtime.progress import console
+from cgbench.formatting import printable, shortened
 
 MATPLOTLIB_FOLDER = "MPLCONFIGDIR"
 BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+OPENMP_THREADS = "OMP_NUM_THREADS"
+THREAD_NUMBER = r"\s*0*[1-9][0-9]{0,8}\s*"  # OMP_NUM_THREADS is one, or one for each level of nesting
 UNSEEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)  # as Python has it
 
 
 def prepare_process() -> None:
-    """Set what libraries read when they are loaded: call it before matplotlib is imported.
+    """Set what libraries read when they are loaded: call it before torch and matplotlib are imported.
 
     Worker processes inherit the environment, but not where warnings go.
     """
+    _drop_unusable_threads()
     _choose_matplotlib_folder()
     redirect_warnings()
 
@@ -35,7 +43,8 @@ def use_one_blas_thread() -> None:
 
 
 def redirect_warnings() -> None:
-    """Print Python's warnings at level `VERBOSE` only, one line each, whatever `-W` and PYTHONWARNINGS say.
+    """Print Python's warnings at level `VERBOSE` only, one line each, whatever `-W` and PYTHONWARNINGS say, and none of
+    matplotlib's log. Worker processes need it too.
 
     What a user should know is printed by this program itself; these are for whoever writes components.
     """
@@ -50,6 +59,19 @@ def redirect_warnings() -> None:
     for category in UNSEEN:
         warnings.simplefilter("ignore", category)
     warnings.showwarning = show
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+
+def _drop_unusable_threads() -> None:
+    """Remove OMP_NUM_THREADS where it is no number of threads, and unless it is empty say so in one line: OpenMP would
+    ignore it with a message of its own."""
+    asked = os.environ.get(OPENMP_THREADS)
+    if asked is None or re.fullmatch(f"{THREAD_NUMBER}(,{THREAD_NUMBER})*", asked):
+        return
+    del os.environ[OPENMP_THREADS]
+    if asked.strip():
+        given = f"{OPENMP_THREADS}={shortened(printable(asked))}"
+        click.echo(f"cgbench: {given} is no number of threads: not used", err=True)
 
 
 def _choose_matplotlib_folder() -> None:
@@ -57,7 +79,6 @@ def _choose_matplotlib_folder() -> None:
 
     Where the cache cannot be written either, matplotlib takes a temporary folder, without its warnings.
     """
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     if not all(map(_can_be_written, _matplotlib_folders())):
         try:
             folder = cache_folder() / "matplotlib"

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from cgbench.formatting import duration
+from cgbench.formatting import duration, printable
 from cgbench.progress import ProgressCallback
 
 QUIET_SECONDS = 30.0  # without a terminal: at most one line per this many seconds
@@ -43,9 +43,10 @@ class RunConsole(Console):
     verbosity: int = NORMAL
 
     def print(self, *objects: Any, style: str | None = None, **options: Any) -> None:  # type: ignore[override]
-        """Print as rich does; at level `QUIET` warnings and errors only."""
+        """Print as rich does, control characters as their escapes; at level `QUIET` warnings and errors only."""
         if self.verbosity == QUIET and style not in WARNING_STYLES:
             return
+        objects = tuple(printable(text, keep="\n\t") if isinstance(text, str) else text for text in objects)
         if self.forwarder is None:
             super().print(*objects, style=style, **options)
         else:

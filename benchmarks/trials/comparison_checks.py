@@ -27,8 +27,8 @@ def ensure_same_dataset(run: Path, label: str) -> None:
     path = run / "run.json"
     if path.exists() and (stored := read_run_file(path)["dataset"]) != label:
         raise CgbenchError(
-            f"{run} holds a comparison on '{stored}', not on '{label}': choose another --name, or, where the folder of "
-            f"the same data was renamed, call it '{stored}' again ('cgbench evaluate' takes it under any name)"
+            f"{run} holds a comparison on '{stored}', not on '{label}', whose training images are others or read with "
+            "other settings: choose another --name"
         )
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.api.dataset import Dataset
+from cgbench.api.declarations import is_line
 from cgbench.api.names import DIRECTIONS
 from cgbench.api.registry import DATASETS, METHODS, metric_values
 from cgbench.benchmarks.trials.trial import Trial, resolve_trials
 from cgbench.config import split_assignments
+from cgbench.datasets.recorded_label import under_label
 from cgbench.datasets.validation_split import hold_out
 from cgbench.errors import CgbenchError, DataMissing, did_you_mean
 from cgbench.presets import preset_values
@@ -22,7 +24,7 @@ from cgbench.results.record_files import read_run_file
 class RunRequest:
     """The names and values of a command, merged from suite file, options and defaults. `assignments` are the texts of
     `--set`, `suite` the settings of the suite file; methods that do not fit are left out if `whatever_fits`, else they
-    are an error."""
+    are an error. `label` is what the run calls the dataset; empty: what it calls itself."""
 
     methods: tuple[str, ...]
     dataset: str
@@ -32,6 +34,7 @@ class RunRequest:
     assignments: tuple[str, ...] = ()
     suite: Mapping[str, Any] | None = None
     whatever_fits: bool = False
+    label: str = ""
 
     def resolve(self) -> tuple[list[Trial], Dataset, dict[str, str]]:
         """Return the trials, the dataset with its validation split, and the methods left out, each with the reason.
@@ -44,6 +47,7 @@ class RunRequest:
         data = open_dataset(
             self.dataset, self.data_root, str(chosen.get("split", "")), str(chosen.get("paired", "auto"))
         )
+        data = under_label(data, self.label or data.label)
         _ensure_primary(data)
         trials = resolve_trials(
             methods, data, self.seeds, self.preset, self.assignments, self.suite,
@@ -65,6 +69,9 @@ def open_dataset(name: str, data_root: Path | None, split: str = "", paired: str
     how to get them and what is ready."""
     data = DATASETS.chosen(name)(data_root)
     data.configure(split, paired)
+    if not is_line(data.label):
+        where = DATASETS.described(name)
+        raise CgbenchError(f"{where}: its label {data.label!a} is no name that can be printed on one line")
     problem = data.missing()
     if problem is None:
         return data

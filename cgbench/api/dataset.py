@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cgbench.api.names import Direction, Split
 from cgbench.errors import CgbenchError, DataBroken, PluginError, error_line
-from cgbench.formatting import plural, shortened
+from cgbench.formatting import plural, printable, shortened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -257,6 +257,8 @@ def _checked_items(items: Any, what: str) -> Sequence[Item]:
     for item in items:
         if not isinstance(item, Item) or not isinstance(item.key, str):
             raise PluginError(f"{what} returned {item!r}, which is no Item with a text as its key")
+        if not item.key or printable(item.key) != item.key:
+            raise PluginError(f"{what}: the key {item.key!a} is no name that can be printed on one line")
         image = _guarded_function(item.image, f"{what}, image '{item.key}': image", _checked_array)
         labels = item.labels and _guarded_function(item.labels, f"{what}, image '{item.key}': labels", _checked_array)
         found.append(replace(item, image=image, labels=labels))

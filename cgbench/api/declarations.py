@@ -17,6 +17,7 @@ from cgbench.api.metric import SOURCE, TARGET, Metric, Value
 from cgbench.api.names import IGNORE, Role, Split
 from cgbench.config import resolve
 from cgbench.errors import CgbenchError
+from cgbench.formatting import printable
 from cgbench.presets import preset_values
 
 EXTRACTORS = ("", "inception", "lpips")  # that a metric may need
@@ -24,8 +25,9 @@ BETTER = ("higher", "lower", "")
 
 
 def is_line(text: object) -> bool:
-    """Return whether `text` is a string of exactly one line that is not empty."""
-    return isinstance(text, str) and bool(text.strip()) and "\n" not in text
+    """Return whether `text` is a string of exactly one line that is not empty and can be printed: no control characters
+    and no lone surrogates."""
+    return isinstance(text, str) and bool(text.strip()) and printable(text) == text
 
 
 def check_metric(metric: Metric, others: Iterable[Metric] = ()) -> None:
@@ -65,7 +67,7 @@ def check_failure(failure: Failure, others: Iterable[Failure] = ()) -> None:
     """Check the name, words, functions, threshold, share, control, causes and version of a failure mode."""
     where = _named(failure, Failure)
     for field in ("label", "evidence_definition", "justified"):
-        _require(isinstance(getattr(failure, field), str), f"{where} needs `{field}`, one line of text")
+        _require(_is_text(getattr(failure, field)), f"{where} needs `{field}`, one line of text")
     _require_functions(failure, ("detect", "not_applicable"), where)
     threshold, share, causes = failure.threshold, failure.share, failure.explained_by
     known = isinstance(threshold, Real) and math.isfinite(threshold)
@@ -159,7 +161,7 @@ def _named(component: Any, kind: type) -> str:
     word, name = kind.__name__.lower(), getattr(component, "name", None)
     _require(is_line(name), f"a {word} needs a name, one line of text, not {name!r}")
     summary = getattr(component, "summary", None)
-    _require(isinstance(summary, str), f"{word} '{name}' needs a name and a summary of one line")
+    _require(_is_text(summary), f"{word} '{name}' needs a name and a summary of one line")
     return f"{word} '{name}'"
 
 
@@ -168,6 +170,11 @@ def _check_rank_and_version(component: Metric | Failure, where: str) -> None:
     _require(isinstance(rank, Real), f"{where}: its rank is a number, not {rank!r}")
     valid = isinstance(version, Integral) and version >= 1
     _require(valid, f"{where} has the version {version}; the first one is 1")
+
+
+def _is_text(text: object) -> bool:
+    """Return whether `text` is a string that can be printed, of any number of lines."""
+    return isinstance(text, str) and printable(text, keep="\t\n") == text
 
 
 def _require_functions(component: Any, names: Sequence[str], where: str) -> None:

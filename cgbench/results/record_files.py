@@ -12,6 +12,7 @@ from typing import Any
 from cgbench.api.names import TrialState
 from cgbench.errors import CgbenchError
 from cgbench.files import read_json, read_jsonl
+from cgbench.formatting import printable
 
 SCHEMA = 2  # of a run's files; 1 had other names for settings, graph nodes and image_scores.jsonl
 
@@ -113,8 +114,8 @@ def _check(content: Any, schema: str, where: str) -> Any:
 
 def schema_problem(message: str) -> str:
     """Return the message of msgspec about a value that does not fit its schema, with the name of the field in front:
-    'dataset.label': expected str, got int."""
-    reason, _, place = message.partition(" - at `")
+    'dataset.label': expected str, got int. It is one line, whatever foreign fields are called."""
+    reason, _, place = printable(message).partition(" - at `")
     field = "" if place.startswith("key` in") else place.removesuffix("`").removeprefix("$").removeprefix(".")
     if missing := re.fullmatch(r"Object missing required field `(.+)`", reason):
         return f"'{'.'.join(filter(None, [field, missing[1]]))}' is missing"

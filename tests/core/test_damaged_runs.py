@@ -14,6 +14,7 @@ from cgbench.benchmarks.cli.main import main
 from cgbench.digests import digest
 from cgbench.errors import CgbenchError
 from cgbench.files import append_jsonl, read_json, read_jsonl, write_json, write_jsonl
+from cgbench.formatting import CONTROLS
 from cgbench.lock import locked
 from cgbench.reports.figures.losses import read_losses
 from cgbench.reports.formats.images import data_uri
@@ -66,7 +67,7 @@ REFUSED = [
         ("1.value", -1e308), ("1.value", GONE), ("1.step", "2000"), ("1.step", 1.5), ("1.step", -1), ("1.n", GONE),
         ("1.n", "12"), ("1.metric", 3), ("1.metric", ""), ("1.metric", GONE), ("1.direction", "../.."),
         ("1.direction", 5), ("1.protocol", GONE), ("1.protocol", ["a"]), ("1.split", "train"), ("1.reason", 3),
-        ("1.seed", 4), ("1", []), ("1", 5), ("1.error_images", -0.1), ("1.error_images", "0.1"),
+        ("1.seed", 4), ("1.two\nlines", 4), ("1", []), ("1", 5), ("1.error_images", -0.1), ("1.error_images", "0.1"),
         ("1.error_images", math.nan), ("1.error_images", 1e308),
     )),
     *((f"{TRIAL}/image_scores.jsonl", path, value) for path, value in (
@@ -106,9 +107,11 @@ READ = [
     (f"{TRIAL}/metrics.jsonl", "1.reason", LONG[:90_000]),
     (f"{TRIAL}/metrics.jsonl", "1.error_images", 0.01), (f"{TRIAL}/metrics.jsonl", "1.error_images", None),
 ]  # fmt: skip
-SURROGATE = "caf\udce9 \ud800"  # of a name that is not UTF-8, and one that stands for no byte
-SURROGATES = [
-    ("run.json", "command"), ("run.json", "preset"), (f"{TRIAL}/trial.json", "device"),
+# a surrogate of a name that is not UTF-8, one that stands for no byte, and what terminals obey
+UNPRINTABLE = "caf\udce9 \ud800 \x1b[31m\u202e\x9b1m"
+PLACES = [
+    ("run.json", "command"), ("run.json", "preset"), (f"{TRIAL}/trial.json", "git"),
+    (f"{TRIAL}/trial.json", "device"),
     (f"{TRIAL}/trial.json", "dataset.licence"), (f"{TRIAL}/trial.json", "method.summary"),
     (f"{TRIAL}/status.json", "reason"), (f"{TRIAL}/metrics.jsonl", "1.reason"),
     (f"{TRIAL}/metrics.jsonl", "1.metric"),
@@ -163,6 +166,7 @@ def outcome(*arguments):
     assert isinstance(result.exception, SystemExit | None), result.exception
     assert result.exit_code in (0, 2), result.output
     assert result.exit_code == 0 or result.stderr.count("\n") == 1, result.stderr
+    assert not CONTROLS.search((result.stdout + result.stderr).replace("\n", ""))
     return result.exit_code
 
 
@@ -206,18 +210,21 @@ def test_numbers_as_measured_and_unknown_fields_are_read(case, run, healthy):
 
 
 @pytest.mark.timeout(20)
-@pytest.mark.parametrize(("file", "keys"), SURROGATES, ids=lambda text: text.split("/")[-1])
-def test_a_lone_surrogate_is_shown_as_its_escape(file, keys, run, healthy):
-    change(run / file, keys, SURROGATE)
-    change(run / TRIAL / "steps.jsonl", f"3.losses.{SURROGATE}", 0.5)
+@pytest.mark.parametrize(("file", "keys"), PLACES, ids=lambda text: text.split("/")[-1])
+def test_what_cannot_be_printed_is_shown_as_its_escape(file, keys, run, healthy):
+    change(run / file, keys, UNPRINTABLE)
+    change(run / TRIAL / "steps.jsonl", f"3.losses.{UNPRINTABLE}", 0.5)
     read_everything(run)
     assert outcomes(run, healthy) == {0}
-    assert outcome("report", run, "--format", "html") == 0
+    for form in ("html", "csv", "latex"):
+        assert outcome("report", run, "--format", form) == 0
+    outcome("study", "make", run, "--practice", "1", "--scored", "1", "--output", run.parent / "study.html")
 
 
-def test_records_hold_no_lone_surrogate(tmp_path):
-    value = {"caf\udce9": ["\ud800", "sound \U0001f600", {"a": r"\ud800"}]}
-    escaped = {r"caf\udce9": [r"\ud800", "sound \U0001f600", {"a": r"\ud800"}]}
+def test_records_are_read_with_escapes_for_what_cannot_be_printed(tmp_path):
+    value = {"caf\udce9": ["\ud800", "sound \U0001f600 é–→\t\n", {"a": r"\ud800"}, "\x1b[31m\r\x7f\x9b\u202e\u2066\0"]}
+    controls = r"\x1b[31m\r\x7f\x9b\u202e\u2066\x00"
+    escaped = {r"caf\udce9": [r"\ud800", "sound \U0001f600 é–→\t\n", {"a": r"\ud800"}, controls]}
     write_json(tmp_path / "a.json", value)
     (tmp_path / "b.json").write_text(json.dumps(value))
     write_jsonl(tmp_path / "a.jsonl", [value])

@@ -28,6 +28,8 @@ REFUSED = {
     "best": ("metrics", "better is 'higher', 'lower' or '', not 'best'"),
     "taken": ("metrics", "its value 'psnr' is one of metric 'similarity' too"),
     "valueless": ("metrics", "its values must be a tuple of Value, not ('brightness',)"),
+    "unprintable": ("metrics", "value 'unprintable': it needs a label"),
+    "unprintable_name": ("methods", r"a method needs a name, one line of text, not '\ud800'"),
     "uncallable_metric": ("metrics", "`compute` must be a function, not 3"),
     "similarity": ("metrics", "registered twice: by cgbench.benchmarks.metrics.similarity and by declarations"),
     "too_common": ("failures", "the share of images is above 0 and at most 1, not 1.5"),
@@ -44,7 +46,10 @@ trials, _, left_out = RunRequest(tuple(METHODS.names()), "phantoms", None, (0,),
 print(*(f"{name}: {reason}" for name, reason in left_out.items() if name == "cyclegan"))
 print(*(trial.method.name for trial in trials), "")
 """
-BROKEN_METRICS = ("writing", "mapping", "undeclared", "raising", "inapplicable", "once")
+BROKEN_DATASETS = (
+    "RaisingItems", "RaisingMissing", "RaisingImage", "NoItems", "UnprintableLabel", "UnprintableKey",
+)  # fmt: skip
+BROKEN_METRICS = ("writing", "mapping", "undeclared", "raising", "unprintable", "inapplicable", "once")
 SOUND = ("copy", "shuffled", "real", "cycle_only")
 
 
@@ -131,7 +136,7 @@ def running(tmp_path_factory):
         "methods": {name: f"running:{name}" for name in losses},
         "metrics": {name: f"running:{name}" for name in BROKEN_METRICS},
         "failures": {"writing_detector": "running:writing_detector"},
-        "datasets": {name: f"running:{name}" for name in ("RaisingItems", "RaisingMissing", "RaisingImage", "NoItems")},
+        "datasets": {name: f"running:{name}" for name in BROKEN_DATASETS},
     }
     return Installed(tmp_path_factory.mktemp("running"), {"running": RUNNING}, points)
 
@@ -161,6 +166,7 @@ def test_what_breaks_in_a_run_breaks_alone(running):
         "writing": "ValueError: assignment destination is read-only",
         "mapping": "TypeError: compute returned dict, not Scores",
         "undeclared": "ValueError: it declares undeclared and computed undeclared, more",
+        "unprintable": r"ValueError: \ud800\x1b[31m",
         "raising": "ZeroDivisionError: division by zero",
         "inapplicable": "AttributeError: 'Translations' object has no attribute 'nothing'",
     }.items():
@@ -198,6 +204,8 @@ def test_what_breaks_in_two_processes_breaks_alone(running):
         ),
         ("raising_missing", "dataset 'raising_missing' of package hostile 1.0: missing(): KeyError: 'where'"),
         ("raising_image", "items, image '0': image(20): ZeroDivisionError: division by zero"),
+        ("unprintable_label", r"its label '\ud800' is no name that can be printed on one line"),
+        ("unprintable_key", r"items: the key '\x1b[31m' is no name that can be printed on one line"),
         ("no_items", "returned 'a.png', which is no Item with a text as its key"),
     ],
 )

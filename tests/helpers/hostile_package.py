@@ -61,6 +61,12 @@ def valueless():
 def uncallable_metric():
     return values("uncallable_metric", Value("uncallable", "uncallable", ""), compute=3)
 
+def unprintable():
+    return values("unprintable", Value("unprintable", "\\x1b[31m", ""))
+
+def unprintable_name():
+    return original().but("\\ud800", "as the original")
+
 def similarity():
     return values("similarity", Value("another", "another", ""))
 
@@ -158,6 +164,12 @@ def writing():
 def mapping():
     return metric("mapping", lambda t: {"mapping": 1.0})
 
+def escaping(t):
+    raise ValueError("\\ud800\\x1b[31m")
+
+def unprintable():
+    return metric("unprintable", escaping)
+
 def undeclared():
     return metric("undeclared", lambda t: Scores({"undeclared": 1.0, "more": 2.0}))
 
@@ -199,6 +211,15 @@ class RaisingImage(Grey):
 
     def items(self, split, domain):
         return [Item(f"{n}", lambda side: 1 / 0) for n in range(4)]
+
+class UnprintableLabel(Grey):
+    name, label = "unprintable_label", "\\ud800"
+
+class UnprintableKey(Grey):
+    name = "unprintable_key"
+
+    def items(self, split, domain):
+        return [Item("\\x1b[31m", None)]
 
 class NoItems(Grey):
     name = "no_items"

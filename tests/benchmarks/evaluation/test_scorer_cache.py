@@ -51,7 +51,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_only(tmp_path, capsys):
     blocked = tmp_path / "file"
     blocked.write_text("")
     assert cached_scorers(blocked / "cache", scorer_data(*scenes(6)), 3, QUICK).first.info["steps"] == 2
-    assert "cannot be written" in capsys.readouterr().out
+    assert "cannot be written (Not a directory): the scorer will be trained again" in capsys.readouterr().out
 
 
 def test_the_cache_folder_follows_the_environment(monkeypatch, tmp_path):

@@ -31,6 +31,8 @@ def test_matplotlib_keeps_its_files_where_it_can_without_a_word(tmp_path, unwrit
     assert said == f"{tmp_path / 'cache' / 'matplotlib'}\n"
     said = python(SETUP + show, CGBENCH_CACHE=str(tmp_path / "file" / "cache"), **settings)
     assert "matplotlib-" in said and said.count("\n") == 1, "its own temporary folder"
+    worker = "from cgbench.benchmarks.runtime.process_setup import redirect_warnings; redirect_warnings(); "
+    assert python(worker + "import matplotlib; matplotlib.get_configdir()", **settings) == ""
 
 
 def test_a_folder_of_matplotlib_that_can_be_written_stays(tmp_path):
@@ -55,6 +57,18 @@ def test_warnings_are_shown_to_those_who_ask_for_details(capsys, monkeypatch):
             monkeypatch.setattr(console, "verbosity", level)
             warnings.warn(f"odd\nnumber {level}", stacklevel=1)
             assert (f"UserWarning: odd number {level} (" in capsys.readouterr().out) == shown
+
+
+@pytest.mark.parametrize("asked", ["zero", "0", "-1", "2,", "99999999999", "2", "2,1", " 3 ", ""])
+def test_a_number_of_threads_that_is_none_is_one_line(asked):
+    """OpenMP is loaded with torch, and says nothing more."""
+    said = python(SETUP + "import torch, os; print(os.environ.get('OMP_NUM_THREADS'))", OMP_NUM_THREADS=asked)
+    if asked in ("2", "2,1", " 3 "):
+        assert said == f"{asked}\n"
+    elif not asked:
+        assert said == "None\n"
+    else:
+        assert said == f"None\ncgbench: OMP_NUM_THREADS={asked} is no number of threads: not used\n"
 
 
 BLAS = "from cgbench.benchmarks.runtime.process_setup import use_one_blas_thread; use_one_blas_thread(); "

@@ -61,11 +61,19 @@ def test_another_number_of_test_images_is_refused(folder, method):
     assert "3 → 2" in refused(folder, folder / "own", "--set", "max_test_images=2", method=method)
 
 
-def test_another_dataset_is_refused(folder):
+@pytest.mark.parametrize("change", ["a training image", "a setting"])
+def test_another_dataset_is_refused(folder, change):
     (folder / "own").rename(folder / "other")
-    line = refused(folder, folder / "other")
-    assert "run holds a comparison on 'own', not on 'other': choose another --name" in line
-    assert "call it 'own' again" in line
+    if change == "a training image":
+        scene(99).save(next((folder / "other" / "trainB").iterdir()))
+    line = refused(folder, folder / "other", *(["--set", "load_size=24"] if change == "a setting" else []))
+    assert "run holds a comparison on 'own', not on 'other', whose training images are others or read with" in line
+
+
+def test_other_test_images_in_a_renamed_folder_are_refused(folder):
+    (folder / "own").rename(folder / "other")
+    scene(99).save(next((folder / "other" / "testB").iterdir()))
+    assert "was measured on other test images (AtoB: targets changed)" in refused(folder, folder / "other")
 
 
 def test_numbers_of_another_protocol_are_refused_before_training(folder):
