@@ -38,7 +38,8 @@ class Tape(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.operations = []
-        self.known = {_memory(tensor): tensor for tensor in gc.get_objects() if issubclass(type(tensor), Tensor)}
+        tensors = (item for item in gc.get_objects() if issubclass(type(item), Tensor))
+        self.known = {_memory(tensor): tensor for tensor in tensors if tensor.layout == torch.strided}
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
