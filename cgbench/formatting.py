@@ -1,10 +1,12 @@
-"""Durations, sizes and counts as text, and names made printable."""
+"""Durations, sizes and counts as text, names made printable, and text in lines that fit."""
 
 import re
 import shlex
+import textwrap
 from collections.abc import Sequence
 
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+MIN_WIDTH = 60  # of a terminal: a narrower one breaks lines itself
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -70,3 +72,10 @@ def shortened(text: str, length: int = 60) -> str:
 def listed(names: Sequence[str]) -> str:
     """Return names as "a", "a and b", or "a, b and c"."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def wrapped(text: str, width: int, first: str = "", later: str = "") -> str:
+    """Return `text` in lines of at most `width` characters that begin with `first` and `later`; no word is broken."""
+    return textwrap.fill(
+        text, width, initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
+    )

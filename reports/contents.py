@@ -79,6 +79,11 @@ class ReportContents:
             return score_tables.Marks()
         return score_tables.Marks(found.reference, found.better(), found.worse(), found.undecided())
 
+    def test_images(self) -> list[str]:
+        """Return whether test images are treated as pairs, one sentence per way in which trials did."""
+        facts = pairing_facts(self.run)
+        return [f"Test images: {fact.value}{f' ({fact.trials})' if fact.trials else ''}." for fact in facts]
+
     def headlines(self) -> list[str]:
         """Return what the run says about its methods, one sentence or two per direction."""
         return headlines(self.table, self.comparison, self.values, self.primary, self.names)
@@ -126,9 +131,7 @@ def markdown(contents: ReportContents) -> str:
     """Return all tables of a run as Markdown."""
     run, values, comparison = contents.run, contents.values, contents.comparison
     parts = ["\n".join([f"## {title(run)}\n", *(f"> {line}\n" for line in warnings(run))])]
-    for fact in pairing_facts(run):
-        parts.append(escaped(f"Test images: {fact.value}{f' ({fact.trials})' if fact.trials else ''}.") + "\n")
-    parts += [f"{escaped(line)}\n" for line in contents.headlines()]
+    parts += [f"{escaped(line)}\n" for line in (*contents.test_images(), *contents.headlines())]
     parts.append(score_tables.markdown(contents.layout()))
     parts += [f"{escaped(line)}\n" for line in contents.caveats()]
     if comparison:

@@ -44,10 +44,10 @@ def write_report(
     Returns:
         The path of the page.
     """
-    return write_files(run, collect_contents(run, values, reference, analysis), files)
+    return write_contents(run, collect_contents(run, values, reference, analysis), files)
 
 
-def write_files(run: Path, contents: ReportContents, files: bool = True) -> Path:
+def write_contents(run: Path, contents: ReportContents, files: bool = True) -> Path:
     """Write the report of a run folder from its `contents`, as `write_report` does; return the path of the page."""
     write_text(run / "results.csv", defused_rows(contents.run.all_records).to_csv(index=False))
     folder = run / "report"

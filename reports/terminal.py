@@ -1,15 +1,14 @@
 """The summary of a run for a terminal: headlines, scores in columns that fit, failures found, what to know."""
 
-import textwrap
 from collections.abc import Iterator, Sequence
 
+from cgbench.api.names import FailureState
+from cgbench.formatting import MIN_WIDTH, wrapped
 from cgbench.reports.contents import ReportContents, title, warnings
 from cgbench.reports.sections.failures import FailureTable
-from cgbench.reports.sections.provenance import pairing_facts
 from cgbench.reports.sections.score_tables import Cell, Table
 from cgbench.results.run import UNTRAINED
 
-MIN_WIDTH = 60  # of narrower terminals, which break lines themselves
 GAP = "  "
 BOLD, NORMAL = "\x1b[1m", "\x1b[22m"
 
@@ -22,15 +21,15 @@ def terminal_text(contents: ReportContents, width: int, bold: bool = True) -> st
     the control sequences of a terminal, unless `bold` is False.
     """
     run, width = contents.run, max(width, MIN_WIDTH)
-    facts = [f"Test images: {fact.value}{f' ({fact.trials})' if fact.trials else ''}." for fact in pairing_facts(run)]
-    parts = [_wrapped(text, width) for text in (title(run), *warnings(run), *facts, *contents.headlines())]
+    first = (title(run), *warnings(run), *contents.test_images(), *contents.headlines())
+    parts = [wrapped(text, width) for text in first]
     for table in contents.layout():
         parts.append(f"{table.direction}: {table.name}")
         parts += ["\n".join(lines) for lines in _blocks(table, width, bold)]
-        parts.append(_wrapped(table.caption, width))
-    parts += [_wrapped(text, width) for text in contents.caveats()]
+        parts.append(wrapped(table.caption, width))
+    parts += [wrapped(text, width) for text in contents.caveats()]
     for found in contents.failure_tables() if len(contents.failures) else ():
-        parts.append("\n".join(_wrapped(text, width, "  ") for text in _failures(found)))
+        parts.append("\n".join(wrapped(text, width, later="  ") for text in _failures(found)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -75,10 +74,6 @@ def _failures(table: FailureTable) -> Iterator[str]:
         ]
         yield f"{method}: {', '.join(found) or 'none found'}"
     judged = zip(table.headers, zip(*(cells for _, cells in trained), strict=True), strict=True)
-    silent = [label for label, cells in judged if all(cell.main.startswith("cannot be judged") for cell in cells)]
+    silent = [label for label, cells in judged if all(cell.main == FailureState.UNJUDGED for cell in cells)]
     if trained and silent:
-        yield f"cannot be judged here: {', '.join(silent)}"
-
-
-def _wrapped(text: str, width: int, indent: str = "") -> str:
-    return textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+        yield f"{FailureState.UNJUDGED} here: {', '.join(silent)}"

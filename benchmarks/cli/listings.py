@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-import textwrap
 
 import click
 
@@ -13,6 +12,7 @@ from cgbench.benchmarks.cli.options import PRESET, SET, Command, completes, one_
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.trials.trial import Trial, resolve_one
 from cgbench.errors import CgbenchError, DataMissing, error_line
+from cgbench.formatting import MIN_WIDTH, wrapped
 
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 
@@ -92,10 +92,8 @@ def echo_note(text: str) -> None:
 def _fitted(text: str, indent: int = 0) -> str:
     if not sys.stdout.isatty():
         return text
-    margin, columns = " " * indent, max(60, shutil.get_terminal_size().columns)
-    return textwrap.fill(
-        text, columns, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
-    ).lstrip()
+    margin = " " * indent
+    return wrapped(text, max(MIN_WIDTH, shutil.get_terminal_size().columns), margin, margin).lstrip()
 
 
 def print_broken_plugins(*registries: Registry) -> None:

@@ -25,12 +25,12 @@ def write_and_print(
     The caller must hold the run's lock.
     """
     from cgbench.reports.contents import collect_contents
-    from cgbench.reports.report import write_files
+    from cgbench.reports.report import write_contents
     from cgbench.reports.terminal import terminal_text
 
     trial_folders(run_folder)
     contents = collect_contents(run_folder, metric_values(), reference, analysis)
-    page = write_files(run_folder, contents, figures)
+    page = write_contents(run_folder, contents, figures)
     table = page.parent / "table.md"
     if sys.stdout.isatty():
         click.echo(terminal_text(contents, shutil.get_terminal_size().columns, os.environ.get("TERM") != "dumb"))
