@@ -20,7 +20,11 @@ def test_noise_has_the_mean_0_so_that_methods_are_equal(noise):
 
 def test_recorded_columns_are_those_of_the_committed_records():
     columns = recorded_columns()
-    assert len(columns) == 24 and {len(scale) for scale in columns.values()} == {14, 24}
+    runs = {path.parent.name for path in simulated_columns.RECORDS}
+    assert {(run, direction) for run, direction, metric in columns if metric == "fcn_iou"} == {
+        (run, "AtoB") for run in runs
+    }
+    assert min(len(scale) for scale in columns.values()) >= 10
     rows = pd.read_csv(ROOT / "reports" / "reference" / "camvid-all" / "results.csv", low_memory=False)
     rows = rows[(rows["direction"] == "AtoB") & (rows["metric"] == "fcn_iou") & (rows["method"] == "cyclegan")]
     assert len(rows) == 3
