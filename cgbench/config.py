@@ -1,16 +1,12 @@
-"""The configuration of a trial: typed, resolved once through layers, recorded whole.
+"""The configuration of a trial: typed settings, recorded whole. `config_layers` merges it from layers.
 
-Layers, later ones win: preset, method default, dataset, suite, `--set`. A method may set its own fields only; budget,
-batch, resolution and augmentation belong to the suite, or the comparison is not fair.
+A method may set its own fields only; budget, batch, resolution and augmentation belong to the suite, or the comparison
+is not fair.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-from cgbench.errors import CgbenchError, did_you_mean
-from cgbench.formatting import shortened
 
 TRAINED = "trained"  # the setting `scorer` that names no published network
 WHOLE_NUMBER_BOUND = 2**31  # of every setting without a bound of its own
@@ -51,13 +47,25 @@ class TrialConfig:
         0.5, "Last share of the budget in which the learning rate falls linearly.", minimum=0, below=1.0001
     )
 
-    load_size: int = setting(286, "Side in pixels to which a training image is resized.", minimum=8)
-    crop_size: int = setting(256, "Side in pixels of the random training crop and of the test images.", minimum=8)
+    load_size: int = setting(
+        286, "Side in pixels to which a training image is resized; HEIGHTxWIDTH for a rectangle.", minimum=8
+    )
+    load_width: int = setting(0, "Width, where it is not the height `load_size`; 0 means as the height.", minimum=0)
+    crop_size: int = setting(
+        256, "Side in pixels of the random training crop and of the test images; HEIGHTxWIDTH for a rectangle.",
+        minimum=8,
+    )  # fmt: skip
+    crop_width: int = setting(0, "Width, where it is not the height `crop_size`; 0 means as the height.", minimum=0)
     resize_mode: str = setting(
         "squash",
-        "How a rectangle becomes a square: `squash` resizes both sides, `crop` the short side and cuts the middle.",
-        choices=("squash", "crop"),
+        "How an image of another shape is resized: `squash` resizes both sides, `crop` keeps the ratio and cuts the "
+        "middle, `keep` keeps the ratio and the whole image, `none` keeps its size.",
+        choices=("squash", "crop", "keep", "none"),
     )
+    window_a: str = setting(
+        "", "Stored numbers of A that become -1 and 1, LOW:HIGH, or `measured`; empty means the dataset's own."
+    )
+    window_b: str = setting("", "The same of B.")
     horizontal_flip: bool = setting(True, "Whether half of the training crops are mirrored.")
     max_train_images: int = setting(
         0, "Training images per domain, the first ones of the split; 0 means all.", minimum=0
@@ -68,6 +76,10 @@ class TrialConfig:
         minimum=0,
         affects="evaluation",
     )
+    test_size: str = setting(
+        "crop", "Size at which test images are translated: `crop`, that of the training crops, or `own`, their own.",
+        choices=("crop", "own"), affects="evaluation",
+    )  # fmt: skip
     split: str = setting(
         "", "Split of the dataset that gives the test images, where it has several; empty means its usual one.",
         affects="evaluation",
@@ -130,6 +142,8 @@ class TrialConfig:
     )  # fmt: skip
     search_steps: int = setting(200, "Steps of the search for an image's latent code.", minimum=1, private=True)
     classes: int = setting(19, "Classes of the dataset's labels; the dataset sets it.", minimum=1, private=True)
+    channels_a: int = setting(3, "Bands of the images of A; the dataset sets it.", minimum=1, below=65)
+    channels_b: int = setting(3, "Bands of the images of B; the dataset sets it.", minimum=1, below=65)
 
     scorer: str = setting(
         TRAINED,
@@ -162,6 +176,20 @@ class TrialConfig:
         """Return the number of training steps for domains of the given sizes."""
         return self.steps or self.epochs * self.steps_per_epoch(count_a, count_b)
 
+    @property
+    def crop_shape(self) -> tuple[int, int]:
+        """Height and width of the training crops, in pixels."""
+        return self.crop_size, self.crop_width or self.crop_size
+
+    @property
+    def load_shape(self) -> tuple[int, int]:
+        """Height and width to which training images are resized, in pixels."""
+        return self.load_size, self.load_width or self.load_size
+
+    def channels(self, domain: str) -> int:
+        """Return the number of bands of a domain, "a" or "b"."""
+        return self.channels_a if domain == "a" else self.channels_b
+
     def affecting(self, what: str) -> dict[str, Any]:
         """Return the fields that affect `what`: "training", "evaluation" or "bookkeeping"."""
         return {name: getattr(self, name) for name, item in FIELDS.items() if item.metadata["affects"] == what}
@@ -183,118 +211,3 @@ FORMER_NAMES = {
     "validation": "validation_images",
 }  # fmt: skip; of settings, before version 0.1
 PRIVATE = frozenset(name for name, item in FIELDS.items() if item.metadata["private"])
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """A configuration, the term weights set by hand, and the layer that each value came from."""
-
-    config: TrialConfig
-    weights: dict[str, float]
-    origins: dict[str, str]
-
-
-def resolve(layers: Iterable[tuple[str, Mapping[str, Any]]], term_names: Iterable[str] = ()) -> Resolved:
-    """Merge `layers` of (name, values), later ones winning; values that are text are read as their field's type.
-
-    A key is a field of `TrialConfig` or the name of one of the method's terms, whose weight it sets. Unknown keys,
-    wrong types, values out of bounds and method layers that set a suite's field raise `CgbenchError`.
-    """
-    terms = set(term_names)
-    values: dict[str, Any] = {}
-    weights: dict[str, float] = {}
-    origins = dict.fromkeys(FIELDS, "recipe")
-    for layer, given in layers:
-        if "epochs" in given and "steps" not in given:
-            given = {**given, "steps": 0}  # the later word counts: a preset's steps must not silence it
-        for key, value in given.items():
-            if key in terms:
-                weights[key] = _number(key, value, layer)
-                _check_bounds(key, weights[key], 0, None, layer)
-            elif key not in FIELDS:
-                raise CgbenchError(f"{layer}: unknown setting '{key}': {_setting_hint(key, [*FIELDS, *terms])}")
-            elif layer == "method" and not FIELDS[key].metadata["method"]:
-                raise CgbenchError(f"{layer}: '{key}' belongs to the comparison and cannot be set by one method")
-            else:
-                values[key] = _typed(key, value, layer)
-            origins[key] = layer
-    config = TrialConfig(**values)
-    if config.crop_size > config.load_size:
-        raise CgbenchError(f"crop_size ({config.crop_size}) is larger than load_size ({config.load_size})")
-    if config.crop_size % 4:
-        raise CgbenchError(f"crop_size ({config.crop_size}) must be a multiple of 4: the generators halve it twice")
-    return Resolved(config, weights, origins)
-
-
-def split_assignments(assignments: Iterable[str]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-    """Split `key=value` and `method.key=value` into those for all methods and those for one method each."""
-    shared: dict[str, str] = {}
-    own: dict[str, dict[str, str]] = {}
-    for text in assignments:
-        key, equals, value = (part.strip() for part in text.partition("="))
-        if not equals or not key or not value:
-            raise CgbenchError(f"--set '{shortened(text)}': write key=value, for example --set steps=500")
-        method, dot, rest = key.partition(".")
-        if dot:
-            own.setdefault(method, {})[rest] = value
-        else:
-            shared[key] = value
-    return shared, own
-
-
-def _setting_hint(key: str, known: list[str]) -> str:
-    """Return which setting was meant: the present name of one that was renamed, else the nearest."""
-    return f"it is called '{FORMER_NAMES[key]}' now" if key in FORMER_NAMES else did_you_mean(key, known)
-
-
-def _typed(key: str, value: Any, layer: str) -> Any:
-    """Return `value` as the type of field `key`, checked against its bounds."""
-    kind: type[Any] = type(FIELDS[key].default)
-    meta = FIELDS[key].metadata
-    typed: Any
-    try:
-        if kind is bool:
-            typed = {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
-        elif kind is int:
-            typed = int(value) if isinstance(value, str) else value
-            if not isinstance(typed, int) or isinstance(typed, bool):
-                raise ValueError
-        elif kind is float:
-            typed = _number(key, value, layer)
-        else:
-            typed = str(value)
-    except (KeyError, ValueError):
-        raise CgbenchError(f"{layer}: '{key}' must be {_kind_name(kind)}, not '{_shown(value)}'") from None
-    if meta["choices"] and typed not in meta["choices"]:
-        raise CgbenchError(f"{layer}: '{key}' must be one of {', '.join(meta['choices'])}, not '{_shown(value)}'")
-    below = WHOLE_NUMBER_BOUND if kind is int and meta["below"] is None else meta["below"]
-    _check_bounds(key, typed, meta["minimum"], below, layer)
-    return typed
-
-
-def _check_bounds(key: str, number: float, minimum: float | None, below: float | None, layer: str) -> None:
-    """Raise `CgbenchError` for a number that is smaller than `minimum` or not below `below`."""
-    if minimum is not None and number < minimum:
-        raise CgbenchError(f"{layer}: '{key}' must be at least {_shown(minimum)}, not {_shown(number)}")
-    if below is not None and number >= below:
-        raise CgbenchError(f"{layer}: '{key}' must be below {_shown(below)}, not {_shown(number)}")
-
-
-def _number(key: str, value: Any, layer: str) -> float:
-    """Return `value` as a finite float."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise CgbenchError(f"{layer}: '{key}' must be a number, not '{_shown(value)}'") from None
-    if number - number != 0:
-        raise CgbenchError(f"{layer}: '{key}' must be finite, not {_shown(value)}")
-    return number
-
-
-def _shown(value: Any) -> str:
-    """Return a value for a message of one line."""
-    return shortened(f"{value:g}" if isinstance(value, float) else str(value))
-
-
-def _kind_name(kind: type[Any]) -> str:
-    return {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[kind]

@@ -19,7 +19,7 @@ from cgbench.benchmarks.cli.options import (
 )
 from cgbench.benchmarks.runtime.process_setup import use_one_blas_thread
 from cgbench.benchmarks.runtime.progress import console, progress
-from cgbench.config import resolve, split_assignments
+from cgbench.config_layers import resolve, split_assignments
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, EXIT_USAGE, CgbenchError, DataBroken, DataMissing, PluginError
 from cgbench.formatting import plural, printable, shortened
 

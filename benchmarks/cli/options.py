@@ -17,9 +17,9 @@ from cgbench.api.registry import DATASETS, METHODS, Registry
 from cgbench.benchmarks.execution.parallelism import AUTO
 from cgbench.benchmarks.runtime.progress import NORMAL, QUIET, VERBOSE, console
 from cgbench.benchmarks.runtime.signals import raise_on_stop_signal, signal_name, signal_number
+from cgbench.config_layers import PRESET_SUMMARIES, PRESETS
 from cgbench.errors import EXIT_SIGNAL, EXIT_TRIAL_FAILED, EXIT_USAGE, CgbenchError, PluginError, did_you_mean
 from cgbench.formatting import printable, shortened
-from cgbench.presets import PRESET_SUMMARIES, PRESETS
 
 SAFE = "finished trials and the last checkpoint of every other are whole"
 ADVICE = {

@@ -1,10 +1,12 @@
-"""Conversion between uint8 images, arrays of numbers and float tensors in [-1, 1]."""
+"""Conversion between stored images, arrays of numbers and float tensors in [-1, 1]."""
 
 import warnings
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from cgbench.pixel_format import RGB8, PixelFormat
 
 
 def as_tensor(array: np.ndarray) -> Tensor:
@@ -31,12 +33,41 @@ def as_numbers(name: str, value: object, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
-def to_signed(images: Tensor) -> Tensor:
-    """Return uint8 images as float in [-1, 1]."""
-    return images.to(torch.float32, copy=True).div_(127.5).sub_(1)
+def to_signed(images: Tensor, pixels: PixelFormat = RGB8) -> Tensor:
+    """Return stored images as float32 in [-1, 1]: -1 and 1 are the ends of the window, and what lies outside."""
+    numbers = images.to(torch.float32, copy=True)
+    if pixels.is_rgb8:
+        return numbers.div_(127.5).sub_(1)
+    low, high = pixels.ends
+    return numbers.sub_(low).mul_(2 / (high - low)).sub_(1).clamp_(-1, 1)
 
 
 def to_bytes(images: Tensor) -> np.ndarray:
-    """Return float images (N, 3, S, S) in [-1, 1] as uint8 (N, S, S, 3), rounded to the nearest level; NaN is 0."""
+    """Return float images (N, 3, H, W) in [-1, 1] as uint8 (N, H, W, 3), rounded to the nearest level; NaN is 0."""
     levels = ((images.float() + 1) * 127.5).round().clamp(0, 255).nan_to_num()
     return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def to_stored(images: Tensor, pixels: PixelFormat = RGB8) -> np.ndarray:
+    """Return float images (N, C, H, W) in [-1, 1] as (N, H, W, C) in a format, rounded to its numbers; NaN is the lower
+    end of the window."""
+    if pixels.is_rgb8:
+        return to_bytes(images)
+    low, high = pixels.ends
+    signed = images.detach().permute(0, 2, 3, 1).cpu().double().numpy()
+    numbers = np.clip(
+        np.nan_to_num((signed + 1) * ((high - low) / 2) + low, nan=low, posinf=high, neginf=low), low, high
+    )
+    dtype = np.dtype(pixels.dtype)
+    if dtype.kind == "f":
+        return numbers.astype(dtype)
+    limits = np.iinfo(dtype)
+    return numbers.round().clip(limits.min, limits.max).astype(dtype)
+
+
+def shown_to_signed(images: np.ndarray, pixels: PixelFormat) -> Tensor | None:
+    """Return 8-bit pictures of a format, (N, H, W, 3) as `display_rgb` makes them, as float (N, C, H, W) in [-1, 1];
+    None where they do not hold all of the bands, or show another range than the window."""
+    if pixels.channels not in (1, 3) or pixels.shown != pixels.ends:
+        return None
+    return to_signed(as_tensor(images[..., : pixels.channels]).permute(0, 3, 1, 2))

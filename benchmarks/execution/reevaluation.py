@@ -32,7 +32,8 @@ from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.benchmarks.trials.comparison_checks import changed_test_images
 from cgbench.benchmarks.trials.request import open_dataset
 from cgbench.benchmarks.trials.trial import Trial
-from cgbench.config import Resolved, TrialConfig
+from cgbench.config import TrialConfig
+from cgbench.config_layers import Resolved
 from cgbench.datasets.recorded_label import RecordedLabel
 from cgbench.datasets.validation_split import hold_out
 from cgbench.digests import digest

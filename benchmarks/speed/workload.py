@@ -11,11 +11,11 @@ from cgbench.api.registry import METHODS
 from cgbench.benchmarks.evaluation.synthetic_workload import timing_model
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.speed.measurements import VariantSettings
-from cgbench.config import TrialConfig, resolve, split_assignments
+from cgbench.config import TrialConfig
+from cgbench.config_layers import preset_values, resolve, split_assignments
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.blocks.norm import InstanceNorm2d
-from cgbench.presets import preset_values
 
 SIZES: dict[str, dict[str, Any]] = {
     "32": preset_values("smoke"),

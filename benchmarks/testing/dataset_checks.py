@@ -11,11 +11,10 @@ from cgbench.api.declarations import is_line
 from cgbench.api.names import IGNORE, Split
 from cgbench.api.registry import DATASETS
 from cgbench.benchmarks.testing.components import require, require_declared
-from cgbench.config import resolve
+from cgbench.config_layers import PRESETS, preset_values, resolve
 from cgbench.datasets.images.decoding import same_shape
 from cgbench.errors import CgbenchError
 from cgbench.files import safe_name
-from cgbench.presets import PRESETS, preset_values
 from cgbench.selection import evenly_spaced
 
 SIDE = 32  # pixels at which images are loaded

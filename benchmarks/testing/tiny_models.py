@@ -10,9 +10,9 @@ from cgbench.api.method import Method
 from cgbench.benchmarks.data.batches import BatchSampler
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.evaluation.scorer import build_network
-from cgbench.config import TrialConfig, resolve
+from cgbench.config import TrialConfig
+from cgbench.config_layers import preset_values, resolve
 from cgbench.methods.blocks.model import Model
-from cgbench.presets import preset_values
 
 SMALL = {
     "crop_size": 16, "classes": 3, "features": "scorer", "load_size": 20, "ngf": 4, "ndf": 4,

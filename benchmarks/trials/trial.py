@@ -9,9 +9,9 @@ from cgbench.api.graph_analysis import untrained
 from cgbench.api.method import Method
 from cgbench.api.names import Split
 from cgbench.api.registry import METHODS
-from cgbench.config import FIELDS, PRIVATE, TRAINED, Resolved, TrialConfig, resolve, split_assignments
+from cgbench.config import FIELDS, PRIVATE, TRAINED, TrialConfig
+from cgbench.config_layers import Resolved, preset_values, resolve, split_assignments
 from cgbench.errors import CgbenchError, did_you_mean, error_line
-from cgbench.presets import preset_values
 
 TRAINED_SCORER_SETTINGS = ("scorers", "scorer_limit", "scorer_steps", "scorer_batch", "scorer_width")
 
@@ -58,7 +58,10 @@ def resolve_trials(
     shared, own = _assignments(assignments, methods)
     chosen = [METHODS.get(name) for name in with_untrained_rows(methods, dataset)]
     every_term = {term.name for method in chosen for term in method.terms}
-    classes = {"classes": len(dataset.palette)} if dataset.palette else {}
+    channels = {f"channels_{letter}": domain.pixels.channels
+                for letter, domain in zip("ab", dataset.domains, strict=True)}  # fmt: skip
+    of_data = {name: count for name, count in channels.items() if count != 3}
+    of_data |= {"classes": len(dataset.palette)} if dataset.palette else {}
     resolved = {}
     for method in chosen:
         name, terms = method.name, {term.name for term in method.terms}
@@ -68,7 +71,7 @@ def resolve_trials(
         layers = [
             ("preset", preset_values(preset)),
             ("method", method.defaults),
-            ("dataset", {**classes, **dataset.settings.get(preset, {})}),
+            ("dataset", {**of_data, **dataset.settings.get(preset, {})}),
             ("suite", suite or {}),
             ("--set", shared),
         ]
@@ -157,6 +160,10 @@ def why_not_applicable(method: Method, config: TrialConfig, dataset: Dataset) ->
         return f"needs class labels of the training images, and dataset '{dataset.label}' has none for both domains"
     if method.reads_labels and config.classes != len(dataset.palette):
         return f"classes={config.classes}, but dataset '{dataset.label}' has {len(dataset.palette)}: leave it unset"
+    for letter, domain in zip("ab", dataset.domains, strict=True):
+        if method.reference is None and config.channels(letter) != domain.pixels.channels:
+            bands = f"dataset '{dataset.label}' has {domain.pixels.channels}"
+            return f"channels_{letter}={config.channels(letter)}, but {bands}: leave it unset"
     if config.batch_size < method.min_batch_size:
         return f"compares the images of a batch: needs batch_size={method.min_batch_size} or more, for all methods"
     if config.features == "scorer" and "features" in method.settings and not dataset.palette:

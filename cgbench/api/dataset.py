@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cgbench.api.names import Direction, Split
 from cgbench.errors import CgbenchError, DataBroken, PluginError, error_line
 from cgbench.formatting import plural, printable, shortened
+from cgbench.pixel_format import RGB8, PixelFormat
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,10 +24,12 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE)  # of the mac
 
 @dataclass(frozen=True)
 class Domain:
-    """One of the two image collections. `kind` is "photo" or "labels": label images are resized without blending."""
+    """One of the two image collections. `kind` is "photo" or "labels": label images are resized without blending.
+    `pixels` is the format of its numbers; label images are 8-bit RGB."""
 
     name: str
     kind: str = "photo"
+    pixels: PixelFormat = RGB8
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,11 @@ class Item:
     """One image, loaded when asked for.
 
     `key` names it within its split and domain, and is the same in both domains where test images are paired.
-    `image(side)` returns uint8 (H, W, 3) and `labels(side)` class ids, uint8 (H, W) with 255 ignored. `side` is the
-    square that will be made of it: a procedural dataset renders for it, a file is returned at its own size. `file` and
-    `labels_file` are what they are read from, if anything: decoded images are cached until these change.
+    `image(side)` returns (H, W, C) in the format of its domain, uint8 (H, W, 3) for pictures, and `labels(side)` class
+    ids, uint8 (H, W) with 255 ignored. `mask(side)` is uint8 (H, W): 1 where numbers are measured, such as the body of
+    a patient, else 0. `side` is the short side of what will be made of it: a procedural dataset renders for it, a file
+    is returned at its own size. `file` and `labels_file` are what they are read from, if anything: decoded images are
+    cached until these change; a mask is read from `file` or `mask_file`.
     """
 
     key: str
@@ -52,6 +57,8 @@ class Item:
     labels: Callable[[int], np.ndarray] | None = None
     file: Path | None = None
     labels_file: Path | None = None
+    mask: Callable[[int], np.ndarray] | None = None
+    mask_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -261,7 +268,8 @@ def _checked_items(items: Any, what: str) -> Sequence[Item]:
             raise PluginError(f"{what}: the key {item.key!a} is no name that can be printed on one line")
         image = _guarded_function(item.image, f"{what}, image '{item.key}': image", _checked_array)
         labels = item.labels and _guarded_function(item.labels, f"{what}, image '{item.key}': labels", _checked_array)
-        found.append(replace(item, image=image, labels=labels))
+        mask = item.mask and _guarded_function(item.mask, f"{what}, image '{item.key}': mask", _checked_array)
+        found.append(replace(item, image=image, labels=labels, mask=mask))
     return found
 
 

@@ -15,10 +15,9 @@ from cgbench.api.graph_nodes import Network, Node
 from cgbench.api.method import Method, Player, Reference, Term
 from cgbench.api.metric import SOURCE, TARGET, Metric, Value
 from cgbench.api.names import IGNORE, Role, Split
-from cgbench.config import resolve
+from cgbench.config_layers import preset_values, resolve
 from cgbench.errors import CgbenchError
 from cgbench.formatting import printable
-from cgbench.presets import preset_values
 
 EXTRACTORS = ("", "inception", "lpips")  # that a metric may need
 BETTER = ("higher", "lower", "")

@@ -8,6 +8,7 @@ from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING
 
 from cgbench.api.dataset import SemanticClass
+from cgbench.pixel_format import PixelFormat
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,14 +21,16 @@ NO_REJECT = "no_reject"  # the detail of an FCN score that rejects no pixel
 WIDTH = "features"  # the detail that says how many features of an image were compared
 TRAINING = "training_photos"  # the detail that says how many training photos were compared in place of the outputs
 ASIDES = (COMPAT, REAL, WIDTH, TRAINING, NO_REJECT)  # details that are no classes
-SOURCE, TARGET = "source", "target"  # whose images the scores per image of a value belong to
+# whose images the scores per image of a value belong to; GROUP: to groups of source images, such as patients
+SOURCE, TARGET, GROUP = "source", "target", "group"
 
 
 @dataclass(frozen=True)
 class Value:
     """One number that a metric gives. `better` is "higher", "lower" or "" (neither); `digits` after the point;
     `minimum` and `maximum` are the ends of its scale, beyond which no interval is shown. `of` says whose images its
-    scores per image belong to: "source", one for each output, or "target", one for each real target image.
+    scores per image belong to: "source", one for each output, "target", one for each real target image, or "group", one
+    for each group of outputs, such as the slices of a patient, in the order in which groups first occur.
     `contributions` says that these are contributions to a number of the whole set, such as a distance: they give its
     error over images, and do not judge single images."""
 
@@ -42,11 +45,29 @@ class Value:
 
 
 @dataclass(frozen=True)
+class StoredImages:
+    """The images of translations in the numbers of their domains, where one of these is not 8-bit RGB.
+
+    `sources` (N, H, W, C), `outputs` (N, H, W, D) and `targets` (M, H, W, D) have the type, unit and window of
+    `source_pixels` and `target_pixels`. `masks`, uint8 (N, H, W), is 1 where numbers are measured; None: everywhere.
+    """
+
+    source_pixels: PixelFormat
+    target_pixels: PixelFormat
+    sources: np.ndarray
+    outputs: np.ndarray
+    targets: np.ndarray
+    masks: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
 class Translations:
     """All that a metric may look at: one method's translations of the whole test split in one direction. Its arrays are
     read-only.
 
-    Images are uint8 (N, S, S, 3). `targets` are real test images of the target domain, row by row those of the same
+    Images are uint8 (N, H, W, 3); those of other formats are shown so by the window of their domain, and `stored` has
+    their numbers. `groups` names the group of each source, such as its patient; by default each is its own.
+    `targets` are real test images of the target domain, row by row those of the same
     scene where `paired`. `labels` are the true class ids of the source scenes, uint8 (N, S, S), 255 ignored.
     `other_outputs` are those of a second, independent draw, for methods that draw random numbers when they translate;
     `identities` what becomes of the targets when they themselves are translated.
@@ -88,9 +109,13 @@ class Translations:
     target_keys: tuple[str, ...] = ()
     training_photos: np.ndarray | None = None
     real_outputs: bool = False
+    stored: StoredImages | None = None
+    groups: tuple[str, ...] = ()
 
     def keys_of(self, of: str) -> tuple[str, ...]:
-        """Return the keys of the images that `of`, of a `Value`, means."""
+        """Return the keys of the images, or the names of the groups, that `of`, of a `Value`, means."""
+        if of == GROUP:
+            return tuple(dict.fromkeys(self.groups or self.keys))
         return self.target_keys if of == TARGET and not self.paired else self.keys
 
 

@@ -17,7 +17,7 @@ from cgbench.benchmarks.published_networks.weights import read_weights
 from cgbench.benchmarks.regression.baseline_file import read_baseline
 from cgbench.benchmarks.training.checkpoint import read_checkpoint
 from cgbench.benchmarks.trials.suite import read_suite
-from cgbench.config import resolve
+from cgbench.config_layers import resolve
 from cgbench.datasets.download.catalogue import PublicSet
 from cgbench.datasets.download.fetch import fetch
 from cgbench.datasets.download.http import Limits, download

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from cgbench.api.metric import Value
-from cgbench.config import resolve
+from cgbench.config_layers import resolve
 from cgbench.files import read_json, write_json, write_jsonl
 from cgbench.results.run_folder import TrialFolder, trial_folders
 

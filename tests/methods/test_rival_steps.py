@@ -6,7 +6,7 @@ import torch
 from cgbench.benchmarks.data.batches import BatchSampler
 from cgbench.benchmarks.training.optimizers import make_optimizers
 from cgbench.benchmarks.training.trainer import train, train_step
-from cgbench.config import resolve
+from cgbench.config_layers import resolve
 from cgbench.methods.bigan import bigan
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.pix2pix import pix2pix, pix2pix_unet

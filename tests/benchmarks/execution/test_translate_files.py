@@ -18,7 +18,7 @@ from cgbench.benchmarks.execution.translate_files import translating_model
 from cgbench.benchmarks.training.checkpoint import checkpoint_metadata, read_checkpoint, recorded_checkpoint_metadata
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.benchmarks.trials.trial_record import trial_record
-from cgbench.config import Resolved
+from cgbench.config_layers import Resolved
 from cgbench.datasets.images.decoding import read_image, square
 from cgbench.errors import CgbenchError
 from cgbench.files import link_or_copy, read_json, write_json
