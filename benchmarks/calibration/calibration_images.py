@@ -14,7 +14,8 @@ from cgbench.benchmarks.calibration.calibration import DIGITS, Calibration, cali
 from cgbench.benchmarks.data.conversion import read_only
 from cgbench.benchmarks.data.decode import ImageSetSpec
 from cgbench.benchmarks.data.decoded_cache import load_or_decode
-from cgbench.benchmarks.data.image_set import ImageSet
+from cgbench.benchmarks.data.geometry import test_geometry
+from cgbench.benchmarks.data.image_set import ImageSet, on_common_canvas
 from cgbench.benchmarks.data.loading import suggest_dataset_check
 from cgbench.benchmarks.metrics.functional.disturbances import DESCRIPTION
 from cgbench.benchmarks.runtime.progress import progress
@@ -66,9 +67,9 @@ class CalibrationImages:
         other scenes, without labels, where the domains do not show the same ones."""
         source, target = self.domains[test.direction[0]], self.domains[test.direction[-1]]
         labels = source.labels if source.labels is not None else target.labels
-        outputs, targets, target_labels = target.images, target.images, target.labels
+        outputs, targets, target_labels = target.shown, target.shown, target.labels
         if not self.same_scenes:
-            outputs, labels = np.resize(np.roll(outputs, 1, axis=0), source.images.shape), None
+            outputs, labels = np.resize(np.roll(outputs, 1, axis=0), source.shown.shape), None
         elif not self.paired:
             middle = len(target) // 2
             targets = np.roll(targets, middle, axis=0)
@@ -76,7 +77,7 @@ class CalibrationImages:
         return Translations(
             direction=test.direction,
             keys=source.keys,
-            sources=read_only(source.images),
+            sources=read_only(source.shown),
             outputs=read_only(outputs),
             target_kind=test.target_kind,
             targets=read_only(targets),
@@ -159,8 +160,9 @@ def _load(
     dataset: Dataset, split: str, items: Mapping[str, Sequence[Item]], config: TrialConfig, images: CalibrationImages
 ) -> CalibrationImages:
     """Return `images` with the decoded items of both domains."""
-    side, mode = config.crop_size, config.resize_mode
+    geometry = test_geometry(config)
     with progress(f"reading images of {dataset.label} to calibrate with") as update, suggest_dataset_check(dataset):
-        specs = {name: ImageSetSpec(dataset, split, name, list(rows), side, mode, True) for name, rows in items.items()}
-        domains = {name: load_or_decode(spec, update) for name, spec in specs.items()}
+        specs = [ImageSetSpec(dataset, split, name, list(items[name]), geometry, True) for name in "AB"]
+        a, b = (load_or_decode(spec, update) for spec in specs)
+        domains = dict(zip("AB", on_common_canvas(a, b), strict=True))
     return CalibrationImages(images.origin, domains, images.same_scenes, images.paired)

@@ -1,7 +1,8 @@
 """Entries of the cache of decoded images on disk: .npy files that are mapped into memory, not read.
 
-decoded/KEY/images.npy, labels.npy     uint8 (N, S, S, 3) and (N, S, S), the latter where labels are part of the set
-decoded/KEY/entry.json                 schema, key, shapes, sizes and times of the files, digests of the content
+decoded/KEY/images.npy                 (N, H, W, C) in the domain's type
+decoded/KEY/labels.npy, masks.npy      uint8 (N, H, W), where they are part of the set; sizes.npy: int32 (N, 2)
+decoded/KEY/entry.json                 schema, key, height and width, sizes and times of the files, content digests
 decoded/.KEY.XXXX.part/                an entry being written; its process holds the lock in it
 decoded/.lock                          held briefly by a process that adds or removes a folder
 
@@ -10,7 +11,6 @@ but never a run: images are then decoded into memory, and one line reports it.
 """
 
 import io
-import math
 import os
 import shutil
 from contextlib import suppress
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from cgbench.benchmarks.data.decode import ImageSetSpec
+from cgbench.benchmarks.data.decode import ArrayLayout, ImageSetSpec
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.runtime.cache_dir import cache_limit
 from cgbench.benchmarks.runtime.progress import console
@@ -28,7 +28,7 @@ from cgbench.files import PART, open_file, read_json
 from cgbench.formatting import size
 from cgbench.lock import InUse, locked
 
-SCHEMA = 1  # incremented whenever the format of an entry's files changes
+SCHEMA = 2  # incremented whenever the format of an entry's files changes
 ENTRY = "entry.json"
 RESERVE = 2**28  # bytes of the disk that the cache leaves free for runs
 in_use: set[Path] = set()  # entries that this process has mapped: they are not evicted
@@ -51,11 +51,13 @@ def lookup(root: Path, key: str, spec: ImageSetSpec) -> ImageSet | None:
     folder = root / key
     try:
         record = read_json(folder / ENTRY)
-        files = {name: file_state(folder / f"{name}.npy") for name in spec.shapes}
+        height, width = record["canvas"]
+        canvas = int(height), int(width)
+        files = {name: file_state(folder / f"{name}.npy") for name in spec.arrays(canvas)}
         if record["schema"] != SCHEMA or record["key"] != key or record["files"] != files:
             return None
         without_labels, with_labels = record["digests"]
-        images = map_image_set(folder, spec).with_digests((str(without_labels), str(with_labels)))
+        images = map_image_set(folder, spec, canvas).with_digests((str(without_labels), str(with_labels)))
     except (CgbenchError, OSError, ValueError, KeyError, TypeError):
         return None
     in_use.add(folder)
@@ -64,24 +66,24 @@ def lookup(root: Path, key: str, spec: ImageSetSpec) -> ImageSet | None:
     return images
 
 
-def npy_header(shape: tuple[int, ...]) -> bytes:
-    """Return the header of a .npy file of uint8 in C order."""
-    buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
+def npy_header(layout: ArrayLayout) -> bytes:
+    """Return the header of a .npy file of an array in C order."""
+    buffer, described = io.BytesIO(), np.dtype(layout.dtype).str
+    np.lib.format.write_array_header_1_0(buffer, {"descr": described, "fortran_order": False, "shape": layout.shape})
     return buffer.getvalue()
 
 
-def map_image_set(folder: Path, spec: ImageSetSpec) -> ImageSet:
+def map_image_set(folder: Path, spec: ImageSetSpec, canvas: tuple[int, int]) -> ImageSet:
     """Map the arrays of a set into memory, read-only. A file whose header or size does not match its shape raises
     `ValueError`; nothing in it is interpreted, so that a foreign file cannot run code."""
     arrays = {}
-    for name, shape in spec.shapes.items():
-        path, header = folder / f"{name}.npy", npy_header(shape)
+    for name, layout in spec.arrays(canvas).items():
+        path, header = folder / f"{name}.npy", npy_header(layout)
         with open_file(path) as file:
-            if file.read(len(header)) != header or path.stat().st_size != len(header) + math.prod(shape):
+            if file.read(len(header)) != header or path.stat().st_size != len(header) + layout.bytes:
                 raise ValueError(f"{path} is not what was kept there")
-            arrays[name] = np.asarray(np.memmap(file, np.uint8, "r", len(header), shape))
-    return ImageSet(spec.keys, **arrays)
+            arrays[name] = np.asarray(np.memmap(file, layout.dtype, "r", len(header), layout.shape))
+    return ImageSet(spec.keys, **arrays, pixels=spec.pixels)
 
 
 def file_state(path: Path) -> list[int]:
@@ -92,12 +94,14 @@ def file_state(path: Path) -> list[int]:
 
 def entry_record(key: str, spec: ImageSetSpec, folder: Path, images: ImageSet) -> dict[str, Any]:
     """Return the content of `entry.json` for the files in `folder`."""
+    height, width = images.images.shape[1:3]
     return {
         "schema": SCHEMA,
         "key": key,
         "set": spec.title,
+        "canvas": [height, width],
         "digests": images.digests(),
-        "files": {name: file_state(folder / f"{name}.npy") for name in spec.shapes},
+        "files": {name: file_state(folder / f"{name}.npy") for name in spec.arrays((height, width))},
     }
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,8 @@ from cgbench.benchmarks.data.decode import ImageSetSpec
 from cgbench.digests import source_digest
 
 SETTLE_SECONDS = 2.0  # after this time a file's times of change identify it; FAT has a resolution of two seconds
-# The modules that turn an item into a square image.
-DECODER_MODULES = ("cgbench.datasets.images", "cgbench.benchmarks.data.decode")
+# The modules that turn an item into an image of a set.
+DECODER_MODULES = ("cgbench.datasets.images", "cgbench.benchmarks.data.decode", "cgbench.benchmarks.data.geometry")
 CODECS = ("jpg", "webp", "libtiff")  # libraries that decode with rounding; several builds of one Pillow exist
 
 
@@ -39,7 +40,8 @@ def cache_key(spec: ImageSetSpec) -> str | None:
         return None
     determinants = {
         "dataset": [spec.dataset.name, identity],
-        "set": [spec.split, spec.domain, spec.side, spec.resize_mode, spec.labels, spec.blend],
+        "set": [spec.split, spec.domain, asdict(spec.geometry), spec.labels, spec.blend],
+        "pixels": [spec.pixels.channels, spec.pixels.dtype],
         "palette": [entry.colour for entry in spec.dataset.palette],
         "rules": decoder_digest,
         "versions": [np.__version__, PIL.__version__, *map(features.version, CODECS), platform.python_version()],
@@ -49,7 +51,8 @@ def cache_key(spec: ImageSetSpec) -> str | None:
     try:
         for item in spec.items:
             labels_file = item.labels_file if spec.labels else None
-            content.update(ascii((item.key, _state(item.file), _state(labels_file))).encode())
+            states = [_state(path) for path in (item.file, labels_file, item.mask_file)]
+            content.update(ascii((item.key, *states)).encode())
     except (OSError, _Unsettled):
         return None
     return content.hexdigest()[:32]

@@ -12,7 +12,7 @@ import numpy as np
 
 from cgbench.benchmarks.data import cache_entries
 from cgbench.benchmarks.data.cache_key import cache_key
-from cgbench.benchmarks.data.decode import ImageSetSpec, MemoryWriter, decode
+from cgbench.benchmarks.data.decode import ImageSetSpec, MemoryWriter, decode, find_canvas
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.runtime.cache_dir import cache_limit, decoded_folder
 from cgbench.benchmarks.runtime.progress import console
@@ -37,7 +37,7 @@ def load_or_decode(spec: ImageSetSpec, progress: ProgressCallback | None = None)
     cacheable = len(spec.items) >= MIN_CACHED_IMAGES and cache_limit() > 0
     key = cache_key(spec) if cacheable else None
     if key is None:
-        return _decoded(spec, MemoryWriter(spec), progress)
+        return _decoded_in_memory(spec, find_canvas(spec), progress)
     root = decoded_folder()
     cache_entries.remove_stale_if_any(root)
     if (cached := cache_entries.lookup(root, key, spec)) is not None:
@@ -45,30 +45,34 @@ def load_or_decode(spec: ImageSetSpec, progress: ProgressCallback | None = None)
         if progress:
             progress(len(spec.items), len(spec.items))
         return cached
+    canvas = find_canvas(spec)
     with ExitStack() as stack:
         try:
-            writer = CacheWriter(_partial_folder(root, key, spec, stack), key, spec)
+            writer = CacheWriter(_partial_folder(root, key, spec.bytes(canvas), stack), key, spec, canvas)
         except OSError as error:
             cache_entries.warn_once(root, _reason(error))
-            return _decoded(spec, MemoryWriter(spec), progress)
+            return _decoded_in_memory(spec, canvas, progress)
         stack.callback(writer.close)
         try:
-            return _decoded(spec, writer, progress)
+            console.debug(f"{spec.title}: decoded")
+            decode(spec, writer, canvas, progress)
+            return writer.finish()
         except LostData:
-            return _decoded(spec, MemoryWriter(spec), progress)
+            return _decoded_in_memory(spec, canvas, progress)
 
 
-def _decoded(spec: ImageSetSpec, writer: "MemoryWriter | CacheWriter", progress: ProgressCallback | None) -> ImageSet:
+def _decoded_in_memory(spec: ImageSetSpec, canvas: tuple[int, int], progress: ProgressCallback | None) -> ImageSet:
     console.debug(f"{spec.title}: decoded")
-    decode(spec, writer, progress)
+    writer = MemoryWriter(spec, canvas)
+    decode(spec, writer, canvas, progress)
     return writer.finish()
 
 
-def _partial_folder(root: Path, key: str, spec: ImageSetSpec, stack: ExitStack) -> Path:
+def _partial_folder(root: Path, key: str, needed: int, stack: ExitStack) -> Path:
     """Return a new folder, locked, and removed at the end of `stack`; raises `OSError`."""
     with locked(root, wait=True):  # no other process may remove it before it is locked
         cache_entries.remove_stale(root)
-        cache_entries.evict(root, spec.bytes)
+        cache_entries.evict(root, needed)
         part = Path(tempfile.mkdtemp(dir=root, prefix=f".{key}.", suffix=PART))
         stack.callback(shutil.rmtree, part, ignore_errors=True)
         stack.enter_context(locked(part))
@@ -81,18 +85,19 @@ class CacheWriter:
     Where the disk fails, everything decoded so far is loaded into memory, and the remaining rows are added there.
     """
 
-    def __init__(self, part: Path, key: str, spec: ImageSetSpec) -> None:
-        self.root, self.key, self.spec = part.parent, key, spec
+    def __init__(self, part: Path, key: str, spec: ImageSetSpec, canvas: tuple[int, int]) -> None:
+        self.root, self.key, self.spec, self.canvas = part.parent, key, spec, canvas
+        self.bytes = spec.bytes(canvas)
         self.entry_folder = part / "entry"
         self.entry_folder.mkdir()
         self.files: dict[str, BinaryIO] = {}
         self.pending: list[dict[str, np.ndarray]] = []  # rows that are not written yet
         self.written = 0  # rows
-        self.rows_per_write = max(1, WRITE_BYTES * len(spec.items) // spec.bytes)  # rows
+        self.rows_per_write = max(1, WRITE_BYTES * len(spec.items) // self.bytes)  # rows
         self.memory: MemoryWriter | None = None  # filled instead, once the disk has failed
-        for name, shape in spec.shapes.items():
+        for name, layout in spec.arrays(canvas).items():
             file = self.files[name] = open(self._path(name), "wb", buffering=0)  # noqa: SIM115 (closed by `close`)
-            self._write_all(file, cache_entries.npy_header(shape))
+            self._write_all(file, cache_entries.npy_header(layout))
 
     def add(self, rows: dict[str, np.ndarray]) -> None:
         """Add the decoded arrays of the next item."""
@@ -109,7 +114,7 @@ class CacheWriter:
             return self.memory.finish()
         try:
             self._sync()
-            images = cache_entries.map_image_set(self.entry_folder, self.spec)
+            images = cache_entries.map_image_set(self.entry_folder, self.spec, self.canvas)
         except (OSError, ValueError) as error:  # files that cannot be mapped, or were lost
             return self._continue_in_memory(error).finish()
         if cache_key(self.spec) == self.key:  # no file changed while it was decoded
@@ -154,11 +159,12 @@ class CacheWriter:
     def _continue_in_memory(self, error: Exception) -> MemoryWriter:
         """Load the written rows, and move the pending ones, into memory."""
         cache_entries.warn_once(self.root, _reason(error))
-        self.memory = MemoryWriter(self.spec)
+        self.memory = MemoryWriter(self.spec, self.canvas)
         try:
             for name, array in self.memory.arrays.items():
-                rows, offset = array[: self.written], len(cache_entries.npy_header(array.shape))
-                rows[:] = np.fromfile(self._path(name), np.uint8, rows.size, offset=offset).reshape(rows.shape)
+                rows, layout = array[: self.written], self.spec.arrays(self.canvas)[name]
+                offset = len(cache_entries.npy_header(layout))
+                rows[:] = np.fromfile(self._path(name), layout.dtype, rows.size, offset=offset).reshape(rows.shape)
         except (OSError, ValueError):
             raise LostData from None
         self.memory.count = self.written
@@ -174,7 +180,7 @@ class CacheWriter:
         with locked(self.root, wait=True):
             if (published := cache_entries.lookup(self.root, self.key, self.spec)) is not None:
                 return published
-            folder, bytes_used = self.root / self.key, self.spec.bytes
+            folder, bytes_used = self.root / self.key, self.bytes
             # another process may have used the space since
             cache_entries.evict(self.root, bytes_used, written=bytes_used)
             if os.path.lexists(folder):  # incomplete or invalid

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from cgbench.api.dataset import Dataset, Item
 from cgbench.benchmarks.data.decode import ImageSetSpec
 from cgbench.benchmarks.data.decoded_cache import load_or_decode
+from cgbench.benchmarks.data.geometry import Geometry
 from cgbench.benchmarks.data.image_set import ImageSet
-from cgbench.config import TrialConfig
 from cgbench.errors import DataBroken
 from cgbench.formatting import shell_word
 from cgbench.progress import ProgressCallback
@@ -36,17 +36,16 @@ def selected(items: Sequence[Item], limit: int, spread: bool) -> list[Item]:
 
 
 def load_images(
-    dataset: Dataset, split: str, domain: str, side: int, config: TrialConfig, limit: int = 0,
+    dataset: Dataset, split: str, domain: str, geometry: Geometry, limit: int = 0,
     spread: bool = False, progress: ProgressCallback | None = None, labels: bool = False,
 ) -> ImageSet:  # fmt: skip
-    """Return a domain of a split as square images: from the cache of decoded images, else decoded.
+    """Return a domain of a split as images of a geometry: from the cache of decoded images, else decoded.
 
     Args:
         dataset: The dataset.
         split: The name of the split.
         domain: "A" or "B".
-        side: The side of the images in pixels.
-        config: The configuration, whose `resize_mode` is used.
+        geometry: The shape that images are resized for, and how.
         limit: The number of images to load; 0 for all.
         spread: Whether a `limit` selects evenly spaced images instead of the first ones.
         progress: Called after each image with (done, total).
@@ -68,4 +67,4 @@ def load_images(
         if len({item.key for item in items}) < len(items):
             raise DataBroken(f"dataset '{dataset.label}': two images of split '{split}', domain {domain}, have one key")
         items = selected(items, limit, spread)
-        return load_or_decode(ImageSetSpec(dataset, split, domain, items, side, config.resize_mode, labels), progress)
+        return load_or_decode(ImageSetSpec(dataset, split, domain, items, geometry, labels), progress)

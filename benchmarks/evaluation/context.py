@@ -12,7 +12,8 @@ from cgbench.api.names import DIRECTIONS, Split
 from cgbench.api.registry import METRICS
 from cgbench.benchmarks.calibration.calibration import Calibration
 from cgbench.benchmarks.calibration.calibration_images import CalibrationImages, load_calibration_images
-from cgbench.benchmarks.data.image_set import ImageSet
+from cgbench.benchmarks.data.geometry import Geometry, test_geometry
+from cgbench.benchmarks.data.image_set import ImageSet, on_common_canvas
 from cgbench.benchmarks.data.loading import check_command, load_images
 from cgbench.benchmarks.evaluation import failure_detection
 from cgbench.benchmarks.evaluation.feature_extractors import (
@@ -40,7 +41,7 @@ class EvaluationContext:
     shared by all methods of a run."""
 
     dataset: Dataset
-    resize_mode: str
+    geometry: Geometry
     split: str
     paired: bool  # whether row k of both domains shows one scene
     domains: Mapping[str, ImageSet]  # "A", "B"
@@ -68,6 +69,8 @@ class EvaluationContext:
 
     def image_facts(self) -> dict[str, dict[str, Any]]:
         """Return by direction the part of a protocol that says which images are measured on."""
+        height, width = self.geometry.shape
+        shape = {"side": height} if height == width else {"height": height, "width": width}
         return {
             direction: {
                 "dataset": self.dataset.label,
@@ -76,8 +79,8 @@ class EvaluationContext:
                 "images": len(self.source(direction)),
                 "sources": self.source(direction).digest,
                 "targets": self.target(direction).digest,
-                "side": int(self.source(direction).images.shape[1]),
-                "resize_mode": self.resize_mode,
+                **({} if self.geometry.resize_mode == "none" else shape),
+                "resize_mode": self.geometry.resize_mode,
             }
             for direction in DIRECTIONS
         }
@@ -89,10 +92,17 @@ class EvaluationContext:
             "metric": metric.name,
             "version": metric.version,
             **self.image_facts()[direction],
-            "format": "8-bit RGB, rounded, no compression loss",
+            "format": self._format(direction),
             "scorer": scorer.digest if metric.uses_scorer and scorer else "",
             **({"weights": self.feature_extractors.digests.get(metric.needs, "")} if metric.needs else {}),
         }
+
+    def _format(self, direction: str) -> str:
+        """Return the formats of source and target in words."""
+        formats = [images.pixels for images in (self.source(direction), self.target(direction))]
+        if all(pixels.is_rgb8 for pixels in formats):
+            return "8-bit RGB, rounded, no compression loss"
+        return " to ".join("8-bit RGB" if pixels.is_rgb8 else pixels.described() for pixels in formats)
 
     def protocols(self) -> dict[tuple[str, str], tuple[str, dict[str, Any]]]:
         """Return digest and details of every protocol, by metric and direction."""
@@ -130,21 +140,20 @@ class EvaluationContext:
 
 def open_evaluation_context(dataset: Dataset, config: TrialConfig, split: str = TEST) -> EvaluationContext:
     """Load the images of both domains of the test or the validation split; scorers are not included yet."""
+    geometry = test_geometry(config)
     with progress(f"reading the {split} images of {dataset.label}") as update:
-        images = {
-            domain: load_images(
-                dataset, split, domain, config.crop_size, config, config.max_test_images, True, update, True
-            )
-            for domain in "AB"
-        }
+        a, b = (
+            load_images(dataset, split, domain, geometry, config.max_test_images, True, update, True) for domain in "AB"
+        )
+    images = dict(zip("AB", on_common_canvas(a, b), strict=True))
     paired = dataset.paired_test and images["A"].keys == images["B"].keys
     if dataset.paired_test and split == TEST:
         ensure_same_keys(dataset, split, images["A"], images["B"])
     if split != TEST:
-        return EvaluationContext(dataset, config.resize_mode, split, paired, images)
+        return EvaluationContext(dataset, geometry, split, paired, images)
     calibration_images = load_calibration_images(dataset, config, paired)
     ood_images = load_ood_images(dataset, config)
-    return EvaluationContext(dataset, config.resize_mode, split, paired, images, ood_images, calibration_images)
+    return EvaluationContext(dataset, geometry, split, paired, images, ood_images, calibration_images)
 
 
 def open_validation_context(evaluation: EvaluationContext, config: TrialConfig) -> EvaluationContext | None:
@@ -172,6 +181,13 @@ def ensure_same_keys(dataset: Dataset, split: str, a: ImageSet, b: ImageSet) -> 
         raise DataBroken(
             f"dataset '{dataset.label}' says that its split '{split}' is paired, but the keys differ: "
             f"{check_command(dataset)} names them"
+        )
+    if a.sizes is not None and b.sizes is not None and (differ := (a.sizes != b.sizes).any(axis=1)).any():
+        row = int(differ.argmax())
+        sizes = " and ".join("{} × {}".format(*reversed(images.size(row))) for images in (a, b))
+        raise DataBroken(
+            f"dataset '{dataset.label}', split '{split}': the images of the pair '{a.keys[row]}' are of {sizes} "
+            "pixels: make them alike, or use resize_mode=squash"
         )
 
 
@@ -204,21 +220,21 @@ def _training_photos(evaluation: EvaluationContext, domain: str, config: TrialCo
         return None
     count = len(evaluation.domains[_other(domain)])
     with progress(f"reading training photos of {dataset.domains[domain == 'B'].name}") as update:
-        return load_images(dataset, Split.TRAIN, domain, config.crop_size, config, count, True, update)
+        return load_images(dataset, Split.TRAIN, domain, test_geometry(config), count, True, update)
 
 
 def _scorer_data(dataset: Dataset, domain: str, config: TrialConfig) -> ScorerData:
     """Return the photos of a domain in `pairs` with their class ids, and the pictures of the other domain there."""
     domain_name = dataset.domains[domain == "B"].name
     with progress(f"reading {domain_name} images for the scorer") as update:
-        side, limit = config.crop_size, config.scorer_limit
-        real = load_images(dataset, Split.PAIRS, domain, side, config, limit, True, update, labels=True)
-        other = load_images(dataset, Split.PAIRS, _other(domain), side, config, limit, True, update, labels=False)
+        geometry, limit = test_geometry(config), config.scorer_limit
+        real = load_images(dataset, Split.PAIRS, domain, geometry, limit, True, update, labels=True)
+        other = load_images(dataset, Split.PAIRS, _other(domain), geometry, limit, True, update, labels=False)
     if real.labels is None:
         raise DataBroken(
             f"dataset '{dataset.label}' has a palette, but the {domain_name} of its split 'pairs' have no labels"
         )
-    return ScorerData(real.images, real.labels, other.images)
+    return ScorerData(real.shown, real.labels, other.shown)
 
 
 def _other(domain: str) -> str:

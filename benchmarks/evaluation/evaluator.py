@@ -102,7 +102,7 @@ def evaluate(
         failures[direction] = failure_detection.detect_failures(translations, calibrations)
         results.add(translations, evaluation, step)
         if model is not None:
-            rates[direction] = translation_rate(model, translations.sources, direction)
+            rates[direction] = translation_rate(model, evaluation.source(direction), direction)
         update(index + 1, len(directions))
     if validation is not None and model is not None:
         validation_results = evaluate_images(trial, model, validation, step)

@@ -6,20 +6,24 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
-import torch
+from torch import Tensor
+from torch.nn import functional
 
-from cgbench.api.metric import Translations
-from cgbench.benchmarks.data.conversion import as_tensor, read_only, to_bytes, to_signed
+from cgbench.api.metric import StoredImages, Translations
+from cgbench.benchmarks.data.conversion import as_tensor, read_only, shown_to_signed, to_signed, to_stored
+from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.evaluation.context import EvaluationContext
 from cgbench.benchmarks.evaluation.ood_split import ood_translations
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.errors import Diverged
 from cgbench.methods.blocks.model import Model
+from cgbench.pixel_format import RGB8, PixelFormat, display_rgb
 from cgbench.seeds import generator
 
 Images = np.ndarray | None
 BATCH_PIXELS = 64 * 128 * 128  # pixels translated at once; bounds the memory of evaluation
 RATE_IMAGES = 16  # images of the batch that translation is timed with
+MULTIPLE = 4  # of the sides of what a network is given; the generators halve them twice
 
 
 def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationContext, direction: str) -> Translations:
@@ -30,44 +34,53 @@ def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationConte
     source, target = evaluation.source(direction), evaluation.target(direction)
     scorers = evaluation.scorers.get(direction[-1])
     if model is None:
-        outputs = _untrained_outputs(trial, source.images, target.images, direction)
+        outputs = _untrained_outputs(trial, source, target, direction)
         finite = reconstructions = other_outputs = identities = None
     else:
-        outputs, finite, reconstructions, other_outputs = _translate_and_reconstruct(model, source.images, direction)
-        identities = None if model.needs_latent_search(direction) else _translate(model, target.images, direction)
-    training_photos = evaluation.training_photos.get(direction[-1])
-    if outputs.shape != source.images.shape:
+        outputs, finite, reconstructions, other_outputs = _translate_and_reconstruct(model, source, target, direction)
+        identities = _identities(model, target, source.pixels, direction)
+    if outputs.shape[:3] != source.images.shape[:3] or outputs.shape[3] != target.pixels.channels:
         raise RuntimeError(f"{trial.method.name}: {source.images.shape} went in, {outputs.shape} came out")
+    training_photos = evaluation.training_photos.get(direction[-1])
+    stored = None
+    if not (source.pixels.is_rgb8 and target.pixels.is_rgb8):
+        sources, made, targets = map(read_only, (source.images, outputs, target.images))
+        stored = StoredImages(source.pixels, target.pixels, sources, made, targets, source.measured())
     translations = Translations(
         direction=direction,
         keys=source.keys,
-        sources=source.images,
-        outputs=outputs,
+        sources=source.shown,
+        outputs=display_rgb(outputs, target.pixels),
         target_kind=evaluation.dataset.target(direction).kind,
-        targets=target.images,
+        targets=target.shown,
         target_keys=target.keys,
         paired=evaluation.paired,
-        reconstructions=reconstructions,
-        other_outputs=other_outputs,
-        identities=identities,
+        reconstructions=None if reconstructions is None else display_rgb(reconstructions, source.pixels),
+        other_outputs=None if other_outputs is None else display_rgb(other_outputs, target.pixels),
+        identities=None if identities is None else display_rgb(identities, target.pixels),
         labels=source.labels if source.labels is not None else target.labels if evaluation.paired else None,
         target_labels=target.labels,
         finite=finite,
-        way_back=_backward_translation(model, source.images, direction) if model is not None else None,
+        way_back=_backward_translation(model, source, target.pixels, direction) if model is not None else None,
         palette=evaluation.dataset.palette,
         scorer=scorers.first.predict if scorers else None,
         scorers=tuple((member.predict_or_reject, member.predict) for member in scorers.members) if scorers else (),
         scorer_features=evaluation.scorer_features.get(direction[-1]),
         inception=evaluation.feature_extractors.inception,
         lpips=evaluation.feature_extractors.lpips,
-        training_photos=training_photos.images if training_photos else None,
+        training_photos=training_photos.shown if training_photos else None,
         real_outputs=model is None and _are_among(outputs, target.images),
+        stored=stored,
+        sizes=source.sizes,
+        groups=tuple(map(evaluation.dataset.group, source.keys)) if evaluation.dataset.image_groups else (),
     )
 
-    def translate(sources: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return (
-            _translate(model, sources, direction) if model else _untrained_outputs(trial, sources, targets, direction)
-        )
+    def translate(sources: ImageSet, targets: ImageSet) -> np.ndarray:
+        if model is None:
+            outputs = _untrained_outputs(trial, sources, targets, direction)
+        else:
+            outputs = _translate(model, sources, targets.pixels, direction)
+        return display_rgb(outputs, targets.pixels)
 
     is_slow = model is not None and model.needs_latent_search(direction)
     ood = ood_translations({} if is_slow else evaluation.ood_images, translations, translate)
@@ -82,91 +95,149 @@ def _protected(translations: Translations) -> Translations:
 
 
 def _are_among(images: np.ndarray, others: np.ndarray) -> bool:
-    """Return whether each of the images (N, S, S, 3) is one of the others (M, S, S, 3)."""
+    """Return whether each of the images (N, H, W, C) is one of the others (M, H, W, C)."""
     known = {hash(image.tobytes()) for image in others}
     return all(hash(image.tobytes()) in known for image in images)
 
 
-def _untrained_outputs(trial: Trial, sources: np.ndarray, targets: np.ndarray, direction: str) -> np.ndarray:
-    """Return the outputs of an untrained row."""
+def _untrained_outputs(trial: Trial, source: ImageSet, target: ImageSet, direction: str) -> np.ndarray:
+    """Return the outputs of an untrained row, in the format of the target domain."""
     rng = generator(trial.seed, "reference", trial.method.name, direction)
-    return trial.method.reference.function(read_only(sources), read_only(targets), rng)
+    sources = _in_format(source, target.pixels)
+    return trial.method.reference.function(read_only(sources), read_only(target.images), rng)
+
+
+def _in_format(source: ImageSet, pixels: PixelFormat) -> np.ndarray:
+    """Return images in another format, the ends of their window as those of the other; where the numbers of bands
+    differ, every band is the mean of theirs."""
+    if source.pixels == pixels:
+        return source.images
+    signed = to_signed(as_tensor(source.images).permute(0, 3, 1, 2), source.pixels)
+    if source.pixels.channels != pixels.channels:
+        signed = signed.mean(1, keepdim=True).expand(-1, pixels.channels, -1, -1)
+    return to_stored(signed, pixels)
+
+
+def _identities(model: Model, target: ImageSet, source_pixels: PixelFormat, direction: str) -> Images:
+    """Return the real target images, translated; None where a method searches codes or the numbers of bands differ."""
+    if model.needs_latent_search(direction) or target.pixels.channels != source_pixels.channels:
+        return None
+    return _translate(model, target, target.pixels, direction)
 
 
 def _backward_translation(
-    model: Model, sources: np.ndarray, direction: str
-) -> Callable[[np.ndarray, np.ndarray], Images] | None:
-    """Return a function of (image numbers, outputs) that translates outputs of the `sources` back; None where the model
-    has no backward translation."""
-    if not model.can_translate_back(direction):
+    model: Model, source: ImageSet, target_pixels: PixelFormat, direction: str
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
+    """Return a function of (image numbers, outputs as 8-bit pictures) that translates outputs of the `source` images
+    back; None where the model has no backward translation, or pictures do not hold all that it needs."""
+    if not model.can_translate_back(direction) or shown_to_signed(np.empty((0, 1, 1, 3)), target_pixels) is None:
         return None
 
     def translate_back(numbers: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        parts = []
-        for first, part in _batches(outputs):
-            batch_sources = sources[numbers[first : first + len(part)]]
-            parts.append(to_bytes(model.translate_back(_tensor(part, model), _tensor(batch_sources, model), direction)))
-        return np.concatenate(parts)
+        back = np.empty((*outputs.shape[:3], 3), np.uint8)
+        for rows, (height, width) in _equal_sizes(source, numbers):
+            pictures = outputs[rows, :height, :width]
+            signed = shown_to_signed(pictures, target_pixels)
+            assert signed is not None
+            sources = _tensor(source.images[numbers[rows], :height, :width], source.pixels, model)
+            padded = _on_multiple(signed.to(model.device)), _on_multiple(sources)
+            result = _cut(model.translate_back(padded[0], padded[1], direction), sources)
+            back[rows] = 0
+            back[rows, :height, :width] = display_rgb(to_stored(result, source.pixels), source.pixels)
+        return back
 
     return translate_back
 
 
 def _translate_and_reconstruct(
-    model: Model, images: np.ndarray, direction: str
+    model: Model, source: ImageSet, target: ImageSet, direction: str
 ) -> tuple[np.ndarray, np.ndarray, Images, Images]:
-    """Return outputs, whether each is finite, reconstructions and outputs of a second draw, of all `images`, uint8
-    (N, S, S, 3)."""
-    outputs, finite, reconstructions, other_outputs = [], [], [], []
-    for first, part in _batches(images):
-        tensor = _tensor(part, model)
-        output, reconstruction = model.translate_and_reconstruct(tensor, direction, first)
-        outputs.append(to_bytes(output))
-        finite.append(output.isfinite().flatten(1).all(1).cpu().numpy())
-        if reconstruction is not None:
-            reconstructions.append(to_bytes(reconstruction))
+    """Return outputs in the target's format, whether each is finite, reconstructions, and outputs of a second draw."""
+    outputs, finite = _canvas(source, target.pixels), np.empty(len(source), bool)
+    reconstructions = others = None
+    for rows, (height, width) in _equal_sizes(source):
+        part = _tensor(source.images[rows, :height, :width], source.pixels, model)
+        translated, reconstructed = model.translate_and_reconstruct(_on_multiple(part), direction, int(rows[0]))
+        translated = _cut(translated, part)
+        outputs[rows, :height, :width] = to_stored(translated, target.pixels)
+        finite[rows] = translated.isfinite().flatten(1).all(1).cpu().numpy()
+        if reconstructed is not None:
+            reconstructions = _canvas(source, source.pixels) if reconstructions is None else reconstructions
+            reconstructions[rows, :height, :width] = to_stored(_cut(reconstructed, part), source.pixels)
         if model.is_stochastic(direction):
-            other_outputs.append(to_bytes(model.translate(tensor, direction, first, style_index=1)))
-    return np.concatenate(outputs), np.concatenate(finite), _concatenate(reconstructions), _concatenate(other_outputs)
+            others = _canvas(source, target.pixels) if others is None else others
+            other = model.translate(_on_multiple(part), direction, int(rows[0]), style_index=1)
+            others[rows, :height, :width] = to_stored(_cut(other, part), target.pixels)
+    return outputs, finite, reconstructions, others
 
 
 def translate_batches(model: Model, images: np.ndarray, direction: str) -> Iterator[np.ndarray]:
-    """Yield the outputs of `images`, uint8 (N, S, S, 3), batch by batch; image k has the random draws of test image k.
+    """Yield the outputs of `images`, uint8 (N, H, W, 3), batch by batch; image k has the random draws of test image k.
 
     Outputs that are not finite raise `Diverged`.
     """
-    for first, part in _batches(images):
-        output = model.translate(_tensor(part, model), direction, first)
+    inputs = ImageSet(tuple(map(str, range(len(images)))), images)
+    for rows, _ in _equal_sizes(inputs):
+        output = model.translate(_tensor(images[rows], RGB8, model), direction, int(rows[0]))
         if broken := int((~output.isfinite().flatten(1).all(1)).sum()):
-            raise Diverged(f"{broken} of {len(part)} translations {direction} are infinite or not a number: train anew")
-        yield to_bytes(output)
+            raise Diverged(f"{broken} of {len(rows)} translations {direction} are infinite or not a number: train anew")
+        yield to_stored(output)
 
 
-def _translate(model: Model, images: np.ndarray, direction: str) -> np.ndarray:
-    """Return the outputs only, uint8 (N, S, S, 3)."""
-    parts = [to_bytes(model.translate(_tensor(part, model), direction, first)) for first, part in _batches(images)]
-    return np.concatenate(parts)
+def _translate(model: Model, images: ImageSet, target: PixelFormat, direction: str) -> np.ndarray:
+    """Return the outputs only, (N, H, W, D) in the `target` format."""
+    outputs = _canvas(images, target)
+    for rows, (height, width) in _equal_sizes(images):
+        part = _tensor(images.images[rows, :height, :width], images.pixels, model)
+        output = _cut(model.translate(_on_multiple(part), direction, int(rows[0])), part)
+        outputs[rows, :height, :width] = to_stored(output, target)
+    return outputs
 
 
-def _tensor(images: np.ndarray, model: Model) -> torch.Tensor:
-    """Return uint8 (N, S, S, 3) in the model's format: (N, 3, S, S) in [-1, 1] on its device."""
-    return to_signed(as_tensor(images).to(model.device).permute(0, 3, 1, 2).contiguous())
+def _canvas(images: ImageSet, pixels: PixelFormat) -> np.ndarray:
+    """Return an array for outputs of `images` in a format, filled with the lower end of its window."""
+    return np.full((*images.images.shape[:3], pixels.channels), pixels.ends[0], pixels.dtype)
 
 
-def _concatenate(parts: list[np.ndarray]) -> Images:
-    return np.concatenate(parts) if parts else None
+def _equal_sizes(images: ImageSet, numbers: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, tuple[int, int]]]:
+    """Yield the rows of images of one size that follow each other, with their height and width, in batches. `numbers`
+    are the images that the rows are, by default all in their order."""
+    numbers = np.arange(len(images)) if numbers is None else numbers
+    start = 0
+    while start < len(numbers):
+        height, width = images.size(numbers[start])
+        most = max(1, BATCH_PIXELS // (height * width))
+        end = start + 1
+        while end < len(numbers) and end - start < most and images.size(numbers[end]) == (height, width):
+            end += 1
+        yield np.arange(start, end), (height, width)
+        start = end
 
 
-def _batches(images: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (number of the first image, batch)."""
-    size = max(1, BATCH_PIXELS // (images.shape[1] * images.shape[2]))
-    for start in range(0, len(images), size):
-        yield start, images[start : start + size]
+def _tensor(images: np.ndarray, pixels: PixelFormat, model: Model) -> Tensor:
+    """Return stored images (N, H, W, C) in the model's format: (N, C, H, W) in [-1, 1] on its device."""
+    return to_signed(as_tensor(images).to(model.device).permute(0, 3, 1, 2).contiguous(), pixels)
 
 
-def translation_rate(model: Model, images: np.ndarray, direction: str) -> float:
+def _on_multiple(images: Tensor) -> Tensor:
+    """Return images padded at the right and below, by reflection, to sides that networks take."""
+    below, right = (-side % MULTIPLE for side in images.shape[2:])
+    if not (below or right):
+        return images
+    reflects = below < images.shape[2] and right < images.shape[3]
+    return functional.pad(images, (0, right, 0, below), mode="reflect" if reflects else "replicate")
+
+
+def _cut(outputs: Tensor, inputs: Tensor) -> Tensor:
+    """Return outputs without what was padded to their inputs."""
+    return outputs[..., : inputs.shape[2], : inputs.shape[3]]
+
+
+def translation_rate(model: Model, images: ImageSet, direction: str) -> float:
     """Return the images per second that the model translates, in batches of `RATE_IMAGES`; the model must be warmed
     up."""
-    tensor = _tensor(images[:RATE_IMAGES], model)
+    rows, (height, width) = next(_equal_sizes(images))
+    part = _tensor(images.images[rows[:RATE_IMAGES], :height, :width], images.pixels, model)
     started = time.perf_counter()
-    to_bytes(model.translate(tensor, direction))  # waits for a GPU: the bytes are copied to the CPU
-    return round(len(tensor) / (time.perf_counter() - started), 2)
+    model.translate(_on_multiple(part), direction).cpu()  # waits for a GPU
+    return round(len(part) / (time.perf_counter() - started), 2)

@@ -2,7 +2,7 @@
 
 import io
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,23 +37,30 @@ def save_images(folder: TrialFolder, translations: Translations) -> None:
 
     Beside them the reconstructions, reduced to 128 pixels, and the predicted classes of an output, in palette colours.
     """
-    direction, keys = translations.direction, translations.keys
-    write_images((folder.output(direction, key) for key in keys), map(Image.fromarray, translations.outputs))
+    direction, keys, sizes = translations.direction, translations.keys, translations.sizes
+    outputs = map(Image.fromarray, _cut(translations.outputs, sizes))
+    write_images((folder.output(direction, key) for key in keys), outputs)
     if translations.reconstructions is not None:
         paths = (folder.reconstruction(direction, key) for key in keys)
-        write_images(paths, map(_thumbnail, translations.reconstructions))
+        write_images(paths, map(_thumbnail, _cut(translations.reconstructions, sizes)))
     if why_no_classes(translations) is None:
-        paths = (folder.segmentation(direction, key) for key in keys)
-        write_images(paths, (_palette_image(ids, translations.palette) for ids in predicted_classes(translations)))
+        paths, maps = (folder.segmentation(direction, key) for key in keys), predicted_classes(translations)
+        write_images(paths, (_palette_image(ids, translations.palette) for ids in _cut(maps, sizes)))
     if (ood := translations.ood) is not None:
-        write_images(
-            (folder.output(f"{direction}-{Split.OOD}", key) for key in ood.keys), map(Image.fromarray, ood.outputs)
-        )
+        paths = (folder.output(f"{direction}-{Split.OOD}", key) for key in ood.keys)
+        write_images(paths, map(Image.fromarray, _cut(ood.outputs, ood.sizes)))
 
 
-def max_bytes(side: int) -> int:
+def _cut(images: np.ndarray, sizes: np.ndarray | None) -> Iterator[np.ndarray]:
+    """Yield images of an array (N, H, W, …) at the sizes of their own, int (N, 2)."""
+    for index, image in enumerate(images):
+        height, width = image.shape[:2] if sizes is None else sizes[index]
+        yield image[:height, :width]
+
+
+def max_bytes(height: int, width: int) -> int:
     """Return an upper bound of the bytes of one test image's saved images: PNG saves little on photos."""
-    return 3 * side**2 + 3 * min(side, AID_SIDE) ** 2 + side**2
+    return 4 * height * width + 3 * min(height, AID_SIDE) * min(width, AID_SIDE)
 
 
 def write_images(paths: Iterable[Path], images: Iterable[Image.Image]) -> None:

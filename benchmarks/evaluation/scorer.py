@@ -216,15 +216,14 @@ def scorer_settings(classes: int, config: TrialConfig, seed: int) -> dict[str, i
 
 
 def to_float(photos: torch.Tensor) -> torch.Tensor:
-    """Return uint8 (N, S, S, 3) as float (N, 3, S, S) in [-1, 1]."""
+    """Return uint8 (N, H, W, 3) as float (N, 3, H, W) in [-1, 1]."""
     return to_signed(photos.permute(0, 3, 1, 2))
 
 
 def check_photos(photos: np.ndarray) -> None:
-    """Raise `CgbenchError` unless `photos` are uint8 (N, S, S, 3) with S a positive multiple of `MULTIPLE`."""
-    if photos.ndim != 4 or photos.shape[3] != 3 or photos.shape[1] != photos.shape[2] or photos.dtype != np.uint8:
-        raise CgbenchError(f"the scorer takes uint8 photos (N, S, S, 3), not {photos.dtype} {photos.shape}")
-    if photos.shape[1] % MULTIPLE or photos.shape[1] == 0:
-        raise CgbenchError(
-            f"the scorer needs photos whose side is a multiple of {MULTIPLE}: crop_size={photos.shape[1]}"
-        )
+    """Raise `CgbenchError` unless `photos` are uint8 (N, H, W, 3), H and W positive multiples of `MULTIPLE`."""
+    if photos.ndim != 4 or photos.shape[3] != 3 or photos.dtype != np.uint8:
+        raise CgbenchError(f"the scorer takes uint8 photos (N, H, W, 3), not {photos.dtype} {photos.shape}")
+    if any(side % MULTIPLE or side == 0 for side in photos.shape[1:3]):
+        size = "x".join(map(str, dict.fromkeys(photos.shape[1:3])))
+        raise CgbenchError(f"the scorer needs photos whose sides are multiples of {MULTIPLE}: crop_size={size}")

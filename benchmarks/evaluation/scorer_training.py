@@ -117,9 +117,9 @@ def _negatives(data: ScorerData, chosen: np.ndarray, random: np.random.Generator
 
 def shuffled_patches(photo: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Return a photo, uint8 (S, S, 3), whose patches of S / 8 pixels are in random order."""
-    side = photo.shape[0] // PATCHES
-    patches = photo.reshape(PATCHES, side, PATCHES, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)
-    shuffled = patches[random.permutation(len(patches))].reshape(PATCHES, PATCHES, side, side, 3)
+    rows, columns = (side // PATCHES for side in photo.shape[:2])
+    patches = photo.reshape(PATCHES, rows, PATCHES, columns, 3).swapaxes(1, 2).reshape(-1, rows, columns, 3)
+    shuffled = patches[random.permutation(len(patches))].reshape(PATCHES, PATCHES, rows, columns, 3)
     return shuffled.swapaxes(1, 2).reshape(photo.shape)
 
 

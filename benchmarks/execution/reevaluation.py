@@ -9,6 +9,7 @@ from cgbench.api.dataset import Dataset, Item
 from cgbench.api.method_description import describe, trained_part
 from cgbench.api.names import Split, TrialState
 from cgbench.api.registry import DATASETS, METHODS
+from cgbench.benchmarks.data.windows import recorded_windows
 from cgbench.benchmarks.evaluation.context import (
     EvaluationContext,
     combined_digest,
@@ -97,7 +98,7 @@ def reevaluate(folders: Sequence[TrialFolder], open_data: Callable[[str, TrialCo
             [
                 record["dataset"]["label"],
                 record["dataset"].get("paired"),
-                config.crop_size,
+                config.crop_shape,
                 config.resize_mode,
                 config.validation_images,
                 config.evaluate_every > 0,
@@ -109,6 +110,7 @@ def reevaluate(folders: Sequence[TrialFolder], open_data: Callable[[str, TrialCo
     datasets = {}
     for key, record in records.items():
         data = keep_pairing(open_data(record["dataset"]["name"], groups[key][0][1].config), record)
+        recorded_windows(data, record)
         datasets[key] = _same_dataset(data, record["dataset"]["label"], groups[key])
     for key, members in groups.items():
         config, data = members[0][1].config, datasets[key]

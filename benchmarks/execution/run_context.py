@@ -6,8 +6,10 @@ from pathlib import Path
 
 from cgbench.api.dataset import Dataset
 from cgbench.api.names import Split
+from cgbench.benchmarks.data.geometry import train_geometry
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.data.loading import load_images
+from cgbench.benchmarks.data.windows import apply_window_settings, fix_windows, with_windows
 from cgbench.benchmarks.evaluation.context import (
     EvaluationContext,
     combined_digest,
@@ -108,12 +110,16 @@ class RunContext:
 def open_run_context(run: Path, dataset: Dataset, trials: Sequence[Trial], device: str) -> RunContext:
     """Decode the images that the trials need. Scorers are added by `with_evaluators`, which may take a while."""
     config = trials[0].config
+    apply_window_settings(dataset, config)
     supervised = any(trial.method.supervised for trial in trials)
     labels = any(trial.method.reads_labels for trial in trials)
     with progress(f"reading {dataset.label}") as update:
         train = _load_split(dataset, Split.TRAIN, config, labels, update)
         pairs = _load_split(dataset, Split.PAIRS, config, False, update) if supervised else None
+    fix_windows(dataset, *train)
+    train = with_windows(dataset, *train)
     if pairs is not None:
+        pairs = with_windows(dataset, *pairs)
         ensure_same_keys(dataset, Split.PAIRS, *pairs)
     return RunContext(
         run, dataset, (train[0].without_labels(), train[1].without_labels()), train if labels else None, pairs,
@@ -125,7 +131,7 @@ def _load_split(dataset: Dataset, split: str, config: TrialConfig, labels: bool,
     """Return the training images of both domains of a split, with their class ids if `labels` are read."""
     a, b = (
         load_images(
-            dataset, split, domain, config.load_size, config, config.max_train_images, progress=update, labels=labels
+            dataset, split, domain, train_geometry(config), config.max_train_images, progress=update, labels=labels
         )
         for domain in "AB"
     )

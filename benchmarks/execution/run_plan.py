@@ -1,17 +1,20 @@
 """The plan of a run: what is trained, for how long and in how many processes, from a few measured steps."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.table import Table
 
 from cgbench.api.dataset import Dataset, describe_test_images
 from cgbench.api.names import Split
 from cgbench.api.registry import METHODS
+from cgbench.benchmarks.data.geometry import test_geometry
 from cgbench.benchmarks.data.loading import selected
 from cgbench.benchmarks.evaluation.output_images import max_bytes
 from cgbench.benchmarks.evaluation.synthetic_workload import device_barrier, synthetic_batch, timing_model
@@ -143,7 +146,8 @@ def _measure(trial: Trial, device: str, most_steps: int) -> Cost:
     seconds = (time.perf_counter() - started) / steps
     counts = model.parameter_counts()
     trained = sum(counts[name] for player in model.live_part.players for name in player.networks)
-    pools = len(model.pools) * trial.config.pool_size * 3 * trial.config.crop_size**2
+    channels = max(trial.config.channels_a, trial.config.channels_b)
+    pools = len(model.pools) * trial.config.pool_size * channels * math.prod(trial.config.crop_shape)
     checkpoint = 4 * (sum(counts.values()) + 2 * trained + pools)
     return Cost(seconds, checkpoint, peak_memory(torch.device(device)))
 
@@ -176,9 +180,9 @@ def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: st
     for trial in trials:
         if trial.method.reference is None:
             trained.setdefault(trial.method.name, []).append(trial)
-    image_bytes = IMAGE_COPIES * 3 * (sum(train_counts) * config.load_size**2 + test_count * config.crop_size**2)
+    image_bytes = IMAGE_COPIES * _image_bytes(dataset, config, train_counts, test_counts)
     parallelism, costs, trial_bytes = _parallelism_and_costs(trained, device, jobs, image_bytes, steps)
-    output_bytes = test_count * max_bytes(config.crop_size)
+    output_bytes = test_count * max_bytes(*config.crop_shape)
     rows, seconds = [], []
     left = [_steps_left(folder, dataset, trial, steps, keys) for trial in trials]
     for name, group in trained.items():
@@ -196,6 +200,17 @@ def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: st
     return replace(plan, advice=_advice(plan, jobs, trial_bytes))
 
 
+def _image_bytes(
+    dataset: Dataset, config: TrialConfig, train_counts: tuple[int, int], test_counts: tuple[int, int]
+) -> int:
+    """Return the bytes of all decoded images, as if those of sizes of their own had the configured ones."""
+    total = 0
+    for domain, train, test in zip(dataset.domains, train_counts, test_counts, strict=True):
+        numbers = train * math.prod(config.load_shape) + test * math.prod(config.crop_shape)
+        total += numbers * domain.pixels.channels * np.dtype(domain.pixels.dtype).itemsize
+    return total
+
+
 def print_plan(plan: RunPlan) -> None:
     """Print a plan: what is compared on what, one row per method, the total, and why so many processes."""
     config, dataset = plan.config, plan.dataset
@@ -203,7 +218,7 @@ def print_plan(plan: RunPlan) -> None:
     seeds = ", ".join(map(str, sorted({trial.seed for trial in plan.trials})))
     say(
         f"{dataset.label}: {dataset.direction_name('AtoB')} and {dataset.direction_name('BtoA')}, "
-        f"{plan.train_counts[0]} + {plan.train_counts[1]} training images, {config.crop_size} pixels, "
+        f"{plan.train_counts[0]} + {plan.train_counts[1]} training images, {test_geometry(config).title}, "
         f"batch {config.batch_size}, preset {plan.trials[0].preset}, seeds {seeds}, {plan.device}"
     )
     for remark in dataset.remarks():

@@ -17,6 +17,7 @@ from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
 from cgbench.files import ensure_regular_file, write_bytes
 from cgbench.methods.blocks.model import Model
+from cgbench.pixel_format import PixelFormat, recorded_format
 
 FORMAT = "cgbench-checkpoint-2"
 AVERAGE = "average."  # begins the names of averaged weights
@@ -27,12 +28,19 @@ def checkpoint_metadata(config: TrialConfig, dataset: Dataset) -> dict[str, str]
     """Return the metadata of a checkpoint beside method and fingerprint: every setting that training, preprocessing
     among it, depends on, the two domains, and the classes with their colours."""
     palette = [[entry.name, *entry.colour] for entry in dataset.palette]
-    return _metadata(config, dataset.label, [domain.name for domain in dataset.domains], palette)
+    domains = [_domain_metadata(domain.name, domain.pixels) for domain in dataset.domains]
+    return _metadata(config, dataset.label, domains, palette)
 
 
 def recorded_checkpoint_metadata(config: TrialConfig, dataset: Mapping[str, Any]) -> dict[str, str]:
     """Return the same metadata from the dataset's record in `trial.json`; its files need not be present."""
-    return _metadata(config, dataset["label"], [domain["name"] for domain in dataset["domains"]], dataset["palette"])
+    domains = [_domain_metadata(it["name"], recorded_format(it.get("pixels"))) for it in dataset["domains"]]
+    return _metadata(config, dataset["label"], domains, dataset["palette"])
+
+
+def _domain_metadata(name: str, pixels: PixelFormat) -> str | list[str]:
+    """Return what identifies a domain: its name, and its format where that is not 8-bit RGB."""
+    return name if pixels.is_rgb8 else [name, pixels.described()]
 
 
 def _metadata(config: TrialConfig, label: str, domains: list, palette: list) -> dict[str, str]:

@@ -89,9 +89,10 @@ def resolve_trials(
             raise CgbenchError(f"{name}: with these weights no term trains {network}, which translates {direction}")
         resolved[name] = (weighted, result)
     _ensure_scorer_used(next(iter(resolved.values()))[1], dataset)
-    side = next(iter(resolved.values()))[1].config.crop_size
-    if dataset.palette and side % 8:
-        raise CgbenchError(f"crop_size ({side}) must be a multiple of 8: the scorer of '{dataset.label}' needs it")
+    crop = next(iter(resolved.values()))[1].config.crop_shape
+    if dataset.palette and any(side % 8 for side in crop):
+        text = "x".join(map(str, dict.fromkeys(crop)))
+        raise CgbenchError(f"crop_size ({text}) must be a multiple of 8: the scorer of '{dataset.label}' needs it")
     return [Trial(method, seed, preset, result) for seed in seeds for method, result in resolved.values()]
 
 

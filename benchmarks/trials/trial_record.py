@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from cgbench.api.dataset import Dataset, describe_test_images
+from cgbench.api.dataset import Dataset, Domain, describe_test_images
 from cgbench.api.method_description import describe
 from cgbench.api.names import DIRECTIONS
 from cgbench.benchmarks.trials.trial import Trial
@@ -36,7 +36,7 @@ def trial_record(
         "dataset": {
             "name": dataset.name,
             "label": dataset.label,
-            "domains": [asdict(domain) for domain in dataset.domains],
+            "domains": [_domain_record(domain) for domain in dataset.domains],
             "directions": {direction: dataset.direction_name(direction) for direction in DIRECTIONS},
             "palette": [[entry.name, *entry.colour] for entry in dataset.palette],
             "licence": dataset.licence,
@@ -60,3 +60,9 @@ def trial_record(
         "parameters": dict(parameters),
         **environment,
     }
+
+
+def _domain_record(domain: Domain) -> dict[str, Any]:
+    """Return the record of a domain, with its format where that is not 8-bit RGB."""
+    record: dict[str, Any] = {"name": domain.name, "kind": domain.kind}
+    return record if domain.pixels.is_rgb8 else record | {"pixels": domain.pixels.record()}

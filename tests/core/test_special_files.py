@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from cgbench.benchmarks.data.cache_entries import map_image_set
+from cgbench.benchmarks.data.decode import ArrayLayout
 from cgbench.benchmarks.evaluation import scorer as scorer_module
 from cgbench.benchmarks.evaluation import scorer_cache
 from cgbench.benchmarks.evaluation.scorer import Scorer, build_network
@@ -164,7 +165,7 @@ def test_a_scorer_in_the_cache_that_is_no_file_is_trained_again(kind, place, cap
 def test_a_cached_set_that_is_a_pipe_is_decoded_again(place):
     os.mkfifo(place / "images.npy")
     with pytest.raises(CgbenchError, match="named pipe"):
-        map_image_set(place, SimpleNamespace(shapes={"images": (1, 2, 2, 3)}, keys=("a",)))
+        map_image_set(place, SimpleNamespace(arrays=lambda canvas: {"images": ArrayLayout((1, 2, 2, 3))}), (2, 2))
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "a picture of more pixels than are decoded"])

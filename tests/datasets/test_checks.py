@@ -13,6 +13,7 @@ from PIL import Image
 
 from cgbench.api.dataset import Dataset, Domain, Item, SemanticClass
 from cgbench.api.registry import DATASETS
+from cgbench.benchmarks.data.geometry import square
 from cgbench.datasets.camvid import CamVid
 from cgbench.datasets.checks.checker import check
 from cgbench.datasets.checks.image_checks import aspect_groups
@@ -96,7 +97,6 @@ def test_every_file_that_cannot_be_used_is_named_in_one_go(tmp_path):
 @pytest.mark.parametrize("name", ["zero.png", "short.jpg", "bomb.png", "pipe.png"])
 def test_a_run_refuses_what_the_dataset_check_calls_an_error_and_names_the_check(tmp_path, name):
     from cgbench.benchmarks.data.loading import load_images
-    from cgbench.config import TrialConfig
     from cgbench.errors import DataBroken
 
     root = healthy(tmp_path / "set")
@@ -105,7 +105,7 @@ def test_a_run_refuses_what_the_dataset_check_calls_an_error_and_names_the_check
         if path.name != name and not path.name.startswith("b0"):
             path.unlink()
     with pytest.raises(DataBroken, match=rf"testB/{name}: .*cgbench datasets check folder --data-root .* lists all"):
-        load_images(Folder(root), "test", "B", 16, TrialConfig())
+        load_images(Folder(root), "test", "B", square(16))
 
 
 def test_a_run_names_the_dataset_check_before_it_plans(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 
 from cgbench import Dataset, Domain, Item, SemanticClass
 from cgbench.benchmarks.data import cache_entries, cache_key, decoded_cache
+from cgbench.benchmarks.data.geometry import square
 from cgbench.benchmarks.data.loading import load_images
 from cgbench.benchmarks.runtime.cache_dir import decoded_folder
 from helpers.tiny_models import tiny_config
@@ -56,7 +57,7 @@ def eager(monkeypatch, folder: Path, limit: str = "1 MB") -> Path:
 
 
 def load(dataset: Dataset, split="test", domain="B", side=SIDE, labels=True, limit=0, **settings):
-    return load_images(dataset, split, domain, side, tiny_config(**settings), limit, labels=labels)
+    return load_images(dataset, split, domain, square(side, tiny_config(**settings).resize_mode), limit, labels=labels)
 
 
 def same(actual, expected) -> bool:

@@ -93,11 +93,11 @@ def test_gathering_crops_gives_what_copying_gives(shape):
     images = torch.from_numpy(random.integers(0, 256, shape, dtype=np.uint8))
     chosen, corners, mirrored = random.integers(0, 5, 40), random.integers(0, 5, (40, 2)), random.random(40) < 0.5
     places = torch.from_numpy(np.column_stack([chosen, corners, mirrored]).astype(np.int64))
-    copied, gathered = copy_crops(images, chosen, corners, mirrored, 5), gather_crops(images, places, 5)
+    copied, gathered = copy_crops(images, chosen, corners, mirrored, (5, 4)), gather_crops(images, places, (5, 4))
     assert (
         torch.equal(copied, gathered)
         and copied.stride() == gathered.stride()
-        and gathered.shape == (40, *shape[1:-2], 5, 5)
+        and gathered.shape == (40, *shape[1:-2], 5, 4)
     )
 
 
@@ -117,12 +117,13 @@ def test_what_looks_at_mapped_images_says_nothing_of_it(tmp_path):
         "import sys, warnings\nimport numpy as np\nwarnings.simplefilter('error')\n"
         "from cgbench.benchmarks.evaluation.feature_extractors import scorer_features\n"
         "from cgbench.benchmarks.evaluation.scorer import Scorer, build_network\n"
+        "from cgbench.benchmarks.data.image_set import ImageSet\n"
         "from cgbench.benchmarks.evaluation.inference import translation_rate\n"
         "from cgbench.methods.cyclegan import cyclegan\nfrom helpers.tiny_models import tiny_config, tiny_model\n"
         "images = np.load(sys.argv[1], mmap_mode='r')\n"
         "scorer = Scorer(build_network(3, 4), {})\n"
         "[scorer.predict(images), scorer_features(scorer)(images)] if sys.argv[2] == 'scorer' else "
-        "translation_rate(tiny_model(cyclegan(), tiny_config()), images, 'AtoB')\n"
+        "translation_rate(tiny_model(cyclegan(), tiny_config()), ImageSet(('key',) * len(images), images), 'AtoB')\n"
     )
     np.save(tmp_path / "images.npy", noise_set("a", side=16).images)
     for user in ("scorer", "model"):

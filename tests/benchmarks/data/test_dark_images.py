@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from cgbench.benchmarks.data import cache_key
+from cgbench.benchmarks.data.geometry import square
 from cgbench.benchmarks.data.loading import load_images
-from cgbench.config import TrialConfig
 from cgbench.datasets.checks.checker import check
 from cgbench.datasets.folder import Folder
 from cgbench.datasets.images.decoding import arrive_black
@@ -53,7 +53,7 @@ def test_a_set_of_dark_16_bit_pictures_is_refused_and_an_error_of_the_check(tmp_
         "65535; spread their levels over 0 to 65535 (12-bit data: times 16) (cgbench datasets check folder --data-root"
     )
     with pytest.raises(DataBroken, match=said):
-        load_images(dataset, "train", "A", 32, TrialConfig())
+        load_images(dataset, "train", "A", square(32))
     assert severities(dataset) == {"error"}
 
 
@@ -69,20 +69,20 @@ def test_a_set_of_dark_16_bit_pictures_is_refused_and_an_error_of_the_check(tmp_
 )
 def test_dark_pictures_among_others_are_loaded(tmp_path, highest, severity):
     dataset = dataset_with(tmp_path / "ct", highest)
-    assert len(load_images(dataset, "train", "A", 32, TrialConfig())) == 6
+    assert len(load_images(dataset, "train", "A", square(32))) == 6
     assert severities(dataset) == severity
 
 
 def test_a_limit_does_not_make_a_set_dark(tmp_path):
     dataset = dataset_with(tmp_path / "night", [TWELVE_BITS] * 4 + [BRIGHT] * 2)
-    assert len(load_images(dataset, "train", "A", 32, TrialConfig(), limit=3)) == 3
+    assert len(load_images(dataset, "train", "A", square(32), limit=3)) == 3
 
 
 def test_dark_8_bit_pictures_are_loaded(tmp_path):
     dataset = dataset_with(tmp_path / "night", [0] * 4)
     for path in (tmp_path / "night" / "trainA").iterdir():
         Image.open(path).point(lambda level: level // 20).save(path)
-    assert load_images(dataset, "train", "A", 32, TrialConfig()).images.max() < 16
+    assert load_images(dataset, "train", "A", square(32)).images.max() < 16
 
 
 def test_a_dark_set_never_gets_into_the_cache(tmp_path, monkeypatch):
@@ -91,9 +91,9 @@ def test_a_dark_set_never_gets_into_the_cache(tmp_path, monkeypatch):
     dark = dataset_with(tmp_path / "ct", [TWELVE_BITS] * 36)
     for _ in range(2):
         with pytest.raises(DataBroken, match="arrives almost black"):
-            load_images(dark, "train", "A", 16, TrialConfig())
+            load_images(dark, "train", "A", square(16))
     assert not list((tmp_path / "cache").rglob("entry.json"))
-    load_images(dataset_with(tmp_path / "whole", [65535] * 36), "train", "A", 16, TrialConfig())
+    load_images(dataset_with(tmp_path / "whole", [65535] * 36), "train", "A", square(16))
     assert len(list((tmp_path / "cache").rglob("entry.json"))) == 1
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from cgbench import Domain, SemanticClass
 from cgbench.benchmarks.data import cache_entries, cache_key, decoded_cache
+from cgbench.benchmarks.data.geometry import square
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.data.loading import load_images
 from cgbench.datasets.folder import Folder
@@ -21,7 +22,6 @@ from cgbench.errors import DataBroken
 from cgbench.files import read_json, write_json
 from helpers.counting_dataset import SIDE, Drawn, entries, load, same
 from helpers.image_folders import healthy, scene
-from helpers.tiny_models import tiny_config
 
 
 def entry_folder(root):
@@ -38,7 +38,7 @@ def test_a_set_is_decoded_once_and_stays_the_same(root, fresh, labels, domain):
         images = load(data, domain=domain, labels=labels)
         assert same(images, expected) and data.rendered == drawn * (1 + labels)
         assert not images.images.flags.writeable and isinstance(images.images.base, np.memmap)
-    load_images(data, "test", domain, SIDE, tiny_config(), labels=labels, progress=lambda *at: calls.append(at))
+    load_images(data, "test", domain, square(SIDE), labels=labels, progress=lambda *at: calls.append(at))
     assert calls == [(6, 6)]
 
 
@@ -141,7 +141,7 @@ def test_what_changes_while_it_is_decoded_is_not_kept(root, tmp_path):
         if done == 2:
             scene(98).save(files[0])
 
-    images = load_images(data, "test", "B", SIDE, tiny_config(), progress=change)
+    images = load_images(data, "test", "B", square(SIDE), progress=change)
     assert len(images) == len(files) and images.images.shape[1] == SIDE
     assert not entries(root)
 
@@ -263,7 +263,7 @@ def test_a_cache_that_cannot_be_written_costs_time_only(root, fresh, capsys):
 
 
 def test_a_disk_that_loses_what_was_written_costs_time_only(root, fresh, monkeypatch):
-    def lost(folder, spec):
+    def lost(folder, spec, canvas):
         (folder / "images.npy").unlink()
         raise OSError(5, "Input/output error")
 

@@ -11,10 +11,10 @@ import pytest
 
 from cgbench import lock
 from cgbench.benchmarks.data import decoded_cache
+from cgbench.benchmarks.data.geometry import square
 from cgbench.benchmarks.data.loading import load_images
 from helpers.counting_dataset import SIDE, Drawn, eager, entries, load, same
 from helpers.crash_process import CHANGES
-from helpers.tiny_models import tiny_config
 
 KILLS = 200
 
@@ -94,7 +94,7 @@ def test_the_rest_of_a_living_process_is_left_alone(root, expected):
             assert len(entries(root)) == 2
 
     data = Drawn()
-    images = load_images(data, "test", "B", SIDE, tiny_config(), progress=build_again, labels=True)
+    images = load_images(data, "test", "B", square(SIDE), progress=build_again, labels=True)
     assert same(images, expected) and data.rendered == 12
     assert len(entries(root)) == 1 and same(load(Drawn()), expected)
 
@@ -108,7 +108,7 @@ def test_two_sets_that_grow_at_a_time_stay_below_the_limit(root, monkeypatch):
             assert run_in_child(lambda: load(Drawn(), "train")) == 0
             assert len(entries(root)) == 2
 
-    load_images(Drawn(), "test", "B", SIDE, tiny_config(), progress=build_other, labels=True)
+    load_images(Drawn(), "test", "B", square(SIDE), progress=build_other, labels=True)
     assert len(entries(root)) == 1
     again = Drawn()
     load(again)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cgbench import DATASETS, METRICS
+from cgbench.benchmarks.data.geometry import square
 from cgbench.benchmarks.data.loading import load_images
 from cgbench.benchmarks.evaluation.context import open_evaluation_context, with_scorers
 from cgbench.benchmarks.evaluation.evaluator import EvaluationResult
@@ -53,7 +54,7 @@ def test_real_rows_compare_as_many_training_photos_with_the_same_test_images(nam
     trials, evaluation = small
     rows = measured(name, small, tmp_path)
     config = trials["real"].config
-    photos = load_images(evaluation.dataset, "train", "B", config.crop_size, config, 6, True)
+    photos = load_images(evaluation.dataset, "train", "B", square(config.crop_size), 6, True)
     assert photos.keys[0] == "train-0400" and photos.keys[-1] == "train-0799"  # spread over the training set
     metric, targets = METRICS.get("scorer_distance"), evaluation.target("AtoB").images
     translations = translate_all(trials["copy"], None, evaluation, "AtoB")

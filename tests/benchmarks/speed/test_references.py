@@ -12,6 +12,7 @@ from cgbench import seeds
 from cgbench.api.registry import METHODS
 from cgbench.benchmarks.data.batches import BatchSampler
 from cgbench.benchmarks.data.conversion import to_bytes, to_signed
+from cgbench.benchmarks.data.geometry import square
 from cgbench.benchmarks.data.loading import load_images
 from cgbench.benchmarks.evaluation.synthetic_workload import synthetic_batch, timing_model
 from cgbench.benchmarks.speed import data_loading, end_to_end
@@ -240,7 +241,7 @@ def test_the_reference_loader_gives_batches_like_a_sampler(tmp_path):
     data_loading.write_jpeg_files(tmp_path, count=2, side=40)
     config = configuration("32", None, read_variants([])[0])
     batch = data_loading.ReferenceLoader(tmp_path, config, "cpu").batch()
-    sets = [load_images(Folder(tmp_path), "train", domain, config.load_size, config) for domain in "AB"]
+    sets = [load_images(Folder(tmp_path), "train", domain, square(config.load_size)) for domain in "AB"]
     sampled = BatchSampler(*sets, config, 0).batch(0)
     assert {name: value.shape for name, value in batch.items()} == {
         name: value.shape for name, value in sampled.items()
