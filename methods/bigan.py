@@ -25,9 +25,9 @@ def bigan() -> Method:
         summary="BiGAN/ALI: one discriminator on pairs, two inverse mappings, no cycle",
         source="Donahue et al. 2017, arXiv 1605.09782; Dumoulin et al. 2017, arXiv 1606.00704",
         networks={
-            "G_ab": Network(generator),
-            "G_ba": Network(generator),
-            "D_pair": Network(partial(discriminator, channels=6)),
+            "G_ab": Network(partial(generator, source="a", target="b")),
+            "G_ba": Network(partial(generator, source="b", target="a")),
+            "D_pair": Network(partial(discriminator, source="ab")),
         },
         graph={
             "fake_b": Apply("G_ab", "real_a"),

@@ -1,11 +1,12 @@
 """CoGAN (Liu and Tuzel 2016, arXiv 1606.07536): two GANs of one latent code with shared deep layers.
 
 It has no translation network. As in Zhu et al. 2017, §5.1, an image is translated by a search for the code that renders
-it, and by rendering that code in the other domain. Published for 28 pixels; the same kinds of layers serve any size.
+it, and by rendering that code in the other domain. Published for 28 pixels; the same kinds of layers serve any shape.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,37 +22,37 @@ if TYPE_CHECKING:
     from torch import nn
 
 CODE_SIZE = 100  # dimensions of the latent code
-MIN_SIDE = 4  # side of the first maps of the generators and of the last maps of the discriminators
+MIN_SIDE = 4  # shorter side of the first maps of the generators and of the last maps of the discriminators
 
 
 def renderer(config: TrialConfig) -> nn.Module:
-    """Return the shared layers of the generators: codes (N, 100) to maps of half the image's side."""
+    """Return the shared layers of the generators: codes (N, 100) to maps of half the image's sides."""
     from cgbench.methods.blocks.weight_sharing import SharedGenerator
 
-    return SharedGenerator(generator_widths(config), smallest_side(config)[0], CODE_SIZE)
+    return SharedGenerator(generator_widths(config), smallest_maps(config)[0], CODE_SIZE)
 
 
-def last_layer(config: TrialConfig) -> nn.Module:
-    """Return a domain's own last layer: shared maps to images (N, 3, S, S) in [-1, 1]."""
+def last_layer(config: TrialConfig, target: str = "b") -> nn.Module:
+    """Return the last layer of domain `target`: shared maps to its images, (N, C, H, W) in [-1, 1]."""
     from cgbench.methods.blocks.weight_sharing import generator_layer
 
-    return generator_layer(generator_widths(config)[-1], 3)
+    return generator_layer(generator_widths(config)[-1], config.channels(target))
 
 
-def first_layer(config: TrialConfig) -> nn.Module:
-    """Return a domain's own first layer: images (N, 3, S, S) to maps of half their side."""
+def first_layer(config: TrialConfig, source: str = "b") -> nn.Module:
+    """Return the first layer of domain `source`: its images (N, C, H, W) to maps of half their sides."""
     from cgbench.methods.blocks.weight_sharing import discriminator_layer
 
-    return discriminator_layer(3, config.ndf)
+    return discriminator_layer(config.channels(source), config.ndf)
 
 
 def judge(config: TrialConfig) -> nn.Module:
     """Return the shared layers of the discriminators: maps to one logit per image, (N, 1)."""
     from cgbench.methods.blocks.weight_sharing import SharedDiscriminator
 
-    side, downsamplings = smallest_side(config)
+    shape, downsamplings = smallest_maps(config)
     widths = [config.ndf * min(2**depth, 8) for depth in range(downsamplings)]
-    return SharedDiscriminator(widths, 8 * config.ndf, side)
+    return SharedDiscriminator(widths, 8 * config.ndf, shape)
 
 
 def generator_widths(config: TrialConfig) -> list[int]:
@@ -59,15 +60,16 @@ def generator_widths(config: TrialConfig) -> list[int]:
 
     1024, 512, 256, 128 for 64 pixels and ngf 64, as published for digits.
     """
-    return [max(16 * config.ngf // 2**depth, config.ngf) for depth in range(smallest_side(config)[1])]
+    return [max(16 * config.ngf // 2**depth, config.ngf) for depth in range(smallest_maps(config)[1])]
 
 
-def smallest_side(config: TrialConfig) -> tuple[int, int]:
-    """Return the side of the smallest maps, 4 or a little more, and the number of upsamplings to `crop_size`."""
-    side, upsamplings = config.crop_size, 0
-    while side % 2 == 0 and side // 2 >= MIN_SIDE:
-        side, upsamplings = side // 2, upsamplings + 1
-    return side, upsamplings
+def smallest_maps(config: TrialConfig) -> tuple[tuple[int, int], int]:
+    """Return height and width of the smallest maps, the shorter 4 or a little more, and the number of upsamplings to
+    the size of the crops."""
+    (height, width), upsamplings = config.crop_shape, 0
+    while height % 2 == width % 2 == 0 and min(height, width) // 2 >= MIN_SIDE:
+        height, width, upsamplings = height // 2, width // 2, upsamplings + 1
+    return (height, width), upsamplings
 
 
 @METHODS.register
@@ -110,8 +112,9 @@ def cogan() -> Method:
     generator_terms = [
         Term(f"adversarial_{domain}", bce_generator, (f"verdict_image_{domain}",), 0.5) for domain in domains
     ]
-    builds = {"G_shared": renderer, "D_shared": judge} | dict.fromkeys(["G_a", "G_b"], last_layer)
-    builds |= dict.fromkeys(["D_a", "D_b"], first_layer)
+    builds: dict[str, Callable[..., nn.Module]] = {"G_shared": renderer, "D_shared": judge}
+    builds |= {f"G_{domain}": partial(last_layer, target=domain) for domain in domains}
+    builds |= {f"D_{domain}": partial(first_layer, source=domain) for domain in domains}
     return Method(
         name="cogan",
         summary="CoGAN: coupled GANs of one latent code; translates by searching the code of an image",

@@ -33,12 +33,12 @@ TEMPERATURE = 0.07
 DIRECTIONS = (("b", "a", "ab"), ("a", "b", "ba"))  # target domain, source domain, suffix of the networks
 
 
-def projection(config: TrialConfig) -> nn.Module:
-    """Return the projection network for the maps of the configured generator: 4 ngf channels, at most 256."""
+def projection(config: TrialConfig, source: str = "a") -> nn.Module:
+    """Return the projection network for the generator's maps of images of `source`: 4 ngf channels, at most 256."""
     from cgbench.methods.blocks.patch_projection import PatchProjection
     from cgbench.methods.blocks.resnet import tap_widths
 
-    return PatchProjection(tap_widths(config.ngf, config.blocks), min(256, 4 * config.ngf))
+    return PatchProjection(tap_widths(config.ngf, config.blocks, config.channels(source)), min(256, 4 * config.ngf))
 
 
 def patch_positions(rng: np.random.Generator, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -107,18 +107,18 @@ def cut() -> Method:
         ]
         verdicts = (f"verdict_real_{target}", f"verdict_seen_{target}")
         discriminators.append(Term(f"discriminate_{target}", lsgan_discriminator, verdicts, weight=0.5))
-    builds: dict[str, Callable[..., Any]] = {"G": partial(generator, antialias=True), "F": projection}
-    networks = {
-        f"{kind}_{direction}": Network(build, init="xavier")
-        for kind, build in builds.items()
-        for direction in ("ab", "ba")
-    }
-    patch_discriminator = Network(partial(discriminator, antialias=True), init="xavier")
+    builds: dict[str, Callable[..., Any]] = {}
+    for source, target in ("ab", "ba"):
+        builds[f"G_{source}{target}"] = partial(generator, source=source, target=target, antialias=True)
+    for source, target in ("ab", "ba"):
+        builds[f"F_{source}{target}"] = partial(projection, source=source)
+    for domain in "ab":
+        builds[f"D_{domain}"] = partial(discriminator, source=domain, antialias=True)
     return Method(
         name="cut",
         summary="patchwise contrast between input and output, one model per direction",
         source=f"{PAPER}, §3",
-        networks={**networks, "D_a": patch_discriminator, "D_b": patch_discriminator},
+        networks={name: Network(build, init="xavier") for name, build in builds.items()},
         graph=graph,
         players=(
             Player("discriminators", ("D_a", "D_b"), tuple(discriminators)),

@@ -4,6 +4,8 @@ A is the paper's X, B its Y: `G_ab` is the paper's G, `G_ba` its F, and `D_b` di
 term has its own weight, so that dropping one changes nothing else.
 """
 
+from functools import partial
+
 from cgbench.api.graph_nodes import Apply, ImagePool, Network
 from cgbench.api.method import Method, Player, Term
 from cgbench.api.registry import METHODS
@@ -21,10 +23,10 @@ def cyclegan() -> Method:
         summary="both adversarial and both cycle terms, no identity (the paper's Cityscapes tables)",
         source=f"{PAPER}, equation 3 and §4",
         networks={
-            "G_ab": Network(generator),
-            "G_ba": Network(generator),
-            "D_a": Network(discriminator),
-            "D_b": Network(discriminator),
+            "G_ab": Network(partial(generator, source="a", target="b")),
+            "G_ba": Network(partial(generator, source="b", target="a")),
+            "D_a": Network(partial(discriminator, source="a")),
+            "D_b": Network(partial(discriminator, source="b")),
         },
         graph={
             "fake_b": Apply("G_ab", "real_a"),

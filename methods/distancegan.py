@@ -27,7 +27,7 @@ MAX_BATCHES = 900  # training batches for the mean and deviation of a domain's d
 
 
 def pair_distances(images: Tensor) -> Tensor:
-    """Return mean(|x_i - x_j|) of every pair of the batch: (N, 3, S, S) → (N (N - 1) / 2,)."""
+    """Return mean(|x_i - x_j|) of every pair of the batch: (N, C, H, W) → (N (N - 1) / 2,)."""
     import torch
 
     first, second = torch.triu_indices(len(images), len(images), offset=1, device=images.device)
@@ -35,7 +35,7 @@ def pair_distances(images: Tensor) -> Tensor:
 
 
 def half_distances(images: Tensor) -> Tensor:
-    """Return mean(|top half - bottom half|) of every image: (N, 3, S, S) → (N,); the self distance."""
+    """Return mean(|top half - bottom half|) of every image: (N, C, H, W) → (N,); the self distance."""
     top, bottom = images.chunk(2, dim=2)
     return (top - bottom).abs().flatten(1).mean(dim=1)
 

@@ -28,7 +28,13 @@ def feature_network(config: TrialConfig, scorer: nn.Module | None) -> nn.Module:
 
 
 def missing_features(config: TrialConfig) -> str | None:
-    """Return the reason why the feature network is missing and both remedies; None where it is present."""
+    """Return the reason why the feature network is missing and both remedies, or why it cannot see the images; None
+    where it is there and sees them. It learned from RGB and takes grey as three equal bands; which three of more bands
+    it should see, or what to put in place of a missing one, nothing published says."""
+    for letter in "ab":
+        if config.channels(letter) not in (1, 3):
+            bands = f"{config.channels(letter)} bands of {letter.upper()}"
+            return f"its feature network sees grey or RGB, not {bands}"
     problem = absent(VGG16) if config.features == "vgg16" else None
     return problem and f"{problem}, or compare features of the dataset's own scorer: --set features=scorer"
 

@@ -1,7 +1,8 @@
 """GcGAN (Fu et al. 2019, arXiv 1809.05852): geometry consistency, one-sided.
 
 Translation must commute with a geometric transformation. Each direction is a separate model; both are trained in one
-trial and share nothing. One generator translates plain and transformed images; each has its own discriminator.
+trial and share nothing. One generator translates plain and transformed images; each has its own discriminator. Where
+crops are rectangles, turned images have the other shape; convolutional networks take both.
 
 Departures from the public code: its rate begins to fall one epoch earlier, a matter of the suite here; its biases keep
 torch's own start, here they are 0, as the paper takes over CycleGAN's training.
@@ -10,6 +11,7 @@ torch's own start, here they are 0, as the paper takes over CycleGAN's training.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cgbench.api.graph_nodes import Apply, Compute, ImagePool, Network, Node
@@ -26,17 +28,17 @@ PAPER = "Fu et al. 2019, arXiv 1809.05852"
 
 
 def quarter_turn(images: Tensor) -> Tensor:
-    """Return images (N, 3, S, S) rotated by 90° clockwise."""
+    """Return images (N, C, H, W) rotated by 90° clockwise, (N, C, W, H)."""
     return images.rot90(-1, (2, 3))
 
 
 def quarter_back(images: Tensor) -> Tensor:
-    """Return images (N, 3, S, S) rotated by 90° anticlockwise."""
+    """Return images (N, C, H, W) rotated by 90° anticlockwise, (N, C, W, H)."""
     return images.rot90(1, (2, 3))
 
 
 def upside_down(images: Tensor) -> Tensor:
-    """Return images (N, 3, S, S) flipped vertically; its own inverse."""
+    """Return images (N, C, H, W) flipped vertically; its own inverse."""
     return images.flip(2)
 
 
@@ -71,9 +73,15 @@ def _geometry_consistent(name: str, summary: str, transform: Callable, inverse: 
         ]
         verdicts = (f"verdict_turned_{target}", f"verdict_turned_pool_{target}")
         discriminators.append(Term(f"discriminate_turned_{target}", lsgan_discriminator, verdicts, weight=0.5))
-    discriminator_network = Network(discriminator, init="xavier")
-    networks = dict.fromkeys(["G_ab", "G_ba"], Network(generator, init="xavier"))
-    networks |= dict.fromkeys(["D_a", "D_b", "D_turned_a", "D_turned_b"], discriminator_network)
+    networks = {
+        f"G_{source}{target}": Network(partial(generator, source=source, target=target), init="xavier")
+        for source, target in ("ab", "ba")
+    }
+    networks |= {
+        f"{kind}_{domain}": Network(partial(discriminator, source=domain), init="xavier")
+        for kind in ("D", "D_turned")
+        for domain in "ab"
+    }
     return cyclegan().but(
         name,
         summary,

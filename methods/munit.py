@@ -6,6 +6,7 @@ of A. An image is translated by decoding its content with a random style of the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,10 @@ from cgbench.methods.functional.random_draws import normal
 from cgbench.methods.unit import (
     DIRECTIONS,
     adversarial_terms,
+    discriminator_networks,
     discriminator_player,
     encoder,
     half_blocks,
-    judge,
     verdict_nodes,
 )
 
@@ -31,21 +32,23 @@ if TYPE_CHECKING:
 STYLE_SIZE = 8  # dimensions of a style code
 
 
-def style_encoder(config: TrialConfig) -> nn.Module:
-    """Return a style encoder: images (N, 3, S, S) in [-1, 1] to codes (N, 8).
+def style_encoder(config: TrialConfig, source: str = "a") -> nn.Module:
+    """Return a style encoder: images of domain `source`, (N, C, H, W) in [-1, 1], to codes (N, 8).
 
-    It downsamples four times, or to one pixel where that comes first: reflection padding needs two.
+    It downsamples four times, or until a side is one pixel where that comes first: reflection padding needs two.
     """
     from cgbench.methods.blocks.autoencoder import StyleEncoder
 
-    return StyleEncoder(config.ngf, STYLE_SIZE, halvings=min(4, config.crop_size.bit_length() - 1))
+    halvings = min(4, min(config.crop_shape).bit_length() - 1)
+    return StyleEncoder(config.ngf, STYLE_SIZE, halvings, config.channels(source))
 
 
-def styled_decoder(config: TrialConfig) -> nn.Module:
-    """Return a decoder: contents (N, 4 ngf, S / 4, S / 4) and styles (N, 8) to images (N, 3, S, S) in [-1, 1]."""
+def styled_decoder(config: TrialConfig, target: str = "b") -> nn.Module:
+    """Return a decoder: contents (N, 4 ngf, H / 4, W / 4) and styles (N, 8) to images of domain `target`, (N, C, H, W)
+    in [-1, 1]."""
     from cgbench.methods.blocks.autoencoder import StyledDecoder
 
-    return StyledDecoder(config.ngf, half_blocks(config), STYLE_SIZE)
+    return StyledDecoder(config.ngf, half_blocks(config), STYLE_SIZE, config.channels(target))
 
 
 @METHODS.register
@@ -68,13 +71,16 @@ def munit() -> Method:
             Term(f"content_back_{source}", l1, (f"content_fake_{target}", f"content_{source}")),
             Term(f"cycle_{source}", l1, (f"cycle_{source}", f"real_{source}"), weight=10.0),
         ]
-    builds = {"C": encoder, "S": style_encoder, "H": styled_decoder}
-    networks = {f"{kind}_{domain}": Network(build, init="kaiming") for domain in "ab" for kind, build in builds.items()}
+    builds: dict[str, Callable[..., nn.Module]] = {}
+    for domain in "ab":
+        builds |= {f"C_{domain}": partial(encoder, source=domain), f"S_{domain}": partial(style_encoder, source=domain)}
+        builds[f"H_{domain}"] = partial(styled_decoder, target=domain)
+    networks = {name: Network(build, init="kaiming") for name, build in builds.items()}
     return Method(
         name="munit",
         summary="MUNIT: content and style apart, translations in random styles, multi-scale GAN",
         source="Huang et al. 2018, arXiv 1804.04732, equations 1 to 5, and its optional cycle",
-        networks=networks | {"D_a": Network(judge), "D_b": Network(judge)},
+        networks=networks | discriminator_networks(),
         graph=graph,
         players=(discriminator_player(), Player("generators", tuple(networks), tuple(terms))),
         translates={"AtoB": "fake_b", "BtoA": "fake_a"},

@@ -9,7 +9,7 @@ from functools import partial
 from cgbench.api.graph_nodes import Apply, Compute, Network
 from cgbench.api.method import Method, Player, Term
 from cgbench.api.registry import METHODS
-from cgbench.methods.blocks.builders import discriminator, generator, stack
+from cgbench.methods.blocks.builders import discriminator, generator, stack, unet_problem
 from cgbench.methods.functional.losses import bce_discriminator, bce_generator, l1, lsgan_discriminator, lsgan_generator
 
 PAPER = "Isola et al. 2017, arXiv 1611.07004"
@@ -18,17 +18,16 @@ PAPER = "Isola et al. 2017, arXiv 1611.07004"
 @METHODS.register
 def pix2pix() -> Method:
     """Return the form of the CycleGAN paper's tables: CycleGAN's networks, LSGAN, L1 to the truth with weight 100."""
-    pair_discriminator = Network(partial(discriminator, channels=6))
     return Method(
         name="pix2pix",
         summary="supervised upper bound: pairs, conditional discriminator, L1; CycleGAN's networks and LSGAN",
         source=f"{PAPER}, equation 4; networks as in Zhu et al. 2017, §5.1",
         supervised=True,
         networks={
-            "G_ab": Network(generator),
-            "G_ba": Network(generator),
-            "D_ab": pair_discriminator,
-            "D_ba": pair_discriminator,
+            "G_ab": Network(partial(generator, source="a", target="b")),
+            "G_ba": Network(partial(generator, source="b", target="a")),
+            "D_ab": Network(partial(discriminator, source="ab")),
+            "D_ba": Network(partial(discriminator, source="ba")),
         },
         graph={
             "fake_b": Apply("G_ab", "real_a"),
@@ -78,12 +77,16 @@ def pix2pix_unet() -> Method:
     the public code keep dropout and the statistics of the test image itself, unless `--eval` is given there: outputs
     would then be random, and depend on the batch.
     """
-    dropout_generator = Network(partial(generator, dropout=True))
     return pix2pix().but(
         "pix2pix_unet",
         "pix2pix as published: U-Net with dropout, batch norm, cross-entropy",
         source=f"{PAPER}, §3 and appendix 6.1",
-        networks={"G_ab": dropout_generator, "G_ba": dropout_generator},
+        networks={
+            f"G_{source}{target}": Network(
+                partial(generator, source=source, target=target, dropout=True), missing=unet_problem
+            )
+            for source, target in ("ab", "ba")
+        },
         functions={
             **dict.fromkeys(["adversarial_a", "adversarial_b"], bce_generator),
             **dict.fromkeys(["discriminate_a", "discriminate_b"], bce_discriminator),

@@ -6,6 +6,7 @@ in both domains, so that tables mark the method as supervised.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cgbench.api.graph_nodes import Apply, Compute, Network, Node
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def segmentor(config: TrialConfig) -> nn.Module:
-    """Return a U-Net: images (N, 3, S, S) in [-1, 1] to logits (N, classes, S, S)."""
+def segmentor(config: TrialConfig, source: str = "a") -> nn.Module:
+    """Return a U-Net: images of domain `source`, (N, C, H, W) in [-1, 1], to logits (N, classes, H, W)."""
     from cgbench.methods.blocks.segmentation import SegmentationNet
 
-    return SegmentationNet(config.classes, config.ngf)
+    return SegmentationNet(config.classes, config.ngf, config.channels(source))
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean cross-entropy of labelled pixels: logits (N, C, S, S), class ids (N, S, S) with 255 ignored.
+    """Return the mean cross-entropy of labelled pixels: logits (N, classes, H, W), class ids (N, H, W), 255 ignored.
 
     The shape-consistency loss of Zhang et al. 2018 and the segmentors' own loss. 0 where no pixel is labelled.
     """
@@ -62,7 +63,7 @@ def cyclegan_shape() -> Method:
         "cyclegan_shape",
         "CycleGAN with segmentors and shape consistency; needs labels in both domains",
         source="Zhang, Yang, Zheng 2018, arXiv 1802.09655, §3",
-        networks=dict.fromkeys(["S_a", "S_b"], Network(segmentor, init="kaiming")),
+        networks={f"S_{domain}": Network(partial(segmentor, source=domain), init="kaiming") for domain in "ab"},
         graph=graph,
         add={"generators": generators},
         players=(Player("segmentors", ("S_a", "S_b"), tuple(segmentors)),),

@@ -37,32 +37,32 @@ def half_blocks(config: TrialConfig) -> int:
     return max(1, config.blocks // 2)
 
 
-def encoder(config: TrialConfig) -> nn.Module:
-    """Return an encoder: images (N, 3, S, S) in [-1, 1] to maps (N, 4 ngf, S / 4, S / 4)."""
+def encoder(config: TrialConfig, source: str = "a") -> nn.Module:
+    """Return an encoder: images of domain `source`, (N, C, H, W) in [-1, 1], to maps (N, 4 ngf, H / 4, W / 4)."""
     from cgbench.methods.blocks.autoencoder import ContentEncoder
 
-    return ContentEncoder(config.ngf, half_blocks(config))
+    return ContentEncoder(config.ngf, half_blocks(config), channels=config.channels(source))
 
 
-def decoder(config: TrialConfig) -> nn.Module:
-    """Return a decoder: maps (N, 4 ngf, S / 4, S / 4) to images (N, 3, S, S) in [-1, 1]."""
+def decoder(config: TrialConfig, target: str = "b") -> nn.Module:
+    """Return a decoder: maps (N, 4 ngf, H / 4, W / 4) to images of domain `target`, (N, C, H, W) in [-1, 1]."""
     from cgbench.methods.blocks.autoencoder import Decoder
 
-    return Decoder(config.ngf, half_blocks(config))
+    return Decoder(config.ngf, half_blocks(config), config.channels(target))
 
 
-def private_encoder(config: TrialConfig) -> nn.Module:
-    """Return a domain's own part of a tied encoder: without the last residual block."""
+def private_encoder(config: TrialConfig, source: str = "a") -> nn.Module:
+    """Return the own part of a tied encoder of domain `source`: without the last residual block."""
     from cgbench.methods.blocks.autoencoder import ContentEncoder
 
-    return ContentEncoder(config.ngf, half_blocks(config) - 1, first=True)
+    return ContentEncoder(config.ngf, half_blocks(config) - 1, first=True, channels=config.channels(source))
 
 
-def private_decoder(config: TrialConfig) -> nn.Module:
-    """Return a domain's own part of a tied decoder: without the first residual block."""
+def private_decoder(config: TrialConfig, target: str = "b") -> nn.Module:
+    """Return the own part of a tied decoder of domain `target`: without the first residual block."""
     from cgbench.methods.blocks.autoencoder import TransposedDecoder
 
-    return TransposedDecoder(config.ngf, half_blocks(config) - 1)
+    return TransposedDecoder(config.ngf, half_blocks(config) - 1, config.channels(target))
 
 
 def shared_block(config: TrialConfig) -> nn.Module:
@@ -72,8 +72,8 @@ def shared_block(config: TrialConfig) -> nn.Module:
     return residual_blocks(config.ngf, 1, first=True)
 
 
-def judge(config: TrialConfig) -> nn.Module:
-    """Return a discriminator of three scales, fewer for small images.
+def judge(config: TrialConfig, source: str = "b") -> nn.Module:
+    """Return a discriminator of images of domain `source` at three scales, fewer for small images.
 
     It has one strided layer more than `discriminator_layers` says, 3 → 4 as published. An image that is too small for
     a single scale raises `CgbenchError`.
@@ -81,7 +81,9 @@ def judge(config: TrialConfig) -> nn.Module:
     from cgbench.methods.blocks.multiscale import MultiScaleDiscriminator, max_scales
 
     layers = config.discriminator_layers + 1
-    return MultiScaleDiscriminator(3, config.ndf, layers, max_scales(config.crop_size, layers))
+    return MultiScaleDiscriminator(
+        config.channels(source), config.ndf, layers, max_scales(min(config.crop_shape), layers)
+    )
 
 
 def plus(mean: Tensor, noise: Tensor) -> Tensor:
@@ -104,6 +106,11 @@ def verdict_nodes() -> dict[str, Node]:
             f"verdict_{kind}_{domain}": Apply(f"D_{domain}", f"{kind}_{domain}") for kind in ("real", "fake", "seen")
         }
     return graph
+
+
+def discriminator_networks() -> dict[str, Network]:
+    """Return the discriminators of both domains."""
+    return {f"D_{domain}": Network(partial(judge, source=domain)) for domain in "ab"}
 
 
 def discriminator_player() -> Player:
@@ -141,13 +148,15 @@ def unit() -> Method:
             Term(f"cycle_{source}", l1, (f"cycle_{source}", f"real_{source}"), weight=10.0),
             Term(f"kl_cycle_{source}", mean_square, (f"mean_fake_{target}",), weight=0.01),
         ]
-    builds = {"E_a": encoder, "H_a": decoder, "E_b": encoder, "H_b": decoder}
+    builds: dict[str, Callable[..., nn.Module]] = {}
+    for domain in "ab":
+        builds |= {f"E_{domain}": partial(encoder, source=domain), f"H_{domain}": partial(decoder, target=domain)}
     networks = {name: Network(build, init="kaiming") for name, build in builds.items()}
     return Method(
         name="unit",
         summary="UNIT: variational autoencoders with one latent space, cycle and multi-scale GAN",
         source=f"{PAPER}, §3; networks and weights of the authors' later code",
-        networks=networks | {"D_a": Network(judge), "D_b": Network(judge)},
+        networks=networks | discriminator_networks(),
         graph=graph,
         players=(discriminator_player(), Player("generators", tuple(builds), tuple(terms))),
         translates={"AtoB": "clean_b", "BtoA": "clean_a"},
@@ -176,8 +185,9 @@ def unit_tied() -> Method:
         elif isinstance(node, Apply) and node.network in ("H_a", "H_b"):
             shared = f"shared_{node.inputs[0]}"
             graph |= {shared: Apply("H_shared", *node.inputs), tensor: Apply(node.network, shared)}
-    builds = dict.fromkeys(["E_a", "E_b"], private_encoder) | dict.fromkeys(["H_a", "H_b"], private_decoder)
-    builds |= dict.fromkeys(["E_shared", "H_shared"], shared_block)
+    builds: dict[str, Callable[..., nn.Module]] = dict.fromkeys(["E_shared", "H_shared"], shared_block)
+    builds |= {f"E_{domain}": partial(private_encoder, source=domain) for domain in "ab"}
+    builds |= {f"H_{domain}": partial(private_decoder, target=domain) for domain in "ab"}
     weights = {"adversarial": 10.0, "discriminate": 10.0, "self": 100.0, "cycle": 100.0}
     divergences = [
         Term(f"sample_{name}{domain}", mean_square, (f"code_{fake}{other}",), weight=0.1)

@@ -29,11 +29,14 @@ def device_barrier(device: str) -> Callable[[], None]:
 
 
 def synthetic_batch(config: TrialConfig, device: str, step: int = 0) -> dict[str, Tensor]:
-    """Return a batch of noise: `real_a` and `real_b` (batch, 3, S, S) in [-1, 1], and class ids (batch, S, S)."""
+    """Return a batch of noise: `real_a` and `real_b` (batch, C, H, W) in [-1, 1], with the channels of their domains
+    and the shape of the crops, and class ids (batch, H, W)."""
     stream = torch.Generator().manual_seed(step)
-    shape = (config.batch_size, 3, config.crop_size, config.crop_size)
-    images = {name: torch.rand(shape, generator=stream) * 2 - 1 for name in ("real_a", "real_b")}
-    ids = {
-        f"labels_{domain}": torch.randint(config.classes, (shape[0], *shape[2:]), generator=stream) for domain in "ab"
-    }
-    return {name: value.to(device) for name, value in (images | ids).items()}
+    batch = {}
+    for domain in "ab":
+        shape = (config.batch_size, config.channels(domain), *config.crop_shape)
+        batch[f"real_{domain}"] = torch.rand(shape, generator=stream) * 2 - 1
+    for domain in "ab":
+        pixels = (config.batch_size, *config.crop_shape)
+        batch[f"labels_{domain}"] = torch.randint(config.classes, pixels, generator=stream)
+    return {name: value.to(device) for name, value in batch.items()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ def ensure_step_fits(trial: Trial, device: str) -> None:
     """Raise `CgbenchError` where a training step surely needs more memory than is free, before any is taken."""
     free, config = machine(device).memory, trial.config
     width = max(config.ngf, config.ndf, config.scorer_width)
-    maps, weights = config.batch_size * config.crop_size**2 * width, (config.blocks + 10) * width**2
+    maps, weights = config.batch_size * prod(config.crop_shape) * width, (config.blocks + 10) * width**2
     if MOST_COPIES * NUMBER_BYTES * (maps + weights) > free:  # else far too small to look at it for a second
         _ensure_fits(trial, free, step_memory, "a training step fails: it needs")
 
@@ -60,19 +61,23 @@ def _causes(trial: Trial, needed: int, measure: Callable[[Trial], int]) -> list[
     chose, where there are any."""
     config, resolved, causes = trial.config, trial.resolved, []
     for name in SETTINGS:
-        smaller = replace(config, **{name: max(1, getattr(config, name) // 16)})
+        changes = {name: max(1, getattr(config, name) // 16)}
+        changes |= {"crop_width": config.crop_width // 16} if name == "crop_size" else {}
+        smaller = replace(config, **changes)
         if measure(replace(trial, resolved=replace(resolved, config=smaller))) < FAR_LESS * needed:
             causes.append(name)
     causes = causes or list(SETTINGS)  # beyond what can be counted, with each of them smaller as well
     chosen = [name for name in causes if resolved.origins.get(name) not in (None, "recipe", "preset")]
-    return [f"{name}={getattr(config, name)}" for name in chosen or causes]
+    values = {name: getattr(config, name) for name in SETTINGS}
+    values["crop_size"] = "x".join(map(str, dict.fromkeys(config.crop_shape)))
+    return [f"{name}={values[name]}" for name in chosen or causes]
 
 
 def step_memory(trial: Trial) -> int:
     """Return a lower bound in bytes of the peak memory of a training step: weights, moments, the batch, and what the
     first player's networks keep for the way back. What cannot be told from shapes counts nothing."""
     alive, config = live(trial.method), trial.config
-    batch = 2 * config.batch_size * 3 * config.crop_size**2
+    batch = config.batch_size * (config.channels_a + config.channels_b) * prod(config.crop_shape)
     weights, networks = _weight_counts(trial)
     trained = {name for player in alive.players for name in player.networks}
     numbers = sum(count * (3 if name in trained else 1) for name, count in weights.items())  # Adam holds two moments
@@ -151,7 +156,8 @@ def _follow(trial: Trial, requested: Iterable[str], networks: dict[str, nn.Modul
 
 def _images(config: TrialConfig, count: int) -> dict[str, Any]:
     """Return the shapes of a batch of `count` images per domain."""
-    side = config.crop_size
-    images = {name: torch.empty(count, 3, side, side, device=META) for name in ("real_a", "real_b")}
-    labels = {name: torch.empty(count, side, side, dtype=torch.int64, device=META) for name in ("labels_a", "labels_b")}
-    return images | labels
+    shape, batch = config.crop_shape, {}
+    for domain in "ab":
+        batch[f"real_{domain}"] = torch.empty(count, config.channels(domain), *shape, device=META)
+        batch[f"labels_{domain}"] = torch.empty(count, *shape, dtype=torch.int64, device=META)
+    return batch

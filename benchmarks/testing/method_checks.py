@@ -16,6 +16,7 @@ from cgbench.api import declarations
 from cgbench.api.declarations import is_line
 from cgbench.api.graph_analysis import live, trained_by
 from cgbench.api.method import Method, Player, Term
+from cgbench.api.names import Direction
 from cgbench.api.registry import METHODS
 from cgbench.benchmarks.evaluation.scorer import build_network
 from cgbench.benchmarks.testing.components import require, require_declared, resolve
@@ -97,16 +98,19 @@ def _reached(model: Model, player: Player, term: Term, config: TrialConfig) -> s
 
 
 def check_translation(method: Method, **settings: Any) -> None:
-    """Check that outputs have the shape of the input and lie in [-1, 1], and depend on no other image of the batch."""
+    """Check that outputs have the size of the input and the channels of the target, lie in [-1, 1], and depend on no
+    other image of the batch."""
     config = _config(method, settings)
     model = tiny_model(method, config)
-    images = noise_batch(config, torch.float32)["real_a"]
+    batch = noise_batch(config, torch.float32)
     require(method.directions, f"method '{method.name}' translates in no direction")
     for direction in model.method.directions:
         where = f"method '{method.name}', {direction}:"
+        source, target = ("real_a", "real_b") if direction == Direction.A_TO_B else ("real_b", "real_a")
+        images, expected = batch[source], tuple(batch[target].shape)
         output, back = model.translate_and_reconstruct(images, direction)
         shape = tuple(output.shape)
-        require(shape == tuple(images.shape), f"{where} the output has the shape {shape}, not {tuple(images.shape)}")
+        require(shape == expected, f"{where} the output has the shape {shape}, not {expected}")
         require(output.abs().max() <= 1, f"{where} the output leaves [-1, 1]: {output.abs().max().item():g}")
         again = model.translate(images, direction)
         require(torch.equal(output, again), f"{where} two translations of the same images differ")
@@ -124,8 +128,8 @@ def check_save_and_load(method: Method, **settings: Any) -> None:
     model, loaded = (tiny_model(method, config, seed) for seed in (0, 1))
     loaded.load(model.state())
     loaded.seed = model.seed  # what is drawn in translation follows the seed, not the weights
-    images = noise_batch(config, torch.float32)["real_a"]
     direction = model.method.directions[0]
+    images = noise_batch(config, torch.float32)["real_a" if direction == Direction.A_TO_B else "real_b"]
     same = torch.equal(model.translate(images, direction), loaded.translate(images, direction))
     require(same, f"method '{method.name}': after saving and loading, the same images are translated otherwise")
 

@@ -25,16 +25,16 @@ def tiny_config(**changes: Any) -> TrialConfig:
     return resolve([("preset", preset_values("smoke")), ("test", {**SMALL, **changes})]).config
 
 
-def noise_set(name: str, count: int = 6, side: int = 20) -> ImageSet:
-    """Return images of noise that depend on `name` alone."""
+def noise_set(name: str, count: int = 6, shape: tuple[int, int] = (20, 20), channels: int = 3) -> ImageSet:
+    """Return 8-bit images of noise, of height and width `shape`; of one shape they depend on `name` alone."""
     rng = np.random.default_rng(sum(map(ord, name)))
     keys = tuple(f"{name}{index}" for index in range(count))
-    return ImageSet(keys, rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8))
+    return ImageSet(keys, rng.integers(0, 256, (count, *shape, channels), dtype=np.uint8))
 
 
 def tiny_sampler(config: TrialConfig, seed: int = 0, labels: bool = False, device: str = "cpu") -> BatchSampler:
     """Return a sampler of batches of noise, with class ids of noise where `labels`."""
-    a, b = (noise_set(name, side=config.load_size) for name in ("a", "b"))
+    a, b = (noise_set(name, shape=config.load_shape, channels=config.channels(name)) for name in "ab")
     if labels:
         a, b = (replace(images, labels=images.images[..., 0] % config.classes) for images in (a, b))
     return BatchSampler(a, b, config, seed, device)
@@ -49,12 +49,14 @@ def tiny_model(method: Method, config: TrialConfig, seed: int = 0, device: str =
 
 
 def noise_batch(config: TrialConfig, dtype: torch.dtype = torch.float64, step: int = 0) -> dict[str, torch.Tensor]:
-    """Return `real_a` and `real_b` of noise in [-1, 1], and class ids of noise, some of them 255."""
+    """Return `real_a` and `real_b` of noise in [-1, 1], with the channels of their domains and the shape of the crops,
+    and class ids of noise, some of them 255."""
     generator = torch.Generator().manual_seed(1 + step)
-    side = config.crop_size
-    shape = (config.batch_size, 3, side, side)
-    batch = {name: torch.rand(shape, generator=generator, dtype=dtype) * 2 - 1 for name in ("real_a", "real_b")}
+    batch = {}
+    for domain in "ab":
+        shape = (config.batch_size, config.channels(domain), *config.crop_shape)
+        batch[f"real_{domain}"] = torch.rand(shape, generator=generator, dtype=dtype) * 2 - 1
     for name in ("labels_a", "labels_b"):
-        ids = torch.randint(config.classes + 1, (config.batch_size, side, side), generator=generator)
+        ids = torch.randint(config.classes + 1, (config.batch_size, *config.crop_shape), generator=generator)
         batch[name] = torch.where(ids == config.classes, 255, ids)
     return batch

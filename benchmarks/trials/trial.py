@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cgbench.api.dataset import Dataset
-from cgbench.api.graph_analysis import untrained
+from cgbench.api.graph_analysis import unequal_channels, untrained
 from cgbench.api.method import Method
 from cgbench.api.names import Split
 from cgbench.api.registry import METHODS
@@ -165,6 +165,8 @@ def why_not_applicable(method: Method, config: TrialConfig, dataset: Dataset) ->
         if method.reference is None and config.channels(letter) != domain.pixels.channels:
             bands = f"dataset '{dataset.label}' has {domain.pixels.channels}"
             return f"channels_{letter}={config.channels(letter)}, but {bands}: leave it unset"
+    if method.reference is None and (problem := unequal_channels(method, {x: config.channels(x) for x in "ab"})):
+        return problem
     if config.batch_size < method.min_batch_size:
         return f"compares the images of a batch: needs batch_size={method.min_batch_size} or more, for all methods"
     if config.features == "scorer" and "features" in method.settings and not dataset.palette:

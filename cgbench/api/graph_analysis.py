@@ -1,11 +1,12 @@
 """The analysis of a method's graph: live terms, networks and tensors, and the order of their evaluation."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from cgbench.api.graph_nodes import Apply
+from cgbench.api.graph_nodes import Apply, Compute, ImagePool
 from cgbench.api.method import Method, Player, Term
 from cgbench.api.names import SOURCES
+from cgbench.formatting import plural
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,40 @@ def _gradients(method: Method, players: tuple[Player, ...]) -> dict[str, frozens
                 if isinstance(node, Apply) and node.network in player.networks:
                     gradients[tensor].add(node.network)
     return {tensor: frozenset(names) for tensor, names in gradients.items()}
+
+
+def unequal_channels(method: Method, channels: Mapping[str, int]) -> str | None:
+    """Return why a method needs as many channels in A as in B, where `channels` of "a" and "b" differ; None where it
+    does not need it: no live network is given images of other channels than it reads, no live term compares any.
+
+    What a `Compute` node makes of images is taken for images of the same channels, or for their stack, where a network
+    reads it, and for no image where a term reads it.
+    """
+    if channels["a"] == channels["b"]:
+        return None
+    alive = live(method)
+    terms = [term for player in alive.players for term in player.terms]
+    read = [name for term in terms for name in term.reads]
+    needed = upstream(method, [*read, *method.translates.values(), *method.reconstructs.values()])
+    domains = {"real_a": "a", "real_b": "b"}  # of the images in a tensor, one letter each
+    for name in _sorted(method, needed):
+        node = method.graph[name]
+        given = "".join(domains.get(tensor, "") for tensor in node.inputs)
+        if isinstance(node, Apply) and node.network in alive.networks:
+            network = method.networks[node.network]
+            expected, counts = sum(channels[letter] for letter in network.source), [channels[x] for x in given]
+            if network.source and counts and expected != sum(counts) and {expected} != set(counts):
+                use = f"applies {node.network}, made for {plural(expected, 'channel')}, to {node.inputs[0]}"
+                return f"needs as many channels in A as in B: it {use}"
+            domains[name] = "" if node.part else network.target
+        elif isinstance(node, Compute | ImagePool):
+            domains[name] = given
+    for term in terms:
+        images = [name for name in term.reads if not isinstance(method.graph.get(name), Compute)]
+        compared = {name: channels[domains[name]] for name in images if len(domains.get(name, "")) == 1}
+        if len(set(compared.values())) > 1:
+            return f"needs as many channels in A as in B: its term {term.name} compares {' with '.join(compared)}"
+    return None
 
 
 def waves(method: Method, requested: Iterable[str], known: Collection[str]) -> list[list[str]]:

@@ -1,5 +1,6 @@
 """The nodes of a method's graph: networks, and the operations that define named tensors. Values, torch-free."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,10 @@ INITS = ("normal", "xavier", "xavier_uniform", "kaiming")
 @dataclass(frozen=True)
 class Network:
     """A network: `build(config)` returns a `torch.nn.Module` with uninitialised or default weights.
+
+    A builder that reads or writes images has the arguments `source` and `target`, their domains, and takes the numbers
+    of channels from `config.channels`: `Network(partial(generator, source="a", target="b"))`. "ab" stands for stacked
+    images of A and B. By these arguments a method is known to need domains of equal channels; without them nothing is.
 
     `per_sample` says that each output depends on its own input alone (instance norm yes, batch norm no), so several
     applications may go through it as one batch without changing a single result. `init` is how its weights are drawn:
@@ -31,6 +36,26 @@ class Network:
     def __post_init__(self) -> None:
         if self.init not in INITS:
             raise CgbenchError(f"unknown initial weights '{self.init}': {did_you_mean(self.init, INITS)}")
+
+    @property
+    def source(self) -> str:
+        """The domains of the images that it reads, "a", "b" or both; "" where it reads none or does not say."""
+        return _domains(self.build, "source")
+
+    @property
+    def target(self) -> str:
+        """The domain of the images that it writes; "" where it writes none or does not say."""
+        return _domains(self.build, "target")
+
+
+def _domains(build: Callable[..., Any], argument: str) -> str:
+    """Return the value of a builder's argument, fixed or by default, where it consists of the letters of domains."""
+    try:
+        parameter = inspect.signature(build).parameters.get(argument)
+    except (TypeError, ValueError):  # a builder without a signature, such as one in C
+        return ""
+    value = parameter.default if parameter else ""
+    return value if isinstance(value, str) and set(value) <= {"a", "b"} else ""
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 import hashlib
 import inspect
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from cgbench.api.graph_analysis import live
 from cgbench.api.graph_nodes import Apply, Compute, ImagePool, Network, Node, Precomputed, Sample
 from cgbench.api.method import Method, function_name
+
+FORMER_NETWORKS = {"discriminator(channels=6)": "discriminator"}  # texts in records before version 0.1
 
 
 def node_text(node: Node) -> str:
@@ -27,10 +30,20 @@ def node_text(node: Node) -> str:
 
 
 def network_text(network: Network) -> str:
-    """Return the builder of a network as text, with its initialisation where that is not the default."""
+    """Return the builder of a network as text, with its initialisation where that is not the default. The domains that
+    it reads and writes are left out: the graph says to what it is applied."""
     start = "frozen" if network.frozen else network.init
     bias = "" if network.bias == 0 else f", biases {'of torch' if network.bias is None else network.bias}"
-    return function_name(network.build) + ("" if start == "normal" else f", {start}") + bias
+    return function_name(_without_domains(network)) + ("" if start == "normal" else f", {start}") + bias
+
+
+def _without_domains(network: Network) -> Callable[..., Any]:
+    build = network.build
+    if not isinstance(build, partial):
+        return build
+    domains = {"source": network.source, "target": network.target}
+    fixed = {key: value for key, value in build.keywords.items() if not value or value != domains.get(key)}
+    return partial(build.func, *build.args, **fixed) if build.args or fixed else build.func
 
 
 def terms_of(method: Method) -> list[dict[str, Any]]:
@@ -88,5 +101,10 @@ def foreign_code(method: Method) -> dict[str, str]:
 
 
 def trained_part(description: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a description that decides what is trained: not its words."""
-    return {key: value for key, value in description.items() if key not in ("summary", "source", "changes", "parent")}
+    """Return the part of a description that decides what is trained: not its words.
+
+    Before images had other channels than RGB, the discriminator of a pair was described by its six channels.
+    """
+    words = ("summary", "source", "changes", "parent")
+    networks = {name: FORMER_NETWORKS.get(str(text), text) for name, text in description.get("networks", {}).items()}
+    return {key: value for key, value in description.items() if key not in words} | {"networks": networks}

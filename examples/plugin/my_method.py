@@ -10,7 +10,7 @@ from cgbench.methods.cyclegan import cyclegan
 
 
 def total_variation(images: Tensor) -> Tensor:
-    """Return the mean absolute difference of neighbouring pixels of images (N, 3, S, S) in [-1, 1], a scalar."""
+    """Return the mean absolute difference of neighbouring pixels of images (N, C, H, W) in [-1, 1], a scalar."""
     # A function of a term: tensors in, a scalar out. It must not wait for a number of the GPU (no `.item()`).
     horizontal = (images[..., 1:] - images[..., :-1]).abs().mean()
     vertical = (images[..., 1:, :] - images[..., :-1, :]).abs().mean()

@@ -17,21 +17,21 @@ from cgbench.methods.blocks.resnet import ResnetBlock
 class ContentEncoder(nn.Module):
     """A 7×7 convolution with `ngf` channels, two strided convolutions, residual blocks; instance norm throughout.
 
-    Maps images (N, 3, H, W) in [-1, 1] to (N, 4 ngf, H / 4, W / 4), of any range. H and W must be multiples of 4 and at
-    least 8, else `CgbenchError`. As in MUNIT's code: strided convolutions of 4 × 4, reflection padding. `first` is the
-    form of UNIT's first code: 3 × 3, padding with zeros, dropout in the residual blocks.
+    Maps images (N, channels, H, W) in [-1, 1] to (N, 4 ngf, H / 4, W / 4), of any range. H and W must be multiples of 4
+    and at least 8, else `CgbenchError`. As in MUNIT's code: strided convolutions of 4 × 4, reflection padding. `first`
+    is the form of UNIT's first code: 3 × 3, padding with zeros, dropout in the residual blocks.
     """
 
-    def __init__(self, ngf: int = 64, blocks: int = 4, first: bool = False) -> None:
+    def __init__(self, ngf: int = 64, blocks: int = 4, first: bool = False, channels: int = 3) -> None:
         super().__init__()
         kernel = 3 if first else 4
-        self.stem = _with_norm(nn.Conv2d(3, ngf, 7), pad=3, zeros=first)
+        self.stem = _with_norm(nn.Conv2d(channels, ngf, 7), pad=3, zeros=first)
         self.down1 = _with_norm(nn.Conv2d(ngf, 2 * ngf, kernel, stride=2), pad=1, zeros=first)
         self.down2 = _with_norm(nn.Conv2d(2 * ngf, 4 * ngf, kernel, stride=2), pad=1, zeros=first)
         self.blocks = residual_blocks(ngf, blocks, first)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the content of `images` (N, 3, H, W)."""
+        """Return the content of `images` (N, channels, H, W)."""
         check_size_multiple(images, 4, 8, "the content encoder")
         return self.blocks(self.down2(self.down1(self.stem(contiguous_layout(images)))))
 
@@ -39,13 +39,13 @@ class ContentEncoder(nn.Module):
 class StyleEncoder(nn.Module):
     """A 7×7 convolution, `halvings` 4×4 convolutions of stride 2, global mean, 1×1 convolution to `size` numbers.
 
-    Maps images (N, 3, H, W) to (N, size). No normalisation: it would remove the means and deviations that make up the
-    style. Widths are ngf, 2 ngf, then 4 ngf. Sides must be at least 2 ** halvings.
+    Maps images (N, channels, H, W) to (N, size). No normalisation: it would remove the means and deviations that make
+    up the style. Widths are ngf, 2 ngf, then 4 ngf. Sides must be at least 2 ** halvings.
     """
 
-    def __init__(self, ngf: int = 64, size: int = 8, halvings: int = 4) -> None:
+    def __init__(self, ngf: int = 64, size: int = 8, halvings: int = 4, channels: int = 3) -> None:
         super().__init__()
-        layers = [ReflectionPad2d(3), nn.Conv2d(3, ngf, 7), nn.ReLU(inplace=True)]
+        layers = [ReflectionPad2d(3), nn.Conv2d(channels, ngf, 7), nn.ReLU(inplace=True)]
         width = ngf
         for _ in range(halvings):
             next_width = min(2 * width, 4 * ngf)
@@ -54,17 +54,20 @@ class StyleEncoder(nn.Module):
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Conv2d(width, size, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the style codes of `images` (N, 3, H, W)."""
+        """Return the style codes of `images` (N, channels, H, W)."""
         return self.layers(contiguous_layout(images)).flatten(1)
 
 
 class Decoder(nn.Module):
-    """Residual blocks with instance norm, then `ImageDecoder`: codes (N, 4 ngf, h, w) to images (N, 3, 4 h, 4 w)."""
+    """Residual blocks with instance norm, then `ImageDecoder`.
 
-    def __init__(self, ngf: int = 64, blocks: int = 4) -> None:
+    Maps codes (N, 4 ngf, h, w) to images (N, channels, 4 h, 4 w) in [-1, 1].
+    """
+
+    def __init__(self, ngf: int = 64, blocks: int = 4, channels: int = 3) -> None:
         super().__init__()
         self.blocks = residual_blocks(ngf, blocks)
-        self.painter = ImageDecoder(ngf)  # the name is part of the keys of checkpoints
+        self.painter = ImageDecoder(ngf, channels)  # the name is part of the keys of checkpoints
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return the images, in [-1, 1], of `codes`."""
@@ -74,15 +77,15 @@ class Decoder(nn.Module):
 class TransposedDecoder(nn.Module):
     """Residual blocks, two transposed convolutions 3×3, a 1×1 convolution: the decoder of UNIT's first code.
 
-    Maps codes (N, 4 ngf, h, w) to images (N, 3, 4 h, 4 w) in [-1, 1].
+    Maps codes (N, 4 ngf, h, w) to images (N, channels, 4 h, 4 w) in [-1, 1].
     """
 
-    def __init__(self, ngf: int = 64, blocks: int = 3) -> None:
+    def __init__(self, ngf: int = 64, blocks: int = 3, channels: int = 3) -> None:
         super().__init__()
         self.blocks = residual_blocks(ngf, blocks, first=True)
         self.up1 = _with_norm(nn.ConvTranspose2d(4 * ngf, 2 * ngf, 3, stride=2, padding=1, output_padding=1))
         self.up2 = _with_norm(nn.ConvTranspose2d(2 * ngf, ngf, 3, stride=2, padding=1, output_padding=1))
-        self.output = nn.Sequential(OrderedDict(conv=nn.Conv2d(ngf, 3, 1), tanh=nn.Tanh()))
+        self.output = nn.Sequential(OrderedDict(conv=nn.Conv2d(ngf, channels, 1), tanh=nn.Tanh()))
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return the images, in [-1, 1], of `codes`."""
@@ -92,11 +95,11 @@ class TransposedDecoder(nn.Module):
 class StyledDecoder(nn.Module):
     """Residual blocks with adaptive instance norm, then `ImageDecoder` (Huang et al. 2018).
 
-    Maps contents (N, 4 ngf, h, w) and styles (N, size) to images (N, 3, 4 h, 4 w) in [-1, 1]. `mlp` computes shift,
-    scale, shift and scale of every block, each of 4 ngf numbers.
+    Maps contents (N, 4 ngf, h, w) and styles (N, size) to images (N, channels, 4 h, 4 w) in [-1, 1]. `mlp` computes
+    shift, scale, shift and scale of every block, each of 4 ngf numbers.
     """
 
-    def __init__(self, ngf: int = 64, blocks: int = 4, size: int = 8) -> None:
+    def __init__(self, ngf: int = 64, blocks: int = 4, size: int = 8, channels: int = 3) -> None:
         super().__init__()
         width = 4 * ngf
         self.mlp = nn.Sequential(
@@ -107,7 +110,7 @@ class StyledDecoder(nn.Module):
             nn.Linear(width, 4 * width * blocks),
         )
         self.blocks = nn.ModuleList(StyledBlock(width) for _ in range(blocks))
-        self.painter = ImageDecoder(ngf)  # the name is part of the keys of checkpoints
+        self.painter = ImageDecoder(ngf, channels)  # the name is part of the keys of checkpoints
 
     def forward(self, contents: Tensor, styles: Tensor) -> Tensor:
         """Return the images of `contents` in `styles`."""
@@ -133,16 +136,18 @@ class StyledBlock(nn.Module):
 
 
 class ImageDecoder(nn.Module):
-    """Maps (N, 4 ngf, h, w) to images (N, 3, 4 h, 4 w) in [-1, 1].
+    """Maps (N, 4 ngf, h, w) to images (N, channels, 4 h, 4 w) in [-1, 1].
 
     Twice: nearest-neighbour upsampling, 5×5 convolution to half the channels, `LayerNorm`, ReLU; then 7×7 and tanh.
     """
 
-    def __init__(self, ngf: int) -> None:
+    def __init__(self, ngf: int, channels: int = 3) -> None:
         super().__init__()
         self.up1 = _upsampling(4 * ngf)
         self.up2 = _upsampling(2 * ngf)
-        self.output = nn.Sequential(OrderedDict(pad=ReflectionPad2d(3), conv=NarrowConv2d(ngf, 3, 7), tanh=nn.Tanh()))
+        self.output = nn.Sequential(
+            OrderedDict(pad=ReflectionPad2d(3), conv=NarrowConv2d(ngf, channels, 7), tanh=nn.Tanh())
+        )
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the images of `maps`."""

@@ -11,50 +11,76 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def generator(config: TrialConfig, dropout: bool = False, antialias: bool = False) -> nn.Module:
-    """Return the generator of `config`: images (N, 3, S, S) in [-1, 1] to images of the same shape and range.
+def generator(
+    config: TrialConfig, source: str = "a", target: str = "b", dropout: bool = False, antialias: bool = False
+) -> nn.Module:
+    """Return the generator of `config`: images (N, C, H, W) in [-1, 1] to images of the same size and range.
 
-    `antialias` gives the ResNet antialiased down- and upsampling; a U-Net has none and raises `CgbenchError`.
-    A U-Net downsamples the image to one pixel, as published: 8 times for 256 pixels, 7 times for 128. A crop size that
-    is no power of two raises `CgbenchError`.
+    Args:
+        config: The configuration.
+        source: The domain whose images it reads, "a" or "b": it decides their channels.
+        target: The domain whose images it gives.
+        dropout: Whether it has dropout layers.
+        antialias: Whether the ResNet has antialiased down- and upsampling; a U-Net has none.
+
+    Returns:
+        The network. A U-Net downsamples until the shorter side is one pixel, as published: 8 times for 256 pixels, 7
+        times for 128. The public code takes rectangles too whose sides are multiples of that power of two.
+
+    Raises:
+        CgbenchError: of a U-Net, for other crop sizes and for `antialias`.
     """
+    channels = config.channels(source), config.channels(target)
     if config.generator == "unet":
         if antialias:
             raise CgbenchError("a method that compares features of its generator needs generator=resnet, not unet")
         from cgbench.methods.blocks.unet import UnetGenerator
 
-        return UnetGenerator(downs=_downsamplings(config.crop_size), ngf=config.ngf, norm=config.norm, dropout=dropout)
+        if problem := unet_problem(config):
+            raise CgbenchError(problem)
+        downs = min(config.crop_shape).bit_length() - 1
+        return UnetGenerator(*channels, downs=downs, ngf=config.ngf, norm=config.norm, dropout=dropout)
     from cgbench.methods.blocks.resnet import ResnetGenerator
 
-    return ResnetGenerator(ngf=config.ngf, blocks=config.blocks, norm=config.norm, dropout=dropout, antialias=antialias)
+    return ResnetGenerator(
+        *channels, ngf=config.ngf, blocks=config.blocks, norm=config.norm, dropout=dropout, antialias=antialias
+    )
 
 
-def discriminator(config: TrialConfig, channels: int = 3, antialias: bool = False) -> nn.Module:
-    """Return the discriminator of `config`: images (N, channels, S, S) in [-1, 1] to raw verdicts (N, 1, h, w).
+def discriminator(config: TrialConfig, source: str = "b", antialias: bool = False) -> nn.Module:
+    """Return the discriminator of `config`: images of the domain `source` (N, C, H, W) in [-1, 1] to raw verdicts
+    (N, 1, h, w).
 
-    A conditional discriminator, which sees a pair of images, has 6 channels. `antialias` gives the PatchGAN antialiased
-    downsampling.
+    A conditional discriminator, which sees stacked images, names the domains of all of them: "ab". `antialias` gives
+    the PatchGAN antialiased downsampling.
     """
     from cgbench.methods.blocks.patchgan import PatchDiscriminator, PixelDiscriminator
 
+    channels = sum(map(config.channels, source))
     if config.discriminator == "pixel":
         return PixelDiscriminator(channels, config.ndf, config.norm)
     return PatchDiscriminator(channels, config.ndf, config.discriminator_layers, config.norm, antialias)
 
 
 def stack(*images: Tensor) -> Tensor:
-    """Return images (N, 3, S, S) concatenated along the channels, as a conditional discriminator sees them."""
+    """Return images (N, C, H, W) concatenated along the channels, as a conditional discriminator sees them."""
     import torch
 
     return torch.cat(images, dim=1)
 
 
-def _downsamplings(side: int) -> int:
-    """Return log2 of `side`; a side that is no power of two raises `CgbenchError`."""
-    halvings = side.bit_length() - 1
-    if side != 2**halvings:
-        raise CgbenchError(
-            f"the U-Net generator needs a crop_size that is a power of two, not {side}: "
+def unet_problem(config: TrialConfig) -> str | None:
+    """Return why crops of this size are none for a U-Net, and what to do; None where they are, or no U-Net is set."""
+    height, width = config.crop_shape
+    halvings = min(height, width).bit_length() - 1
+    if config.generator != "unet" or not (height % 2**halvings or width % 2**halvings):
+        return None
+    if height == width:
+        return (
+            f"the U-Net generator needs a crop_size that is a power of two, not {height}: "
             f"set it to {2**halvings} or {2 ** (halvings + 1)}, or set generator=resnet"
         )
-    return halvings
+    return (
+        f"the U-Net generator needs a crop_size whose shorter side is a power of two that divides the longer one, not "
+        f"{height}x{width}: set generator=resnet"
+    )

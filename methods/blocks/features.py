@@ -1,4 +1,7 @@
-"""Frozen feature networks for perceptual losses: VGG-16 up to relu4_2, or the dataset's own scorer."""
+"""Frozen feature networks for perceptual losses: VGG-16 up to relu4_2, or the dataset's own scorer.
+
+Both learned from RGB. A grey image is given to them as three equal bands, as a picture of it would be.
+"""
 
 from collections import OrderedDict
 
@@ -17,10 +20,10 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet in RGB, 
 
 
 class VggFeatures(nn.Module):
-    """Images (N, 3, S, S) in [-1, 1] to relu4_2 of VGG-16, (N, 512, 28, 28); resized to 224 pixels first (bilinear).
+    """Images (N, 1 or 3, H, W) in [-1, 1] to relu4_2 of VGG-16, (N, 512, 28, 28).
 
-    5,275,456 weights under torchvision's keys. The published code subtracts the means of another set of weights; here
-    images are normalised as torchvision's weights expect.
+    They are resized to 224 pixels first (bilinear). 5,275,456 weights under torchvision's keys. The published code
+    subtracts the means of another set of weights; here images are normalised as torchvision's weights expect.
     """
 
     def __init__(self) -> None:
@@ -38,12 +41,12 @@ class VggFeatures(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return relu4_2 of `images`."""
-        resized = functional.interpolate(images, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
+        resized = functional.interpolate(as_rgb(images), size=(SIDE, SIDE), mode="bilinear", align_corners=False)
         return self.features(((resized + 1) / 2 - self.mean) / self.std)
 
 
 class ScorerFeatures(nn.Module):
-    """Images (N, 3, S, S) in [-1, 1] to the deepest feature maps of the dataset's scorer."""
+    """Images (N, 1 or 3, H, W) in [-1, 1] to the deepest feature maps of the dataset's scorer."""
 
     def __init__(self, scorer: nn.Module) -> None:
         super().__init__()
@@ -51,7 +54,12 @@ class ScorerFeatures(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the scorer's features of `images`."""
-        return self.scorer.features(images)
+        return self.scorer.features(as_rgb(images))
+
+
+def as_rgb(images: Tensor) -> Tensor:
+    """Return images (N, 1 or 3, H, W) as (N, 3, H, W): grey is repeated."""
+    return images.expand(-1, 3, -1, -1)
 
 
 def feature_network(config: TrialConfig, scorer: nn.Module | None) -> nn.Module:

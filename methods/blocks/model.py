@@ -22,7 +22,7 @@ from cgbench.methods.functional.tensors import to_device
 class Model:
     """The live networks of `method`, initialised from `seed` and their names, and its image pools.
 
-    Images are float tensors (N, 3, S, S) in [-1, 1] on `device`. `scorer` is the dataset's segmentation network, for
+    Images are float tensors (N, C, H, W) in [-1, 1] on `device`. `scorer` is the dataset's segmentation network, for
     methods that read its features. A method with `Precomputed` tensors needs `precompute` before it is trained.
     `trained_networks` are the names of the networks that a player trains; `compiled_networks` are the modules that
     training calls. `static_inputs` holds the sampled tensors of a step that is captured as a CUDA graph.
@@ -143,7 +143,7 @@ class Model:
         return map_tensors(torch.Tensor.detach, result) if node.detached else result
 
     def translate(self, images: Tensor, direction: str, first_image: int = 0, style_index: int = 0) -> Tensor:
-        """Return the translations of `images` (N, 3, S, S) in [-1, 1]; the same shape and range.
+        """Return the translations of `images` (N, C, H, W) in [-1, 1]; the same size and range, the target's channels.
 
         They are the test images `first_image` to `first_image` + N - 1: each image has a random stream of its own.
         Another `style_index` gives independent samples for the same images.
@@ -185,7 +185,7 @@ class Model:
     def translate_back(self, outputs: Tensor, images: Tensor, direction: str) -> Tensor:
         """Return the reconstructions of `images` from `outputs`: their translations, possibly modified.
 
-        `can_translate_back(direction)` must hold. All are (N, 3, S, S) in [-1, 1].
+        `can_translate_back(direction)` must hold. All are (N, C, H, W) in [-1, 1], with the channels of their domains.
         """
         known = {self.method.translates[direction]: outputs}
         return self._infer(images, direction, [self._reconstruction_tensor(direction)], 0, known=known)[0]

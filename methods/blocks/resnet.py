@@ -71,9 +71,9 @@ class ResnetGenerator(nn.Module):
         return tuple(taps)
 
 
-def tap_widths(ngf: int, blocks: int) -> list[int]:
-    """Return the channels of the maps of `ResnetGenerator.features` for RGB images."""
-    return [3, 2 * ngf, 4 * ngf, *[4 * ngf] * min(blocks, 2)]
+def tap_widths(ngf: int, blocks: int, channels: int = 3) -> list[int]:
+    """Return the channels of the maps of `ResnetGenerator.features` for images of `channels` channels."""
+    return [channels, 2 * ngf, 4 * ngf, *[4 * ngf] * min(blocks, 2)]
 
 
 class ResnetBlock(nn.Module):

@@ -10,25 +10,25 @@ def _layer(channels_in: int, channels_out: int) -> nn.Sequential:
 
 
 class SegmentationNet(nn.Module):
-    """Photos, float (N, 3, S, S) in [-1, 1], to logits (N, classes, S, S); S is a multiple of 8.
+    """Images, float (N, channels, H, W) in [-1, 1], to logits (N, classes, H, W); H and W are multiples of 8.
 
     A small U-Net (Ronneberger et al. 2015) with batch normalisation: four levels with `width`, 2, 4 and 8 times as
     many channels; 3×3 convolutions, two per level down (one at full size) and one per level up.
     """
 
-    def __init__(self, classes: int, width: int) -> None:
+    def __init__(self, classes: int, width: int, channels: int = 3) -> None:
         super().__init__()
         w1, w2, w3, w4 = width, 2 * width, 4 * width, 8 * width
         pairs = [(w1, w2), (w2, w3), (w3, w4)]
         halve = (nn.Sequential(nn.MaxPool2d(2), _layer(upper, lower), _layer(lower, lower)) for upper, lower in pairs)
-        self.down = nn.ModuleList([_layer(3, w1), *halve])
+        self.down = nn.ModuleList([_layer(channels, w1), *halve])
         pairs.reverse()
         self.rise = nn.ModuleList(nn.ConvTranspose2d(lower, upper, 2, stride=2) for upper, lower in pairs)
         self.up = nn.ModuleList(_layer(2 * upper, upper) for upper, _ in pairs)
         self.head = nn.Conv2d(width, classes, 1)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the deepest feature maps (N, 8 width, S / 8, S / 8), which feature losses compare."""
+        """Return the deepest feature maps (N, 8 width, H / 8, W / 8), which feature losses compare."""
         for block in self.down:
             x = block(x)
         return x

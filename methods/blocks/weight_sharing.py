@@ -7,15 +7,15 @@ from torch import Tensor, nn
 
 
 class SharedGenerator(nn.Module):
-    """Codes (N, code) to maps (N, widths[-1], side, side): a map of `min_side` pixels, then an upsampling per width.
+    """Codes (N, code) to maps (N, widths[-1], H, W): maps of height and width `smallest`, then an upsampling per width.
 
     Transposed convolutions with batch norm (without weights) and PReLU. The paper's digits have the widths 1024, 512,
-    256 and 128 and lead from 4 to 25 pixels; here each upsampling doubles the side exactly.
+    256 and 128 and lead from 4 to 25 pixels; here each upsampling doubles both sides exactly.
     """
 
-    def __init__(self, widths: Sequence[int], min_side: int, code: int) -> None:
+    def __init__(self, widths: Sequence[int], smallest: tuple[int, int], code: int) -> None:
         super().__init__()
-        layers = _upsampling(nn.ConvTranspose2d(code, widths[0], min_side))
+        layers = _upsampling(nn.ConvTranspose2d(code, widths[0], smallest))
         for channels_in, channels_out in pairwise(widths):
             layers += _upsampling(nn.ConvTranspose2d(channels_in, channels_out, 3, 2, 1, output_padding=1))
         self.layers = nn.Sequential(*layers)
@@ -27,17 +27,17 @@ class SharedGenerator(nn.Module):
 
 class SharedDiscriminator(nn.Module):
     """Maps (N, widths[0], H, W) to logits (N, outputs): a downsampling layer per further width, then a convolution of
-    the whole map of `min_side` pixels with `hidden` channels.
+    the whole map, of height and width `smallest`, with `hidden` channels.
 
     The paper's digits have the widths 20 and 50, hidden 500, and two outputs with a softmax; one logit is equivalent.
     """
 
-    def __init__(self, widths: Sequence[int], hidden: int, min_side: int, outputs: int = 1) -> None:
+    def __init__(self, widths: Sequence[int], hidden: int, smallest: tuple[int, int], outputs: int = 1) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for channels_in, channels_out in pairwise(widths):
             layers += discriminator_layer(channels_in, channels_out)
-        layers += [nn.Conv2d(widths[-1], hidden, min_side), nn.PReLU(), nn.Conv2d(hidden, outputs, 1)]
+        layers += [nn.Conv2d(widths[-1], hidden, smallest), nn.PReLU(), nn.Conv2d(hidden, outputs, 1)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, maps: Tensor) -> Tensor:

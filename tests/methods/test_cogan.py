@@ -6,7 +6,7 @@ from torch import nn
 from cgbench.config import TrialConfig
 from cgbench.methods.blocks.latent_search import nearest_code
 from cgbench.methods.blocks.weight_sharing import SharedDiscriminator, SharedGenerator, discriminator_layer
-from cgbench.methods.cogan import cogan, generator_widths, judge, last_layer, renderer, smallest_side
+from cgbench.methods.cogan import cogan, generator_widths, judge, last_layer, renderer, smallest_maps
 from cgbench.seeds import generator
 from helpers.step_equivalence import assert_step
 from helpers.tiny_models import double_model, noise_batch, tiny_config, tiny_model
@@ -41,25 +41,25 @@ def test_a_step_has_the_gradients_of_the_formula():
 
 def test_the_digit_networks_have_the_published_sizes():
     with torch.device("meta"):
-        shared = SharedGenerator((1024, 512, 256, 128), min_side=4, code=100)
+        shared = SharedGenerator((1024, 512, 256, 128), smallest=(4, 4), code=100)
         last = [nn.ConvTranspose2d(128, 1, 6, 1, 1) for _ in "ab"]  # 25 to 28 pixels: for digits only
         assert count(shared, *last) == 7_842_694
-        discriminators = SharedDiscriminator((20, 50), hidden=500, min_side=4, outputs=2)
+        discriminators = SharedDiscriminator((20, 50), hidden=500, smallest=(4, 4), outputs=2)
         classes = nn.Conv2d(500, 10, 1)  # the digit classifier, not part of translation
         assert count(discriminators, discriminator_layer(1, 20), discriminator_layer(1, 20), classes) == 432_603
 
 
 def test_the_renderer_of_64_pixels_has_the_published_widths():
     config = TrialConfig(crop_size=64)
-    assert smallest_side(config) == (4, 4) and generator_widths(config) == [1024, 512, 256, 128]
+    assert smallest_maps(config) == ((4, 4), 4) and generator_widths(config) == [1024, 512, 256, 128]
 
 
 def test_it_reaches_any_image_size():
-    for side in (16, 36, 64, 72):
-        config = tiny_config(crop_size=side, load_size=side)
+    for height, width in ((16, 16), (36, 36), (64, 64), (72, 72), (32, 48), (40, 16)):
+        config = tiny_config(crop_size=height, crop_width=width, load_size=height, load_width=width)
         maps = renderer(config)(torch.zeros(2, 100))
-        assert last_layer(config)(maps).shape == (2, 3, side, side)
-        assert judge(config)(torch.zeros(2, config.ndf, side // 2, side // 2)).shape == (2, 1)
+        assert last_layer(config)(maps).shape == (2, 3, height, width)
+        assert judge(config)(torch.zeros(2, config.ndf, height // 2, width // 2)).shape == (2, 1)
 
 
 def test_the_search_finds_the_least_squares_code():

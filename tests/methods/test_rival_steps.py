@@ -148,7 +148,7 @@ def test_dropout_follows_the_seed_and_the_step(tmp_path):
 
 def test_pairs_are_drawn_and_cropped_alike():
     config = tiny_config(batch_size=3)
-    images = noise_set("x", side=config.load_size)
+    images = noise_set("x", shape=config.load_shape)
     batches = [BatchSampler(images, images, config, 0, paired=paired).batch(5) for paired in (True, False)]
     assert torch.equal(batches[0]["real_a"], batches[0]["real_b"])
     assert not torch.equal(batches[1]["real_a"], batches[1]["real_b"])

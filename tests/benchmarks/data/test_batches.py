@@ -125,7 +125,7 @@ def test_what_looks_at_mapped_images_says_nothing_of_it(tmp_path):
         "[scorer.predict(images), scorer_features(scorer)(images)] if sys.argv[2] == 'scorer' else "
         "translation_rate(tiny_model(cyclegan(), tiny_config()), ImageSet(('key',) * len(images), images), 'AtoB')\n"
     )
-    np.save(tmp_path / "images.npy", noise_set("a", side=16).images)
+    np.save(tmp_path / "images.npy", noise_set("a", shape=(16, 16)).images)
     for user in ("scorer", "model"):
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-c", code, str(tmp_path / "images.npy"), user]
