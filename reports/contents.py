@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from cgbench.api.metric import Value
-from cgbench.api.names import Analysis, TrialState
+from cgbench.api.names import Analysis, Direction, TrialState
 from cgbench.formatting import plural
 from cgbench.reports.formats.markdown import escaped
 from cgbench.reports.sections import score_tables, scores
@@ -68,9 +68,16 @@ class ReportContents:
         primary: Mapping[str, str] = self.run.dataset.get("primary", {})
         return primary
 
+    @property
+    def units(self) -> dict[str, str]:
+        """The unit of the numbers of the domain that a direction translates to, by direction; "" for none."""
+        units = [(domain.get("pixels") or {}).get("unit", "") for domain in self.run.dataset.get("domains", ())]
+        return {Direction.A_TO_B: units[1], Direction.B_TO_A: units[0]} if len(units) == 2 else {}
+
     def layout(self) -> list[score_tables.Table]:
         """Return the printable tables of scores."""
-        return score_tables.layout(self.table, self.values, self.names, self._marks(), self.primary)
+        groups = self.run.dataset.get("image_groups", "")
+        return score_tables.layout(self.table, self.values, self.names, self._marks(), self.primary, self.units, groups)
 
     def _marks(self) -> score_tables.Marks:
         """Return the marks of the score tables; differences between the checkpoints of one seed mark nothing there."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from cgbench.api.dataset import Dataset
-from cgbench.api.metric import SOURCE, TARGET, Metric, Scores, Translations
+from cgbench.api.metric import GROUP, SOURCE, TARGET, Metric, Scores, Translations, Value
 from cgbench.api.names import TrialState, Weights
 from cgbench.api.registry import METRICS
 from cgbench.benchmarks.data.conversion import as_numbers
@@ -46,7 +46,7 @@ class EvaluationResult:
                 continue
             details = evaluation.protocol(metric, direction)
             self.protocols[digest(details)] = details | evaluation.recipe(metric, direction)
-            counts = {value.name: len(translations.keys_of(value.of)) for value in metric.values}
+            counts = {value.name: len(translations.keys_of(_images_of(value))) for value in metric.values}
             for key, value in {**scores.values, **scores.details}.items():
                 if key in scores.details and not np.isfinite(value):
                     continue  # a class that is absent from the test images
@@ -193,8 +193,8 @@ def _validated(scores: Scores, metric: Metric, translations: Translations) -> Sc
     if not isinstance(scores, Scores):
         raise TypeError(f"compute returned {type(scores).__name__}, not Scores")
     for value in metric.values:
-        if value.of not in (SOURCE, TARGET):
-            raise ValueError(f"'{value.name}' is of '{SOURCE}' or '{TARGET}' images, not of {value.of!r}")
+        if value.of not in (SOURCE, TARGET, GROUP):
+            raise ValueError(f"'{value.name}' is of a '{SOURCE}', '{TARGET}' or '{GROUP}', not of {value.of!r}")
     declared = {value.name: len(translations.keys_of(value.of)) for value in metric.values}
     if set(scores.values) != set(declared):
         raise ValueError(f"it declares {', '.join(declared)} and computed {', '.join(map(str, scores.values))}")
@@ -218,14 +218,26 @@ def _validated(scores: Scores, metric: Metric, translations: Translations) -> Sc
 def _image_rows(translations: Translations, metric: Metric, scores: Scores, dataset: Dataset) -> Iterator[dict]:
     """Yield one row per image and score; a non-finite score yields no row.
 
-    A row is of the source image with its key, or of the target image of unpaired test sets where it says so: `of`.
-    Where the dataset has groups of images that are not independent, it has the image's.
+    A row is of the source image with its key, of the target image of unpaired test sets, or of a group of source
+    images with its name, where it says so: `of`. Where the dataset has groups of images that are not independent, it
+    has the image's.
     """
     of = {value.name: value.of for value in metric.values}
     for name, by_image in scores.per_image.items():
-        of_target = {"of": TARGET} if of[name] == TARGET and not translations.paired else {}
+        of_groups = of[name] == GROUP and bool(translations.groups)
+        whose = TARGET if of[name] == TARGET and not translations.paired else GROUP if of_groups else SOURCE
         for key, score in zip(translations.keys_of(of[name]), by_image, strict=True):
             if np.isfinite(score):
                 row = {"direction": translations.direction, "key": key, "metric": name}
-                group = {"group": dataset.group(key)} if dataset.image_groups else {}
-                yield {**row, "value": round(float(score), 6), **of_target, **group}
+                of_others = {"of": whose} if whose != SOURCE else {}
+                yield {**row, "value": round(float(score), 6), **of_others, **_group(key, of_groups, dataset)}
+
+
+def _group(key: str, is_group: bool, dataset: Dataset) -> dict[str, str]:
+    """Return the group of an image, where the dataset has any, or of a score that is one's own, as a part of a row."""
+    return {"group": key} if is_group else {"group": dataset.group(key)} if dataset.image_groups else {}
+
+
+def _images_of(value: Value) -> str:
+    """Return the set of images that a value is measured on: a group consists of source images."""
+    return SOURCE if value.of == GROUP else value.of

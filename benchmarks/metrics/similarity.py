@@ -36,4 +36,6 @@ def _similarity(translations: Translations) -> Scores:
 def _why_not_applicable(translations: Translations) -> str | None:
     if translations.target_kind != "photo":
         return "is for translations to photos"
+    if translations.stored is not None:
+        return "is for 8-bit RGB: others have PSNR and SSIM of their numbers"
     return None if translations.paired and translations.targets is not None else "needs paired test images"

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from cgbench.api.metric import Translations
+from cgbench.api.metric import StoredImages, Translations
 from cgbench.benchmarks.testing.components import require
 
 Result = TypeVar("Result")
@@ -25,8 +25,11 @@ def call_twice(
 
 
 def _arrays(translations: Translations, prefix: str = "") -> dict[str, np.ndarray]:
-    """Return the arrays of the translations by field, those of the OOD split as `ood.FIELD`."""
+    """Return the arrays of the translations by field, those of the OOD split as `ood.FIELD`, those in the numbers of
+    the domains as `stored.FIELD`."""
     values = {field.name: getattr(translations, field.name) for field in fields(translations)}
+    if translations.stored is not None:
+        values |= {f"stored.{item.name}": getattr(translations.stored, item.name) for item in fields(StoredImages)}
     arrays = {f"{prefix}{name}": value for name, value in values.items() if isinstance(value, np.ndarray)}
     return arrays | (_arrays(translations.ood, "ood.") if translations.ood is not None else {})
 

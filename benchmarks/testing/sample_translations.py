@@ -1,14 +1,15 @@
 """Made-up translations to call a metric or a detector with: paired, unpaired with sets of unequal sizes, to label
-images, and with nothing but what is always there."""
+images, of volumes and of several bands in numbers of their own, and with nothing but what is always there."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from cgbench.api.dataset import SemanticClass
-from cgbench.api.metric import Translations
+from cgbench.api.metric import StoredImages, Translations
 from cgbench.api.names import IGNORE, Direction
 from cgbench.api.palette import nearest_class
+from cgbench.pixel_format import PixelFormat, display_rgb
 
 COUNT, SIDE = 60, 32
 PALETTE = (
@@ -20,13 +21,15 @@ PALETTE = (
 COLOURS = np.zeros((256, 3), np.uint8)  # by class id; black where there is none
 COLOURS[: len(PALETTE)] = [entry.colour for entry in PALETTE]
 FEATURES = 12
+MR, CT = PixelFormat(1, "float32", (0.0, 800.0)), PixelFormat(1, "int16", (-1000.0, 2000.0), "HU", (-200.0, 300.0))
+BANDS = PixelFormat(4, "float32", (0.0, 1.0), "reflectance")
 
 
 def sample_translations(count: int = COUNT) -> dict[str, Translations]:
     """Return translations of `count` images of 32 pixels (at least 4), by what they are.
 
-    All but the last have every optional field; the unpaired ones have two thirds as many targets as outputs, or four
-    thirds, under keys of their own.
+    All but the last have every optional field, numbers of their own apart; the unpaired ones have two thirds as many
+    targets as outputs, or four thirds, under keys of their own.
     """
     paired = _photos("paired photos", count)
     return {
@@ -34,6 +37,9 @@ def sample_translations(count: int = COUNT) -> dict[str, Translations]:
         "unpaired photos, fewer targets than outputs": _unpaired(paired, 2 * count // 3),
         "unpaired photos, more targets than outputs": _unpaired(paired, 4 * count // 3),
         "paired label images": _label_images(paired),
+        "paired volumes": _stored(paired, MR, CT),
+        "unpaired volumes": _stored(_unpaired(paired, 2 * count // 3), MR, CT),
+        "paired images of several bands": _stored(paired, BANDS, BANDS),
         "photos and nothing else": Translations(
             paired.direction,
             paired.keys,
@@ -79,6 +85,30 @@ def _label_images(paired: Translations) -> Translations:
     assert paired.ood is not None
     images = turned.targets
     return replace(turned, identities=images, other_outputs=images, ood=_turned(paired.ood))
+
+
+def _stored(given: Translations, source_pixels: PixelFormat, target_pixels: PixelFormat) -> Translations:
+    """Return the translations with the numbers of two formats, masks with a border of 3 pixels, and groups of unequal
+    sizes: the first image alone, the others in fours. Images are pictures of the numbers by the window."""
+    assert given.targets is not None
+    windows = (source_pixels, target_pixels, target_pixels)
+    images = (given.sources, given.outputs, given.targets)
+    sources, outputs, targets = (_numbers(part, pixels) for part, pixels in zip(images, windows, strict=True))
+    masks = np.zeros(sources.shape[:3], np.uint8)
+    masks[:, 3:-3, 3:-3] = 1
+    return replace(
+        given, sources=display_rgb(sources, source_pixels), outputs=display_rgb(outputs, target_pixels),
+        targets=display_rgb(targets, target_pixels), groups=tuple(f"p{-(-k // 4)}" for k in range(len(sources))),
+        stored=StoredImages(source_pixels, target_pixels, sources, outputs, targets, masks),
+    )  # fmt: skip
+
+
+def _numbers(images: np.ndarray, pixels: PixelFormat) -> np.ndarray:
+    """Return pictures, uint8 (N, S, S, 3), as numbers of a format: its window as 0 to 255, red as its fourth band."""
+    low, high = pixels.ends
+    bands = np.concatenate([images, images[..., :1]], axis=3)[..., : pixels.channels]
+    numbers = low + bands * ((high - low) / 255)
+    return numbers.astype(pixels.dtype)
 
 
 def _turned(given: Translations) -> Translations:

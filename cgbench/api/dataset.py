@@ -179,9 +179,10 @@ class Dataset(ABC):
 
     def primary_number(self, direction: str) -> str:
         """Return the name of the one number that methods are judged by in a direction: as `primary` declares, else IoU
-        where there are classes, SSIM of pairs, and FID."""
+        where there are classes, SSIM of pairs, and FID; MAE of pairs where images are not 8-bit RGB."""
         labels = "label_iou" if self.target(direction).kind == "labels" else "fcn_iou"
-        return self.primary.get(direction) or (labels if self.palette else "ssim" if self.paired_test else "fid")
+        pairs = "ssim" if all(domain.pixels.is_rgb8 for domain in self.domains) else "mae"
+        return self.primary.get(direction) or (labels if self.palette else pairs if self.paired_test else "fid")
 
     def direction_name(self, direction: str) -> str:
         """Return "labels→photo" for AtoB, and the reverse for BtoA."""

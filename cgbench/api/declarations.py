@@ -13,7 +13,7 @@ from cgbench.api.dataset import Dataset, Domain, SemanticClass
 from cgbench.api.failure import Control, Failure
 from cgbench.api.graph_nodes import Network, Node
 from cgbench.api.method import Method, Player, Reference, Term
-from cgbench.api.metric import SOURCE, TARGET, Metric, Value
+from cgbench.api.metric import GROUP, SOURCE, TARGET, Metric, Value
 from cgbench.api.names import IGNORE, Role, Split
 from cgbench.config_layers import preset_values, resolve
 from cgbench.errors import CgbenchError
@@ -54,7 +54,8 @@ def _check_value(value: Value, metric: str) -> None:
     _require("/" not in value.name, f"{where} a name is not empty and has no '/', which details have")
     _require(is_line(value.label), f"{where} it needs a label")
     _require(value.better in BETTER, f"{where} better is 'higher', 'lower' or '', not {value.better!r}")
-    _require(value.of in (SOURCE, TARGET), f"{where} of is '{SOURCE}' or '{TARGET}', not {value.of!r}")
+    known = (SOURCE, TARGET, GROUP)
+    _require(value.of in known, f"{where} of is '{SOURCE}', '{TARGET}' or '{GROUP}', not {value.of!r}")
     digits = value.digits
     _require(isinstance(digits, Integral) and digits >= 0, f"{where} digits is a whole number, not {digits!r}")
     bounds = value.minimum, value.maximum

@@ -32,7 +32,8 @@ class Value:
     scores per image belong to: "source", one for each output, "target", one for each real target image, or "group", one
     for each group of outputs, such as the slices of a patient, in the order in which groups first occur.
     `contributions` says that these are contributions to a number of the whole set, such as a distance: they give its
-    error over images, and do not judge single images."""
+    error over images, and do not judge single images. `unit_of_target` says that it is in the unit of the target
+    domain's numbers, which tables write beside the label."""
 
     name: str
     label: str
@@ -42,6 +43,7 @@ class Value:
     maximum: float = math.inf
     of: str = SOURCE
     contributions: bool = False
+    unit_of_target: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,8 @@ class Translations:
 
 @dataclass(frozen=True)
 class Scores:
-    """`values`: one number per declared value. `per_image`: arrays with one number for each image of the set that the
-    value is declared `of`, in the order of its keys; NaN where an image has no score.
+    """`values`: one number per declared value. `per_image`: arrays with one number for each image, or group, of the set
+    that the value is declared `of`, in the order of its keys; NaN where it has no score.
 
     `details` are further numbers that belong to a value, named "value/detail" ("fcn_iou/road"): recorded, but no
     columns of the tables. `errors` are the standard errors of values over images, for other test images than these.

@@ -86,11 +86,18 @@ class Method(Struct):
     code: dict[str, Text] = {}
 
 
+class Pixels(Struct):
+    """The number format of a domain's images."""
+
+    unit: Text = ""
+
+
 class Domain(Struct):
     """A domain of a dataset."""
 
     name: Text
     kind: Text = "photo"
+    pixels: Pixels | None = None  # none in earlier records: 8-bit RGB
 
 
 class Dataset(Struct):
@@ -195,7 +202,7 @@ class ScoreRow(Struct):
     key: Name
     metric: Name
     value: float
-    of: Literal["source", "target"] = "source"
+    of: Literal["source", "target", "group"] = "source"  # of a group: `key` is its name
     group: Text = ""  # of images that are not independent; empty where the image stands for itself
 
     def __post_init__(self) -> None:

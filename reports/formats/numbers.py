@@ -15,9 +15,11 @@ def declared(values: Mapping[str, Value], metric: str) -> Value:
     return values.get(metric) or Value(metric, metric or "status", "")
 
 
-def header(value: Value) -> str:
-    """Return the column header of a metric, for example "FCN pixel ↑"."""
-    return f"{value.label} {ARROWS[value.better]}".rstrip()
+def header(value: Value, unit: str = "") -> str:
+    """Return the column header of a metric, for example "FCN pixel ↑"; with the `unit` of the target domain's numbers
+    "MAE (HU) ↓", where the metric is in it."""
+    label = f"{value.label} ({unit})" if unit and value.unit_of_target else value.label
+    return f"{label} {ARROWS[value.better]}".rstrip()
 
 
 def number(value: float, digits: int, sign: bool = False) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from cgbench.api.metric import Value
+from cgbench.api.metric import GROUP, Value
 from cgbench.api.names import Role
 from cgbench.reports.formats.csv import csv_text
 from cgbench.reports.formats.latex import PREAMBLE, tex, tex_float, tex_line
@@ -78,7 +78,7 @@ class Marks:
 
 def layout(
     table: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str], marks: Marks = Marks(),
-    primary: Mapping[str, str] | None = None,
+    primary: Mapping[str, str] | None = None, units: Mapping[str, str] | None = None, groups: str = "",
 ) -> list[Table]:  # fmt: skip
     """Return the printable tables of a summary.
 
@@ -88,6 +88,8 @@ def layout(
         names: The display names of directions.
         marks: The marks of numbers against a reference method.
         primary: The number that methods are judged by, by direction.
+        units: The unit of the target domain's numbers, by direction.
+        groups: What the images of a group have in common, such as "patient"; "" for none.
 
     Returns:
         One table per direction.
@@ -104,10 +106,12 @@ def layout(
             )
             for method, cells in group.groupby("method", sort=False)
         )
-        headers = tuple(header(declared(values, metric)) for metric in metrics)
+        unit = (units or {}).get(direction, "")
+        headers = tuple(header(declared(values, metric), unit) for metric in metrics)
         name, judged = names.get(direction, direction), (primary or {}).get(direction, "")
         place = metrics.index(judged) if judged in metrics else -1
         caption = _caption(group, name, marks.reference, declared(values, judged).label if place >= 0 else "")
+        caption += _by_group([declared(values, metric) for metric in metrics], groups)
         tables.append(Table(direction, name, headers, rows, caption, place))
     return tables
 
@@ -186,6 +190,12 @@ def _caption(group: pd.DataFrame, name: str, reference: str, judged: str) -> str
     if (group["role"] == Role.SUPERVISED).any():
         parts.append(" Supervised: trained on pairs or labels, which the others never see.")
     return "".join(parts)
+
+
+def _by_group(columns: Sequence[Value], groups: str) -> str:
+    """Return the sentence on the columns whose numbers are of groups of images, "" where there are none."""
+    labels = [value.label for value in columns if value.of == GROUP]
+    return f" By {groups}, then the mean over {groups}s: {', '.join(labels)}." if groups and labels else ""
 
 
 def _markdown_cell(cell: Cell) -> str:

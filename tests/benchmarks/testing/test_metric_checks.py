@@ -108,7 +108,9 @@ def test_scores_per_image_are_of_the_set_that_the_value_names():
     value = Value("brightness", "brightness", "", minimum=0, maximum=1, of="target")
     check_metric(metric(of_targets, value, **names))
     assert "scores per image (8,), not (12,)" in refusal(metric(of_targets, **names))
-    assert "of is 'source' or 'target', not 'both'" in refusal(metric(value=Value("brightness", "b", "", of="both")))
+    assert "of is 'source', 'target' or 'group', not 'both'" in refusal(
+        metric(value=Value("brightness", "b", "", of="both"))
+    )
 
 
 def test_the_sample_translations_are_what_they_are_called():
