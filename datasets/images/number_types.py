@@ -36,7 +36,7 @@ def type_refusal(name: str) -> str:
     if name.startswith("complex"):
         return f"its numbers are {name}: store two bands of float32, such as magnitude and phase"
     if instead := HOLDS.get(name.rstrip("0123456789")):
-        even = ", and are refused even where all would fit another type" if name != "bool" else ""
+        even = ", refused even where all of them would fit another type" if name != "bool" else ""
         return f"its numbers are {name}{even}: store {instead}"
     return f"it holds {name}, not numbers: store {', '.join(DTYPES)}"
 

@@ -50,6 +50,7 @@ def refusal(image: Image.Image) -> str:
 
 def refusal_of_numbers(image: Image.Image) -> str:
     """Return why the numbers of an open PNG file of 16 bits cannot be read as they are and what to do, or ""."""
+    assert isinstance(image, PngImageFile)
     if "transparency" in image.info:
         return TRANSPARENT_LEVEL
     return DEEP_TRANSPARENCY if _png_bits(image.fp)[1] in PNG_ALPHA else ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import numpy as np
+from PIL.PngImagePlugin import PngImageFile
 
 from cgbench.datasets.images import decoding
 from cgbench.datasets.images.decoding import Header, attempted, header, image_files, loaded, opened, read_image
@@ -147,6 +148,7 @@ def _png_numbers(path: Path, found: StoredHeader) -> np.ndarray:
 def _png_bytes(path: Path, order: str) -> np.ndarray:
     """Return one byte of each number in a PNG file of 16-bit RGB, uint16 (H, W, 3)."""
     with opened(path, refusal_of_numbers) as image:
+        assert isinstance(image, PngImageFile)
         image.tile = [tile._replace(args=order) for tile in image.tile]
         return np.asarray(loaded(path, image)).astype(np.uint16)
 

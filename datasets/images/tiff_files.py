@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Sequence
 from importlib.util import find_spec
 from math import prod
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -79,7 +79,9 @@ def _meaning(page: "TiffPage") -> str:
         kind = PHOTOMETRICS.get(int(page.photometric), f"of photometric interpretation {int(page.photometric)}")
         return f"its numbers are {kind} of {bits} bits: convert them to grey, RGB or plain bands"
     if any(extra in (1, 2, 999) for extra in page.extrasamples):
-        return "one of its bands is transparency, beside numbers that are read as they are: store it without that band"
+        return (
+            "one of its bands is marked as transparency: store it without, or unmarked (ExtraSamples 0) if it is a band"
+        )
     if page.imagedepth > 1:
         return f"it holds a volume of {page.imagedepth} slices: store a file for each slice"
     return ""
@@ -121,7 +123,7 @@ def _positive(offset: int, count: int) -> bool:
 def _pages(tiff: "TiffFile") -> str:
     """Return that there are more pages than one, or "". Smaller copies of the image and masks do not count."""
     for number in range(1, len(tiff.pages)):
-        page = tiff.pages.get(number, aspage=True)
+        page: Any = tiff.pages.get(number, aspage=True)
         if not (page.is_reduced or page.is_mask):
             return (
                 f"it holds {len(tiff.pages)} pages, of which one would be read: store bands as bands, else a file each"
