@@ -165,6 +165,8 @@ def _print(report, name: str) -> None:
     for entry in report.summaries:
         count, noun = plural(entry.images, "image").split()
         click.echo(f"  {entry.split:5}  {entry.domain}  {entry.name:8}  {count:>6} {noun:6}  {entry.size}".rstrip())
+    for line in report.formats:
+        _wrapped(f"numbers of {line}", "  ")
     if report.test_images:
         _wrapped(f"test images: {report.test_images}", "  ")
     for severity, check_name, remedy, findings in report.groups():

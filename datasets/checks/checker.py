@@ -2,7 +2,9 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,10 +19,13 @@ from cgbench.datasets.checks.image_checks import (
     check_repeated,
     check_shapes,
     check_swapped,
+    check_windows,
+    described_numbers,
     usual_size,
 )
 from cgbench.datasets.checks.image_stats import (
     MAX_PROCEDURAL_IMAGES,
+    PROCEDURAL_SIDE,
     ImageStats,
     compute_all_stats,
     same_colours,
@@ -30,8 +35,10 @@ from cgbench.datasets.checks.near_duplicates import THRESHOLD, Pair, near_duplic
 from cgbench.datasets.checks.pair_checks import check_pairs, name_pairs
 from cgbench.datasets.checks.report import CHECKS, SEVERITIES, Issue, Report, SplitSummary, display_name, issues_for
 from cgbench.datasets.checks.shared_scenes import MAX_IMAGES, same_scenes
+from cgbench.datasets.images.measured_windows import sampled_window
 from cgbench.errors import CgbenchError, DataMissing
 from cgbench.formatting import plural, printable
+from cgbench.pixel_format import PixelFormat
 from cgbench.progress import ProgressCallback
 from cgbench.selection import evenly_spaced
 
@@ -41,6 +48,12 @@ COPY = 0.999  # similarity from which two pictures of the same colours are one
 LEAK_FIX = "take them out of training: a method could have learnt them by heart"
 TWICE_FIX = "remove them from one domain: there is nothing to translate"
 SCENES_FIX = "give each scene to one domain only, or the training is not unpaired"
+
+PROBLEM_FIXES = {
+    "mixed": "store all images of a domain alike, or take the others out",
+    "unreadable": "mend, replace or remove them",
+}
+FULL_RANGES = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0), "int16": (-32768.0, 32767.0), "float32": (0.0, 1.0)}
 
 ItemsBySplit = dict[tuple[str, str], Sequence[Item]]
 
@@ -68,14 +81,17 @@ def check(
         what, *how = missing.splitlines()
         issues.append(Issue("missing", "error", what, "\n".join(map(str.strip, how)) or "see what 'cgbench run' says"))
     issues += check_folders(dataset)
-    headers = read_headers(listed)
+    headers = read_headers(dataset, listed)
     issues += [*check_files(dataset, listed, headers), *check_id_maps(dataset, listed)]
     procedural = any(item.file is None for items in listed.values() for item in items[:1])
     limit = limit or (MAX_PROCEDURAL_IMAGES if procedural else 0)
     selected: ItemsBySplit = {
         place: [items[index] for index in evenly_spaced(len(items), limit)] for place, items in listed.items()
     }
-    stats = compute_all_stats(dataset, stats_tasks(selected), os.cpu_count() or 1, update)
+    windows = _Windows(dataset, selected)
+    issues += windows.issues
+    stats = compute_all_stats(dataset, stats_tasks(selected), os.cpu_count() or 1, update, windows.formats)
+    issues += check_windows(stats)
     issues += [*check_images(stats), *check_labels(dataset, stats), *check_shapes(stats), *check_repeated(stats)]
     issues += [*check_swapped(stats), *compare_block_grids(dataset, stats, headers.of_sets(listed))]
     test_a, test_b = (listed.get((Split.TEST, letter), ()) for letter in "AB")
@@ -92,8 +108,47 @@ def check(
     return Report(
         dataset.label, root, _summaries(dataset, listed, selected, stats), tuple(dict.fromkeys(ranked)),
         tuple(remarks), time.perf_counter() - started,
-        describe_test_images(dataset, len(test_a), len(test_b)) if test_a and test_b else "",
+        describe_test_images(dataset, len(test_a), len(test_b)) if test_a and test_b else "", windows.described(stats),
     )  # fmt: skip
+
+
+class _Windows:
+    """The formats of both domains, with windows: those that the dataset leaves open are measured on its training
+    images, or on those that are there."""
+
+    def __init__(self, dataset: Dataset, selected: ItemsBySplit) -> None:
+        self.formats: dict[str, PixelFormat] = {}
+        self.measured_on: dict[str, str] = {}
+        self.issues: list[Issue] = []
+        for letter, domain in zip("AB", dataset.domains, strict=True):
+            items = selected.get((Split.TRAIN, letter), ())
+            kind = "training image" if items else "image"
+            items = items or [item for (_, other), of_set in selected.items() if other == letter for item in of_set]
+            try:
+                self.formats[letter], count = sampled_window(domain.pixels, _readable(items), len(items))
+                self.measured_on[letter] = plural(count, kind) if count else ""
+            except CgbenchError as error:
+                self.formats[letter] = replace(domain.pixels, window=FULL_RANGES[domain.pixels.dtype])
+                if items:
+                    fix = "look at the training images: networks can learn nothing from them"
+                    self.issues.append(Issue("window", "error", f"domain {letter}: {error}", fix))
+
+    def described(self, stats: Sequence[ImageStats]) -> tuple[str, ...]:
+        """Return a line for each domain; none where both hold pictures."""
+        if all(pixels.is_rgb8 for pixels in self.formats.values()):
+            return ()
+        return tuple(
+            described_numbers(letter, pixels, self.measured_on.get(letter, ""), stats)
+            for letter, pixels in self.formats.items()
+            if any(image.letter == letter for image in stats)
+        )
+
+
+def _readable(items: Sequence[Item]) -> Iterator[np.ndarray]:
+    """Yield the images that can be read; `check_images` names the others."""
+    for item in items:
+        with suppress(Exception):  # a plug-in may raise anything
+            yield item.image(PROCEDURAL_SIDE)
 
 
 def _summaries(
@@ -111,7 +166,7 @@ def _list(dataset: Dataset, splits: Sequence[str]) -> tuple[ItemsBySplit, list[I
     """Return the items of every split and domain, and the issues of the lists: empty, unpaired, duplicate names."""
     listed: ItemsBySplit = {}
     issues: list[Issue] = []
-    entries: dict[tuple[str, str], None] = {}
+    problems: dict[str, dict[tuple[str, str], None]] = {}
     for split in splits:
         for letter, domain in zip("AB", dataset.domains, strict=True):
             try:
@@ -121,8 +176,10 @@ def _list(dataset: Dataset, splits: Sequence[str]) -> tuple[ItemsBySplit, list[I
                 listed[split, letter] = ()
                 continue
             listed[split, letter] = listing.items
-            entries |= {(display_name(problem.file, dataset.root), problem.text): None for problem in listing.problems}
-            if not listing.items:
+            for problem in listing.problems:
+                entries = problems.setdefault(problem.check, {})
+                entries[display_name(problem.file, dataset.root), problem.text] = None
+            if not listing.items and not listing.problems:
                 severity = "error" if split in REQUIRED_SPLITS else "warning"
                 text = f"split '{split}' has no image of domain {letter} ({domain.name})"
                 issues.append(Issue("empty", severity, text, "see what the dataset expects: 'cgbench datasets'"))
@@ -132,7 +189,8 @@ def _list(dataset: Dataset, splits: Sequence[str]) -> tuple[ItemsBySplit, list[I
             issues += issues_for(
                 "partner", "error", "give each image a key of its own", [(key, text) for key in duplicates]
             )
-    issues += issues_for("partner", "error", "mend the list of files", entries)
+    for name, entries in problems.items():
+        issues += issues_for(name, "error", PROBLEM_FIXES.get(name, "mend the list of files"), entries)
     for split in {Split.TEST, Split.PAIRS} & set(splits):
         if split == Split.PAIRS or dataset.paired_test:
             issues += _unpaired(split, *(listed[split, letter] for letter in "AB"))

@@ -1,14 +1,17 @@
 """Checks of files: files that are not read, problematic names, contents that differ from the file extension."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from cgbench.api.dataset import Dataset, Item
 from cgbench.datasets.checks.compression import compare_formats
 from cgbench.datasets.checks.report import Issue, display_name, issues_for
-from cgbench.datasets.images.decoding import EXTENSIONS, FORMATS, Header, header, image_files, unread_extension
-from cgbench.errors import DataBroken
+from cgbench.datasets.images import decoding
+from cgbench.datasets.images.decoding import Header, header, unread_extension
+from cgbench.datasets.images.stored import EXTENSIONS, FORMATS, stored_files, stored_header
+from cgbench.errors import CgbenchError, DataBroken
 from cgbench.formatting import printable
 from cgbench.progress import ProgressCallback
 
@@ -17,6 +20,7 @@ def check_folders(dataset: Dataset) -> list[Issue]:
     """Return issues for everything that looks like an image of the dataset and is not read as one; `files` of the
     issues together are these files. Those in a sub-folder, or in a folder that is not used, share an issue."""
     root, read = dataset.root, set(dataset.folders())
+    used = _used_files(dataset)
     counted: set[Path] = set()
     issues: list[Issue] = []
     for folder in dataset.folders():
@@ -31,10 +35,10 @@ def check_folders(dataset: Dataset) -> list[Issue]:
                 if files := [file for file in below if file not in counted]:
                     counted.update(files)
                     issues.append(_ignored(files, f"in a sub-folder of {display_name(folder, root)}", root))
-            elif reason := _unread_reason(path):
+            elif reason := _unread_reason(path, used):
                 issues.append(_ignored((path,), reason, root))
     for folder in dataset.unused_folders():
-        if files := image_files(folder) or _unread_images(folder):
+        if files := stored_files(folder) or _unread_images(folder):
             issues.append(_ignored(files, f"{display_name(folder, root)} is no set that is read", root))
     return issues
 
@@ -44,12 +48,25 @@ def _ignored(paths: Sequence[Path], text: str, root: Path | None) -> Issue:
     return Issue("ignored", "warning", text, fix, tuple(display_name(path, root) for path in paths))
 
 
-def _unread_reason(path: Path) -> str:
+def _used_files(dataset: Dataset) -> set[Path]:
+    """Return the files that the dataset lists, as images or with a problem."""
+    used: set[Path] = set()
+    for split in dataset.splits:
+        for letter in "AB":
+            with suppress(CgbenchError):  # said where the sets are listed
+                listing = dataset.listing(split, letter)
+                used |= {item.file for item in listing.items if item.file} | {entry.file for entry in listing.problems}
+    return used
+
+
+def _unread_reason(path: Path, used: Set[Path]) -> str:
     """Return the reason why a file is not read; "" where it is read or is no image."""
     extension = path.suffix.lower()
     if extension in EXTENSIONS and path.name.startswith("."):
         return "is hidden: its name begins with a dot"
     unread = unread_extension(path)
+    if extension in EXTENSIONS and extension not in decoding.EXTENSIONS and path not in used:
+        unread = extension
     return f"'{unread}' files are not read" if unread else ""
 
 
@@ -83,15 +100,22 @@ class Headers:
         }
 
 
-def read_headers(listed: Mapping[tuple[str, str], Sequence[Item]], update: ProgressCallback | None = None) -> Headers:
-    """Return the headers of the files of all splits and domains, each file read once and no pixel decoded.
-    `update(done, total)` is called after each file."""
-    by_file, broken = {}, {}
-    every = (item for items in listed.values() for item in items)
-    paths = list(dict.fromkeys(path for item in every for path in (item.file, item.labels_file) if path))
-    for done, path in enumerate(paths, 1):
+def read_headers(
+    dataset: Dataset, listed: Mapping[tuple[str, str], Sequence[Item]], update: ProgressCallback | None = None
+) -> Headers:
+    """Return the headers of the files of all splits and domains, each file read once and no pixel decoded; none of
+    files that are no images, such as volumes. `update(done, total)` is called after each file."""
+    by_file, broken, paths = {}, {}, {}
+    for (_, letter), items in listed.items():
+        pictures = dataset.domains[letter == "B"].pixels.is_rgb8
+        for item in items:
+            if item.file and (pictures or item.file.suffix.lower() in EXTENSIONS):
+                paths[item.file] = header if pictures else stored_header
+            if item.labels_file:
+                paths.setdefault(item.labels_file, header)
+    for done, (path, read) in enumerate(paths.items(), 1):
         try:
-            by_file[path] = header(path)
+            by_file[path] = read(path)
         except DataBroken as error:
             broken[path] = str(error).removeprefix(f"{printable(str(path))}: ")
         if update:

@@ -52,7 +52,9 @@ def check_id_maps(dataset: Dataset, listed: Mapping[tuple[str, str], Sequence[It
     pictures. Drawn images and files that cannot be read are left out."""
     issues = []
     for (split, letter), items in listed.items():
-        files = [item for item in items if item.file] if split != Split.PAIRS else []
+        if split == Split.PAIRS or not dataset.domains[letter == "B"].pixels.is_rgb8:
+            continue
+        files = [item for item in items if item.file]
         found = _of_sample([files[index] for index in evenly_spaced(len(files), LOOKED_AT)])
         if not found or not are_ids(found):
             continue

@@ -1,7 +1,7 @@
 """Image statistics: whether an image can be used, and the numbers that all comparisons are based on."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,8 @@ from cgbench.datasets.checks.block_grid import block_grid
 from cgbench.datasets.checks.report import display_name
 from cgbench.datasets.pairing.edge_likeness import EDGES, edge_map
 from cgbench.errors import CgbenchError
-from cgbench.formatting import printable
+from cgbench.formatting import plural, printable
+from cgbench.pixel_format import PixelFormat, display_rgb, outside_counts
 from cgbench.progress import ProgressCallback
 
 MAX_PROCEDURAL_IMAGES = 100  # that are checked of a split and domain: the same code renders all of them
@@ -41,6 +42,8 @@ class LabelStats:
 class ImageStats:
     """Statistics of an image. `problem` is the reason why it cannot be used; the rest is then empty.
 
+    Of other numbers than 8-bit RGB, `below` and `above` of the `numbers` lie outside of the window, and what follows is
+    that of the picture that shows the window; `constant` and `digest` are those of the numbers themselves.
     `thumb` is grey, uint8 (64, 64); `edges` are the horizontal and vertical differences, uint8 (2, 48, 48); `colour`
     are features of colour and texture, float (11,); `brightest` is the highest level of any channel, and `block_grid`
     the strength of JPEG blocks in the pixels (`block_grid`), None of small images.
@@ -55,6 +58,9 @@ class ImageStats:
     height: int = 0
     width: int = 0
     constant: bool = False
+    numbers: int = 0
+    below: int = 0
+    above: int = 0
     digest: str = ""
     thumb: np.ndarray | None = None
     edges: np.ndarray | None = None
@@ -95,27 +101,46 @@ def stats_tasks(items_by_split: dict[tuple[str, str], Sequence[Item]]) -> list[S
 
 
 def compute_all_stats(
-    dataset: Dataset, tasks: Sequence[StatsTask], workers: int, update: ProgressCallback | None
+    dataset: Dataset,
+    tasks: Sequence[StatsTask],
+    workers: int,
+    update: ProgressCallback | None,
+    formats: Mapping[str, PixelFormat],
 ) -> list[ImageStats]:
-    """Return the statistics of all tasks, in their order, computed by `workers` threads."""
+    """Return the statistics of all tasks, in their order.
+
+    Args:
+        dataset: what the images are of.
+        tasks: the images.
+        workers: how many threads read them.
+        update: is called with the numbers of images done and of all.
+        formats: the format of domain "A" and of "B", with a window.
+
+    Returns:
+        The statistics; those of an image that cannot be used hold its problem.
+    """
+
+    def of_task(task: StatsTask) -> ImageStats:
+        return compute_stats(dataset, task, formats[task.letter])
+
     stats = []
     with ThreadPoolExecutor(workers) as pool:
-        for done, result in enumerate(pool.map(lambda task: compute_stats(dataset, task), tasks), 1):
+        for done, result in enumerate(pool.map(of_task, tasks), 1):
             stats.append(result)
             if update:
                 update(done, len(tasks))
     return stats
 
 
-def compute_stats(dataset: Dataset, task: StatsTask) -> ImageStats:
-    """Decode one image, and its label map if the task says so, and return the statistics."""
+def compute_stats(dataset: Dataset, task: StatsTask, pixels: PixelFormat) -> ImageStats:
+    """Decode one image of a format, and its label map if the task says so, and return the statistics."""
     item, domain = task.item, dataset.domains[task.letter == "B"]
     name = display_name(item.file, dataset.root) if item.file else f"{task.split} {task.letter} {printable(item.key)}"
     common: dict[str, Any] = dict(split=task.split, domain=domain, letter=task.letter, item=item, name=name)
     labels, labels_problem = None, ""
     if task.labels:
         labels, labels_problem = _attempt(lambda: _label_stats(item.labels(PROCEDURAL_SIDE)), item.labels_file)
-    stats, problem = _attempt(lambda: _image_stats(item.image(PROCEDURAL_SIDE)), item.file)
+    stats, problem = _attempt(lambda: _image_stats(item.image(PROCEDURAL_SIDE), pixels), item.file)
     return ImageStats(**common, problem=problem, labels=labels, labels_problem=labels_problem, **(stats or {}))
 
 
@@ -136,26 +161,36 @@ def _attempt(compute: Callable, file: Path | None) -> tuple:
 
 
 def _label_stats(ids: np.ndarray) -> LabelStats:
-    counts = np.bincount(_checked(ids, 2).ravel(), minlength=256)
+    _ensure(ids, "uint8", None)
+    counts = np.bincount(ids.ravel(), minlength=256)
     used = np.flatnonzero(counts[:IGNORE])
     height, width = ids.shape
     return LabelStats(height, width, classes=len(used), largest=int(used[-1]) if len(used) else -1)
 
 
-def _image_stats(image: np.ndarray) -> dict[str, Any]:
-    pillow_image = Image.fromarray(_checked(image, 3))
+def _image_stats(image: np.ndarray, pixels: PixelFormat) -> dict[str, Any]:
+    _ensure(image, pixels.dtype, pixels.channels)
+    if pixels.dtype == "float32" and (count := image.size - int(np.isfinite(image).sum())):
+        raise CgbenchError(f"{count:,} of {image.size:,} numbers are NaN or infinite")
+    picture = display_rgb(image[None], pixels)[0]
+    pillow_image = Image.fromarray(picture)
     extrema: Any = pillow_image.getextrema()  # of three channels: three pairs
+    constant = all(high - low <= FLAT for low, high in extrema)
+    below, above = (0, 0) if pixels.is_rgb8 else outside_counts(image, pixels)
     small = np.asarray(pillow_image.resize((EDGES, EDGES), Image.Resampling.BOX, reducing_gap=2.0))
     grey = pillow_image.convert("L")
     thumb = np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX))
     return {
         "height": image.shape[0],
         "width": image.shape[1],
-        "constant": all(high - low <= FLAT for low, high in extrema),
+        "constant": constant if pixels.is_rgb8 else bool((image == image[:1, :1]).all()),
+        "numbers": image.size,
+        "below": below,
+        "above": above,
         "digest": hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).hexdigest() + f"{image.shape}",
         "thumb": thumb,
         "edges": edge_map(pillow_image),
-        "colour": _colours(small.astype(np.float32), image),
+        "colour": _colours(small.astype(np.float32), picture),
         "brightest": max(high for _, high in extrema),
         "block_grid": block_grid(np.asarray(grey)[:GRID_PIXELS, :GRID_PIXELS]),
     }
@@ -174,13 +209,13 @@ def _colours(small: np.ndarray, image: np.ndarray) -> np.ndarray:
     return np.array([*channels, saturation, *differences, 255 * flat, 255 * middle])
 
 
-def _checked(array: np.ndarray, dimensions: int) -> np.ndarray:
-    """Return an item's array; raises where its type or shape is not that of the interface."""
-    expected = "uint8 (H, W, 3)" if dimensions == 3 else "uint8 (H, W)"
-    if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim != dimensions or 0 in array.shape:
+def _ensure(array: Any, dtype: str, channels: int | None) -> None:
+    """Raise where an item's array is not of this type and (H, W, channels), or (H, W) for None."""
+    dimensions = 2 if channels is None else 3
+    expected = f"{dtype} (H, W)" if channels is None else f"{dtype} (H, W, {channels})"
+    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != dimensions or 0 in array.shape:
         raise CgbenchError(
             f"gave {getattr(array, 'dtype', type(array).__name__)} {np.shape(array)} instead of {expected}"
         )
-    if dimensions == 3 and array.shape[2] != 3:
-        raise CgbenchError(f"gave {array.shape[2]} channels instead of 3")
-    return array
+    if channels is not None and array.shape[2] != channels:
+        raise CgbenchError(f"gave {plural(array.shape[2], 'channel')} instead of {channels}")

@@ -50,7 +50,7 @@ def _checked_headers(dataset: Dataset, update: ProgressCallback | None) -> tuple
     listed = {(split, letter): _items(dataset, split, letter) for split in dataset.splits for letter in "AB"}
     if not any(item.file for items in listed.values() for item in items):
         return listed, Headers({}, {}), []
-    headers = read_headers(listed, update)
+    headers = read_headers(dataset, listed, update)
     issues = [*_unreadable(dataset, headers), *check_files(dataset, listed, headers)]
     with suppress(CgbenchError):  # folders that a plug-in cannot name are not needed to train
         issues += check_folders(dataset)

@@ -15,6 +15,7 @@ CHECKS = {
     "empty": "a domain is empty",
     "unreadable": "files that cannot be used",
     "partner": "files without a partner, or with a name that is taken",
+    "mixed": "files of another number format than the rest of their domain",
     "id-maps": "class ids given as pictures",
     "label-shape": "label maps of another shape than their photo",
     "label-ids": "label ids beyond the palette",
@@ -25,6 +26,7 @@ CHECKS = {
     "repeated": "pictures that are there twice",
     "pairs": "test images whose pairing is doubtful",
     "blank": "label maps with one class or none",
+    "window": "domains without a window, and images outside of it",
     "constant": "pictures of one colour",
     "compression": "sets that differ in format, compression or size",
     "dark": "16-bit pictures that become almost black",
@@ -64,8 +66,8 @@ class SplitSummary:
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of the checks: a summary per split and domain, the issues, remarks on comparisons, the time, and
-    whether test images are treated as pairs."""
+    """The outcome of the checks: a summary per split and domain, the issues, remarks on comparisons, the time, whether
+    test images are treated as pairs, and the number format of each domain where one has others than pictures."""
 
     dataset: str
     root: str
@@ -74,6 +76,7 @@ class Report:
     remarks: tuple[str, ...]
     seconds: float
     test_images: str = ""
+    formats: tuple[str, ...] = ()
 
     def count(self, severity: str) -> int:
         """Return the number of issues of a severity."""
@@ -101,6 +104,7 @@ class Report:
             "root": self.root,
             "looked_at": [asdict(summary) for summary in self.summaries],
             "test_images": self.test_images,
+            "formats": list(self.formats),
             "findings": [_issue_as_json(issue) for issue in self.issues],
             "remarks": list(self.remarks),
             "summary": {severity: self.count(severity) for severity in SEVERITIES},
