@@ -6,6 +6,9 @@
 - side by side: train/ and test/ (or val/), each file two images of equal width, A left and B right. The test images
   are paired; A trains on the first half of the sorted files and B on the second, so that training stays unpaired.
   Where both test/ and val/ exist, val/ holds the validation images. Plain photos in these folders are refused.
+
+Photos of 8 bits are read as RGB. Files of other numbers (16-bit grey and RGB, signed, floating-point, up to 64 bands,
+`.npy`) are read as they are stored, where all of their domain have one format (`images/stored`).
 """
 
 from collections.abc import Sequence
@@ -17,7 +20,8 @@ import numpy as np
 from cgbench.api.dataset import Dataset, Domain, FileProblem, Item, Listing
 from cgbench.api.names import Split
 from cgbench.api.registry import DATASETS
-from cgbench.datasets.images.decoding import whole_image
+from cgbench.datasets.images.stored import read_stored, stored_image
+from cgbench.datasets.layouts.domain_formats import DomainFormat, domain_format
 from cgbench.datasets.layouts.file_keys import by_key, halves, stem
 from cgbench.datasets.layouts.folder_advice import expectation, holds_photos, layout_problem
 from cgbench.datasets.layouts.folder_layouts import FolderLayout, Place, find_layout
@@ -35,8 +39,8 @@ IMAGE_MODULES = (
 
 
 def half(index: int, path: Path, side: int = 0) -> np.ndarray:
-    """Return the left (0) or right (1) half of an image file, uint8 (H, W / 2, 3)."""
-    return halves(path)[index]
+    """Return the left (0) or right (1) half of an image file, (H, W / 2, C)."""
+    return halves(path, read_stored)[index]
 
 
 @DATASETS.register
@@ -46,7 +50,6 @@ class Folder(Dataset):
     name = "folder"
     summary = "your own images: trainA, trainB, testA, testB, or pairs side by side in train and test"
     licence = "that of your images"
-    domains = (Domain("A"), Domain("B"))
     splits: tuple[str, ...] = (Split.TRAIN, Split.TEST)
 
     def __init__(self, root: Path | None = None) -> None:
@@ -84,6 +87,13 @@ class Folder(Dataset):
         return self._pairs().rule
 
     @property
+    def domains(self) -> tuple[Domain, Domain]:  # type: ignore[override]
+        """The domains with the formats of their images, which are found by the headers of all files when first
+        asked."""
+        a, b = self._formats
+        return Domain("A", pixels=a.pixels), Domain("B", pixels=b.pixels)
+
+    @property
     def label(self) -> str:
         """The name of the directory that holds the layout, which may lie in the given one."""
         return printable(self.layout.root.resolve().name) if self.root else self.name
@@ -113,8 +123,8 @@ class Folder(Dataset):
         return self.listing(split, domain).sound()
 
     def listing(self, split: str, domain: str) -> Listing:
-        """Return the images of a domain, and the files with duplicate names; none where plain photos lie in the folders
-        of pairs side by side."""
+        """Return the images of a domain, and the files with duplicate names or of another format than the rest; none
+        where plain photos lie in the folders of pairs side by side."""
         if self._seams is not None:
             photos = self._asked != "yes" and holds_photos(self.layout, self._seams)
             return Listing(()) if photos else self._side_by_side(split, domain)
@@ -125,7 +135,8 @@ class Folder(Dataset):
             files, problems = self._pairs().files[domain == "B"], list[FileProblem]()
         else:
             files, problems = by_key(folder.files(), folder.keys(stem))
-        return Listing([Item(key, partial(whole_image, path), file=path) for key, path in files.items()], problems)
+        images = {key: partial(stored_image, path) for key, path in files.items()}
+        return self._of_one_format(domain, [Item(key, images[key], file=files[key]) for key in files], problems)
 
     def identity(self) -> str | None:
         """Return the digest of the modules that read the files."""
@@ -141,12 +152,26 @@ class Folder(Dataset):
         return tuple(folder.path for folder in self.layout.unused)
 
     @cached_property
+    def _formats(self) -> tuple[DomainFormat, DomainFormat]:
+        """The formats of the files of domains A and B."""
+        if self.root is None:
+            return DomainFormat(), DomainFormat()
+        if self.side_by_side:
+            found = domain_format(self._files("A"), "A")
+            return found, found
+        return domain_format(self._files("A"), "A"), domain_format(self._files("B"), "B")
+
+    def _files(self, letter: str) -> list[Path]:
+        """Return the files of all sets of a domain."""
+        folders = dict.fromkeys(folder for place, folder in self.layout.sets.items() if place.domain == letter)
+        return [path for folder in folders for path in folder.files()]
+
+    @cached_property
     def _seams(self) -> Seams | None:
         """The seams of a few images of pairs side by side."""
         if not self.side_by_side:
             return None
-        folders = dict.fromkeys(self.layout.sets[place] for place in self.layout.sets if place.domain == "A")
-        return look_at_seams([path for folder in folders for path in folder.files()])
+        return look_at_seams(self._files("A"))
 
     def _pairs(self) -> PairDecision:
         """Return the decision whether the test images are pairs; it is made once."""
@@ -169,4 +194,11 @@ class Folder(Dataset):
             middle = len(paths) // 2
             paths = paths[middle:] if side else paths[:middle]
         files, problems = by_key(paths, stem)
-        return Listing([Item(key, partial(half, side, path), file=path) for key, path in files.items()], problems)
+        items = [Item(key, partial(half, side, path), file=path) for key, path in files.items()]
+        return self._of_one_format(domain, items, problems)
+
+    def _of_one_format(self, domain: str, items: Sequence[Item], problems: Sequence[FileProblem]) -> Listing:
+        """Return a listing in which files of another format than their domain's are problems."""
+        others = self._formats[domain == "B"].problems
+        odd = [others[item.file] for item in items if item.file in others]
+        return Listing([item for item in items if item.file not in others], [*odd, *problems])

@@ -63,10 +63,12 @@ class Item:
 
 @dataclass(frozen=True)
 class FileProblem:
-    """A file that cannot have a place in its split, and what to do about it; `text` follows the file's name."""
+    """A file that cannot have a place in its split, and what to do about it; `text` follows the file's name. `check` is
+    the dataset check that reports it (`cgbench.datasets.checks.report.CHECKS`)."""
 
     file: Path
     text: str
+    check: str = "partner"
 
 
 @dataclass(frozen=True)

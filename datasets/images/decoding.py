@@ -1,21 +1,20 @@
 """Image files: decoding by fixed rules, and resizing to square images."""
 
-import errno
 import logging
-import os
-import stat
 import struct
 import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile
 
 from cgbench.api.dataset import SemanticClass
+from cgbench.datasets.images.file_access import cannot_open, ensure_image_file, fix, unreadable
 from cgbench.datasets.images.pixel_formats import (
     alters_ids,
     is_lossy,
@@ -28,8 +27,8 @@ from cgbench.errors import IMAGE_ERRORS, CgbenchError, DataBroken
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 UNREAD_EXTENSIONS = (
-    ".gif", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".jfif", ".pgm", ".ppm", ".tga", ".exr", ".hdr", ".npy", ".dcm",
-    ".nii", ".nii.gz",
+    ".gif", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".jfif", ".pgm", ".ppm", ".tga", ".exr", ".hdr", ".dcm", ".nii",
+    ".nii.gz",
 )  # fmt: skip
 FORMATS = {"JPEG": (".jpg", ".jpeg"), "MPO": (".jpg", ".jpeg"), "PNG": (".png",), "WEBP": (".webp",),
            "TIFF": (".tif", ".tiff"), "BMP": (".bmp",)}  # fmt: skip
@@ -43,6 +42,7 @@ BLACK_SET = (
 DARK_LEVEL = 32  # of 256: what stays below it uses an eighth of the range, as 12-bit data in 16 bits do
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else it prints beside the error that names the file
+Result = TypeVar("Result")
 _warning_filters = threading.Lock()  # they belong to the process, not to the thread
 
 
@@ -79,9 +79,10 @@ def read_image(path: Path) -> np.ndarray:
     return np.asarray(_load(path, _as_rgb))
 
 
-def header(path: Path) -> Header:
-    """Return the header of an image file; raises `DataBroken` for a file that is rejected before it is decoded."""
-    with _open(path) as image:
+def header(path: Path, refused: Callable[[Image.Image], str] = refusal) -> Header:
+    """Return the header of an image file; raises `DataBroken` for a file that is rejected before it is decoded.
+    `refused` returns why the pixel format of an open file is, or ""."""
+    with opened(path, refused) as image:
         try:
             orientation = _exif(image).get(ORIENTATION, 1)
         except (OSError, SyntaxError, ValueError, struct.error):  # a broken tag does not rotate when decoding either
@@ -180,31 +181,25 @@ def unread_extension(path: Path) -> str:
     return next((extension for extension in UNREAD_EXTENSIONS if path.name.lower().endswith(extension)), "")
 
 
-def image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path, extensions: Sequence[str] = EXTENSIONS) -> list[Path]:
     """Return the image files in `folder`, sorted by name; hidden files, folders and other kinds are left out.
 
     A dangling link is included: it stands for an image that should be there, and reading it raises.
     """
     try:
-        paths = [path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and path.name[0] != "."]
+        paths = [path for path in folder.iterdir() if path.suffix.lower() in extensions and path.name[0] != "."]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise DataBroken(f"{folder}: cannot be listed ({error.strerror}): {_fix(error)}") from None
+        raise DataBroken(f"{folder}: cannot be listed ({error.strerror}): {fix(error)}") from None
     return sorted((path for path in paths if not path.is_dir()), key=lambda path: path.name)
 
 
-def _open(path: Path) -> Image.Image:
-    """Return the open image of a file, with its header read and its size within bounds; otherwise raises `DataBroken`.
-
-    The caller closes it, for example by `with`.
-    """
+def opened(path: Path, refused: Callable[[Image.Image], str] = refusal) -> Image.Image:
+    """Return the open image of a file, with its header read and its size within bounds; otherwise raises `DataBroken`,
+    also where `refused` says why its pixel format is. The caller closes it, for example by `with`."""
     try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):  # opening a pipe would block for ever
-            raise DataBroken(f"{path}: is no file but a {_kind(status.st_mode)}: remove it")
-        if not status.st_size:
-            raise DataBroken(f"{path}: is empty (0 bytes): replace it")
+        ensure_image_file(path)
         with _warning_filters, warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(path, formats=[name for name in FORMATS if name != "MPO"])  # "JPEG" opens it
@@ -212,68 +207,55 @@ def _open(path: Path) -> Image.Image:
         raise DataBroken(f"{path}: more than {PIXEL_LIMIT:,} pixels: shrink it") from None
     except UnidentifiedImageError:
         damaged = "is no JPEG, PNG, WebP, TIFF or BMP image, or its beginning is damaged: replace it"
-        raise DataBroken(f"{path}: {_attempted(lambda: refusal_of_unknown(path)) or damaged}") from None
+        raise DataBroken(f"{path}: {attempted(lambda: refusal_of_unknown(path), '') or damaged}") from None
     except OSError as error:
-        if error.errno is not None:
-            raise DataBroken(f"{path}: cannot be opened ({error.strerror}): {_fix(error, path)}") from None
-        raise _unreadable(path, error) from None
+        raise (unreadable(path, error) if error.errno is None else cannot_open(path, error)) from None
     except IMAGE_ERRORS as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     if image.width * image.height > PIXEL_LIMIT:
         image.close()
         raise DataBroken(f"{path}: {image.width} × {image.height} is more than {PIXEL_LIMIT:,} pixels: shrink it")
     try:
-        reason = SINGLE_PIXEL if image.width * image.height == 1 else refusal(image)
+        reason = SINGLE_PIXEL if image.width * image.height == 1 else refused(image)
     except IMAGE_ERRORS as error:
         image.close()
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     if reason:
         image.close()
         raise DataBroken(f"{path}: {reason}")
     return image
 
 
-def _attempted(reason: Callable[[], str]) -> str:
-    """Return the reason, or "" where a header is too damaged to give one."""
+def attempted(read: Callable[[], Result], otherwise: Result) -> Result:
+    """Return what `read` does, or `otherwise` where a header is too damaged to read."""
     with _warning_filters, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return reason()
+            return read()
         except IMAGE_ERRORS:
-            return ""
+            return otherwise
 
 
 def _load(path: Path, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
     """Return `convert(image)` of a fully decoded file; any error raises `DataBroken`, which names the file."""
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # another package may have set it: half of a truncated image would be grey
-    with _open(path) as image:
+    with opened(path) as image:
+        loaded(path, image)
         try:
-            image.load()
             return convert(image)
         except DataBroken:
             raise
         except (MemoryError, *IMAGE_ERRORS) as error:
-            raise _unreadable(path, error) from None
+            raise unreadable(path, error) from None
 
 
-def _unreadable(path: Path, error: BaseException) -> DataBroken:
-    return DataBroken(f"{path}: cannot be read as an image ({error or type(error).__name__}): replace it")
-
-
-def _fix(error: OSError, path: Path | None = None) -> str:
-    """Return the fix for a file that the system does not open."""
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return "allow yourself to read it (chmod u+r)"
-    if error.errno == errno.ELOOP:
-        return "its symbolic link leads back to itself: remove it"
-    if error.errno == errno.ENOENT and path is not None and path.is_symlink():
-        return f"its symbolic link leads to {os.readlink(path)}, which is not there: mend or remove it"
-    return "restore it"
-
-
-def _kind(mode: int) -> str:
-    kinds = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket", stat.S_IFDIR: "folder"}
-    return kinds.get(stat.S_IFMT(mode), "device")
+def loaded(path: Path, image: Image.Image) -> Image.Image:
+    """Return the open image of a file, decoded; a damaged one raises `DataBroken`."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # another package may have set it: half of a truncated image would be grey
+    try:
+        image.load()
+    except (MemoryError, *IMAGE_ERRORS) as error:
+        raise unreadable(path, error) from None
+    return image
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

@@ -14,8 +14,11 @@ from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
+PNG_MAGIC, NPY_MAGIC = b"\x89PNG\r\n\x1a\n", b"\x93NUMPY"
+TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_BITS = 24  # place of the bit depth in a PNG file; the colour type follows
 PNG_DEEP_COLOURS = (2, 4, 6)  # RGB, grey with alpha, RGB with alpha
+PNG_ALPHA = (4, 6)
 LATE_METADATA = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")  # PNG chunks that may follow the pixels and tell the orientation
 PHOTOMETRIC, BITS, SAMPLES, EXTRA_SAMPLES, SAMPLE_FORMAT = 262, 258, 277, 338, 339  # TIFF tags
 WHITE_IS_ZERO, LAB = 0, 8  # values of PHOTOMETRIC
@@ -29,6 +32,7 @@ JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of a JPEG fra
 FLOAT = "its pixels are floating-point numbers, whose range is not stated: store 8 or 16 bits"
 DEEP_COLOUR = "its colours have {} bits per band, of which 8 would be kept: store 8 bits per band"
 TRANSPARENT_LEVEL = "16-bit grey with a transparent level: save it without transparency"
+DEEP_TRANSPARENCY = "transparency beside 16-bit numbers, which are read as they are: save it without transparency"
 
 
 def refusal(image: Image.Image) -> str:
@@ -44,6 +48,13 @@ def refusal(image: Image.Image) -> str:
     return ""
 
 
+def refusal_of_numbers(image: Image.Image) -> str:
+    """Return why the numbers of an open PNG file of 16 bits cannot be read as they are and what to do, or ""."""
+    if "transparency" in image.info:
+        return TRANSPARENT_LEVEL
+    return DEEP_TRANSPARENCY if _png_bits(image.fp)[1] in PNG_ALPHA else ""
+
+
 def refusal_of_unknown(path: Path) -> str:
     """Return what `refusal` does for a file that Pillow cannot open: "" unless its pixel format is the reason."""
     with path.open("rb") as file:
@@ -51,12 +62,27 @@ def refusal_of_unknown(path: Path) -> str:
         if start[:2] == b"\xff\xd8":
             bits = _jpeg_bits(file)
             return f"JPEG of {bits} bits per band is not read: store 8 bits, or 16-bit grey as PNG" if bits > 8 else ""
-        if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-            tags = ImageFileDirectory_v2(start if start[2] == 43 or start[3] == 43 else start[:8])
-            file.seek(tags.next)
-            tags.load(file)
-            return _tiff_refusal(tags)
-    return ""
+        return _tiff_refusal(_tiff_tags(file, start)) if start[:4] in TIFF_MAGICS else ""
+
+
+def holds_picture(file: IO[bytes]) -> bool:
+    """Return whether an open file is read as a picture: all but arrays of numbers, PNG of 16 bits, and TIFF whose
+    numbers `decoding.read_image` would refuse or reduce. Raises one of `IMAGE_ERRORS` where a header is damaged."""
+    start = file.read(PNG_BITS + 2)
+    if start.startswith(PNG_MAGIC):
+        return start[PNG_BITS] <= 8
+    if start[:4] in TIFF_MAGICS:
+        tags = _tiff_tags(file, start[:16])
+        return not _tiff_refusal(tags) and max(tags.get(BITS, (1,))) <= 8
+    return not start.startswith(NPY_MAGIC)
+
+
+def _tiff_tags(file: IO[bytes], start: bytes) -> ImageFileDirectory_v2:
+    """Return the tags of the first page of an open TIFF file that begins with these 16 bytes."""
+    tags = ImageFileDirectory_v2(start if start[2] == 43 or start[3] == 43 else start[:8])
+    file.seek(tags.next)
+    tags.load(file)
+    return tags
 
 
 def alters_ids(image: Image.Image, path: Path) -> str:

@@ -51,9 +51,10 @@ def side_by_side_test(root: Path) -> Path | None:
     return next((root / name for name in TEST_NAMES if image_files(root / name)), None)
 
 
-def halves(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return the left and the right half of an image, uint8 (H, W / 2, 3) each; an odd width raises `DataBroken`."""
-    image = read_image(path)
+def halves(path: Path, read: Callable[[Path], np.ndarray] = read_image) -> tuple[np.ndarray, np.ndarray]:
+    """Return the left and the right half of an image, (H, W / 2, C) each as `read` gives it, (H, W, C); an odd width
+    raises `DataBroken`."""
+    image = read(path)
     width = image.shape[1]
     if width % 2:
         raise DataBroken(f"{path}: {width} pixels wide, but two images side by side need an even width")

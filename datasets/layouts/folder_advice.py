@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from cgbench.api.names import Split
-from cgbench.datasets.images.decoding import image_files, unread_extension
+from cgbench.datasets.images.decoding import unread_extension
+from cgbench.datasets.images.stored import stored_files
 from cgbench.datasets.layouts.file_keys import FOLDERS
 from cgbench.datasets.layouts.folder_commands import (
     chain,
@@ -153,7 +154,7 @@ def _unknown_problem(layout: FolderLayout, root: str) -> str:
         return expectation(problem, (f"To see what one lacks, for example --data-root {first}",))
     if alone := _deeper_alone(layout.root):
         return _alone_problem(alone)
-    domains = [(folder, len(image_files(folder))) for folder in folders]
+    domains = [(folder, len(stored_files(folder))) for folder in folders]
     domains = [(folder, count) for folder, count in domains if count]
     if len(domains) == 2:
         return expectation(f"{root} holds {_held(layout.root)}, not divided into training and test", divide(domains))
@@ -161,7 +162,7 @@ def _unknown_problem(layout: FolderLayout, root: str) -> str:
         names = _few([printable(path.name) for path in archives])
         problem = f"{root} holds {_held(layout.root)}; not unpacked: {names}"
         return expectation(problem, ("To unpack:", unpack(archives[:SHOWN]), *_unread(layout.root)))
-    images = len(image_files(layout.root))
+    images = len(stored_files(layout.root))
     held = _held(layout.root)
     if images and held == NOTHING:
         held = f"{plural(images, 'image')} and none of the expected folders"
@@ -215,7 +216,7 @@ def _held(root: Path) -> str:
     """Return the folders in a directory that hold images or are called like a set, with their numbers of images."""
     counts = {folder.path: folder.images for folder in set_folders(root)}
     for folder in visible_folders(root):
-        if folder not in counts and ((count := len(image_files(folder))) or folder.name in FOLDERS):
+        if folder not in counts and ((count := len(stored_files(folder))) or folder.name in FOLDERS):
             counts[folder] = count
     texts = [
         f"{printable(path.relative_to(root).as_posix())} ({plural(count, 'image')})" for path, count in counts.items()

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from cgbench.api.names import Split
-from cgbench.datasets.images.decoding import EXTENSIONS
+from cgbench.datasets.images.stored import EXTENSIONS
 from cgbench.datasets.layouts.folder_layouts import (
     DEPTH,
     ONE_NAME,

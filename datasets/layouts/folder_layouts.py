@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cgbench.api.names import Split
-from cgbench.datasets.images.decoding import EXTENSIONS, image_files
+from cgbench.datasets.images.stored import EXTENSIONS, stored_files
 from cgbench.datasets.layouts.file_keys import FOLDERS
 from cgbench.errors import CgbenchError, DataBroken
 from cgbench.formatting import plural, printable
@@ -47,7 +47,7 @@ class SetFolder:
 
     def files(self) -> list[Path]:
         """Return the image files, sorted by name, or by their path in the folder where they lie in sub-folders."""
-        return images_below(self.path) if self.nested else image_files(self.path)
+        return images_below(self.path) if self.nested else stored_files(self.path)
 
     def keys(self, key: Callable[[Path], str]) -> Callable[[Path], str]:
         """Return `key`, preceded by the sub-folder (`city1/000`) where images lie in sub-folders."""
@@ -151,7 +151,7 @@ def set_folders(root: Path) -> list[SetFolder]:
     found = []
     for child in visible_folders(root, required=True):
         if split := SPLITS.get(child.name.lower()):
-            if images := len(image_files(child)):
+            if images := len(stored_files(child)):
                 found.append(SetFolder(child, SIDE_BY_SIDE, split, "", images))
             for folder in visible_folders(child):
                 if folder.name.lower() not in SPLITS:
@@ -197,7 +197,7 @@ def images_below(folder: Path, depth: int = DEPTH) -> list[Path]:
     found = []
     for child in visible_folders(folder) if depth else ():
         if child.suffix.lower() not in EXTENSIONS:
-            found += [*image_files(child), *images_below(child, depth - 1)]
+            found += [*stored_files(child), *images_below(child, depth - 1)]
     return sorted(found, key=lambda path: path.relative_to(folder).parts)
 
 
@@ -210,7 +210,7 @@ def _complete_layout(folder: Path) -> FolderLayout | None:
 
 
 def _set_folder(path: Path, style: str, split: str, word: str) -> SetFolder:
-    if images := len(image_files(path)):
+    if images := len(stored_files(path)):
         return SetFolder(path, style, split, word, images)
     return SetFolder(path, style, split, word, len(images_below(path)), nested=True)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench.datasets.images.decoding import read_image
+from cgbench.datasets.images.stored import look_at
 from cgbench.errors import DataBroken
 from cgbench.selection import evenly_spaced
 
@@ -46,7 +46,7 @@ def look_at_seams(paths: Sequence[Path]) -> Seams:
 def continues(path: Path) -> bool | None:
     """Return whether the halves of an image continue each other; None where that cannot be told."""
     try:
-        pixels = read_image(path).astype(np.float32)
+        pixels = look_at(path).astype(np.float32)
     except DataBroken:
         return None
     width = pixels.shape[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cgbench.datasets.images.decoding import read_image
+from cgbench.datasets.images.stored import look_at
 from cgbench.datasets.pairing.edge_likeness import ENOUGH, MAX_P, Likeness, edge_map, pair_likeness
 from cgbench.datasets.pairing.names import Pairing, match_names
 from cgbench.errors import CgbenchError, DataBroken
@@ -70,7 +70,7 @@ def look(pairs: PairDecision) -> Likeness | None:
     maps = []
     for key in (keys[index] for index in evenly_spaced(len(keys), LOOKED_AT)):
         try:
-            images = [read_image(side[key]) for side in pairs.files]
+            images = [look_at(side[key]) for side in pairs.files]
         except DataBroken:
             continue  # whoever uses the file says what is wrong with it
         maps.append([edge_map(Image.fromarray(image)) for image in images])
