@@ -1,0 +1,31 @@
+"""Image files that keep every number: PNG for pictures and 16-bit grey, TIFF for all other formats."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from cgbench.pixel_format import PixelFormat
+
+PNG_FORMATS = ((1, "uint8"), (3, "uint8"), (1, "uint16"))  # bands and types; Pillow writes no 16-bit colours
+
+
+def suffix(pixels: PixelFormat) -> str:
+    """Return the extension of files that hold a format: ".png" or ".tif"."""
+    return ".png" if (pixels.channels, pixels.dtype) in PNG_FORMATS else ".tif"
+
+
+def encoded(image: np.ndarray, pixels: PixelFormat) -> bytes:
+    """Return an image (H, W, C) of a format as the bytes of a file with its `suffix`; TIFF is contiguous and not
+    compressed."""
+    buffer = io.BytesIO()
+    numbers = image[..., 0] if image.shape[2] == 1 else image
+    if suffix(pixels) == ".png":
+        Image.fromarray(numbers).save(buffer, format="PNG", compress_level=1)
+    else:
+        import tifffile
+
+        tifffile.imwrite(
+            buffer, numbers, photometric="minisblack", planarconfig=None if numbers.ndim == 2 else "contig"
+        )
+    return buffer.getvalue()
