@@ -1,11 +1,10 @@
 """Translation of the user's own image files by a finished trial; the run is read only, its dataset not at all."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from cgbench.api.graph_analysis import live, one_way
 from cgbench.api.names import Role
 from cgbench.benchmarks.data.conversion import as_tensor, to_signed, to_stored
-from cgbench.benchmarks.data.lossless_files import encoded, suffix
+from cgbench.benchmarks.data.lossless_files import ensure_free, suffix, write_all
 from cgbench.benchmarks.evaluation.inference import BATCH_PIXELS
 from cgbench.benchmarks.execution.reevaluation import is_finished, load_trial, load_weights
 from cgbench.benchmarks.runtime.progress import console, progress
@@ -24,10 +23,9 @@ from cgbench.config import TrialConfig
 from cgbench.datasets.images import stored
 from cgbench.datasets.images.decoding import EXTENSIONS, image_files, read_image, square
 from cgbench.errors import CgbenchError, DataBroken, Diverged
-from cgbench.files import PART, write_bytes
 from cgbench.formatting import plural
 from cgbench.methods.blocks.model import Model
-from cgbench.methods.blocks.whole_images import MAX_PIXELS, needs_tiles, size_multiple, translate_whole
+from cgbench.methods.blocks.whole_images import MAX_PIXELS, padded_size, size_multiple, translate_whole
 from cgbench.pixel_format import RGB8, PixelFormat, outside_counts, recorded_format
 from cgbench.progress import ProgressCallback
 from cgbench.results.records import read_trial
@@ -181,14 +179,8 @@ def output_paths(files: Sequence[Path], output: Path, run: Path, translator: Tra
     if output.exists() and not output.is_dir():
         raise CgbenchError(f"--output {output} is a file: name a folder")
     paths = [output / f"{file.stem}{suffix(translator.target)}" for file in files]
-    _ensure_free(paths)
+    ensure_free(paths)
     return paths
-
-
-def _ensure_free(paths: Sequence[Path]) -> None:
-    if taken := [path for path in paths if os.path.lexists(path)]:
-        more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
-        raise CgbenchError(f"{taken[0]}{more}: already there, and nothing is overwritten; choose another --output")
 
 
 def translate(files: Sequence[Path], paths: Sequence[Path], translator: Translator, size: Size) -> None:
@@ -205,8 +197,9 @@ def translate(files: Sequence[Path], paths: Sequence[Path], translator: Translat
     with progress("checking images") as update:
         _check(files, translator, size, multiple, update)
     with progress(translator.title) as update:
-        batches = (_outputs(*batch, translator, size, multiple) for batch in _batches(files, translator, size))
-        _write(batches, paths, translator.target, update)
+        batches = _batches(files, translator, size, multiple)
+        outputs = (_outputs(first, images, translator, size, multiple) for first, images in batches)
+        write_all(outputs, paths, translator.target, update)
 
 
 def _check(
@@ -219,7 +212,7 @@ def _check(
         if not translator.source.is_rgb8:
             outside = sum(outside_counts(image, translator.source))
             numbers, affected = numbers + outside, affected + bool(outside)
-        tiled += multiple is not None and needs_tiles((1, 0, *image.shape[:2]), multiple, size.max_pixels)
+        tiled += multiple is not None and _pixels(image, multiple) > size.max_pixels
         update(number + 1, len(files))
     if numbers:
         low, high = translator.source.ends
@@ -249,12 +242,20 @@ def _read(file: Path, translator: Translator, size: Size) -> np.ndarray:
     return square(image, translator.config.crop_size, translator.config.resize_mode, translator.blend)
 
 
-def _batches(files: Sequence[Path], translator: Translator, size: Size) -> Iterator[tuple[int, np.ndarray]]:
+def _pixels(image: np.ndarray, multiple: int | None) -> int:
+    """Return the pixels of an image (H, W, C) as the network sees it."""
+    height, width = image.shape[:2]
+    return prod(padded_size(height, width, multiple) if multiple else (height, width))
+
+
+def _batches(
+    files: Sequence[Path], translator: Translator, size: Size, multiple: int | None
+) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (number of the first image, batch) of neighbouring images that have one shape."""
-    first, batch = 0, []
+    first, batch = 0, list[np.ndarray]()
     for number, file in enumerate(files):
         image = _read(file, translator, size)
-        most = BATCH_PIXELS // (image.shape[0] * image.shape[1])
+        most = (min(BATCH_PIXELS, size.max_pixels) if multiple else BATCH_PIXELS) // _pixels(image, multiple)
         if batch and (image.shape != batch[0].shape or len(batch) >= most):
             yield first, np.stack(batch)
             first, batch = number, []
@@ -266,7 +267,8 @@ def _outputs(first: int, images: np.ndarray, translator: Translator, size: Size,
     """Return translations (N, H, W, D), in the target's format, of images (N, H, W, C) from number `first` on; those
     that are not finite raise `Diverged`."""
     model, direction = translator.model, translator.direction
-    tensor = as_tensor(images).to(model.device).permute(0, 3, 1, 2).contiguous()
+    numbers = images.astype(np.int32) if images.dtype == np.uint16 else images  # of which torch can do little on a GPU
+    tensor = as_tensor(numbers).to(model.device).permute(0, 3, 1, 2).contiguous()
     signed = to_signed(tensor, translator.source)
     run = partial(model.translate, direction=direction, first_image=first)
     if multiple is None:
@@ -276,21 +278,3 @@ def _outputs(first: int, images: np.ndarray, translator: Translator, size: Size,
     if broken := int((~output.isfinite().flatten(1).all(1)).sum()):
         raise Diverged(f"{broken} of {len(images)} translations {direction} are infinite or not a number: train anew")
     return to_stored(output, translator.target)
-
-
-def _write(batches: Iterable[np.ndarray], paths: Sequence[Path], pixels: PixelFormat, update: ProgressCallback) -> None:
-    """Write batches of images (n, H, W, C) to `paths` of one folder: first into a temporary folder in it, from which
-    they are moved when all are written."""
-    folder = paths[0].parent
-    folder.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=folder, prefix=".translate.", suffix=PART))
-    try:
-        images = (image for batch in batches for image in batch)
-        for number, (path, image) in enumerate(zip(paths, images, strict=True)):
-            write_bytes(part / path.name, encoded(image, pixels))
-            update(number + 1, len(paths))
-        _ensure_free(paths)  # another process may have written meanwhile
-        for path in paths:
-            (part / path.name).rename(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)

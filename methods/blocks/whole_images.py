@@ -15,7 +15,7 @@ those of the whole image by less than 0.001 level. The latter took 4 to 9 times 
 from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import product
-from math import isqrt
+from math import isqrt, prod
 
 import torch
 from torch import Tensor
@@ -57,9 +57,9 @@ def size_multiple(model: Model, direction: str) -> int | None:
 def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
     """Return images (N, C, H, W) with rows below and columns on the right, so that both sides are multiples of
     `multiple` and at least 8: a mirror image, or the last row or column again where the image is smaller than that."""
-    for axis, size in zip((2, 3), image_size(images), strict=True):
-        missing = max(-(-size // multiple) * multiple, MIN_SIDE) - size
-        if missing:
+    height, width = image_size(images)
+    for axis, size, padded in zip((2, 3), (height, width), padded_size(height, width, multiple), strict=True):
+        if missing := padded - size:
             mode = "reflect" if missing < size else "replicate"
             images = functional.pad(images, (0, missing, 0, 0) if axis == 3 else (0, 0, 0, missing), mode)
     return images
@@ -76,7 +76,8 @@ def translate_whole(
     every pixel. A tile does not see what lies outside of it, which has two effects. The first is bounded by the
     receptive field: pixels within `margin` of a tile's border are not used. The second is not: instance norm and layer
     norm divide by the deviation of all that they see. `exact` therefore takes means and variances over the whole image,
-    layer by layer, from all tiles; with batch norm it changes nothing and costs nothing.
+    layer by layer, from all tiles; with batch norm it changes nothing and costs nothing. Only a U-Net sees all of its
+    input through its bottleneck: its tiles are never those of the whole image.
 
     To translate back and forth at once, let `translate` concatenate several images along the channels.
 
@@ -99,7 +100,7 @@ def translate_whole(
     """
     height, width = image_size(images)
     padded = pad_to_multiple(images, multiple)
-    if not needs_tiles(images.shape, multiple, max_pixels):
+    if len(images) * prod(image_size(padded)) <= max_pixels:
         return _checked(translate(padded), padded)[..., :height, :width]
     sides = _tile_sides(padded, multiple, max_pixels, smallest_tile(multiple, margin, ramp))
     axes = [spans(size, side, multiple, margin, ramp) for size, side in zip(image_size(padded), sides, strict=True)]
@@ -114,10 +115,10 @@ def translate_whole(
             known.append(statistics.pooled())
 
 
-def needs_tiles(shape: torch.Size | tuple[int, ...], multiple: int, max_pixels: int = MAX_PIXELS) -> bool:
-    """Return whether images of `shape` (N, C, H, W) are translated in tiles."""
-    height, width = (max(-(-size // multiple) * multiple, MIN_SIDE) for size in shape[2:])
-    return shape[0] * height * width > max_pixels
+def padded_size(height: int, width: int, multiple: int) -> tuple[int, int]:
+    """Return height and width of an image as the network sees it: multiples of `multiple`, and at least 8."""
+    height, width = (max(-(-size // multiple) * multiple, MIN_SIDE) for size in (height, width))
+    return height, width
 
 
 def _blended(

@@ -14,7 +14,8 @@ from cgbench.api.graph_nodes import Apply
 from cgbench.api.method_description import describe
 from cgbench.api.registry import DATASETS, METHODS
 from cgbench.benchmarks.cli import report
-from cgbench.benchmarks.execution import runner, translate_files
+from cgbench.benchmarks.data import lossless_files
+from cgbench.benchmarks.execution import runner
 from cgbench.benchmarks.execution.translate_files import translating_model
 from cgbench.benchmarks.training.checkpoint import checkpoint_metadata, read_checkpoint, recorded_checkpoint_metadata
 from cgbench.benchmarks.trials.trial import Trial
@@ -223,7 +224,7 @@ def test_pictures_that_cannot_be_used_are_named_before_anything_is_written(train
 @pytest.mark.parametrize("late", [False, True])
 def test_stopped_it_leaves_nothing_and_what_came_meanwhile_stays(trained, tmp_path, monkeypatch, late):
     run, given, _ = trained
-    real = translate_files.write_bytes
+    real = lossless_files.write_bytes
 
     def meanwhile(path, data):
         real(path, data)
@@ -231,7 +232,7 @@ def test_stopped_it_leaves_nothing_and_what_came_meanwhile_stays(trained, tmp_pa
             raise KeyboardInterrupt
         (tmp_path / "out" / "b.png").write_bytes(b"mine")
 
-    monkeypatch.setattr(translate_files, "write_bytes", meanwhile)
+    monkeypatch.setattr(lossless_files, "write_bytes", meanwhile)
     translate(run, given, "--output", tmp_path / "out", code=2 if late else 130)
     assert files(tmp_path / "out") == ({"b.png": b"mine"} if late else {})
     assert len(os.listdir(tmp_path / "out")) == late

@@ -90,6 +90,17 @@ def test_so_it_does_in_tiles(given):
     assert len(seen) > 2 and set(seen) == {(1, 1, 512, 512)}
 
 
+def test_images_below_the_bound_are_not_tiled_because_they_are_many(given):
+    pixels = FORMATS["HU"]
+    for stem in "abc":
+        np.save(given / f"{stem}.npy", numbers(pixels, 20, 500))
+    seen = []
+    translator = identity(pixels)
+    translator.model.networks["G"].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].shape))
+    assert len(translated(given, translator, Size(max_pixels=33_000))) == 3
+    assert seen == [(2, 1, 32, 512), (1, 1, 32, 512)]  # multiples of 16, the crop size
+
+
 def test_pictures_of_several_sizes_come_back_as_they_are(given):
     rng = np.random.default_rng(1)
     sizes = {"a": (640, 360), "b": (5, 7), "c": (250, 33), "d": (1, 2)}

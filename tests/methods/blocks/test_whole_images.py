@@ -173,3 +173,11 @@ def test_a_tile_that_ends_early_leaves_the_model_as_it_was():
     )
     assert tiled.shape == given.shape and model.training
     assert {name: weight.requires_grad for name, weight in model.networks["G_ab"].named_parameters()} == before
+
+
+def test_translation_and_reconstruction_in_one_call():
+    model, given = tiny_model(METHODS.get("cyclegan"), tiny_config()), images(2, 3, 18, 29)
+    both = translate_whole(lambda batch: torch.cat(model.translate_and_reconstruct(batch, "AtoB"), 1), given, 4)
+    one_by_one = [translate_whole(lambda batch, do=do: do(batch, "AtoB"), given, 4)
+                  for do in (model.translate, model.reconstruct)]  # fmt: skip
+    assert torch.equal(both, torch.cat(one_by_one, 1))
