@@ -19,6 +19,8 @@ from cgbench.benchmarks.cli.options import (
 from cgbench.formatting import plural, printable
 from cgbench.results.run_folder import trial_folders
 
+MEGAPIXEL = 2**20
+
 
 @click.command(
     cls=Command,
@@ -29,13 +31,14 @@ from cgbench.results.run_folder import trial_folders
         "cgbench translate runs/streets-demo IMAGES --output out --method cut --seed 0",
         "cgbench translate runs/maps IMAGES --output out --direction BtoA \\",
         "    --checkpoint best",
+        "cgbench translate runs/ct SLICES --output out --tile-above 16",
     ),
 )  # fmt: skip
 @RUN_FOLDER
 @click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option(
     "--output", type=click.Path(path_type=Path), required=True, metavar="DIR",
-    help="Directory, created if necessary, for one NAME.png per image. Nothing in it is overwritten.",
+    help="Directory, created if necessary, for one NAME.png (or .tif) per image. Nothing in it is overwritten.",
 )  # fmt: skip
 @click.option("--method", metavar="NAME", shell_complete=completes(METHODS),
               help="Trained method to use. Not needed where the run has one.")  # fmt: skip
@@ -48,17 +51,35 @@ from cgbench.results.run_folder import trial_folders
     "--checkpoint", "which", type=click.Choice(["last", "best"]), default="last", show_default=True,
     help="The last training step, or the step that keep_best chose on validation images.",
 )  # fmt: skip
+@click.option(
+    "--size", type=click.Choice(["own", "crop"]), default="own", show_default=True,
+    help="Size of the translations: the image's own, not resized, or made square as the run's test images are.",
+)  # fmt: skip
+@click.option(
+    "--tile-above", type=click.FloatRange(min=0, min_open=True), default=4.0, show_default=True, metavar="MEGAPIXELS",
+    help="Translate larger images in overlapping tiles, none larger than this: a megapixel takes up to 1 GB.",
+)  # fmt: skip
+@click.option(
+    "--tile-statistics", type=click.Choice(["image", "tile"]), default="image", show_default=True,
+    help="What normalises a tile: image equals the whole image and takes several times as long, tile lets colours "
+    "differ from tile to tile.",
+)  # fmt: skip
 @DEVICE
 @QUIET_OPTION
 @one_line_errors
 def translate(
     run_folder: Path, images: tuple[Path, ...], output: Path, method: str | None, seed: int | None, dataset: str | None,
-    direction: str | None, which: str, device: str,
+    direction: str | None, which: str, size: str, tile_above: float, tile_statistics: str, device: str,
 ) -> None:  # fmt: skip
     """Translate IMAGES, image files or directories of them, with a trained method of RUN.
 
-    An image is decoded and made square as the test images of the run are, and comes out at that size. The dataset
-    need not be there, and the run is not changed.
+    An image comes back at its own size. It is not rescaled: what a method learned at one scale it does best at that
+    scale, so show things about as large as they are in the training images, which were resized to load_size. With
+    --size crop an image is made square as the test images of the run are. The dataset need not be there, and the run
+    is not changed.
+
+    8-bit RGB comes out as PNG. Where a domain has another format, images must have its bands and its type; they come
+    out in the numbers of the other domain, as PNG or TIFF.
 
     A method that samples random numbers uses for image k, sorted by file name and counted from 0, those of test image
     k: on a CPU the same command writes the same bytes again.
@@ -68,9 +89,10 @@ def translate(
     trial = translate_files.choose_trial(
         trial_folders(run_folder), {"method": method, "seed": seed, "dataset": dataset}
     )
-    files = translate_files.input_images(images)
-    paths = translate_files.output_paths(files, output, run_folder)
     translator = translate_files.open_translator(trial, direction, which, resolve_device(device))
-    translate_files.translate(files, paths, translator)
+    files = translate_files.input_images(images, translator)
+    paths = translate_files.output_paths(files, output, run_folder, translator)
+    chosen = translate_files.Size(size == "own", int(tile_above * MEGAPIXEL), tile_statistics == "image")
+    translate_files.translate(files, paths, translator, chosen)
     count = plural(len(files), "image")
     click.echo(printable(f"{count} by {translator.title}, from step {translator.step}, in {output}"))

@@ -6,8 +6,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
-from torch.nn import functional
 
 from cgbench.api.metric import StoredImages, Translations
 from cgbench.benchmarks.data.conversion import as_tensor, read_only, shown_to_signed, to_signed, to_stored
@@ -15,15 +15,14 @@ from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.evaluation.context import EvaluationContext
 from cgbench.benchmarks.evaluation.ood_split import ood_translations
 from cgbench.benchmarks.trials.trial import Trial
-from cgbench.errors import Diverged
 from cgbench.methods.blocks.model import Model
-from cgbench.pixel_format import RGB8, PixelFormat, display_rgb
+from cgbench.methods.blocks.whole_images import size_multiple, translate_whole
+from cgbench.pixel_format import PixelFormat, display_rgb
 from cgbench.seeds import generator
 
 Images = np.ndarray | None
 BATCH_PIXELS = 64 * 128 * 128  # pixels translated at once; bounds the memory of evaluation
 RATE_IMAGES = 16  # images of the batch that translation is timed with
-MULTIPLE = 4  # of the sides of what a network is given; the generators halve them twice
 
 
 def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationContext, direction: str) -> Translations:
@@ -140,8 +139,12 @@ def _backward_translation(
             signed = shown_to_signed(pictures, target_pixels)
             assert signed is not None
             sources = _tensor(source.images[numbers[rows], :height, :width], source.pixels, model)
-            padded = _on_multiple(signed.to(model.device)), _on_multiple(sources)
-            result = _cut(model.translate_back(padded[0], padded[1], direction), sources)
+            both = torch.cat([signed.to(model.device), sources], dim=1)
+
+            def back_from(images: Tensor, bands: int = signed.shape[1]) -> Tensor:
+                return model.translate_back(images[:, :bands], images[:, bands:], direction)
+
+            result = translate_whole(back_from, both, _multiple(model, direction))
             back[rows] = 0
             back[rows, :height, :width] = display_rgb(to_stored(result, source.pixels), source.pixels)
         return back
@@ -154,34 +157,27 @@ def _translate_and_reconstruct(
 ) -> tuple[np.ndarray, np.ndarray, Images, Images]:
     """Return outputs in the target's format, whether each is finite, reconstructions, and outputs of a second draw."""
     outputs, finite = _canvas(source, target.pixels), np.empty(len(source), bool)
+    multiple = _multiple(model, direction)
     reconstructions = others = None
     for rows, (height, width) in _equal_sizes(source):
         part = _tensor(source.images[rows, :height, :width], source.pixels, model)
-        translated, reconstructed = model.translate_and_reconstruct(_on_multiple(part), direction, int(rows[0]))
-        translated = _cut(translated, part)
+
+        def there_and_back(images: Tensor, first: int = int(rows[0])) -> Tensor:
+            made = model.translate_and_reconstruct(images, direction, first)
+            return torch.cat([tensor for tensor in made if tensor is not None], dim=1)
+
+        made = translate_whole(there_and_back, part, multiple)
+        translated, reconstructed = made[:, : target.pixels.channels], made[:, target.pixels.channels :]
         outputs[rows, :height, :width] = to_stored(translated, target.pixels)
         finite[rows] = translated.isfinite().flatten(1).all(1).cpu().numpy()
-        if reconstructed is not None:
+        if reconstructed.shape[1]:
             reconstructions = _canvas(source, source.pixels) if reconstructions is None else reconstructions
-            reconstructions[rows, :height, :width] = to_stored(_cut(reconstructed, part), source.pixels)
+            reconstructions[rows, :height, :width] = to_stored(reconstructed, source.pixels)
         if model.is_stochastic(direction):
             others = _canvas(source, target.pixels) if others is None else others
-            other = model.translate(_on_multiple(part), direction, int(rows[0]), style_index=1)
-            others[rows, :height, :width] = to_stored(_cut(other, part), target.pixels)
+            other = translate_whole(_one_way(model, direction, rows[0], style_index=1), part, multiple)
+            others[rows, :height, :width] = to_stored(other, target.pixels)
     return outputs, finite, reconstructions, others
-
-
-def translate_batches(model: Model, images: np.ndarray, direction: str) -> Iterator[np.ndarray]:
-    """Yield the outputs of `images`, uint8 (N, H, W, 3), batch by batch; image k has the random draws of test image k.
-
-    Outputs that are not finite raise `Diverged`.
-    """
-    inputs = ImageSet(tuple(map(str, range(len(images)))), images)
-    for rows, _ in _equal_sizes(inputs):
-        output = model.translate(_tensor(images[rows], RGB8, model), direction, int(rows[0]))
-        if broken := int((~output.isfinite().flatten(1).all(1)).sum()):
-            raise Diverged(f"{broken} of {len(rows)} translations {direction} are infinite or not a number: train anew")
-        yield to_stored(output)
 
 
 def _translate(model: Model, images: ImageSet, target: PixelFormat, direction: str) -> np.ndarray:
@@ -189,9 +185,19 @@ def _translate(model: Model, images: ImageSet, target: PixelFormat, direction: s
     outputs = _canvas(images, target)
     for rows, (height, width) in _equal_sizes(images):
         part = _tensor(images.images[rows, :height, :width], images.pixels, model)
-        output = _cut(model.translate(_on_multiple(part), direction, int(rows[0])), part)
+        output = translate_whole(_one_way(model, direction, rows[0]), part, _multiple(model, direction))
         outputs[rows, :height, :width] = to_stored(output, target)
     return outputs
+
+
+def _one_way(model: Model, direction: str, first: int, style_index: int = 0) -> Callable[[Tensor], Tensor]:
+    """Return a function that translates the images `first` and following."""
+    return lambda images: model.translate(images, direction, int(first), style_index)
+
+
+def _multiple(model: Model, direction: str) -> int:
+    """Return what the sides of images must be multiples of; 1 for a method that renders images of one size."""
+    return size_multiple(model, direction) or 1
 
 
 def _canvas(images: ImageSet, pixels: PixelFormat) -> np.ndarray:
@@ -219,25 +225,11 @@ def _tensor(images: np.ndarray, pixels: PixelFormat, model: Model) -> Tensor:
     return to_signed(as_tensor(images).to(model.device).permute(0, 3, 1, 2).contiguous(), pixels)
 
 
-def _on_multiple(images: Tensor) -> Tensor:
-    """Return images padded at the right and below, by reflection, to sides that networks take."""
-    below, right = (-side % MULTIPLE for side in images.shape[2:])
-    if not (below or right):
-        return images
-    reflects = below < images.shape[2] and right < images.shape[3]
-    return functional.pad(images, (0, right, 0, below), mode="reflect" if reflects else "replicate")
-
-
-def _cut(outputs: Tensor, inputs: Tensor) -> Tensor:
-    """Return outputs without what was padded to their inputs."""
-    return outputs[..., : inputs.shape[2], : inputs.shape[3]]
-
-
 def translation_rate(model: Model, images: ImageSet, direction: str) -> float:
     """Return the images per second that the model translates, in batches of `RATE_IMAGES`; the model must be warmed
     up."""
     rows, (height, width) = next(_equal_sizes(images))
     part = _tensor(images.images[rows[:RATE_IMAGES], :height, :width], images.pixels, model)
     started = time.perf_counter()
-    model.translate(_on_multiple(part), direction).cpu()  # waits for a GPU
+    translate_whole(_one_way(model, direction, 0), part, _multiple(model, direction)).cpu()  # waits for a GPU
     return round(len(part) / (time.perf_counter() - started), 2)

@@ -1,29 +1,33 @@
 """Translation of the user's own image files by a finished trial; the run is read only, its dataset not at all."""
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from cgbench.api.graph_analysis import live, one_way
 from cgbench.api.names import Role
-from cgbench.benchmarks.evaluation import output_images
-from cgbench.benchmarks.evaluation.inference import translate_batches
+from cgbench.benchmarks.data.conversion import as_tensor, to_signed, to_stored
+from cgbench.benchmarks.data.lossless_files import ensure_free, suffix, write_all
+from cgbench.benchmarks.evaluation.inference import BATCH_PIXELS
 from cgbench.benchmarks.execution.reevaluation import is_finished, load_trial, load_weights
-from cgbench.benchmarks.runtime.progress import progress
+from cgbench.benchmarks.runtime.progress import console, progress
 from cgbench.benchmarks.training.checkpoint import recorded_checkpoint_metadata
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
-from cgbench.datasets.images.decoding import EXTENSIONS, image_files, read_image, square
-from cgbench.errors import CgbenchError
-from cgbench.files import PART
+from cgbench.datasets.images import stored
+from cgbench.datasets.images.decoding import EXTENSIONS, image_files, read_image
+from cgbench.datasets.images.resizing import resized
+from cgbench.errors import CgbenchError, DataBroken, Diverged
+from cgbench.formatting import plural
 from cgbench.methods.blocks.model import Model
+from cgbench.methods.blocks.whole_images import MAX_PIXELS, padded_size, size_multiple, translate_whole
+from cgbench.pixel_format import RGB8, PixelFormat, outside_counts, recorded_format
 from cgbench.progress import ProgressCallback
 from cgbench.results.records import read_trial
 from cgbench.results.run_folder import TrialFolder
@@ -33,8 +37,8 @@ StoredTrial = tuple[TrialFolder, dict[str, Any]]  # a trial's folder and its rec
 
 @dataclass(frozen=True)
 class Translator:
-    """A trial that translates: its model with the weights of `step`, its title, and whether resizing may `blend` the
-    pixels of input images."""
+    """A trial that translates: its model with the weights of `step`, its title, whether resizing may `blend` the pixels
+    of input images, and the formats of inputs (`source`) and outputs (`target`)."""
 
     model: Model
     direction: str
@@ -42,6 +46,18 @@ class Translator:
     blend: bool
     step: int
     title: str
+    source: PixelFormat = RGB8
+    target: PixelFormat = RGB8
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of translations: `own`, that of the image, or else of the trial's test images. Above `max_pixels` an
+    image is translated in tiles, normalised by statistics of the whole image where `exact` (`translate_whole`)."""
+
+    own: bool = True
+    max_pixels: int = MAX_PIXELS
+    exact: bool = True
 
 
 def choose_trial(folders: Sequence[TrialFolder], selection: Mapping[str, Any]) -> StoredTrial:
@@ -106,12 +122,16 @@ def open_translator(stored: StoredTrial, direction: str | None, which: str, devi
     try:
         metadata = recorded_checkpoint_metadata(trial.config, dataset)
         blend = dataset["domains"]["AB".index(direction[0])]["kind"] == "photo"
+        source, target = (
+            recorded_format(dataset["domains"]["AB".index(letter)].get("pixels"))
+            for letter in (direction[0], direction[-1])
+        )
     except (KeyError, TypeError, IndexError):
         raise CgbenchError(f"{folder.trial} was written by another version: it does not describe its dataset") from None
     model = translating_model(trial, direction, device)
     step = load_weights(model, path, record, metadata)
     title = f"{name}, seed {trial.seed}, {dataset['directions'].get(direction, direction)}"
-    return Translator(model, direction, trial.config, blend, step, title)
+    return Translator(model, direction, trial.config, blend, step, title, source, target)
 
 
 def translating_model(trial: Trial, direction: str, device: str) -> Model:
@@ -128,79 +148,132 @@ def translating_model(trial: Trial, direction: str, device: str) -> Model:
     return Model(method, config, trial.seed, device)
 
 
-def input_images(paths: Sequence[Path]) -> list[Path]:
+def input_images(paths: Sequence[Path], translator: Translator) -> list[Path]:
     """Return the image files of `paths`, files or folders, each once, sorted by name. A folder without an image file
     raises `CgbenchError`, and so do two files whose translations would have one name."""
     by_path: dict[str, Path] = {}
     for path in paths:
-        images = image_files(path) if path.is_dir() else [path]
+        images = image_files(path, _extensions(translator.source)) if path.is_dir() else [path]
         if not images:
-            raise CgbenchError(f"{path} holds no image file ({', '.join(EXTENSIONS)})")
+            raise CgbenchError(f"{path} holds no image file ({', '.join(_extensions(translator.source))})")
         by_path.update({os.path.abspath(file): file for file in images})
     files = sorted(by_path.values(), key=lambda file: file.name)
     stems: dict[str, Path] = {}
     for file in files:
         first = stems.setdefault(file.stem.casefold(), file)  # some file systems ignore case
         if first is not file:
-            raise CgbenchError(f"{first} and {file} would both become {file.stem}.png: rename one of them")
+            both = f"{first} and {file} would both become {file.stem}{suffix(translator.target)}"
+            raise CgbenchError(f"{both}: rename one of them")
     return files
 
 
-def output_paths(files: Sequence[Path], output: Path, run: Path) -> list[Path]:
+def _extensions(pixels: PixelFormat) -> Sequence[str]:
+    """Return the extensions of files that may hold a format."""
+    return EXTENSIONS if pixels.is_rgb8 else stored.EXTENSIONS
+
+
+def output_paths(files: Sequence[Path], output: Path, run: Path, translator: Translator) -> list[Path]:
     """Return the path of each file's translation in the folder `output`. A path that exists raises `CgbenchError`, and
     so does a folder inside the `run`."""
     if output.resolve().is_relative_to(run.resolve()):
         raise CgbenchError(f"--output {output} lies in the run, which is not to be changed: choose another folder")
     if output.exists() and not output.is_dir():
         raise CgbenchError(f"--output {output} is a file: name a folder")
-    paths = [output / f"{file.stem}.png" for file in files]
-    _ensure_free(paths)
+    paths = [output / f"{file.stem}{suffix(translator.target)}" for file in files]
+    ensure_free(paths)
     return paths
 
 
-def _ensure_free(paths: Sequence[Path]) -> None:
-    if taken := [path for path in paths if os.path.lexists(path)]:
-        more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
-        raise CgbenchError(f"{taken[0]}{more}: already there, and nothing is overwritten; choose another --output")
-
-
-def translate(files: Sequence[Path], paths: Sequence[Path], translator: Translator) -> None:
+def translate(files: Sequence[Path], paths: Sequence[Path], translator: Translator, size: Size) -> None:
     """Translate file k to path k, with the random numbers of test image k.
 
-    All files are decoded into memory before the first is translated: one that cannot be used raises `DataBroken`
-    before anything is written. Either all translations are written or, if it is stopped, none.
+    All files are decoded before the first is translated, and again for their translation: memory holds a batch of them,
+    and one that cannot be used raises `DataBroken` before anything is written. Either all translations are written or,
+    if it is stopped, none. How many numbers lie outside of the window is said in one line.
     """
-    with progress("reading images") as update:
-        images = _decode(files, translator, update)
+    multiple = size_multiple(translator.model, translator.direction) if size.own else None
+    if size.own and multiple is None:
+        name, (height, width) = translator.model.method.name, translator.config.crop_shape
+        raise CgbenchError(f"{name} renders images of {height}×{width} pixels only, its crop size: use --size crop")
+    with progress("checking images") as update:
+        _check(files, translator, size, multiple, update)
     with progress(translator.title) as update:
-        _write(translate_batches(translator.model, images, translator.direction), paths, update)
+        batches = _batches(files, translator, size, multiple)
+        outputs = (_outputs(first, images, translator, size, multiple) for first, images in batches)
+        write_all(outputs, paths, translator.target, update)
 
 
-def _decode(files: Sequence[Path], translator: Translator, update: ProgressCallback) -> np.ndarray:
-    """Return images prepared as the trial's test images are, uint8 (N, S, S, 3)."""
-    side, resize_mode = translator.config.crop_size, translator.config.resize_mode
-    images = np.empty((len(files), side, side, 3), np.uint8)
+def _check(
+    files: Sequence[Path], translator: Translator, size: Size, multiple: int | None, update: ProgressCallback
+) -> None:
+    """Decode every file, and say what of them lies outside of the window and which are translated in tiles."""
+    numbers = affected = tiled = 0
     for number, file in enumerate(files):
-        images[number] = square(read_image(file), side, resize_mode, translator.blend)
+        image = _read(file, translator, size)
+        if not translator.source.is_rgb8:
+            outside = sum(outside_counts(image, translator.source))
+            numbers, affected = numbers + outside, affected + bool(outside)
+        tiled += multiple is not None and _pixels(image, multiple) > size.max_pixels
         update(number + 1, len(files))
-    return images
+    if numbers:
+        low, high = translator.source.ends
+        what = f"{numbers:,} numbers of {plural(affected, 'image')} lie outside of the window {low:g} to {high:g}"
+        console.print(f"{what}: the network sees its ends instead", style="yellow")
+    if tiled:
+        statistics = "the whole image's" if size.exact else "each tile's own"
+        console.print(f"{tiled} of {plural(len(files), 'image')} in tiles, normalised by {statistics} statistics")
 
 
-def _write(batches: Iterable[np.ndarray], paths: Sequence[Path], update: ProgressCallback) -> None:
-    """Write batches of images, uint8 (n, S, S, 3), to `paths` of one folder: first into a temporary folder in it, from
-    which they are moved when all are written."""
-    folder = paths[0].parent
-    folder.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=folder, prefix=".translate.", suffix=PART))
-    try:
-        done = 0
-        for images in batches:
-            names = paths[done : done + len(images)]
-            output_images.write_images((part / path.name for path in names), map(Image.fromarray, images))
-            done += len(images)
-            update(done, len(paths))
-        _ensure_free(paths)  # another process may have written meanwhile
-        for path in paths:
-            (part / path.name).rename(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+def _read(file: Path, translator: Translator, size: Size) -> np.ndarray:
+    """Return an image of the source's format, (H, W, C), at the size in which it is translated.
+
+    This is the place where another kind of file, such as a slice of a volume, would be read.
+    """
+    source = translator.source
+    image = read_image(file) if source.is_rgb8 else stored.read_stored(file)
+    channels, dtype = image.shape[2], image.dtype.name
+    if (channels, dtype) != (source.channels, source.dtype):
+        found = f"{plural(channels, 'band')} of {dtype}"
+        expected = f"{plural(source.channels, 'band')} of {source.dtype}"
+        raise DataBroken(f"{file}: holds {found}, but the network was trained on {expected}: convert it")
+    if size.own:
+        return image
+    return resized(image, translator.config.crop_shape, translator.config.resize_mode, translator.blend)
+
+
+def _pixels(image: np.ndarray, multiple: int | None) -> int:
+    """Return the pixels of an image (H, W, C) as the network sees it."""
+    height, width = image.shape[:2]
+    return prod(padded_size(height, width, multiple) if multiple else (height, width))
+
+
+def _batches(
+    files: Sequence[Path], translator: Translator, size: Size, multiple: int | None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (number of the first image, batch) of neighbouring images that have one shape."""
+    first, batch = 0, list[np.ndarray]()
+    for number, file in enumerate(files):
+        image = _read(file, translator, size)
+        most = (min(BATCH_PIXELS, size.max_pixels) if multiple else BATCH_PIXELS) // _pixels(image, multiple)
+        if batch and (image.shape != batch[0].shape or len(batch) >= most):
+            yield first, np.stack(batch)
+            first, batch = number, []
+        batch.append(image)
+    yield first, np.stack(batch)
+
+
+def _outputs(first: int, images: np.ndarray, translator: Translator, size: Size, multiple: int | None) -> np.ndarray:
+    """Return translations (N, H, W, D), in the target's format, of images (N, H, W, C) from number `first` on; those
+    that are not finite raise `Diverged`."""
+    model, direction = translator.model, translator.direction
+    numbers = images.astype(np.int32) if images.dtype == np.uint16 else images  # of which torch can do little on a GPU
+    tensor = as_tensor(numbers).to(model.device).permute(0, 3, 1, 2).contiguous()
+    signed = to_signed(tensor, translator.source)
+    run = partial(model.translate, direction=direction, first_image=first)
+    if multiple is None:
+        output = run(signed)
+    else:
+        output = translate_whole(run, signed, multiple, max_pixels=size.max_pixels, exact=size.exact)
+    if broken := int((~output.isfinite().flatten(1).all(1)).sum()):
+        raise Diverged(f"{broken} of {len(images)} translations {direction} are infinite or not a number: train anew")
+    return to_stored(output, translator.target)

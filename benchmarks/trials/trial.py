@@ -6,6 +6,7 @@ from typing import Any
 
 from cgbench.api.dataset import Dataset
 from cgbench.api.graph_analysis import unequal_channels, untrained
+from cgbench.api.graph_nodes import LatentSearch
 from cgbench.api.method import Method
 from cgbench.api.names import Split
 from cgbench.api.registry import METHODS
@@ -165,6 +166,9 @@ def why_not_applicable(method: Method, config: TrialConfig, dataset: Dataset) ->
         if method.reference is None and config.channels(letter) != domain.pixels.channels:
             bands = f"dataset '{dataset.label}' has {domain.pixels.channels}"
             return f"channels_{letter}={config.channels(letter)}, but {bands}: leave it unset"
+    own_sizes = config.test_size == "own" or config.resize_mode in ("keep", "none")
+    if own_sizes and any(isinstance(node, LatentSearch) for node in method.graph.values()):
+        return "renders images of crop_size from a code: needs test_size=crop and resize_mode=squash or crop"
     if method.reference is None and (problem := unequal_channels(method, {x: config.channels(x) for x in "ab"})):
         return problem
     if config.batch_size < method.min_batch_size:

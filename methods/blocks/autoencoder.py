@@ -7,7 +7,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from cgbench.methods.blocks.layers import check_size_multiple, contiguous_layout
+from cgbench.methods.blocks.layers import MIN_SIDE, check_size_multiple, contiguous_layout
 from cgbench.methods.blocks.narrow_conv import NarrowConv2d
 from cgbench.methods.blocks.norm import InstanceNorm2d, LayerNorm, instance_norm
 from cgbench.methods.blocks.reflection_pad import ReflectionPad2d
@@ -22,6 +22,8 @@ class ContentEncoder(nn.Module):
     is the form of UNIT's first code: 3 × 3, padding with zeros, dropout in the residual blocks.
     """
 
+    size_multiple = 4
+
     def __init__(self, ngf: int = 64, blocks: int = 4, first: bool = False, channels: int = 3) -> None:
         super().__init__()
         kernel = 3 if first else 4
@@ -32,7 +34,7 @@ class ContentEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the content of `images` (N, channels, H, W)."""
-        check_size_multiple(images, 4, 8, "the content encoder")
+        check_size_multiple(images, self.size_multiple, MIN_SIDE, "the content encoder")
         return self.blocks(self.down2(self.down1(self.stem(contiguous_layout(images)))))
 
 

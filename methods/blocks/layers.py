@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from cgbench.errors import CgbenchError, did_you_mean
 from cgbench.methods.blocks.norm import InstanceNorm2d
 
+MIN_SIDE = 8  # pixels of an image: two downsamplings leave two, which a mirrored border needs
 NORMS = {"instance": InstanceNorm2d, "batch": nn.BatchNorm2d}
 
 

@@ -206,8 +206,10 @@ class Model:
         training = self.training
         self.train(False)  # no dropout; batch norm uses its running statistics
         self.first_image, self.style_index = first_image, style_index
-        self.evaluate(values, tensors)
-        self.train(training)
+        try:
+            self.evaluate(values, tensors)
+        finally:
+            self.train(training)
         return [values[tensor] for tensor in tensors]
 
     def draw(self, tensor: str, inputs: list[Value], step: int) -> Value:
@@ -248,9 +250,11 @@ class Model:
         # A network that this application does not train records no gradient of its weights: half the backward cost.
         network.requires_grad_(trained)
         call = getattr(network, part) if part else (self.compiled_networks[name] if self.training else network)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            outputs = map_tensors(_to_float32, call(*map(_concatenate, inputs)))
-        network.requires_grad_(name in self.trained_networks)
+        try:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+                outputs = map_tensors(_to_float32, call(*map(_concatenate, inputs)))
+        finally:
+            network.requires_grad_(name in self.trained_networks)
         start = 0
         for row, tensor in enumerate(tensors):
             end = start + _batch_size(inputs[0][row])

@@ -1,5 +1,7 @@
 """Instance normalisation that is exact and fast in every memory format, and layer normalisation."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -8,6 +10,9 @@ from torch.nn import functional
 
 EPSILON = 1e-5  # added to the variance, as in Ulyanov et al. 2016
 LARGE_IMAGE = 2**17  # elements per image; below that, one call per image costs more than passes over the batch
+
+Normalise = Callable[[Tensor, tuple[int, ...]], Tensor]  # (maps, the axes whose mean and deviation it takes) → maps
+_replacements: list[Normalise] = []  # of `normalised_by`; the last one counts
 
 
 class InstanceNorm2d(nn.Module):
@@ -44,13 +49,28 @@ class LayerNorm(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the normalised `maps`."""
+        if _replacements:
+            return _replacements[-1](maps, (1, 2, 3)) * self.scale[:, None, None] + self.shift[:, None, None]
         return functional.group_norm(maps, 1, self.scale, self.shift)  # one group: all channels
+
+
+@contextmanager
+def normalised_by(normalise: Normalise) -> Iterator[None]:
+    """Within it `normalise` replaces the arithmetic of instance norm and layer norm, not the latter's scale and shift:
+    a tile of an image is normalised by the statistics of the whole image."""
+    _replacements.append(normalise)
+    try:
+        yield
+    finally:
+        _replacements.pop()
 
 
 def instance_norm(maps: Tensor) -> Tensor:
     """Return `maps` (N, C, H, W), each image and channel with mean 0 and variance 1, computed in float32 at least."""
     if maps.shape[2] * maps.shape[3] < 2:
         raise ValueError(f"instance norm needs more than one pixel, not maps of shape {tuple(maps.shape)}")
+    if _replacements:
+        return _replacements[-1](maps, (2, 3))
     if maps.device.type == "cpu" and (maps.dtype != torch.bfloat16 or maps[0].numel() < LARGE_IMAGE):
         return _BatchedInstanceNorm.apply(maps)
     return _PerImageInstanceNorm.apply(maps)

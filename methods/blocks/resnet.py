@@ -5,7 +5,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from cgbench.methods.blocks.antialiased_resampling import BlurDownsample, BlurUpsample
-from cgbench.methods.blocks.layers import bias_before, check_size_multiple, contiguous_layout, norm_layer
+from cgbench.methods.blocks.layers import MIN_SIDE, bias_before, check_size_multiple, contiguous_layout, norm_layer
 from cgbench.methods.blocks.narrow_conv import NarrowConv2d
 from cgbench.methods.blocks.reflection_pad import ReflectionPad2d
 
@@ -19,6 +19,8 @@ class ResnetGenerator(nn.Module):
     and at least 8, else `CgbenchError`. The paper uses 6 blocks for 128 pixels and 9 for 256, and no dropout. With
     `antialias`, down- and upsampling are antialiased, as in CUT; the number of weights is the same.
     """
+
+    size_multiple = 4
 
     def __init__(
         self,
@@ -44,7 +46,7 @@ class ResnetGenerator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the translations of `images` (N, channels_in, H, W), values in [-1, 1]."""
-        check_size_multiple(images, 4, 8, "the ResNet generator")
+        check_size_multiple(images, self.size_multiple, MIN_SIDE, "the ResNet generator")
         maps = self.down2(self.down1(self.stem(contiguous_layout(images))))
         return self.output(self.up2(self.up1(self.blocks(maps))))
 
@@ -54,7 +56,7 @@ class ResnetGenerator(nn.Module):
         The padded images, both downsampling convolutions before their normalisation, and the outputs of the first
         residual block and of the fifth, or of the last if there are fewer; with a single block, four maps.
         """
-        check_size_multiple(images, 4, 8, "the ResNet generator")
+        check_size_multiple(images, self.size_multiple, MIN_SIDE, "the ResNet generator")
         maps = padded = self.stem.pad(contiguous_layout(images))
         for layer in list(self.stem)[1:]:
             maps = layer(maps)

@@ -31,7 +31,7 @@ class UnetGenerator(nn.Module):
         super().__init__()
         if downs < 1:
             raise CgbenchError(f"a U-Net needs at least one halving, not {downs}")
-        self.factor = 2**downs
+        self.size_multiple = 2**downs
         widths = [ngf * min(2**depth, 8) for depth in range(downs)]
         innermost = downs - 1
         self.down = nn.ModuleList(
@@ -64,7 +64,7 @@ class UnetGenerator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the translations of `images` (N, channels_in, H, W), values in [-1, 1]."""
-        check_size_multiple(images, self.factor, self.factor, "the U-Net generator")
+        check_size_multiple(images, self.size_multiple, self.size_multiple, "the U-Net generator")
         maps = contiguous_layout(images)
         skips = []
         for down in self.down:

@@ -5,6 +5,7 @@ import os
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -13,7 +14,8 @@ from cgbench.api.graph_nodes import Apply
 from cgbench.api.method_description import describe
 from cgbench.api.registry import DATASETS, METHODS
 from cgbench.benchmarks.cli import report
-from cgbench.benchmarks.execution import runner, translate_files
+from cgbench.benchmarks.data import lossless_files
+from cgbench.benchmarks.execution import runner
 from cgbench.benchmarks.execution.translate_files import translating_model
 from cgbench.benchmarks.training.checkpoint import checkpoint_metadata, read_checkpoint, recorded_checkpoint_metadata
 from cgbench.benchmarks.trials.trial import Trial
@@ -55,9 +57,9 @@ def copied(trained, tmp_path):
     return run, trained[1], TrialFolder.of(run, "own", METHOD, 0)
 
 
-def translate(*arguments, method=METHOD, code=0):
+def translate(*arguments, method=METHOD, size="crop", code=0):
     """Run the command, and return the last line of what it said."""
-    chosen = ["--method", method] if method else []
+    chosen = ["--size", size, *(["--method", method] if method else [])]
     return cgbench("translate", *arguments, "--device", "cpu", *chosen, code=code).splitlines()[-1]
 
 
@@ -75,6 +77,17 @@ def test_a_test_image_becomes_the_bytes_that_evaluation_kept_and_the_run_stays(t
     kept = files(TrialFolder.of(run, "own", method, 0).path / "outputs" / direction)
     assert files(tmp_path / "out") == kept and len(kept) == 3
     assert {name: hashlib.sha256(data).digest() for name, data in files(run).items()} == before
+
+
+def test_by_default_a_picture_comes_back_at_its_own_size(trained, tmp_path):
+    run, given, _ = trained
+    Image.fromarray(np.tile(read_image(given / "a.PNG"), (2, 3, 1))).save(tmp_path / "large.png")
+    for name, method in {"one": METHOD, "two": "munit"}.items():
+        said = cgbench("translate", run, given, tmp_path / "large.png", "--output", tmp_path / name, "--device", "cpu",
+                       "--method", method)  # fmt: skip
+        assert said.splitlines()[-1].startswith(f"4 images by {method}, seed 0")
+        sizes = {path.name: Image.open(path).size for path in (tmp_path / name).iterdir()}
+        assert sizes == {"a.png": (31, 19), "b.png": (31, 19), "c.png": (31, 19), "large.png": (93, 38)}
 
 
 def test_the_same_pictures_give_the_same_bytes_in_whatever_order_they_are_named(trained, tmp_path):
@@ -211,15 +224,15 @@ def test_pictures_that_cannot_be_used_are_named_before_anything_is_written(train
 @pytest.mark.parametrize("late", [False, True])
 def test_stopped_it_leaves_nothing_and_what_came_meanwhile_stays(trained, tmp_path, monkeypatch, late):
     run, given, _ = trained
-    real = translate_files.output_images.write_images
+    real = lossless_files.write_bytes
 
-    def meanwhile(paths, images):
-        real(paths, images)
+    def meanwhile(path, data):
+        real(path, data)
         if not late:
             raise KeyboardInterrupt
         (tmp_path / "out" / "b.png").write_bytes(b"mine")
 
-    monkeypatch.setattr(translate_files.output_images, "write_images", meanwhile)
+    monkeypatch.setattr(lossless_files, "write_bytes", meanwhile)
     translate(run, given, "--output", tmp_path / "out", code=2 if late else 130)
     assert files(tmp_path / "out") == ({"b.png": b"mine"} if late else {})
     assert len(os.listdir(tmp_path / "out")) == late

@@ -1,0 +1,66 @@
+"""Image files that keep every number: PNG for pictures and 16-bit grey, TIFF for all other formats."""
+
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from cgbench.errors import CgbenchError
+from cgbench.files import PART, write_bytes
+from cgbench.pixel_format import PixelFormat
+from cgbench.progress import ProgressCallback
+
+PNG_FORMATS = ((1, "uint8"), (3, "uint8"), (1, "uint16"))  # bands and types; Pillow writes no 16-bit colours
+
+
+def suffix(pixels: PixelFormat) -> str:
+    """Return the extension of files that hold a format: ".png" or ".tif"."""
+    return ".png" if (pixels.channels, pixels.dtype) in PNG_FORMATS else ".tif"
+
+
+def encoded(image: np.ndarray, pixels: PixelFormat) -> bytes:
+    """Return an image (H, W, C) of a format as the bytes of a file with its `suffix`; TIFF is contiguous and not
+    compressed."""
+    buffer = io.BytesIO()
+    numbers = image[..., 0] if image.shape[2] == 1 else image
+    if suffix(pixels) == ".png":
+        Image.fromarray(numbers).save(buffer, format="PNG", compress_level=1)
+    else:
+        import tifffile
+
+        tifffile.imwrite(
+            buffer, numbers, photometric="minisblack", planarconfig=None if numbers.ndim == 2 else "contig"
+        )
+    return buffer.getvalue()
+
+
+def ensure_free(paths: Sequence[Path]) -> None:
+    """Raise `CgbenchError` where one of the paths exists."""
+    if taken := [path for path in paths if os.path.lexists(path)]:
+        more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
+        raise CgbenchError(f"{taken[0]}{more}: already there, and nothing is overwritten; choose another --output")
+
+
+def write_all(
+    batches: Iterable[np.ndarray], paths: Sequence[Path], pixels: PixelFormat, update: ProgressCallback
+) -> None:
+    """Write batches of images (n, H, W, C) to `paths` of one folder: first into a temporary folder in it, from which
+    they are moved when all are written."""
+    folder = paths[0].parent
+    folder.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=folder, prefix=".translate.", suffix=PART))
+    try:
+        images = (image for batch in batches for image in batch)
+        for number, (path, image) in enumerate(zip(paths, images, strict=True)):
+            write_bytes(part / path.name, encoded(image, pixels))
+            update(number + 1, len(paths))
+        ensure_free(paths)  # another process may have written meanwhile
+        for path in paths:
+            (part / path.name).rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
