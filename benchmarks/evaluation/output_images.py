@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cgbench.api.dataset import SemanticClass
+from cgbench.api.dataset import Dataset, SemanticClass
 from cgbench.api.metric import Translations
 from cgbench.api.names import Split
+from cgbench.benchmarks.data.lossless_files import encoded, suffix
 from cgbench.benchmarks.metrics.functional.class_maps import predicted_classes, why_no_classes
-from cgbench.files import attach_path, own_handle
+from cgbench.files import attach_path, file_name, own_handle, write_bytes
+from cgbench.pixel_format import RGB8, PixelFormat
 from cgbench.results.run_folder import TrialFolder
 
-KINDS = ("outputs", "reconstructions", "segmentations")
+KINDS = ("outputs", "numbers", "reconstructions", "segmentations")
 AID_SIDE = 128  # pixels; reconstructions are saved for viewing only, at this side at most
 
 
@@ -51,6 +53,24 @@ def save_images(folder: TrialFolder, translations: Translations) -> None:
         write_images(paths, map(Image.fromarray, _cut(ood.outputs, ood.sizes)))
 
 
+def save_numbers(folder: TrialFolder, translations: Translations, dataset: Dataset) -> None:
+    """Write the outputs in stored numbers, as files of the dataset's own kind or losslessly as images; nothing where
+    they are 8-bit pictures, which are saved as they are."""
+    stored, direction = translations.stored, translations.direction
+    if stored is None or stored.target_pixels.is_rgb8:
+        return
+    pixels, place = stored.target_pixels, folder.numbers(direction)
+    outputs = list(_cut(stored.outputs, translations.sizes))
+    with attach_path(place):
+        place.mkdir(parents=True, exist_ok=True)
+        if dataset.write_outputs(place, direction, translations.keys, outputs, pixels):
+            return
+        for key, output in zip(translations.keys, outputs, strict=True):
+            path = place / f"{file_name(key)}{suffix(pixels)}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, encoded(output, pixels))
+
+
 def _cut(images: np.ndarray, sizes: np.ndarray | None) -> Iterator[np.ndarray]:
     """Yield images of an array (N, H, W, …) at the sizes of their own, int (N, 2)."""
     for index, image in enumerate(images):
@@ -58,9 +78,10 @@ def _cut(images: np.ndarray, sizes: np.ndarray | None) -> Iterator[np.ndarray]:
         yield image[:height, :width]
 
 
-def max_bytes(height: int, width: int) -> int:
+def max_bytes(height: int, width: int, pixels: PixelFormat = RGB8) -> int:
     """Return an upper bound of the bytes of one test image's saved images: PNG saves little on photos."""
-    return 4 * height * width + 3 * min(height, AID_SIDE) * min(width, AID_SIDE)
+    numbers = 0 if pixels.is_rgb8 else pixels.channels * np.dtype(pixels.dtype).itemsize
+    return (4 + numbers) * height * width + 3 * min(height, AID_SIDE) * min(width, AID_SIDE)
 
 
 def write_images(paths: Iterable[Path], images: Iterable[Image.Image]) -> None:

@@ -174,7 +174,6 @@ def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: st
     keys = {domain: _test_keys(dataset, config, domain) for domain in "AB"}
     test_counts = len(keys["A"]), len(keys["B"])
     _ensure_images(dataset, {Split.TRAIN: train_counts, Split.TEST: test_counts})
-    test_count = sum(test_counts)
     steps = config.total_steps(*train_counts)
     trained: dict[str, list[Trial]] = {}
     for trial in trials:
@@ -182,7 +181,8 @@ def plan_run(trials: Sequence[Trial], dataset: Dataset, folder: Path, device: st
             trained.setdefault(trial.method.name, []).append(trial)
     image_bytes = IMAGE_COPIES * _image_bytes(dataset, config, train_counts, test_counts)
     parallelism, costs, trial_bytes = _parallelism_and_costs(trained, device, jobs, image_bytes, steps)
-    output_bytes = test_count * max_bytes(*config.crop_shape)
+    b_and_a = zip(test_counts, reversed(dataset.domains), strict=True)  # test images of A become images of B
+    output_bytes = sum(count * max_bytes(*config.crop_shape, domain.pixels) for count, domain in b_and_a)
     rows, seconds = [], []
     left = [_steps_left(folder, dataset, trial, steps, keys) for trial in trials]
     for name, group in trained.items():

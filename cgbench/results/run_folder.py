@@ -97,6 +97,11 @@ class TrialFolder:
         """Return the path of the translation of test image `key`; direction "AtoB-ood" is that of the split `ood`."""
         return self.path / "outputs" / direction_folder(direction) / f"{file_name(key)}.png"
 
+    def numbers(self, direction: str) -> Path:
+        """Return the folder of translations in stored numbers, where these are more than 8-bit pictures: images, or
+        files of the dataset's own kind such as volumes."""
+        return self.path / "numbers" / direction_folder(direction)
+
     def reconstruction(self, direction: str, key: str) -> Path:
         """Return the path of the reconstruction of test image `key`."""
         return self.path / "reconstructions" / direction_folder(direction) / f"{file_name(key)}.png"

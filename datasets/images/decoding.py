@@ -1,4 +1,4 @@
-"""Image files: decoding by fixed rules, and resizing to square images."""
+"""Image files: decoding by fixed rules."""
 
 import logging
 import struct
@@ -23,7 +23,7 @@ from cgbench.datasets.images.pixel_formats import (
     refusal,
     refusal_of_unknown,
 )
-from cgbench.errors import IMAGE_ERRORS, CgbenchError, DataBroken
+from cgbench.errors import IMAGE_ERRORS, DataBroken
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 UNREAD_EXTENSIONS = (
@@ -139,27 +139,6 @@ def read_labels(path: Path) -> np.ndarray:
         return ImageOps.exif_transpose(image)
 
     return np.asarray(_load(path, ids))
-
-
-def square(image: np.ndarray, side: int, resize_mode: str, blend: bool) -> np.ndarray:
-    """Return `image`, uint8 (H, W, 3) or (H, W), resized to `side` × `side` pixels.
-
-    `resize_mode="squash"` resizes both sides; `"crop"` scales the short side to `side` and takes the centre. `blend`
-    selects bicubic resampling with antialiasing, for photos; without it the nearest pixel is taken, for label colours
-    and ids.
-    """
-    if resize_mode not in ("squash", "crop"):
-        raise CgbenchError(f"resize_mode '{resize_mode}' is not known: use squash or crop")
-    height, width = image.shape[:2]
-    box = (0.0, 0.0, float(width), float(height))
-    if resize_mode == "crop":
-        edge = min(height, width)
-        left, top = (width - edge) / 2, (height - edge) / 2
-        box = (left, top, left + edge, top + edge)
-    if (height, width) == (side, side):
-        return image
-    resampling = Image.Resampling.BICUBIC if blend else Image.Resampling.NEAREST
-    return np.asarray(Image.fromarray(image).resize((side, side), resampling, box=box))
 
 
 def same_shape(height: int, width: int, other_height: int, other_width: int) -> bool:

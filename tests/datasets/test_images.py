@@ -10,8 +10,8 @@ from PIL import Image, ImageFile
 from cgbench.api.dataset import SemanticClass
 from cgbench.api.palette import nearest_class
 from cgbench.datasets.images import decoding
-from cgbench.datasets.images.decoding import coloured, header, image_files, read_image, read_labels, same_shape, square
-from cgbench.errors import CgbenchError, DataBroken
+from cgbench.datasets.images.decoding import coloured, header, image_files, read_image, read_labels, same_shape
+from cgbench.errors import DataBroken
 
 RNG = np.random.default_rng(0)
 PHOTO = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -145,39 +145,6 @@ def test_labels_are_stored_numbers_not_colours(tmp_path):
 def test_labels_of_other_kinds_are_refused(tmp_path):
     with pytest.raises(DataBroken, match=r"c\.png.*RGB"):
         read_labels(saved(tmp_path, Image.fromarray(PHOTO), "c.png"))
-
-
-def test_square_squash_and_crop():
-    wide = np.zeros((10, 30, 3), np.uint8)
-    wide[:, 10:20] = 200
-    assert (square(wide, 10, "crop", blend=True) == 200).all(), "the centre of the long side is kept"
-    squashed = square(wide, 30, "squash", blend=False)
-    np.testing.assert_array_equal(squashed[0, :, 0], wide[0, :, 0])
-    tall = np.swapaxes(wide, 0, 1)
-    assert (square(tall, 10, "crop", blend=False) == 200).all()
-
-
-def test_square_without_blending_makes_no_new_values():
-    ids = RNG.choice(np.array([0, 7, 255], np.uint8), (37, 53))
-    for fit in ("squash", "crop"):
-        small = square(ids, 16, fit, blend=False)
-        assert small.shape == (16, 16) and set(np.unique(small)) <= {0, 7, 255}
-
-
-def test_square_with_blending_averages():
-    checks = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    small = square(np.repeat(checks[:, :, None], 3, axis=2), 8, "squash", blend=True)
-    assert small.shape == (8, 8, 3) and np.abs(small.astype(int) - 127).max() < 12, "antialiased, not sampled"
-
-
-def test_square_of_the_right_size_is_untouched():
-    image = RNG.integers(0, 256, (12, 12, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(square(image, 12, "crop", blend=True), image)
-
-
-def test_square_rejects_unknown_fit():
-    with pytest.raises(CgbenchError, match="squash or crop"):
-        square(PHOTO, 8, "stretch", blend=True)
 
 
 def test_image_files(tmp_path):
