@@ -98,8 +98,7 @@ def evaluate(
         translations = translate_all(trial, model, evaluation, direction)
         _ensure_finite(translations, step)
         output_images.save_images(new_folder, translations)
-        if model is not None:
-            output_images.save_numbers(new_folder, translations, evaluation.dataset)
+        output_images.save_numbers(new_folder, translations, evaluation.dataset)
         calibrations = evaluation.calibrations(translations)
         failures[direction] = failure_detection.detect_failures(translations, calibrations)
         results.add(translations, evaluation, step)
