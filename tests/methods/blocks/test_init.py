@@ -40,7 +40,7 @@ def test_discriminator_of_a_configuration():
             sum(weight.numel() for weight in module.parameters())
             for module in (
                 discriminator(TrialConfig()),
-                discriminator(TrialConfig(), channels=6),
+                discriminator(TrialConfig(), source="ab"),
                 discriminator(TrialConfig(ndf=16)),
                 discriminator(TrialConfig(discriminator_layers=2)),
                 discriminator(TrialConfig(norm="batch")),
