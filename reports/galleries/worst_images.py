@@ -125,7 +125,8 @@ def sampled(keys: Sequence[str], count: int, *purpose: str) -> list[str]:
 class _DirectionScores:
     """The data of one direction: the trials shown, their scores by method, metric and key, and their failures.
 
-    The scores are those of source images, whose translations are shown; scores of unpaired target images are left out.
+    The scores are those of source images, whose translations are shown; scores of unpaired target images and of
+    groups of images are left out.
     """
 
     run: Run

@@ -88,6 +88,19 @@ def test_the_default_is_iou_ssim_of_pairs_and_fid(monkeypatch):
         assert folder.primary_number("AtoB") == name
 
 
+def test_the_default_of_pairs_that_are_not_8_bit_rgb_is_mae(monkeypatch):
+    from cgbench.api.dataset import Domain
+    from cgbench.api.registry import DATASETS
+    from cgbench.pixel_format import PixelFormat
+
+    folder = DATASETS.factory("folder")(None)
+    domains = (Domain("mr"), Domain("ct", pixels=PixelFormat(1, "int16", (-1000.0, 2000.0), "HU")))
+    monkeypatch.setattr(type(folder), "domains", domains)
+    for paired, name in ((True, "mae"), (False, "fid")):
+        monkeypatch.setattr(type(folder), "paired_test", paired)
+        assert [folder.primary_number(direction) for direction in ("AtoB", "BtoA")] == [name, name]
+
+
 def test_an_untrained_row_that_beats_trained_ones_is_a_caveat(tmp_path):
     """The row `copy` of these runs has an IoU of .06."""
     few = {**IOU, "cycle_only": (0.01, 0.02, 0.01)}
