@@ -33,7 +33,16 @@ from cgbench.datasets.checks.image_stats import (
 )
 from cgbench.datasets.checks.near_duplicates import THRESHOLD, Pair, near_duplicates
 from cgbench.datasets.checks.pair_checks import check_pairs, name_pairs
-from cgbench.datasets.checks.report import CHECKS, SEVERITIES, Issue, Report, SplitSummary, display_name, issues_for
+from cgbench.datasets.checks.report import (
+    CHECKS,
+    PROBLEM_FIXES,
+    SEVERITIES,
+    Issue,
+    Report,
+    SplitSummary,
+    display_name,
+    issues_for,
+)
 from cgbench.datasets.checks.shared_scenes import MAX_IMAGES, same_scenes
 from cgbench.datasets.images.measured_windows import sampled_window
 from cgbench.errors import CgbenchError, DataMissing
@@ -49,10 +58,6 @@ LEAK_FIX = "take them out of training: a method could have learnt them by heart"
 TWICE_FIX = "remove them from one domain: there is nothing to translate"
 SCENES_FIX = "give each scene to one domain only, or the training is not unpaired"
 
-PROBLEM_FIXES = {
-    "mixed": "store all images of a domain alike, or take the others out",
-    "unreadable": "mend, replace or remove them",
-}
 FULL_RANGES = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0), "int16": (-32768.0, 32767.0), "float32": (0.0, 1.0)}
 
 ItemsBySplit = dict[tuple[str, str], Sequence[Item]]

@@ -1,15 +1,15 @@
 """The checks before every training: of file names and headers, and of a few files that are decoded to be sure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from cgbench.api.dataset import Dataset, Item
+from cgbench.api.dataset import Dataset, Item, Listing
 from cgbench.api.names import Split
 from cgbench.datasets.checks.file_checks import Headers, check_files, check_folders, read_headers
 from cgbench.datasets.checks.id_maps import check_id_maps
 from cgbench.datasets.checks.image_stats import PROCEDURAL_SIDE
-from cgbench.datasets.checks.report import CHECKS, SEVERITIES, Issue, display_name, issues_for
+from cgbench.datasets.checks.report import CHECKS, PROBLEM_FIXES, SEVERITIES, Issue, display_name, issues_for
 from cgbench.datasets.images.decoding import BLACK_SET, DARK_LEVEL, SIXTEEN_BIT_MODES, SPREAD_LEVELS, arrive_black
 from cgbench.errors import CgbenchError, DataBroken
 from cgbench.formatting import plural, printable
@@ -47,11 +47,13 @@ def summary(issues: Sequence[Issue]) -> str:
 
 def _checked_headers(dataset: Dataset, update: ProgressCallback | None) -> tuple[ItemsBySplit, Headers, list[Issue]]:
     """Return the items of all splits and domains, the headers of their files, and the issues of these."""
-    listed = {(split, letter): _items(dataset, split, letter) for split in dataset.splits for letter in "AB"}
+    listings = {(split, letter): _listing(dataset, split, letter) for split in dataset.splits for letter in "AB"}
+    listed = {place: listing.items for place, listing in listings.items()}
     if not any(item.file for items in listed.values() for item in items):
         return listed, Headers({}, {}), []
     headers = read_headers(dataset, listed, update)
-    issues = [*_unreadable(dataset, headers), *check_files(dataset, listed, headers)]
+    issues = [*_format_problems(dataset, listings.values()), *_unreadable(dataset, headers)]
+    issues += check_files(dataset, listed, headers)
     with suppress(CgbenchError):  # folders that a plug-in cannot name are not needed to train
         issues += check_folders(dataset)
     return listed, headers, issues
@@ -62,11 +64,21 @@ def _unreadable(dataset: Dataset, headers: Headers) -> list[Issue]:
     return issues_for("unreadable", "error", "mend, replace or remove them", entries)
 
 
-def _items(dataset: Dataset, split: str, letter: str) -> Sequence[Item]:
+def _format_problems(dataset: Dataset, listings: Iterable[Listing]) -> list[Issue]:
+    """Return an error for each file whose format is refused, or is not that of its domain."""
+    problems = dict.fromkeys(problem for listing in listings for problem in listing.problems)
+    return [
+        Issue(problem.check, "error", problem.text, PROBLEM_FIXES[problem.check], (name,))
+        for problem in problems
+        if problem.check in PROBLEM_FIXES and (name := display_name(problem.file, dataset.root))
+    ]
+
+
+def _listing(dataset: Dataset, split: str, letter: str) -> Listing:
     try:
-        return dataset.listing(split, letter).items
+        return dataset.listing(split, letter)
     except CgbenchError:
-        return ()
+        return Listing(())
 
 
 def _odd_widths(dataset: Dataset, listed: ItemsBySplit, headers: Headers) -> list[Issue]:

@@ -39,6 +39,11 @@ CHECKS = {
     "shape": "pictures of unlike shapes",
     "colours": "colours that are converted",
 }
+# of the problems of files that are no matter of names: check -> what to do
+PROBLEM_FIXES = {
+    "mixed": "store all images of a domain alike, or take the others out",
+    "unreadable": "mend, replace or remove them",
+}
 
 
 @dataclass(frozen=True)

@@ -52,8 +52,8 @@ def test_what_headers_and_names_show_is_found_the_worst_first(tmp_path, undecode
     undecoded()
     issues = check_quickly(Folder(root))
     assert [(issue.check, issue.severity, issue.files) for issue in issues] == [
-        ("unreadable", "error", ("testB/bands.tif",)),
         ("unreadable", "error", ("testB/empty.png",)),
+        ("mixed", "error", ("testB/bands.tif",)),
         ("format", "warning", ("trainA/named.png",)),
         ("frames", "warning", ("trainA/many.tif",)),
         ("ignored", "warning", ("trainB/moving.gif",)),
