@@ -6,7 +6,7 @@ more fat, larger livers and more lesions. A translator without a constraint on t
 which the labels reveal: the subject of shape consistency (Zhang et al. 2018).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
 
 import numpy as np
@@ -26,7 +26,7 @@ SEED = 1  # of the dataset; a new one would make another dataset
 IMAGE_MODULES = ("cgbench.datasets.phantoms", "cgbench.datasets.trunk_phantoms", "cgbench.seeds")  # decide the pixels
 TRAIN, TEST, VAL = 50, 10, 6  # patients of each population
 SLICES, SPACING = 8, 0.14  # of a patient; about 3 cm from one to the next
-# every number that a material has; pictures show the same range, or hidden information could not be looked for in them
+# the windows hold the numbers of all materials; pictures show them whole, as the detector of hidden information needs
 CT = PixelFormat(1, "int16", (-1024.0, 1024.0), "HU")
 MR = PixelFormat(1, "uint16", (0.0, 1600.0))
 
@@ -74,14 +74,13 @@ class Phantoms(Dataset):
     paired_test = True
     pair_rule = "by patient and slice: each is rendered in both modalities"
     splits = (Split.TRAIN, Split.VAL, Split.TEST, Split.PAIRS)
-    settings = {"demo": {"scorer_steps": 600}}  # procedural tissue is learnt sooner than real scenes
     split_rule = (
         f"{SLICES} slices of each of {TRAIN} patients of one population in MR, and of {TRAIN} of another, with larger "
         "bodies and livers, in CT"
     )
     image_groups = "patient"
-    # the error of a synthetic CT is what a dose is computed with. Of an MR no error in its units can be the measure: the
-    # gain of the receiver and the field of the coil are those of the scan, and nothing in a CT tells them
+    # dose is planned on CT numbers, so their error judges a synthetic CT; MR units depend on the gain and the coil of a
+    # scan, which no CT shows, so that structure judges a synthetic MR
     primary = {"AtoB": "mae", "BtoA": "stored_ssim"}
 
     def group(self, key: str) -> str:
@@ -110,7 +109,10 @@ class Phantoms(Dataset):
 
 
 def _item(modality: str, split: str, index: int, number: int) -> Item:
-    show: Callable[..., np.ndarray] = partial(image, modality)
     where = split, index, number
-    key = f"{split}-{index:03d}/{number:02d}"
-    return Item(key, partial(show, *where), partial(labels, *where), mask=partial(mask, *where))
+    return Item(
+        f"{split}-{index:03d}/{number:02d}",
+        partial(image, modality, *where),
+        partial(labels, *where),
+        mask=partial(mask, *where),
+    )
