@@ -75,18 +75,21 @@ def check_items(dataset: Dataset, again: Dataset) -> None:
 
 
 def check_images(dataset: Dataset, again: Dataset) -> None:
-    """Check images and labels: uint8, their shapes, known class ids, the same pixels every time, existing files."""
+    """Check images, labels and masks: types, shapes, known class ids, the same pixels every time, existing files."""
     folders = [folder.resolve() for folder in dataset.folders()]
     for split, domain, where in _sets(dataset):
         items, others = dataset.items(split, domain), again.items(split, domain)
+        pixels = dataset.domains[domain == "B"].pixels
         for index in evenly_spaced(len(items), IMAGES):
             item, at = items[index], f"{where} '{items[index].key}':"
             image, repeated = item.image(SIDE), others[index].image(SIDE)
-            _require_array(image, (3,), f"{at} an image")
+            _require_array(image, (pixels.channels,), f"{at} an image", pixels.dtype)
             require(np.array_equal(image, repeated), f"{at} the image is another one the second time")
             if item.labels is not None:
                 _check_labels(dataset, item, image, at)
-            for file in filter(None, (item.file, item.labels_file)):
+            if item.mask is not None:
+                _check_mask(item.mask, image, at)
+            for file in filter(None, (item.file, item.labels_file, item.mask_file)):
                 require(file.is_file(), f"{at} there is no file {file}")
                 inside = not folders or any(file.resolve().is_relative_to(folder) for folder in folders)
                 require(inside, f"{at} {file} lies in none of `folders()`")
@@ -102,6 +105,15 @@ def _check_labels(dataset: Dataset, item: Item, image: np.ndarray, at: str) -> N
     beyond = ids[(ids >= len(dataset.palette)) & (ids != IGNORE)]
     known = not dataset.palette or not beyond.size
     require(known, f"{at} class id {beyond[:1]}, and the palette has {len(dataset.palette)} classes")
+
+
+def _check_mask(mask: Callable[[int], np.ndarray], image: np.ndarray, at: str) -> None:
+    """Check the mask of an image: 0 and 1, with its shape."""
+    inside = mask(SIDE)
+    _require_array(inside, (), f"{at} a mask")
+    require(np.array_equal(inside, mask(SIDE)), f"{at} the mask is another one the second time")
+    require(same_shape(*image.shape[:2], *inside.shape), f"{at} a mask {inside.shape} for an image {image.shape[:2]}")
+    require(inside.max() <= 1, f"{at} a mask of 0 and 1 has {inside.max()}")
 
 
 def check_pairs(dataset: Dataset) -> None:
@@ -152,10 +164,10 @@ def _keys(items: Sequence[Item]) -> list[str]:
     return [item.key for item in items]
 
 
-def _require_array(array: object, last: tuple[int, ...], what: str) -> None:
-    """Raise unless the array is uint8 (H, W, *last) and not empty."""
+def _require_array(array: object, last: tuple[int, ...], what: str, dtype: str = "uint8") -> None:
+    """Raise unless the array is of the type, (H, W, *last) and not empty."""
     shape = ", ".join(["H", "W", *map(str, last)])
     require(isinstance(array, np.ndarray), f"{what} must be an array, not {type(array).__name__}")
     assert isinstance(array, np.ndarray)
-    valid = array.dtype == np.uint8 and array.ndim == 2 + len(last) and array.shape[2:] == last and array.size
-    require(valid, f"{what} must be uint8 ({shape}), not {array.dtype} {array.shape}")
+    valid = array.dtype == dtype and array.ndim == 2 + len(last) and array.shape[2:] == last and array.size
+    require(valid, f"{what} must be {dtype} ({shape}), not {array.dtype} {array.shape}")

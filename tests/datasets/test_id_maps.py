@@ -15,6 +15,7 @@ from cgbench.datasets.checks.id_maps import LOOKED_AT
 from cgbench.datasets.checks.quick_checks import check_quickly
 from cgbench.datasets.folder import Folder
 from cgbench.datasets.images.decoding import read_image, read_labels
+from cgbench.pixel_format import display_rgb
 from helpers.cli import SMALL, cgbench
 from helpers.image_folders import healthy, scene
 
@@ -71,7 +72,7 @@ IDS = {
     "a mask of 0 and 1": (lambda number: ids_of(number, 2), "0 and 1, 9"),
     "three classes": (lambda number: ids_of(number, 3), "0 to 2, 9"),
     "streets": (lambda number: streets.labels("train", number, 64), "0 to 7, 8"),
-    "organs inside bodies": (lambda number: phantoms.labels("train-mr", number, 128), "0 to 6, 88%"),
+    "organs inside bodies": (lambda number: phantoms.labels("train-mr", number, 3, 128), "0 to 7, 88%"),
 }
 
 
@@ -96,16 +97,19 @@ def test_class_ids_in_other_lossless_files_are_found(ending, tmp_path):
     assert len(found(dataset)) == 2
 
 
+def mr_picture(number):
+    return display_rgb(phantoms.image("mr", "train-mr", number, 3, 128)[None], phantoms.MR)[0]
+
+
 PICTURES = {
     "a mask of 0 and 255": lambda number: ids_of(number, 2) * 255,
     "a mask of one bit": lambda number: Image.fromarray(ids_of(number, 2) * 255).convert("1"),
     "colours of a palette": lambda number: Image.fromarray(streets.label_image("train", number, SIDE)).quantize(9),
     "grey photos": grey,
-    "MR slices": lambda number: phantoms.slice_image("mr", "train-mr", number, 128)[..., 0],
+    "MR slices": lambda number: mr_picture(number)[..., 0],
     "one colour": lambda number: np.full((32, 32), 7, np.uint8),
     **{f"photos at 1/{k}": lambda number, k=k: np.asarray(grey(number)) // k for k in (7, 10, 14, 20, 40)},
-    **{f"slices at 1/{k}": lambda number, k=k: phantoms.slice_image("mr", "train-mr", number, 128) // k
-       for k in (7, 14, 40)},
+    **{f"slices at 1/{k}": lambda number, k=k: mr_picture(number) // k for k in (7, 14, 40)},
     "blurred dark photos": lambda number: np.asarray(grey(number).filter(ImageFilter.GaussianBlur(2))) // 10,
     "dark photos of streets": lambda number: streets.photo("train", number, 128) // 12,
 }  # fmt: skip

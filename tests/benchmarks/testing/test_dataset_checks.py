@@ -9,6 +9,7 @@ from PIL import Image
 
 from cgbench import Dataset, Domain, Item, SemanticClass
 from cgbench.benchmarks.testing.conformance import check_dataset
+from cgbench.pixel_format import PixelFormat
 
 PALETTE = (SemanticClass("sky", (70, 130, 180)), SemanticClass("road", (128, 64, 128)))
 CALLS = itertools.count()
@@ -110,6 +111,11 @@ def test_a_declaration_that_is_wrong(changes, message):
         (only(labels=lambda side: ids(side) + np.uint8(next(CALLS) % 2)), "labels are other ones the second time"),
         (only(labels=lambda side: ids(side)[:9]), "labels (9, 32) for an image (32, 32)"),
         (only(labels=lambda side: ids(side) * 2), "class id [2], and the palette has 2 classes"),
+        (only(mask=lambda side: ids(side).astype(bool)), "a mask must be uint8 (H, W), not bool"),
+        (only(mask=lambda side: ids(side) + np.uint8(next(CALLS) % 2)), "the mask is another one the second time"),
+        (only(mask=lambda side: ids(side)[:9]), "a mask (9, 32) for an image (32, 32)"),
+        (only(mask=lambda side: ids(side) * 255), "a mask of 0 and 1 has 255"),
+        (only(mask_file=Path("/nowhere/m.png")), "there is no file /nowhere/m.png"),
         (only(labels=None), "there is a palette, and ['pairs'] has no labels"),
         (only(file=Path("/nowhere/1.png")), "there is no file /nowhere/1.png"),
         (
@@ -120,6 +126,20 @@ def test_a_declaration_that_is_wrong(changes, message):
 )
 def test_items_that_break_a_promise(dataset, message):
     assert message in refusal(dataset)
+
+
+def test_images_are_in_the_format_of_their_domain():
+    ct = PixelFormat(1, "int16", (-1000.0, 1000.0), "HU")
+    domains = (Domain("labels", "labels"), Domain("CT", pixels=ct))
+
+    def items(self, split, domain):
+        draw = image if domain == "A" else (lambda side: image(side)[..., :1].astype(np.int16))
+        return [Item(split, draw, ids, mask=ids)]
+
+    sound = type("Scans", (Sound,), {"domains": domains, "items": items})
+    check_dataset(sound)
+    pictures = type("Broken", (Sound,), {"domains": domains})
+    assert "domain B: 'train-0': an image must be int16 (H, W, 1), not uint8 (32, 32, 3)" in refusal(pictures)
 
 
 def test_files_outside_of_the_folders_and_in_two_splits(tmp_path):

@@ -1,0 +1,1 @@
+"""Ellipsoid phantoms of the trunk, in CT and MR."""
