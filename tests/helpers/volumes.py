@@ -37,19 +37,24 @@ def affine_of(codes: str, spacing=(1.0, 1.0, 1.0), origin=(-20.0, 30.0, 40.0)) -
     return affine
 
 
-def save_nifti(path: Path, voxels: np.ndarray, affine: np.ndarray | None = None, slope=None, inter=None) -> Path:
-    """A NIfTI file with the array as it is stored; slope and intercept are written to the header."""
+def save_nifti(path: Path, voxels: np.ndarray, affine: np.ndarray | None = None) -> Path:
+    """A NIfTI file of an array (i, j, k) with an affine (RAS)."""
     import nibabel
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = nibabel.Nifti1Image(voxels, affine_of("LPS") if affine is None else affine, dtype=voxels.dtype)
-    if slope is not None:
-        image.header.set_slope_inter(slope, inter)
-        stored = np.rint((voxels.astype(np.float64) - inter) / slope).astype(voxels.dtype)
-        image = nibabel.Nifti1Image(stored * slope + inter, image.affine, image.header)
-        image.set_data_dtype(voxels.dtype)
-        image.header.set_slope_inter(slope, inter)
-    nibabel.save(image, path)
+    nibabel.save(nibabel.Nifti1Image(voxels, affine_of("LPS") if affine is None else affine, dtype=voxels.dtype), path)
+    return path
+
+
+def save_scaled(path: Path, stored: np.ndarray, affine: np.ndarray, slope: float, inter: float) -> Path:
+    """An uncompressed NIfTI file of stored numbers with slope and intercept in its header."""
+    import nibabel
+
+    save_nifti(path, stored, affine)
+    content = path.read_bytes()
+    header = nibabel.Nifti1Header(content[:348])
+    header["scl_slope"], header["scl_inter"] = slope, inter  # nibabel would divide the numbers when it saves
+    path.write_bytes(header.binaryblock + content[348:])
     return path
 
 

@@ -10,7 +10,7 @@ import pytest
 from cgbench.datasets.volume_files import readers
 from cgbench.datasets.volume_files.orientation import obliqueness, oriented_shape, oriented_spacing
 from cgbench.errors import DataBroken
-from helpers.volumes import SHAPE, affine_of, body, libraries, save_meta, save_nifti, save_series
+from helpers.volumes import SHAPE, affine_of, body, libraries, save_meta, save_nifti, save_scaled, save_series
 
 nibabel, pydicom, sitk = libraries()
 
@@ -71,13 +71,7 @@ def test_an_oblique_volume_takes_the_closest_axes(tmp_path):
 ])  # fmt: skip
 def test_slope_and_intercept_are_applied_exactly(tmp_path, dtype, slope, inter, expected):
     stored = np.random.default_rng(5).integers(0, 200, SHAPE).astype(dtype)
-    image = nibabel.Nifti1Image(stored, affine_of("LPS"))
-    image.header.set_slope_inter(slope, inter)
-    nibabel.save(image, tmp_path / "unscaled.nii")
-    raw = (tmp_path / "unscaled.nii").read_bytes()
-    header = nibabel.Nifti1Header.from_fileobj(__import__("io").BytesIO(raw))
-    header["scl_slope"], header["scl_inter"] = slope, inter  # nibabel would divide the numbers
-    (tmp_path / "p.nii").write_bytes(header.binaryblock + raw[348:352] + stored.tobytes(order="F"))
+    save_scaled(tmp_path / "p.nii", stored, affine_of("LPS"), slope, inter)
     found = readers.read_voxels(tmp_path / "p.nii")
     assert found.dtype == expected
     np.testing.assert_array_equal(found, stored * slope + inter)
