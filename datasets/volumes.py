@@ -19,15 +19,21 @@ from pathlib import Path
 import numpy as np
 
 from cgbench.api.dataset import Dataset, Domain, FileProblem, Item, Listing
-from cgbench.api.names import Split
+from cgbench.api.inspection import Inspection
+from cgbench.api.names import Direction, Split
 from cgbench.api.registry import DATASETS
 from cgbench.datasets.volume_files import readers
+from cgbench.datasets.volume_files.inspection import describe, inspect
 from cgbench.datasets.volume_files.patients import SETS, Source
 from cgbench.datasets.volume_files.settings_file import NAME, read_settings
 from cgbench.datasets.volume_files.survey import Study
+from cgbench.datasets.volume_files.writing import assembled, suffix_for, write_volume
 from cgbench.digests import digest, source_digest
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
+from cgbench.files import file_name
 from cgbench.formatting import printable
+from cgbench.pixel_format import PixelFormat
+from cgbench.progress import ProgressCallback
 
 IMAGE_MODULES = ("cgbench.datasets.volumes", "cgbench.datasets.volume_files")  # decide the numbers
 SETTLE_SECONDS = 2.0  # after this time a file's time of change identifies it
@@ -41,9 +47,20 @@ HOW_TO_GET = """volumes: {problem}.
 
 
 def slice_image(path: Path, axis: str, index: int, dtype: str, side: int = 0) -> np.ndarray:
-    """Return a slice (H, W, 1) of a volume in the domain's type; `side` is ignored.
+    """Return a slice of a volume in the domain's type.
 
-    Numbers that the type does not hold exactly raise `DataBroken`.
+    Args:
+        path: The volume, a file or a folder of DICOM slices.
+        axis: The axis of the slices.
+        index: The place of the slice along it.
+        dtype: int16, uint16 or float32.
+        side: Ignored: a slice is returned at its own size.
+
+    Returns:
+        Numbers in stored units (H, W, 1).
+
+    Raises:
+        DataBroken: where the type does not hold the numbers exactly.
     """
     image = readers.oriented_voxels(path, axis)[index]
     if image.dtype != dtype and dtype != "float32":
@@ -54,7 +71,18 @@ def slice_image(path: Path, axis: str, index: int, dtype: str, side: int = 0) ->
 
 
 def slice_mask(study: Study, letter: str, source: Source, index: int, side: int = 0) -> np.ndarray:
-    """Return 1 inside the body, uint8 (H, W), of a slice; `side` is ignored."""
+    """Return the body in a slice.
+
+    Args:
+        study: The patients.
+        letter: The domain, A or B.
+        source: The volume.
+        index: The place of the slice.
+        side: Ignored: a slice is returned at its own size.
+
+    Returns:
+        1 inside the body, uint8 (H, W).
+    """
     return study.mask(letter, source)[index].copy()
 
 
@@ -66,6 +94,7 @@ class Volumes(Dataset):
     name = "volumes"
     summary = "your medical volumes (NIfTI, MetaImage, DICOM), in stored units and split by patient"
     licence = "that of your volumes"
+    picture_files = False
     image_groups = "patient"
     settings = {"smoke": SLICES, "demo": SLICES, "paper": SLICES}
 
@@ -179,6 +208,32 @@ class Volumes(Dataset):
             )
             for index in study.kept(split, letter, source)
         ]  # fmt: skip
+
+    def remarks(self) -> Sequence[str]:
+        """Return how the volumes are read: formats, axis, body, spacing."""
+        return describe(self.study) if self._is_there else ()
+
+    def inspect(
+        self, splits: Sequence[str], limit: int = 0, update: ProgressCallback | None = None
+    ) -> Inspection:  # fmt: skip
+        """Return the findings on the volumes of the named splits, all of them or `limit` of each split and domain."""
+        return inspect(self.study, splits, limit, update)
+
+    def write_outputs(
+        self, folder: Path, direction: str, keys: Sequence[str], outputs: Sequence[np.ndarray], pixels: PixelFormat,
+        split: str = Split.TEST,
+    ) -> Sequence[Path]:  # fmt: skip
+        """Write one volume per patient with the affine of its source (`volume_files/writing.py`), and return them."""
+        study, letter = self.study, "A" if direction == Direction.A_TO_B else "B"
+        sources = {source.patient: source.path for source in study.sources(split, letter)}
+        written = []
+        for volume in assembled(keys, outputs, sources, study.axis, pixels):
+            path = folder / f"{file_name(volume.patient)}{suffix_for(volume.source)}"
+            names = " to ".join(self.direction_name(direction).split("→"))  # NIfTI's description is ASCII
+            note = f"{names}, {volume.translated} of {len(volume.slices)} slices"
+            write_volume(path, volume.slices, volume.source, study.axis, note)
+            written.append(path)
+        return written
 
     def group(self, key: str) -> str:
         """Return the patient of a slice."""

@@ -31,6 +31,8 @@ CHECKS = {
     "rotated": "photos turned by an EXIF tag that their label map lacks",
     "format": "files of another format than their name says",
     "frames": "files of several frames",
+    "window": "volumes with numbers outside of the window",
+    "geometry": "volumes of unlike geometry",
     "ignored": "files that are not read",
     "names": "names that make trouble",
     "tiny": "pictures that are very small",

@@ -156,7 +156,7 @@ def _divided(
     training = {"A": chosen[Split.PAIRS][::2], "B": chosen[Split.PAIRS][1::2]}
     for index, letter in enumerate("AB"):
         training[letter] += [key for key, pair in by_patient.items() if pair[index] and not pair[1 - index]]
-    sets = {
+    sets: dict[Place, dict[str, Source]] = {
         (split, letter): {key: by_patient[key]["AB".index(letter)] for key in sorted(keys)}
         for letter in "AB"
         for split, keys in [*chosen.items(), (Split.TRAIN, training[letter])]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from cgbench.errors import CgbenchError, did_you_mean
 from cgbench.files import read_bytes
-from cgbench.pixel_format import MEASURED, PixelFormat
+from cgbench.pixel_format import PixelFormat
 
 NAME = "cgbench-volumes.toml"
 MAX_BYTES = 2**16
@@ -92,7 +92,7 @@ def declared_window(domain: DomainSettings, modality: str) -> tuple[float, float
     """Return the window of a domain, None where it is measured."""
     if domain.window is None:
         return defaults(modality)[1]
-    return None if domain.window == MEASURED else domain.window
+    return domain.window if isinstance(domain.window, tuple) else None
 
 
 def defaults(modality: str) -> tuple[str, tuple[float, float] | None, float | str]:

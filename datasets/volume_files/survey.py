@@ -132,6 +132,10 @@ class Study:
         both = set(kept_slices(partner, self.body_rule(other), self.axis, self.settings.min_body))
         return tuple(index for index in kept if index in both)
 
+    def shape(self, source: Source) -> tuple[int, int, int]:
+        """Return the numbers of slices, rows and columns of a volume."""
+        return volume_shape(source.path, self.axis)
+
     def mask(self, letter: str, source: Source) -> np.ndarray:
         """Return the body of a volume, uint8 (D, H, W)."""
         return body_mask(source.path, source.mask, self.body_rule(letter), self.axis)

@@ -58,13 +58,13 @@ def assembled(
         header = readers.read_header(sources[patient])
         shape = oriented_shape(header.shape, header.affine, axis)
         slices = np.full(shape, pixels.ends[0], np.float32)
-        for index, place in of_patient:
+        for number, place in of_patient:
             output = np.asarray(outputs[place], np.float32)
             output = output[..., 0] if output.ndim == 3 else output
             if output.shape != shape[1:]:
                 text = f"an output of {output.shape} for slices of {shape[1:]}"
                 raise CgbenchError(f"{keys[place]}: {text}: only whole slices make a volume (test_size=own)")
-            slices[index] = output
+            slices[number] = output
         yield AssembledVolume(patient, _stored(slices, pixels.dtype), sources[patient], len(of_patient))
 
 

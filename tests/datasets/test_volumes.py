@@ -1,5 +1,6 @@
 """`volumes`: layouts, splits by patient, formats, kept slices and masks, and the settings file."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from cgbench.datasets.volume_files.body_mask import largest_part, otsu_threshold
 from cgbench.datasets.volume_files.settings_file import NAME
 from cgbench.datasets.volumes import Volumes
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
+from helpers.cli import cgbench
 from helpers.volumes import SHAPE, affine_of, body, libraries, save_meta, save_nifti, save_series
 
 nibabel, pydicom, sitk = libraries()
@@ -272,3 +274,54 @@ def test_the_largest_part_is_the_body_and_its_holes_are_filled():
     expected = np.zeros((3, 12, 12), bool)
     expected[:, 2:9, 2:9] = True
     np.testing.assert_array_equal(largest_part(voxels, -500.0), expected)
+
+
+def test_the_check_of_sound_volumes(tmp_path):
+    shown = cgbench("datasets", "check", "volumes", "--data-root", set_folders(tmp_path / "hospital"))
+    for line in ("hospital in", "test B CT 10 images 9 × 8", "10 pairs by patient and slice",
+                 "nothing to report", "train A: 10 of 14 slices in 2 volumes",
+                 "A is A: 4 patients (4 NIfTI), 1 band of uint16, window measured on the training images",
+                 "spacing 1 × 1 × 1 mm (slices × rows × columns)",
+                 "B is CT: 4 patients (4 MetaImage), 1 band of int16, window -1000 to 2000 HU",
+                 "axial slices, the patient's right at the left, anterior on top",
+                 "slices with less than 0.01 of it are left out"):  # fmt: skip
+        assert line in " ".join(shown.split()), shown
+    limited = cgbench("datasets", "check", "volumes", "--data-root", tmp_path / "hospital", "--limit", "1")
+    assert "train A: 5 of 7 slices in 1 volume" in limited
+
+
+def test_the_check_says_what_is_wrong(tmp_path):
+    set_folders(tmp_path)
+    save_meta(tmp_path / "trainB" / "t1.mha", body(201))  # a test patient
+    save_meta(tmp_path / "trainB" / "a1.mha", body(9))  # a patient of trainA
+    save_meta(tmp_path / "trainB" / "copy.mha", body(200), affine_of("RAS"))  # a test volume under another name
+    save_meta(tmp_path / "trainB" / "flat.mha", np.zeros(SHAPE, np.int16))
+    save_meta(tmp_path / "trainB" / "thick.mha", body(8) + np.int16(1500), affine_of("LPS", (1, 1, 5)))
+    save_nifti(tmp_path / "trainA" / "nan.nii", np.full(SHAPE, np.nan, np.float32))
+    shown = cgbench("datasets", "check", "volumes", "--data-root", tmp_path, "--format", "json", code=1)
+    found = {(entry["check"], entry["severity"], *entry["files"]) for entry in json.loads(shown)["findings"]}
+    assert found == {
+        ("leak", "error", "trainB/t1.mha"), ("between-domains", "warning", "trainA/a1.nii.gz"),
+        ("leak", "error", "testB/t0.mha"), ("constant", "error", "trainB/flat.mha"),
+        ("unreadable", "error", "trainA/nan.nii"), ("geometry", "note"), ("window", "warning", "trainB/thick.mha"),
+    }  # fmt: skip
+
+
+def test_the_check_without_data_ends_with_exit_code_2(tmp_path):
+    assert "no volume for trainA" in cgbench("datasets", "check", "volumes", "--data-root", tmp_path, code=2)
+
+
+def test_outputs_become_volumes_of_the_patients(tmp_path):
+    data = Volumes(set_folders(tmp_path / "data"))
+    items = data.items(Split.TEST, "A")
+    partners = {item.key: item.image(0) for item in data.items(Split.TEST, "B")}
+    keys = [item.key for item in items][:-1]
+    outputs = [partners[key] for key in keys]  # a translator that makes no mistake
+    pixels = data.domains[1].pixels
+    written = data.write_outputs(tmp_path / "out", "AtoB", keys, outputs, pixels)
+    assert [path.name for path in written] == ["t0.nii.gz", "t1.nii.gz"]  # the format of the source
+    image = nibabel.load(written[0])
+    np.testing.assert_array_equal(image.get_fdata(), body(200))
+    np.testing.assert_array_equal(image.affine, affine_of("RAS"))
+    assert bytes(image.header["descrip"]).rstrip(b"\0") == b"cgbench: A to CT, 5 of 7 slices"
+    assert nibabel.load(written[1]).get_fdata()[:, :, 5].max() == -1000  # its slice was not translated
