@@ -88,7 +88,7 @@ class Folder(Dataset):
         return self._pairs().rule
 
     @property
-    def domains(self) -> tuple[Domain, Domain]:  # type: ignore[override]
+    def domains(self) -> tuple[Domain, Domain]:
         """The domains with the formats of their images, which are found by the headers of all files when first
         asked."""
         if self._fixed_domains is not None:

@@ -1,12 +1,19 @@
 """Validation images held out of the training set, for datasets that have none of their own."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cgbench.api.dataset import Dataset, Domain, Item, Listing
 from cgbench.api.names import Split
 from cgbench.errors import CgbenchError
+from cgbench.pixel_format import PixelFormat
 from cgbench.selection import evenly_spaced
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def hold_out(dataset: Dataset, count: int) -> Dataset:
@@ -45,6 +52,7 @@ class ValidationSplit(Dataset):
         self.split_rule, self.settings = dataset.split_rule, dataset.settings
         self.test_splits, self.test_split = dataset.test_splits, dataset.test_split
         self.primary, self.image_groups = dataset.primary, dataset.image_groups
+        self.picture_files = dataset.picture_files
         self.splits = (*dataset.splits, Split.VAL)
 
     def configure(self, split: str = "", paired: str = "auto") -> None:
@@ -99,6 +107,13 @@ class ValidationSplit(Dataset):
     def group(self, key: str) -> str:
         """Return the group of a test image."""
         return self.dataset.group(key)
+
+    def write_outputs(
+        self, folder: Path, direction: str, keys: Sequence[str], outputs: Sequence[np.ndarray], pixels: PixelFormat,
+        split: str = Split.TEST,
+    ) -> Sequence[Path]:  # fmt: skip
+        """Write translated images as files of the wrapped dataset's own kind, such as volumes."""
+        return self.dataset.write_outputs(folder, direction, keys, outputs, pixels, _wrapped(split))
 
     def target(self, direction: str) -> Domain:
         """Return the domain that `direction` translates to."""

@@ -11,10 +11,12 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cgbench.api.inspection import Inspection
 from cgbench.api.names import Direction, Split
 from cgbench.errors import CgbenchError, DataBroken, PluginError, error_line
 from cgbench.formatting import plural, printable, shortened
 from cgbench.pixel_format import RGB8, PixelFormat
+from cgbench.progress import ProgressCallback
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,6 +112,7 @@ class Dataset(ABC):
     test_split: str = ""  # the one that was chosen; empty: the usual one
     settings: Mapping[str, Mapping[str, Any]] = {}  # preset -> values of the dataset's layer
     primary: Mapping[str, str] = {}  # direction -> the number that methods are judged by, decided before a run
+    picture_files: bool = True  # whether items' files are pictures, whose headers Pillow reads
     image_groups: str = ""  # what test images that are not independent have in common, such as "clip"; empty: nothing
 
     def __init__(self, root: Path | None = None) -> None:
@@ -172,6 +175,22 @@ class Dataset(ABC):
 
         The plan of a run and the dataset checks print them.
         """
+        return ()
+
+    def inspect(
+        self, splits: Sequence[str], limit: int = 0, update: ProgressCallback | None = None
+    ) -> Inspection:  # fmt: skip
+        """Return what the dataset check should say, for a dataset whose files are no pictures (`picture_files`): all of
+        the named splits, or `limit` files of each split and domain, were read. `update(done, total)` is called after
+        each file."""
+        return Inspection(())
+
+    def write_outputs(
+        self, folder: Path, direction: str, keys: Sequence[str], outputs: Sequence[np.ndarray], pixels: PixelFormat,
+        split: str = "test",
+    ) -> Sequence[Path]:  # fmt: skip
+        """Write translated images as files of the dataset's own kind, such as volumes, and return these; by default
+        there are none. `outputs` are (H, W, C) in stored numbers of the target's format `pixels`."""
         return ()
 
     def group(self, key: str) -> str:

@@ -78,6 +78,10 @@ def check(
     missing = dataset.missing()
     if missing and dataset.root is None:
         raise DataMissing(missing)
+    if not dataset.picture_files:
+        if missing:
+            raise DataMissing(missing)
+        return _own_inspection(dataset, list(splits or dataset.splits), limit, update)
     listed, issues = _list(dataset, list(splits or dataset.splits))
     if missing and not any(listed.values()):
         raise DataMissing(missing)
@@ -154,6 +158,37 @@ def _readable(items: Sequence[Item]) -> Iterator[np.ndarray]:
     for item in items:
         with suppress(Exception):  # a plug-in may raise anything
             yield item.image(PROCEDURAL_SIDE)
+
+
+def _own_inspection(
+    dataset: Dataset, splits: Sequence[str], limit: int, update: ProgressCallback | None
+) -> Report:  # fmt: skip
+    """Return the report of a dataset whose files are no pictures, from what it found itself."""
+    started = time.perf_counter()
+    found = dataset.inspect(splits, limit, update)
+    issues = dict.fromkeys(
+        Issue(finding.check, finding.severity, finding.text, finding.fix,
+              (display_name(finding.file, dataset.root),) if finding.file else ())
+        for finding in found.findings
+    )  # fmt: skip
+    listed, others = _list(dataset, splits)
+    order, ranks = list(CHECKS), list(SEVERITIES)
+    ranked = sorted(
+        [*issues, *(issue for issue in others if issue.check in ABSENCES)],
+        key=lambda issue: (ranks.index(issue.severity), order.index(issue.check)),
+    )
+    summaries = [
+        SplitSummary(
+            split, letter, dataset.domains[letter == "B"].name, len(items), found.sizes.get((split, letter), "–")
+        )
+        for (split, letter), items in listed.items()
+    ]
+    test_a, test_b = (listed.get((Split.TEST, letter), ()) for letter in "AB")
+    return Report(
+        dataset.label, printable(str(dataset.root)), tuple(summaries), tuple(ranked),
+        (*dataset.remarks(), *found.remarks), time.perf_counter() - started,
+        describe_test_images(dataset, len(test_a), len(test_b)) if test_a and test_b else "",
+    )  # fmt: skip
 
 
 def _summaries(

@@ -23,13 +23,15 @@ ItemsBySplit = dict[tuple[str, str], Sequence[Item]]
 
 def check_quickly(dataset: Dataset, update: ProgressCallback | None = None) -> list[Issue]:
     """Return the issues of a dataset's folders, file names and headers, and errors of loading for which a few files are
-    decoded, the worst first; none of a procedural one.
+    decoded, the worst first; none of a procedural one, and of one whose files are no pictures.
 
     Files that cannot be opened and pixel formats that are refused are errors. Decoded are files that their headers make
     suspicious (pairs side by side of an odd width, 16-bit grey), and of each set eight at most, or one where it is a
     picture, to tell pictures from maps of class ids (`id_maps`). Splits and domains that cannot be listed are left out:
     training says why. `update(done, total)` is called after each file whose header is read.
     """
+    if not dataset.picture_files:  # its lists refuse what cannot be used
+        return []
     listed, headers, issues = _checked_headers(dataset, update)
     issues += [*_odd_widths(dataset, listed, headers), *_black_sets(dataset, listed, headers)]
     issues += check_id_maps(dataset, listed)

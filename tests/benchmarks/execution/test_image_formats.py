@@ -22,6 +22,11 @@ def ct(random, shape):
     return random.integers(-1024, 1200, shape, dtype=np.int16)
 
 
+def train(place, *arguments):
+    where = ("--runs-dir", place.parent, "--name", place.name)
+    return cgbench("run", "--methods", "cyclegan", *arguments, *SMALL, *where)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """MR as 12 bits in PNG and CT as signed TIFF, every image of another size; the test images are pairs by name."""
@@ -40,7 +45,21 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(folder):
     place = folder.parent / "run"
-    cgbench("run", "--methods", "cyclegan", "--dataset", "folder", "--data-root", folder, *SMALL, *OWN, "--runs-dir", place.parent, "--name", place.name)
+    cgbench(
+        "run",
+        "--methods",
+        "cyclegan",
+        "--dataset",
+        "folder",
+        "--data-root",
+        folder,
+        *SMALL,
+        *OWN,
+        "--runs-dir",
+        place.parent,
+        "--name",
+        place.name,
+    )
     return place
 
 
@@ -114,7 +133,19 @@ def test_another_evaluation_uses_the_recorded_windows(folder, run):
 def test_a_rectangle_is_trained_and_measured_as_one(tmp_path):
     place = tmp_path / "run"
     sizes = ("--set", "load_size=40x72", "--set", "crop_size=32x64", "--set", "max_test_images=2")
-    cgbench("run", "--methods", "cyclegan", "--dataset", "streets", *SMALL, *sizes, "--runs-dir", place.parent, "--name", place.name)
+    cgbench(
+        "run",
+        "--methods",
+        "cyclegan",
+        "--dataset",
+        "streets",
+        *SMALL,
+        *sizes,
+        "--runs-dir",
+        place.parent,
+        "--name",
+        place.name,
+    )
     trial_folder = place / "streets" / "cyclegan" / "seed-0"
     config = json.loads((trial_folder / "trial.json").read_text())["config"]
     assert (config["crop_size"], config["crop_width"], config["load_size"], config["load_width"]) == (32, 64, 40, 72)

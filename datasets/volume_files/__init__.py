@@ -1,0 +1,1 @@
+"""Volumes: reading, orienting, masking and writing them, and which patient they are of."""
