@@ -60,10 +60,10 @@ def test_what_headers_and_names_show_is_found_the_worst_first(tmp_path, undecode
         ("ignored", "warning", ("trainB/sub/x.png",)),
         ("colours", "note", ("trainB/alpha.png",)),
     ]
-    assert "4 bands" in issues[0].text and "laid over white" in issues[-1].text
+    assert "4 bands of uint8" in issues[1].text and "laid over white" in issues[-1].text
     assert summary(issues) == (
-        "2 errors, 4 warnings, 1 note (files that cannot be used; files of another format than their name says; "
-        "3 more kinds)"
+        "2 errors, 4 warnings, 1 note (files that cannot be used; files of another number format than the rest of "
+        "their domain; 4 more kinds)"
     )
 
 

@@ -1,21 +1,36 @@
-"""16-bit pictures that arrive almost black are refused when they are loaded, by the rule on the whole set."""
+"""16-bit pictures that a dataset of 8-bit pictures makes almost black are refused by the rule on the whole set."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from cgbench.api.dataset import Domain, Item, Listing
 from cgbench.benchmarks.data import cache_key
 from cgbench.benchmarks.data.geometry import square
 from cgbench.benchmarks.data.loading import load_images
 from cgbench.datasets.checks.checker import check
 from cgbench.datasets.folder import Folder
-from cgbench.datasets.images.decoding import arrive_black
+from cgbench.datasets.images.decoding import arrive_black, image_files, whole_image
 from cgbench.errors import DataBroken
 from helpers.image_folders import healthy, scene
 
 TWELVE_BITS, AN_EIGHTH, BRIGHT = 4095, 8000, 8300  # highest values of 16-bit pictures: 8224 becomes level 32 of 255
+
+
+class PictureFolder(Folder):
+    """A folder as a dataset that reads 8-bit pictures alone has it."""
+
+    domains = (Domain("A"), Domain("B"))
+
+    def listing(self, split, domain):
+        files = image_files(self.root / f"{split}{domain}")
+        return Listing([Item(path.stem, partial(whole_image, path), file=path) for path in files])
+
+    def identity(self):
+        return super().identity()
 
 
 def write_grey(path, number, highest):
@@ -36,7 +51,7 @@ def dataset_with(root, highest, number=500):
             write_grey(path, number + k, value)
         else:
             scene(number + k).save(path)
-    return Folder(root)
+    return PictureFolder(root)
 
 
 def severities(dataset):
