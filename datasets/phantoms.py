@@ -43,7 +43,18 @@ def height(number: int) -> float:
 
 
 def image(modality: str, split: str, index: int, number: int, side: int) -> np.ndarray:
-    """Return a slice of a patient in "mr", uint16 (side, side, 1), or "ct", int16 (side, side, 1) in HU."""
+    """Return a slice of a patient.
+
+    Args:
+        modality: "mr" or "ct".
+        split: The split and population of the patient, such as "train-mr"; both are rendered in both modalities.
+        index: The patient, from 0.
+        number: The slice, from 0.
+        side: The side in pixels.
+
+    Returns:
+        (side, side, 1), in MR uint16 in arbitrary units, in CT int16 in HU.
+    """
     stream = partial(generator, SEED, "phantoms", split, index, modality)
     render = mr_slice if modality == "mr" else ct_slice
     return render(patient(split, index), height(number), side, stream(), stream("sensor", number, side))

@@ -160,10 +160,8 @@ def _spine(rng: np.random.Generator, h: float) -> Iterator[Ellipsoid]:
     for z in np.arange(first, 1, pitch):
         yield from _bone(0, canal, z, 0.19 * h, 0.16 * h, 0.08)
         yield from _bone(0, canal + 0.18 * h, z + 0.03, 0.028, 0.12 * h, 0.07)  # spinous process
-        for side in (-1, 1):
-            yield from _bone(
-                side * 0.28 * h, canal + 0.03 * h, z, 0.20 * h, 0.03, 0.045, side * 0.25
-            )  # transverse process
+        for side in (-1, 1):  # transverse processes
+            yield from _bone(side * 0.28 * h, canal + 0.03 * h, z, 0.20 * h, 0.03, 0.045, side * 0.25)
         yield from _bone(0, y, z, size, 0.82 * size, 0.105)
     yield Ellipsoid("fluid", 0, canal, 0, 0.11 * h, 0.09 * h, 3.0)
 

@@ -1,9 +1,10 @@
 """Materials of the phantoms: their tissue class, CT number and MR signal.
 
-CT numbers are typical ones of an abdominal CT in the portal venous phase, in Hounsfield units: air -1000, fat -120 to -90,
-water 0, simple fluid 0 to 20, muscle 50 to 70, enhanced liver and spleen 100 to 130, kidney 160 to 200, blood 140 to 170,
-a metastasis that takes up little contrast 30 to 70, trabecular bone 150 to 300, cortical bone 500 to 1900. Common
-knowledge of radiology; the values are not those of one scanner.
+CT numbers are typical ones of an abdominal CT in the portal venous phase, in Hounsfield units: air -1000, fat -120 to
+-90, water 0, simple fluid 0 to 20, muscle 50 to 70, enhanced liver and spleen 100 to 130, kidney 160 to 200, blood 140
+to 170, a metastasis that takes up little contrast 30 to 70, trabecular bone 150 to 300, cortical bone 500 to 1900. They
+are common knowledge of radiology, not measurements of one scanner. Without contrast medium muscle and liver would be 10
+HU apart, less than the noise of a pixel.
 
 MR signals are in arbitrary units, in the order of a T2-weighted spin-echo image without fat suppression: fluid and fat
 are bright, muscle is dark, cortical bone gives almost no signal and neither does flowing blood.
@@ -27,7 +28,7 @@ PALETTE = (
 
 @dataclass(frozen=True)
 class Material:
-    """What an ellipsoid is made of: its class in `PALETTE`, its CT number in HU, and its MR signal in arbitrary units."""
+    """What an ellipsoid is made of: its class in `PALETTE`, CT number in HU, and MR signal in arbitrary units."""
 
     tissue: str
     hu: float

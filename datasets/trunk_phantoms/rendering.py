@@ -107,7 +107,7 @@ def mr_slice(
 
 
 def _averages(anatomy: Anatomy, z: float, side: int, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean of a value of materials over the volume of each pixel, and the share that is no air, (side, side)."""
+    """Return the mean of the materials' values in each pixel's volume, and the share that is no air, (side, side)."""
     fine = _drawn(anatomy.parts, side * SAMPLES, z + HEIGHTS).reshape(side, SAMPLES, side, SAMPLES)
     return values[fine].mean(axis=(1, 3)), (fine != AIR).mean(axis=(1, 3))
 

@@ -1,4 +1,5 @@
-"""`phantoms`: deterministic slices in HU and MR units, exact labels, one anatomy per patient, other people per domain."""
+"""`phantoms`: deterministic slices in HU and MR units, exact labels, one anatomy per patient, other people in each
+domain."""
 
 from dataclasses import replace
 
@@ -99,7 +100,7 @@ def test_both_modalities_show_the_same_anatomies(split):
 
 
 def pure(split, people, side):
-    """The material of each pixel, -1 where a sample of it or of a neighbour is of another; (people × SLICES, side, side)."""
+    """The material of each pixel, (people × SLICES, side, side); -1 where its samples are not all of one."""
     found = []
     for k in people:
         for n in range(SLICES):
@@ -140,7 +141,7 @@ def test_no_monotonic_curve_maps_one_modality_to_the_other():
 
 
 def test_a_pixel_at_a_border_holds_the_mean_of_its_materials(monkeypatch):
-    """A sphere of 100 HU in air: the total of a slice is the volume of its part in the slab, whatever the resolution."""
+    """A ball of liver in air: the total of a slice is the volume of the ball between its faces, at any resolution."""
     for name in ("CT_NOISE", "CT_TEXTURE", "STREAKS"):
         monkeypatch.setattr(rendering, name, 0)
     monkeypatch.setattr(rendering, "THICKNESS", 0.3)
