@@ -21,10 +21,16 @@ def hold_out(dataset: Dataset, count: int) -> Dataset:
 
     The images are spread evenly over the training set of their domain. `pairs` loses the scenes that are held out of
     either domain, so that neither the scorer nor a supervised method has seen them. The dataset itself is returned
-    where it has a split `val` or the count is 0; one that would have no image left to train on raises `CgbenchError`.
+    where it has a split `val` or the count is 0; one that would have no image left to train on, or whose groups must
+    not be divided, raises `CgbenchError`.
     """
     if not count or Split.VAL in dataset.splits:
         return dataset
+    if dataset.whole_groups:
+        text = f"images of one {dataset.image_groups} would train and validate"
+        raise CgbenchError(
+            f"validation_images={count}: {text}: give '{dataset.label}' a split of its own for validation"
+        )
     return ValidationSplit(dataset, {domain: _spread_keys(dataset, domain, count) for domain in "AB"})
 
 

@@ -95,6 +95,7 @@ class Volumes(Dataset):
     summary = "your medical volumes (NIfTI, MetaImage, DICOM), in stored units and split by patient"
     licence = "that of your volumes"
     picture_files = False
+    whole_groups = True
     image_groups = "patient"
     settings = {"smoke": SLICES, "demo": SLICES, "paper": SLICES}
 

@@ -112,6 +112,7 @@ class Dataset(ABC):
     test_split: str = ""  # the one that was chosen; empty: the usual one
     settings: Mapping[str, Mapping[str, Any]] = {}  # preset -> values of the dataset's layer
     primary: Mapping[str, str] = {}  # direction -> the number that methods are judged by, decided before a run
+    whole_groups: bool = False  # whether no split may divide a group, such as a patient
     picture_files: bool = True  # whether items' files are pictures, whose headers Pillow reads
     image_groups: str = ""  # what test images that are not independent have in common, such as "clip"; empty: nothing
 

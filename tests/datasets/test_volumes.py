@@ -9,6 +9,7 @@ import pytest
 from cgbench.api.names import Split
 from cgbench.benchmarks.testing import dataset_checks
 from cgbench.config_layers import preset_values, resolve
+from cgbench.datasets.validation_split import hold_out
 from cgbench.datasets.volume_files import readers
 from cgbench.datasets.volume_files.body_mask import largest_part, otsu_threshold
 from cgbench.datasets.volume_files.settings_file import NAME
@@ -131,6 +132,13 @@ def test_a_patient_is_in_one_split(tmp_path):
     save_meta(tmp_path / "testB" / "t1.nii.gz.mha", body(201))
     save_nifti(tmp_path / "testB" / "t1.nii", body(201))
     assert "of the same patient" in Volumes(tmp_path).listing(Split.TEST, "B").problems[0].text
+
+
+def test_no_slices_of_training_patients_are_held_out(tmp_path):
+    with pytest.raises(CgbenchError, match="validation_images=4: images of one patient would train and validate"):
+        hold_out(Volumes(set_folders(tmp_path)), 4)
+    data = Volumes(cases(tmp_path / "cases"))
+    assert hold_out(data, 4) is data  # it has validation patients
 
 
 def test_training_patients_with_both_volumes_are_pairs(tmp_path):
