@@ -80,12 +80,12 @@ def resolve_trials(
             (layer, {key: value for key, value in given.items() if key not in foreign}) for layer, given in layers
         ]
         result = resolve([*layers, ("--set", own.get(name, {}))], terms)
-        if problem := _why_left_out(method, result.config, dataset):
+        weighted = method.weighted(result.weights)
+        if problem := _why_left_out(weighted, result.config, dataset):
             if left_out is None:
                 raise CgbenchError(f"{name}: {problem}")
             left_out[name] = problem
             continue
-        weighted = method.weighted(result.weights)
         for direction, network in (untrained(weighted) if method.reference is None else {}).items():
             raise CgbenchError(f"{name}: with these weights no term trains {network}, which translates {direction}")
         resolved[name] = (weighted, result)
