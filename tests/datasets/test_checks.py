@@ -9,6 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from cgbench.api.dataset import Dataset, Domain, Item, SemanticClass
@@ -76,7 +77,7 @@ def unreadable(folder):
     (folder / "pixel.png").write_bytes(bytes_of(Image.new("RGB", (1, 1))))
     (folder / "loop.png").symlink_to("loop.png")
     (folder / "dangling.png").symlink_to("nowhere.png")
-    (folder / "float.tif").write_bytes(bytes_of(Image.fromarray(np.zeros((20, 20), np.float32)), "TIFF"))
+    tifffile.imwrite(folder / "float.tif", np.zeros((20, 20)))  # of 64 bits
     (folder / "wide.tif").write_bytes(bytes_of(Image.fromarray(np.full((20, 20), 70_000, np.int32)), "TIFF"))
     (folder / "script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
     os.mkfifo(folder / "pipe.png")
