@@ -56,7 +56,6 @@ class Folder(Dataset):
         super().__init__(root)
         self._decision: PairDecision | None = None
         self._asked = "auto"  # the setting `paired`
-        self._fixed_domains: tuple[Domain, Domain] | None = None
         self.layout = find_layout(root) if root is not None else FolderLayout(Path())
         self.side_by_side = self.layout.side_by_side
         validation = (Split.VAL,) if self.layout.has(Split.VAL) else ()
@@ -88,17 +87,11 @@ class Folder(Dataset):
         return self._pairs().rule
 
     @property
-    def domains(self) -> tuple[Domain, Domain]:
+    def domains(self) -> tuple[Domain, Domain]:  # type: ignore[override]
         """The domains with the formats of their images, which are found by the headers of all files when first
         asked."""
-        if self._fixed_domains is not None:
-            return self._fixed_domains
         a, b = self._formats
         return Domain("A", pixels=a.pixels), Domain("B", pixels=b.pixels)
-
-    @domains.setter
-    def domains(self, domains: tuple[Domain, Domain]) -> None:
-        self._fixed_domains = domains  # with their windows
 
     @property
     def label(self) -> str:

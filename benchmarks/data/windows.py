@@ -1,6 +1,6 @@
 """The windows of the two domains: set by hand, recorded, or measured on training images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,49 +8,46 @@ from cgbench.api.dataset import Dataset, Domain
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.config import TrialConfig
 from cgbench.errors import CgbenchError
-from cgbench.pixel_format import measured_window, recorded_format, with_window
+from cgbench.pixel_format import PixelFormat, measured_window, recorded_format, with_window
+
+Domains = tuple[Domain, Domain]
 
 
-def apply_window_settings(dataset: Dataset, config: TrialConfig) -> Dataset:
-    """Return the dataset with the windows of `window_a` and `window_b`; a domain of label images has none to set."""
-    settings = {"window_a": config.window_a, "window_b": config.window_b}
-    domains = []
-    for (name, setting), domain in zip(settings.items(), dataset.domains, strict=True):
+def domains_as_set(dataset: Dataset, config: TrialConfig) -> Domains:
+    """Return the domains with the windows of `window_a` and `window_b`; label images have none to set."""
+    formats = []
+    for name, setting, domain in zip(
+        ("window_a", "window_b"), (config.window_a, config.window_b), dataset.domains, strict=True
+    ):
         if setting and domain.kind != "photo":
             raise CgbenchError(f"{name}={setting}: {domain.name} are label images, whose colours are no numbers")
-        domains.append(replace(domain, pixels=with_window(domain.pixels, setting, name)))
-    return with_domains(dataset, domains)
+        formats.append(with_window(domain.pixels, setting, name))
+    return _domains(dataset, formats)
 
 
-def with_domains(dataset: Dataset, domains: Sequence[Domain]) -> Dataset:
-    """Return the dataset with these domains; nothing is done where they are its own."""
-    if tuple(domains) != dataset.domains:
-        dataset.domains = (domains[0], domains[1])
-    return dataset
-
-
-def fix_windows(dataset: Dataset, a: ImageSet, b: ImageSet) -> None:
-    """Give the domains whose window is to be measured that of their training images."""
-    domains = [
-        replace(domain, pixels=replace(domain.pixels, window=measured_window(images.images)))
-        if domain.pixels.window is None
-        else domain
-        for domain, images in zip(dataset.domains, (a, b), strict=True)
+def domains_as_measured(dataset: Dataset, a: ImageSet, b: ImageSet) -> Domains:
+    """Return the domains, those whose window is to be measured with that of their training images."""
+    formats = [domain.pixels for domain in dataset.domains]
+    measured = [
+        replace(pixels, window=measured_window(images.images)) if pixels.window is None else pixels
+        for pixels, images in zip(formats, (a, b), strict=True)
     ]
-    with_domains(dataset, domains)
+    return _domains(dataset, measured)
 
 
-def recorded_windows(dataset: Dataset, record: Mapping[str, Any]) -> Dataset:
-    """Return the dataset with the windows that `record`, a trial.json, says: a trained network sees no others."""
-    stored = [recorded_format(domain.get("pixels")) for domain in record["dataset"]["domains"]]
-    domains = [
-        replace(domain, pixels=replace(domain.pixels, window=pixels.window))
-        for domain, pixels in zip(dataset.domains, stored, strict=True)
-    ]
-    return with_domains(dataset, domains)
+def domains_as_recorded(dataset: Dataset, record: Mapping[str, Any]) -> Domains:
+    """Return the domains with the windows that `record`, a trial.json, says: a trained network sees no others."""
+    stored = [recorded_format(domain.get("pixels")).window for domain in record["dataset"]["domains"]]
+    formats = [replace(domain.pixels, window=window) for domain, window in zip(dataset.domains, stored, strict=True)]
+    return _domains(dataset, formats)
 
 
 def with_windows(dataset: Dataset, a: ImageSet, b: ImageSet) -> tuple[ImageSet, ImageSet]:
     """Return two sets with the windows of the dataset's domains."""
     first, second = (domain.pixels for domain in dataset.domains)
     return a.with_pixels(first), b.with_pixels(second)
+
+
+def _domains(dataset: Dataset, formats: Iterable[PixelFormat]) -> Domains:
+    a, b = (replace(domain, pixels=pixels) for domain, pixels in zip(dataset.domains, formats, strict=True))
+    return a, b

@@ -23,7 +23,7 @@ from cgbench.benchmarks.training.optimizers import learning_rate_factor
 from cgbench.benchmarks.trials.comparison_checks import ensure_same_test_images
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
-from cgbench.datasets.recorded_label import under_label
+from cgbench.datasets.dataset_views import under_label
 from cgbench.datasets.validation_split import hold_out
 from cgbench.errors import CgbenchError
 from cgbench.files import PART, link_or_copy, write_json, write_jsonl

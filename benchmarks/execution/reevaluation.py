@@ -9,7 +9,7 @@ from cgbench.api.dataset import Dataset, Item
 from cgbench.api.method_description import describe, trained_part
 from cgbench.api.names import Split, TrialState
 from cgbench.api.registry import DATASETS, METHODS
-from cgbench.benchmarks.data.windows import recorded_windows
+from cgbench.benchmarks.data.windows import domains_as_recorded
 from cgbench.benchmarks.evaluation.context import (
     EvaluationContext,
     combined_digest,
@@ -35,7 +35,7 @@ from cgbench.benchmarks.trials.request import open_dataset
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.config_layers import Resolved
-from cgbench.datasets.recorded_label import RecordedLabel
+from cgbench.datasets.dataset_views import RecordedLabel, with_domains
 from cgbench.datasets.validation_split import hold_out
 from cgbench.digests import digest
 from cgbench.errors import CgbenchError, Diverged
@@ -110,12 +110,12 @@ def reevaluate(folders: Sequence[TrialFolder], open_data: Callable[[str, TrialCo
     datasets = {}
     for key, record in records.items():
         data = keep_pairing(open_data(record["dataset"]["name"], groups[key][0][1].config), record)
-        recorded_windows(data, record)
         datasets[key] = _same_dataset(data, record["dataset"]["label"], groups[key])
     for key, members in groups.items():
         config, data = members[0][1].config, datasets[key]
         if not isinstance(data, AvailableImages) or data.items(Split.TRAIN, "A"):
             data = hold_out(data, config.validation_images)
+        data = with_domains(data, domains_as_recorded(data, records[key]))
         images = open_evaluation_context(data, config)
         changes = (changed_test_images(folder, images.image_facts()) for folder, _ in members)
         if changed := next(filter(None, changes), ""):

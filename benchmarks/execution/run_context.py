@@ -9,7 +9,7 @@ from cgbench.api.names import Split
 from cgbench.benchmarks.data.geometry import train_geometry
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.data.loading import load_images
-from cgbench.benchmarks.data.windows import apply_window_settings, fix_windows, with_windows
+from cgbench.benchmarks.data.windows import domains_as_measured, domains_as_set, with_windows
 from cgbench.benchmarks.evaluation.context import (
     EvaluationContext,
     combined_digest,
@@ -29,6 +29,7 @@ from cgbench.benchmarks.trials.comparison_checks import (
 from cgbench.benchmarks.trials.fingerprint import trial_fingerprint
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
+from cgbench.datasets.dataset_views import with_domains
 from cgbench.files import safe_name
 from cgbench.progress import ProgressCallback
 from cgbench.results.record_files import read_run_file
@@ -110,13 +111,13 @@ class RunContext:
 def open_run_context(run: Path, dataset: Dataset, trials: Sequence[Trial], device: str) -> RunContext:
     """Decode the images that the trials need. Scorers are added by `with_evaluators`, which may take a while."""
     config = trials[0].config
-    apply_window_settings(dataset, config)
+    dataset = with_domains(dataset, domains_as_set(dataset, config))
     supervised = any(trial.method.supervised for trial in trials)
     labels = any(trial.method.reads_labels for trial in trials)
     with progress(f"reading {dataset.label}") as update:
         train = _load_split(dataset, Split.TRAIN, config, labels, update)
         pairs = _load_split(dataset, Split.PAIRS, config, False, update) if supervised else None
-    fix_windows(dataset, *train)
+    dataset = with_domains(dataset, domains_as_measured(dataset, *train))
     train = with_windows(dataset, *train)
     if pairs is not None:
         pairs = with_windows(dataset, *pairs)

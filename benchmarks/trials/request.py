@@ -13,7 +13,7 @@ from cgbench.api.names import DIRECTIONS
 from cgbench.api.registry import DATASETS, METHODS, metric_values
 from cgbench.benchmarks.trials.trial import Trial, resolve_trials
 from cgbench.config_layers import preset_values, split_assignments
-from cgbench.datasets.recorded_label import under_label
+from cgbench.datasets.dataset_views import under_label
 from cgbench.datasets.validation_split import hold_out
 from cgbench.errors import CgbenchError, DataMissing, did_you_mean
 from cgbench.results.record_files import read_run_file

@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "datasets/download": ("datasets/images",),
     "benchmarks": ("benchmarks/cli",),
     "benchmarks/runtime": (),
-    "benchmarks/trials": ("datasets/recorded_label.py", "datasets/validation_split.py"),
+    "benchmarks/trials": ("datasets/dataset_views.py", "datasets/validation_split.py"),
     "benchmarks/regression": (),
     "benchmarks/published_networks": (),
     "benchmarks/metrics/functional": (),
