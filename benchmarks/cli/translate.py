@@ -53,7 +53,7 @@ MEGAPIXEL = 2**20
 )  # fmt: skip
 @click.option(
     "--size", type=click.Choice(["own", "crop"]), default="own", show_default=True,
-    help="Size of the translations: the image's own, not resized, or made square as the run's test images are.",
+    help="Size of the translations: the image's own, not resized, or resized as the run's test images are.",
 )  # fmt: skip
 @click.option(
     "--tile-above", type=click.FloatRange(min=0, min_open=True), default=4.0, show_default=True, metavar="MEGAPIXELS",
@@ -75,7 +75,7 @@ def translate(
 
     An image comes back at its own size. It is not rescaled: what a method learned at one scale it does best at that
     scale, so show things about as large as they are in the training images, which were resized to load_size. With
-    --size crop an image is made square as the test images of the run are. The dataset need not be there, and the run
+    --size crop an image is resized as the test images of the run are. The dataset need not be there, and the run
     is not changed.
 
     8-bit RGB comes out as PNG. Where a domain has another format, images must have its bands and its type; they come

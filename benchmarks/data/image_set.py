@@ -79,11 +79,18 @@ class ImageSet:
     def measured(self) -> np.ndarray | None:
         """Return the masks, without them the images' own areas, uint8 (N, H, W); None: numbers are measured
         everywhere."""
+        areas = self.areas()
+        if areas is None or self.masks is None:
+            return self.masks if areas is None else areas
+        return self.masks * areas
+
+    def areas(self) -> np.ndarray | None:
+        """Return 1 where the images are and 0 beside them, uint8 (N, H, W); None: they fill the arrays."""
         if self.sizes is None:
-            return self.masks
+            return None
         rows, columns = (np.arange(count) for count in self.images.shape[1:3])
         inside = (rows[:, None] < self.sizes[:, 0, None, None]) & (columns < self.sizes[:, 1, None, None])
-        return inside.astype(np.uint8) if self.masks is None else self.masks * inside
+        return inside.astype(np.uint8)
 
     def on_canvas(self, shape: tuple[int, int]) -> "ImageSet":
         """Return the set in arrays of a larger shape (height, width); the numbers of an image stay."""

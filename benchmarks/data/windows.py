@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from cgbench.api.dataset import Dataset, Domain
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.config import TrialConfig
@@ -29,10 +31,16 @@ def domains_as_measured(dataset: Dataset, a: ImageSet, b: ImageSet) -> Domains:
     """Return the domains, those whose window is to be measured with that of their training images."""
     formats = [domain.pixels for domain in dataset.domains]
     measured = [
-        replace(pixels, window=measured_window(images.images)) if pixels.window is None else pixels
+        replace(pixels, window=measured_window(_numbers(images))) if pixels.window is None else pixels
         for pixels, images in zip(formats, (a, b), strict=True)
     ]
     return _domains(dataset, measured)
+
+
+def _numbers(images: ImageSet) -> np.ndarray:
+    """Return the numbers of the images, without those beside images of sizes of their own."""
+    areas = images.areas()
+    return images.images if areas is None else images.images[areas > 0]
 
 
 def domains_as_recorded(dataset: Dataset, record: Mapping[str, Any]) -> Domains:

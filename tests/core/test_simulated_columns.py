@@ -25,6 +25,7 @@ def test_recorded_columns_are_those_of_the_committed_records():
         (run, "AtoB") for run in runs
     }
     assert min(len(scale) for scale in columns.values()) >= 10
+    assert all(np.isfinite(scale).all() and scale.max() > 0 for scale in columns.values())
     rows = pd.read_csv(ROOT / "reports" / "reference" / "camvid-all" / "results.csv", low_memory=False)
     rows = rows[(rows["direction"] == "AtoB") & (rows["metric"] == "fcn_iou") & (rows["method"] == "cyclegan")]
     assert len(rows) == 3

@@ -18,7 +18,7 @@ from cgbench.results.band import band
 from cgbench.results.significance import ALPHA, POWER, Effect, mean_effect, welch
 
 ROOT = Path(__file__).resolve().parents[2]
-CI = ROOT / "benchmarks" / "baselines" / "ci.json"  # 16 seeds: the shapes of measured distributions
+CI = ROOT / "benchmarks" / "baselines" / "ci.json"  # 30 seeds: the shapes of measured distributions
 RECORDS = [ROOT / "reports" / "reference" / name / "results.csv" for name in ("camvid-all", "streets-all")]
 REFERENCE = "cyclegan"
 METHODS = 24  # with the reference
@@ -143,7 +143,7 @@ def scenarios() -> list[tuple[str, Draw, Sequence[int]]]:
         ("variances with d0 = 2, normal", columns(spreads(2)), SEEDS),
         ("d0 = 2, skewed (exponential)", columns(spreads(2), skewed), SEEDS),
         ("d0 = 2, t with 3 degrees of freedom", columns(spreads(2), heavy), SEEDS),
-        ("d0 = 2, shapes measured in 16 seeds", columns(spreads(2), measured_shapes()), SEEDS),
+        ("d0 = 2, shapes measured in 30 seeds", columns(spreads(2), measured_shapes()), SEEDS),
         ("d0 = 1, normal", columns(spreads(1)), SEEDS),
         ("d0 = 1, skewed", columns(spreads(1), skewed), SEEDS),
         ("equal variances, a tenth of seeds broken", columns(fixed(), broken), SEEDS),
@@ -167,7 +167,7 @@ def recorded_columns() -> dict[tuple[str, str, str], np.ndarray]:
     found = {}
     for path in RECORDS:
         rows = pd.read_csv(path, low_memory=False)
-        rows = rows[(rows["step"] > 0) & ~rows["metric"].str.contains("/", na=True)]
+        rows = rows[(rows["step"] > 0) & rows["value"].notna() & ~rows["metric"].str.contains("/", na=True)]
         for (direction, metric), numbers in rows.groupby(["direction", "metric"]):
             deviations = numbers.groupby("method")["value"].std()
             if len(deviations) >= 10:
