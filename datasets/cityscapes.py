@@ -25,7 +25,14 @@ from cgbench.api.dataset import Dataset, Domain, Item, Listing, SemanticClass
 from cgbench.api.names import IGNORE, Split
 from cgbench.api.palette import nearest_class
 from cgbench.api.registry import DATASETS
-from cgbench.datasets.images.decoding import coloured, image_files, read_image, read_labels, whole_image
+from cgbench.datasets.images.decoding import (
+    PICTURE_MODULES,
+    coloured,
+    image_files,
+    read_image,
+    read_labels,
+    whole_image,
+)
 from cgbench.datasets.layouts.cityscapes_layouts import (
     LABEL_SUFFIX,
     RAW,
@@ -75,7 +82,7 @@ VOID_COLOURS = (
 )  # fmt: skip
 # the modules that decide the pixels
 IMAGE_MODULES = (
-    "cgbench.datasets.cityscapes", "cgbench.datasets.images", "cgbench.datasets.layouts.file_keys",
+    "cgbench.datasets.cityscapes", *PICTURE_MODULES, "cgbench.datasets.layouts.file_keys",
     "cgbench.api.palette",
 )  # fmt: skip
 

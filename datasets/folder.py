@@ -20,7 +20,7 @@ import numpy as np
 from cgbench.api.dataset import Dataset, Domain, FileProblem, Item, Listing
 from cgbench.api.names import Split
 from cgbench.api.registry import DATASETS
-from cgbench.datasets.images.stored import read_stored, stored_image
+from cgbench.datasets.images.stored import STORED_MODULES, read_stored, stored_image
 from cgbench.datasets.layouts.domain_formats import DomainFormat, domain_format
 from cgbench.datasets.layouts.file_keys import by_key, halves, stem
 from cgbench.datasets.layouts.folder_advice import expectation, holds_photos, layout_problem
@@ -33,8 +33,8 @@ from cgbench.formatting import plural, printable
 
 # the modules that decide the pixels
 IMAGE_MODULES = (
-    "cgbench.datasets.folder", "cgbench.datasets.images", "cgbench.datasets.layouts.file_keys",
-    "cgbench.datasets.layouts.folder_layouts",
+    "cgbench.datasets.folder", *STORED_MODULES, "cgbench.datasets.layouts.domain_formats",
+    "cgbench.datasets.layouts.file_keys", "cgbench.datasets.layouts.folder_layouts",
 )  # fmt: skip
 
 

@@ -23,7 +23,10 @@ from cgbench.pixel_format import PixelFormat
 from cgbench.seeds import generator
 
 SEED = 1  # of the dataset; a new one would make another dataset
-IMAGE_MODULES = ("cgbench.datasets.phantoms", "cgbench.datasets.trunk_phantoms", "cgbench.seeds")  # decide the pixels
+# the modules that decide the numbers
+IMAGE_MODULES = (
+    "cgbench.datasets.phantoms", "cgbench.datasets.trunk_phantoms", "cgbench.seeds", "cgbench.pixel_format",
+)  # fmt: skip
 TRAIN, TEST, VAL = 50, 10, 6  # patients of each population
 SLICES, SPACING = 8, 0.14  # of a patient; about 3 cm from one to the next
 # the windows hold the numbers of all materials; pictures show them whole, as the detector of hidden information needs

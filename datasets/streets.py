@@ -13,7 +13,7 @@ import numpy as np
 from cgbench.api.dataset import Dataset, Domain, Item, SemanticClass
 from cgbench.api.names import Split
 from cgbench.api.registry import DATASETS
-from cgbench.datasets.images.decoding import coloured
+from cgbench.datasets.images.decoding import PICTURE_MODULES, coloured
 from cgbench.datasets.street_scenes.layout import build_scene
 from cgbench.datasets.street_scenes.render import render_labels, render_photo
 from cgbench.datasets.street_scenes.scene import Scene
@@ -25,7 +25,7 @@ SEED = 1  # of the dataset; a new one would make another dataset
 HALF = 400  # training scenes per domain
 # the modules that decide the pixels
 IMAGE_MODULES = (
-    "cgbench.datasets.streets", "cgbench.datasets.street_scenes", "cgbench.datasets.images", "cgbench.seeds",
+    "cgbench.datasets.streets", "cgbench.datasets.street_scenes", *PICTURE_MODULES, "cgbench.seeds",
 )  # fmt: skip
 SCENES: dict[str, int] = {Split.TEST: 100, Split.VAL: 100, Split.OOD: 60}
 

@@ -35,7 +35,8 @@ from cgbench.formatting import printable
 from cgbench.pixel_format import PixelFormat
 from cgbench.progress import ProgressCallback
 
-IMAGE_MODULES = ("cgbench.datasets.volumes", "cgbench.datasets.volume_files")  # decide the numbers
+# the modules that decide the numbers
+IMAGE_MODULES = ("cgbench.datasets.volumes", "cgbench.datasets.volume_files", "cgbench.pixel_format")
 SETTLE_SECONDS = 2.0  # after this time a file's time of change identifies it
 # Left and right of a body differ: a mirrored one has its liver on the wrong side, which no test image shows.
 SLICES = {"resize_mode": "none", "test_size": "own", "horizontal_flip": False}
@@ -245,7 +246,7 @@ class Volumes(Dataset):
         one. None while a file is so new that its time of change does not identify it."""
         code = source_digest(*IMAGE_MODULES)
         if code is None or not self._is_there:
-            return None
+            return code
         sources = [source for place in self.study.patients.sets for source in self.study.sources(*place)]
         paths = dict.fromkeys(path for source in sources for path in (source.path, source.mask) if path)
         try:

@@ -2,15 +2,14 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 
 from cgbench.api.dataset import Dataset, Item, describe_test_images
 from cgbench.api.names import Split
 from cgbench.datasets.checks.compression import compare_block_grids
+from cgbench.datasets.checks.domain_windows import DomainWindows, check_windows
 from cgbench.datasets.checks.file_checks import check_files, check_folders, read_headers
 from cgbench.datasets.checks.id_maps import check_id_maps
 from cgbench.datasets.checks.image_checks import (
@@ -19,13 +18,10 @@ from cgbench.datasets.checks.image_checks import (
     check_repeated,
     check_shapes,
     check_swapped,
-    check_windows,
-    described_numbers,
     usual_size,
 )
 from cgbench.datasets.checks.image_stats import (
     MAX_PROCEDURAL_IMAGES,
-    PROCEDURAL_SIDE,
     ImageStats,
     compute_all_stats,
     same_colours,
@@ -44,10 +40,8 @@ from cgbench.datasets.checks.report import (
     issues_for,
 )
 from cgbench.datasets.checks.shared_scenes import MAX_IMAGES, same_scenes
-from cgbench.datasets.images.measured_windows import sampled_window
 from cgbench.errors import CgbenchError, DataMissing
 from cgbench.formatting import plural, printable
-from cgbench.pixel_format import PixelFormat
 from cgbench.progress import ProgressCallback
 from cgbench.selection import evenly_spaced
 
@@ -58,7 +52,6 @@ LEAK_FIX = "take them out of training: a method could have learnt them by heart"
 TWICE_FIX = "remove them from one domain: there is nothing to translate"
 SCENES_FIX = "give each scene to one domain only, or the training is not unpaired"
 
-FULL_RANGES = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0), "int16": (-32768.0, 32767.0), "float32": (0.0, 1.0)}
 
 ItemsBySplit = dict[tuple[str, str], Sequence[Item]]
 
@@ -97,7 +90,7 @@ def check(
     selected: ItemsBySplit = {
         place: [items[index] for index in evenly_spaced(len(items), limit)] for place, items in listed.items()
     }
-    windows = _Windows(dataset, selected)
+    windows = DomainWindows(dataset, selected)
     issues += windows.issues
     stats = compute_all_stats(dataset, stats_tasks(selected), os.cpu_count() or 1, update, windows.formats)
     issues += check_windows(stats)
@@ -119,45 +112,6 @@ def check(
         tuple(remarks), time.perf_counter() - started,
         describe_test_images(dataset, len(test_a), len(test_b)) if test_a and test_b else "", windows.described(stats),
     )  # fmt: skip
-
-
-class _Windows:
-    """The formats of both domains, with windows: those that the dataset leaves open are measured on its training
-    images, or on those that are there."""
-
-    def __init__(self, dataset: Dataset, selected: ItemsBySplit) -> None:
-        self.formats: dict[str, PixelFormat] = {}
-        self.measured_on: dict[str, str] = {}
-        self.issues: list[Issue] = []
-        for letter, domain in zip("AB", dataset.domains, strict=True):
-            items = selected.get((Split.TRAIN, letter), ())
-            kind = "training image" if items else "image"
-            items = items or [item for (_, other), of_set in selected.items() if other == letter for item in of_set]
-            try:
-                self.formats[letter], count = sampled_window(domain.pixels, _readable(items), len(items))
-                self.measured_on[letter] = plural(count, kind) if count else ""
-            except CgbenchError as error:
-                self.formats[letter] = replace(domain.pixels, window=FULL_RANGES[domain.pixels.dtype])
-                if items:
-                    fix = "look at the training images: networks can learn nothing from them"
-                    self.issues.append(Issue("window", "error", f"domain {letter}: {error}", fix))
-
-    def described(self, stats: Sequence[ImageStats]) -> tuple[str, ...]:
-        """Return a line for each domain; none where both hold pictures."""
-        if all(pixels.is_rgb8 for pixels in self.formats.values()):
-            return ()
-        return tuple(
-            described_numbers(letter, pixels, self.measured_on.get(letter, ""), stats)
-            for letter, pixels in self.formats.items()
-            if any(image.letter == letter for image in stats)
-        )
-
-
-def _readable(items: Sequence[Item]) -> Iterator[np.ndarray]:
-    """Yield the images that can be read; `check_images` names the others."""
-    for item in items:
-        with suppress(Exception):  # a plug-in may raise anything
-            yield item.image(PROCEDURAL_SIDE)
 
 
 def _own_inspection(

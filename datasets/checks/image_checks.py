@@ -12,11 +12,8 @@ from cgbench.datasets.checks.image_stats import ImageStats, LabelStats
 from cgbench.datasets.checks.report import Issue, display_name, issues_for
 from cgbench.datasets.images.decoding import DARK_LEVEL, SPREAD_LEVELS, arrive_black, is_sixteen_bit, same_shape
 from cgbench.formatting import plural
-from cgbench.pixel_format import PERCENTILES, PixelFormat
 
 MIN_SIDE = 16  # pixels
-MOSTLY_OUTSIDE = 0.5  # share of an image's numbers outside of the window
-WINDOW_FIX = "look whether they belong to the domain, or give a window with --set window_a=LOW:HIGH or window_b"
 MAX_ASPECT_FACTOR = 1.25  # between an image's width : height and the usual one of its domain
 MIN_MAJORITY = 2 / 3  # share of a domain's images whose aspect ratio is its usual one
 SQUARE = 0.05  # by which the width : height of an image that is called square may differ from 1
@@ -57,30 +54,6 @@ def _dark_issues(good: Sequence[ImageStats], dark: Sequence[ImageStats]) -> list
         entries = [(image.name, text) for image in dark if (image.split, image.letter) == name]
         issues += issues_for("dark", severity, SPREAD_LEVELS, entries)
     return issues
-
-
-def check_windows(stats: Sequence[ImageStats]) -> list[Issue]:
-    """Return an issue for each image of which most numbers lie outside of the window."""
-    entries = []
-    for image in stats:
-        if image.below + image.above > MOSTLY_OUTSIDE * image.numbers:
-            outside = f"{image.below / image.numbers:.0%} of its numbers lie below the window"
-            entries.append((image.name, f"{outside}, {image.above / image.numbers:.0%} above"))
-    return issues_for("window", "warning", WINDOW_FIX, entries)
-
-
-def described_numbers(letter: str, pixels: PixelFormat, measured_on: str, stats: Sequence[ImageStats]) -> str:
-    """Return the format of a domain with its window, and how many numbers of its images lie outside, one line.
-    `measured_on` are the images that the window was measured on, such as "12 training images", or "" if it was not."""
-    good = [image for image in stats if image.letter == letter and not image.problem]
-    text = f"{letter}: {pixels.described()}"
-    if measured_on:
-        low, high = PERCENTILES
-        text += f", measured: percentiles {low:g} and {high:g} of {measured_on}"
-    numbers, below, above = (sum(getattr(image, name) for image in good) for name in ("numbers", "below", "above"))
-    if pixels.is_rgb8 or not numbers:
-        return text
-    return f"{text}; {below / numbers:.2%} of {numbers:,} numbers lie below and {above / numbers:.2%} above"
 
 
 def check_labels(dataset: Dataset, stats: Sequence[ImageStats]) -> list[Issue]:

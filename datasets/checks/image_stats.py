@@ -12,7 +12,6 @@ from PIL import Image
 
 from cgbench.api.dataset import Dataset, Domain, Item
 from cgbench.api.names import IGNORE, Split
-from cgbench.datasets.checks.block_grid import block_grid
 from cgbench.datasets.checks.report import display_name
 from cgbench.datasets.pairing.edge_likeness import EDGES, edge_map
 from cgbench.errors import CgbenchError
@@ -24,6 +23,9 @@ MAX_PROCEDURAL_IMAGES = 100  # that are checked of a split and domain: the same 
 PROCEDURAL_SIDE = 64  # pixels at which procedural datasets are rendered
 THUMB = 64  # side of the grey thumbnail
 GRID_PIXELS = 512  # rows and columns in which the JPEG grid is looked for
+GRID_SIDE = 64  # pixels of the smaller side, at least
+# share of neighbours that differ; photos have 0.6 and more, and 0.17 at JPEG quality 5; label maps have 0.05 at most
+GRID_TEXTURE = 0.1
 SAME_COLOUR = 3  # levels by which the colours of one picture vary after compression or scaling
 FLAT = 2  # levels by which an image of one colour may vary
 
@@ -219,3 +221,24 @@ def _ensure(array: Any, dtype: str, channels: int | None) -> None:
         )
     if channels is not None and array.shape[2] != channels:
         raise CgbenchError(f"gave {plural(array.shape[2], 'channel')} instead of {channels}")
+
+
+def block_grid(grey: np.ndarray) -> float | None:
+    """Return how much an image, uint8 (H, W), looks like one made of blocks of 8 × 8 pixels: 0 to 1; None if a side is
+    below `GRID_SIDE` pixels, or if it is flat like a label map, whose few edges may lie anywhere.
+
+    A step between neighbouring pixels is a peak where it is larger than both steps beside it. Of the eight places that
+    a step can have in a block, the share of peaks at the one with most of them is taken, less that at the next: without
+    blocks all places are alike, and in an image enlarged by 2 or 4 several are. It is the mean of both directions.
+    """
+    if min(grey.shape) < GRID_SIDE:
+        return None
+    excess = []
+    for lines in (grey, grey.T):
+        steps = np.abs(np.diff(lines.astype(np.int16), axis=1))
+        if (steps > 0).mean() < GRID_TEXTURE:
+            return None
+        peaks = (steps[:, 1:-1] > np.maximum(steps[:, :-2], steps[:, 2:])).mean(axis=0)
+        places = np.sort(peaks[: len(peaks) // 8 * 8].reshape(-1, 8).mean(axis=0))
+        excess.append(places[-1] - places[-2])
+    return float(np.mean(excess))

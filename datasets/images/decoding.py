@@ -25,6 +25,8 @@ from cgbench.datasets.images.pixel_formats import (
 )
 from cgbench.errors import IMAGE_ERRORS, DataBroken
 
+# the modules that decide the pixels of a picture
+PICTURE_MODULES = tuple(f"cgbench.datasets.images.{name}" for name in ("decoding", "file_access", "pixel_formats"))
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 UNREAD_EXTENSIONS = (
     ".gif", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".jfif", ".pgm", ".ppm", ".tga", ".exr", ".hdr", ".dcm", ".nii",

@@ -26,6 +26,12 @@ from cgbench.errors import CgbenchError, DataBroken
 from cgbench.files import open_file
 from cgbench.pixel_format import PERCENTILES, RGB8, PixelFormat, display_rgb
 
+# the modules that decide the numbers of a file
+STORED_MODULES = (
+    *decoding.PICTURE_MODULES,
+    *(f"cgbench.datasets.images.{name}" for name in ("stored", "npy_files", "number_types", "tiff_files")),
+    "cgbench.pixel_format",
+)
 EXTENSIONS = (*decoding.EXTENSIONS, ".npy")
 FORMATS = {**decoding.FORMATS, "NPY": (".npy",)}
 # of a PNG of 16-bit colours Pillow keeps one byte of two: the first in this byte order, the second in the other one

@@ -8,9 +8,9 @@ from PIL import Image
 
 from cgbench.api.dataset import Domain
 from cgbench.api.registry import DATASETS
-from cgbench.datasets.checks.block_grid import block_grid
 from cgbench.datasets.checks.checker import check
 from cgbench.datasets.checks.compression import share_ordered
+from cgbench.datasets.checks.image_stats import block_grid
 from cgbench.datasets.folder import Folder
 from cgbench.datasets.images.decoding import header
 from helpers.cli import cgbench

@@ -157,7 +157,7 @@ def test_images_are_saved_beside_the_outputs(tmp_path):
     assert (np.asarray(classes) == translations.scorer(translations.outputs)[3]).all()
     assert classes.getpalette()[: 3 * len(PALETTE)] == [level for entry in PALETTE for level in entry.colour]
     size = sum(path.stat().st_size for path in tmp_path.rglob("test-03.png"))
-    assert size <= max_bytes(256) and len(list(tmp_path.rglob("*.png"))) == 4 * len(translations.keys)
+    assert size <= max_bytes(256, 256) and len(list(tmp_path.rglob("*.png"))) == 4 * len(translations.keys)
     new_folder = TrialFolder(tmp_path / ".fresh")
     save_images(new_folder, replace(translations, reconstructions=None, ood=None))
     replace_images(folder, new_folder)

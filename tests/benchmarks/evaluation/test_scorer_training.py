@@ -107,8 +107,9 @@ def test_rare_classes_weigh_more_and_absent_ones_nothing():
 @pytest.mark.parametrize(
     ("photos", "labels", "message"),
     [
-        (np.zeros((2, 12, 12, 3), np.uint8), np.zeros((2, 12, 12), np.uint8), "multiple of 8: crop_size=12"),
-        (np.zeros((2, 8, 16, 3), np.uint8), np.zeros((2, 8, 16), np.uint8), r"takes uint8 photos \(N, S, S, 3\)"),
+        (np.zeros((2, 12, 12, 3), np.uint8), np.zeros((2, 12, 12), np.uint8), "multiples of 8: crop_size=12"),
+        (np.zeros((2, 8, 12, 3), np.uint8), np.zeros((2, 8, 12), np.uint8), "multiples of 8: crop_size=8x12"),
+        (np.zeros((2, 8, 8, 1), np.uint8), np.zeros((2, 8, 8), np.uint8), r"takes uint8 photos \(N, H, W, 3\)"),
         (np.zeros((2, 8, 8, 3)), np.zeros((2, 8, 8), np.uint8), "float64"),
         (np.zeros((2, 8, 8, 3), np.uint8), np.zeros((1, 8, 8), np.uint8), r"labels must be uint8 \(2, 8, 8\)"),
         (np.zeros((2, 8, 8, 3), np.uint8), np.full((2, 8, 8), 255, np.uint8), "nothing to learn from"),

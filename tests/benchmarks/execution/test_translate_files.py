@@ -21,7 +21,8 @@ from cgbench.benchmarks.training.checkpoint import checkpoint_metadata, read_che
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.benchmarks.trials.trial_record import trial_record
 from cgbench.config_layers import Resolved
-from cgbench.datasets.images.decoding import read_image, square
+from cgbench.datasets.images.decoding import read_image
+from cgbench.datasets.images.resizing import resized
 from cgbench.errors import CgbenchError
 from cgbench.files import link_or_copy, read_json, write_json
 from cgbench.results.run_folder import TrialFolder
@@ -107,7 +108,7 @@ def test_label_images_are_made_squares_without_blending(copied, tmp_path):
     write_json(folder.trial, facts | {"dataset": facts["dataset"] | {"domains": domains}})
     (tmp_path / "squares").mkdir()
     for path in given.iterdir():
-        nearest = square(read_image(path), 16, "crop", blend=False)
+        nearest = resized(read_image(path), (16, 16), "crop", blend=False)
         Image.fromarray(nearest).save(tmp_path / "squares" / f"{path.stem}.png")
     for name, folder in {"one": given, "two": tmp_path / "squares"}.items():
         translate(run, folder, "--output", tmp_path / name)

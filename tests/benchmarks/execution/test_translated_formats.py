@@ -15,6 +15,7 @@ from cgbench.benchmarks.execution.translate_files import Size, Translator, input
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config_layers import Resolved
 from cgbench.datasets.images.decoding import read_image
+from cgbench.datasets.images.resizing import resized
 from cgbench.datasets.images.stored import read_stored
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.model import Model
@@ -143,13 +144,12 @@ def test_other_bands_and_types_are_refused_before_anything_is_written(given, sha
     assert not (given.parent / "out").exists()
 
 
-def test_a_square_is_made_of_pictures_only_unless_it_is_one(given):
+def test_images_of_any_format_are_resized_as_test_images_are_if_asked(given):
     pixels = FORMATS["HU"]
-    np.save(given / "a.npy", numbers(pixels, 16, 16))  # the crop size
-    assert len(translated(given, identity(pixels), Size(own=False))) == 1
-    np.save(given / "b.npy", numbers(pixels, 16, 17))
-    with pytest.raises(CgbenchError, match=r"b.npy: --size crop makes squares of 8-bit RGB only: use --size own"):
-        translate_files.translate([given / "b.npy"], [given / "b.tif"], identity(pixels), Size(own=False))
+    image = numbers(pixels, 20, 24)
+    np.save(given / "a.npy", image)
+    (path,) = translated(given, identity(pixels), Size(own=False))
+    assert np.array_equal(read_stored(path), resized(image, (16, 16), "squash", blend=True))
 
 
 def test_a_method_of_one_size_says_so_and_what_to_do(given):
