@@ -103,15 +103,15 @@ def real_test_images(test: Translations) -> Translations | None:
     if not test.paired or len(test.keys) < MIN_IMAGES:
         return None
     rows = evenly_spaced(len(test.keys), IMAGES)
-    names = ("sources", "targets", "labels", "target_labels")
+    names = ("sources", "targets", "labels", "target_labels", "sizes", "target_sizes")
     arrays: dict[str, Any] = {
         name: read_only(getattr(test, name)[rows]) for name in names if getattr(test, name) is not None
     }
     keys = tuple(test.keys[row] for row in rows)
+    groups = tuple(test.groups[row] for row in rows) if test.groups else ()
     return replace(
-        test, keys=keys, target_keys=keys, outputs=arrays["targets"], finite=None, reconstructions=None,
-        other_outputs=None, identities=None, way_back=None, ood=None,
-        **arrays,
+        test, keys=keys, target_keys=keys, groups=groups, stored=None, outputs=arrays["targets"], finite=None,
+        reconstructions=None, other_outputs=None, identities=None, way_back=None, ood=None, **arrays,
     )  # fmt: skip
 
 

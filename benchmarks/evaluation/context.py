@@ -81,6 +81,7 @@ class EvaluationContext:
                 "targets": self.target(direction).digest,
                 **({} if self.geometry.resize_mode == "none" else shape),
                 "resize_mode": self.geometry.resize_mode,
+                **self._canvas(direction),
             }
             for direction in DIRECTIONS
         }
@@ -96,6 +97,12 @@ class EvaluationContext:
             "scorer": scorer.digest if metric.uses_scorer and scorer else "",
             **({"weights": self.feature_extractors.digests.get(metric.needs, "")} if metric.needs else {}),
         }
+
+    def _canvas(self, direction: str) -> dict[str, Any]:
+        """Return the height and width of the arrays in whose corners images of sizes of their own lie."""
+        images = self.source(direction)
+        height, width = images.images.shape[1:3]
+        return {} if images.sizes is None else {"arrays": f"{height}x{width}"}
 
     def _format(self, direction: str) -> str:
         """Return the formats of source and target in words."""

@@ -71,6 +71,7 @@ def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationConte
         real_outputs=model is None and _are_among(outputs, target.images),
         stored=stored,
         sizes=source.sizes,
+        target_sizes=target.sizes,
         groups=tuple(map(evaluation.dataset.group, source.keys)) if evaluation.dataset.image_groups else (),
     )
 

@@ -2,6 +2,7 @@
 
 from cgbench.api.metric import Metric, Scores, Translations, Value
 from cgbench.api.registry import METRICS
+from cgbench.benchmarks.metrics.functional.image_distances import at_own_sizes
 
 MIN_SIDE = 32  # pixels; below it AlexNet's last maps are empty
 
@@ -22,7 +23,8 @@ def lpips() -> Metric:
 
 
 def _lpips(translations: Translations) -> Scores:
-    by_image = translations.lpips(translations.outputs, translations.targets)
+    outputs, targets = translations.outputs, translations.targets
+    by_image = at_own_sizes(translations.lpips, outputs, targets, translations.sizes)
     return Scores({"lpips": float(by_image.mean())}, {"lpips": by_image})
 
 

@@ -2,7 +2,12 @@
 
 from cgbench.api.metric import Metric, Scores, Translations, Value
 from cgbench.api.registry import METRICS
-from cgbench.benchmarks.metrics.functional.image_distances import SSIM_WINDOW, psnr_by_image, ssim_by_image
+from cgbench.benchmarks.metrics.functional.image_distances import (
+    SSIM_WINDOW,
+    at_own_sizes,
+    psnr_by_image,
+    ssim_by_image,
+)
 
 
 @METRICS.register
@@ -26,8 +31,9 @@ def similarity() -> Metric:
 
 def _similarity(translations: Translations) -> Scores:
     outputs, targets = translations.outputs, translations.targets
-    by_image = {"psnr": psnr_by_image(outputs, targets), "ssim": ssim_by_image(outputs, targets)}
-    side = outputs.shape[1]
+    functions = {"psnr": psnr_by_image, "ssim": ssim_by_image}
+    by_image = {name: at_own_sizes(it, outputs, targets, translations.sizes) for name, it in functions.items()}
+    side = min(outputs.shape[1:3]) if translations.sizes is None else int(translations.sizes.min())
     reasons = {"ssim": f"images of {side} pixels are smaller than its window of {SSIM_WINDOW}"}
     values = {name: float(scores.mean()) for name, scores in by_image.items()}
     return Scores(values, by_image, reasons=reasons if side < SSIM_WINDOW else {})

@@ -69,9 +69,10 @@ class Translations:
 
     Images are uint8 (N, H, W, 3); those of other formats are shown so by the window of their domain, and `stored` has
     their numbers. Where images have sizes of their own, `sizes`, int (N, 2), are the heights and widths of the sources
-    and their outputs, in the upper left corners of the arrays. `groups` names the group of each source, such as its
-    patient; by default each is its own. `targets` are real test images of the target domain, row by row those of the
-    same scene where `paired`. `labels` are the true class ids of the source scenes, uint8 (N, H, W), 255 ignored.
+    and their outputs, in the upper left corners of the arrays, and `target_sizes` those of the targets. `groups` names
+    the group of each source, such as its patient; by default each is its own. `targets` are real test images of the
+    target domain, row by row those of the same scene where `paired`. `labels` are the true class ids of the source
+    scenes, uint8 (N, H, W), 255 ignored.
     `other_outputs` are those of a second, independent draw, for methods that draw random numbers when they translate;
     `identities` what becomes of the targets when they themselves are translated.
     `target_labels` are the class ids of the targets, where they are known. `finite` is bool (N,): whether every number
@@ -115,6 +116,7 @@ class Translations:
     stored: StoredImages | None = None
     groups: tuple[str, ...] = ()
     sizes: np.ndarray | None = None
+    target_sizes: np.ndarray | None = None
 
     def keys_of(self, of: str) -> tuple[str, ...]:
         """Return the keys of the images, or the names of the groups, that `of`, of a `Value`, means."""

@@ -1,5 +1,7 @@
 """Distances and similarities between images: L1, PSNR, SSIM, correlation, and distances at low resolution."""
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image
 
@@ -40,6 +42,19 @@ def correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     x, y = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
     scale = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
     return np.divide((x * y).sum(axis=1), scale, out=np.full(len(x), np.nan), where=scale > 0)
+
+
+def at_own_sizes(
+    function: Callable[[np.ndarray, np.ndarray], np.ndarray], first: np.ndarray, second: np.ndarray,
+    sizes: np.ndarray | None,
+) -> np.ndarray:  # fmt: skip
+    """Return `function(first, second)`, one number per pair of images, without what lies beside images of sizes of
+    their own: `sizes`, int (N, 2), are their heights and widths, None where they fill the arrays."""
+    if sizes is None or first.shape != second.shape:
+        return function(first, second)
+    cuts = enumerate(sizes.tolist())
+    pairs = ((first[i : i + 1, :height, :width], second[i : i + 1, :height, :width]) for i, (height, width) in cuts)
+    return np.concatenate([function(a, b) for a, b in pairs])
 
 
 def l1_by_image(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -159,3 +159,28 @@ def test_listing_metrics_does_not_import_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_what_lies_beside_images_of_sizes_of_their_own_is_not_measured():
+    random, sizes = np.random.default_rng(2), np.array([[12, 16], [16, 11], [14, 14]])
+    sources, targets, outputs = random.integers(0, 256, (3, 3, 16, 16, 3), dtype=np.uint8)
+    fields = {"direction": "AtoB", "keys": ("a", "b", "c"), "target_kind": "photo", "paired": True, "sizes": sizes}
+    fields |= {"sources": sources, "targets": targets, "outputs": outputs, "identities": sources}
+    example = Translations(**fields, target_sizes=sizes[::-1], reconstructions=outputs)
+
+    def expected(first, second, of):
+        cuts = enumerate(of.tolist())
+        pairs = ((first[i, :h, :w].astype(float), second[i, :h, :w].astype(float)) for i, (h, w) in cuts)
+        return [np.abs(a - b).mean() / 255 for a, b in pairs]
+
+    def by_image(metric, value):
+        return METRICS.get(metric).compute(example).per_image[value]
+
+    assert by_image("paired_l1", "paired_l1") == pytest.approx(expected(outputs, targets, sizes))
+    assert by_image("reconstruction", "reconstruction_l1") == pytest.approx(expected(outputs, sources, sizes))
+    assert by_image("identity", "identity_l1") == pytest.approx(expected(sources, targets, sizes[::-1]))
+    for row, (height, width) in enumerate(sizes.tolist()):
+        alone = {name: fields[name][row : row + 1, :height, :width] for name in ("sources", "targets", "outputs")}
+        single = Translations(**fields | alone | {"keys": ("a",), "sizes": None, "identities": None})
+        for value, score in METRICS.get("similarity").compute(single).per_image.items():
+            assert by_image("similarity", value)[row] == pytest.approx(score[0])
