@@ -9,22 +9,15 @@ import numpy as np
 from cgbench.api.dataset import Dataset, Domain
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.config import TrialConfig
-from cgbench.errors import CgbenchError
 from cgbench.pixel_format import PixelFormat, measured_window, recorded_format, with_window
 
 Domains = tuple[Domain, Domain]
 
 
 def domains_as_set(dataset: Dataset, config: TrialConfig) -> Domains:
-    """Return the domains with the windows of `window_a` and `window_b`; label images have none to set."""
-    formats = []
-    for name, setting, domain in zip(
-        ("window_a", "window_b"), (config.window_a, config.window_b), dataset.domains, strict=True
-    ):
-        if setting and domain.kind != "photo":
-            raise CgbenchError(f"{name}={setting}: {domain.name} are label images, whose colours are no numbers")
-        formats.append(with_window(domain.pixels, setting, name))
-    return _domains(dataset, formats)
+    """Return the domains with the windows of `window_a` and `window_b`."""
+    a, b = (domain.pixels for domain in dataset.domains)
+    return _domains(dataset, (with_window(a, config.window_a, "window_a"), with_window(b, config.window_b, "window_b")))
 
 
 def domains_as_measured(dataset: Dataset, a: ImageSet, b: ImageSet) -> Domains:

@@ -13,6 +13,7 @@ from cgbench.api.registry import METHODS
 from cgbench.config import FIELDS, PRIVATE, TRAINED, TrialConfig
 from cgbench.config_layers import Resolved, preset_values, resolve, split_assignments
 from cgbench.errors import CgbenchError, did_you_mean, error_line
+from cgbench.pixel_format import with_window
 
 TRAINED_SCORER_SETTINGS = ("scorers", "scorer_limit", "scorer_steps", "scorer_batch", "scorer_width")
 
@@ -90,11 +91,21 @@ def resolve_trials(
             raise CgbenchError(f"{name}: with these weights no term trains {network}, which translates {direction}")
         resolved[name] = (weighted, result)
     _ensure_scorer_used(next(iter(resolved.values()))[1], dataset)
+    _ensure_windows(next(iter(resolved.values()))[1].config, dataset)
     crop = next(iter(resolved.values()))[1].config.crop_shape
     if dataset.palette and any(side % 8 for side in crop):
         text = "x".join(map(str, dict.fromkeys(crop)))
         raise CgbenchError(f"crop_size ({text}) must be a multiple of 8: the scorer of '{dataset.label}' needs it")
     return [Trial(method, seed, preset, result) for seed in seeds for method, result in resolved.values()]
+
+
+def _ensure_windows(config: TrialConfig, dataset: Dataset) -> None:
+    """Raise where a window cannot be set: it is none, or the domain is one of label images."""
+    settings = {"window_a": config.window_a, "window_b": config.window_b}
+    for (name, setting), domain in zip(settings.items(), dataset.domains, strict=True):
+        with_window(domain.pixels, setting, name)
+        if setting and domain.kind != "photo":
+            raise CgbenchError(f"{name}={setting}: {domain.name} are label images, whose colours are no numbers")
 
 
 def _ensure_scorer_used(resolved: Resolved, dataset: Dataset) -> None:

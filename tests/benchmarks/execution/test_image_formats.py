@@ -152,3 +152,17 @@ def test_a_rectangle_is_trained_and_measured_as_one(tmp_path):
     for path in (trial_folder / "outputs" / "AtoB").rglob("*.png"):
         with Image.open(path) as picture:
             assert picture.size == (64, 32)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "setting", "message"),
+    [
+        ("phantoms", "window_a=5:1", "window_a=5:1: write LOW:HIGH in stored numbers"),
+        ("phantoms", "window_b=low", "window_b=low: write LOW:HIGH"),
+        ("streets", "window_a=0:100", "window_a=0:100: labels are label images, whose colours are no numbers"),
+    ],
+)
+def test_windows_that_cannot_be_are_refused_before_anything_is_trained(dataset, setting, message, tmp_path):
+    words = ("run", "--methods", "cyclegan", "--dataset", dataset, *SMALL, "--runs-dir", tmp_path / "runs")
+    assert message in cgbench(*words, "--set", setting, "--dry-run", code=2)
+    assert not (tmp_path / "runs").exists()
