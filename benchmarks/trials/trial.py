@@ -13,7 +13,7 @@ from cgbench.api.registry import METHODS
 from cgbench.config import FIELDS, PRIVATE, TRAINED, TrialConfig
 from cgbench.config_layers import Resolved, preset_values, resolve, split_assignments
 from cgbench.errors import CgbenchError, did_you_mean, error_line
-from cgbench.pixel_format import with_window
+from cgbench.pixel_format import RGB8, with_window
 
 TRAINED_SCORER_SETTINGS = ("scorers", "scorer_limit", "scorer_steps", "scorer_batch", "scorer_width")
 
@@ -60,10 +60,7 @@ def resolve_trials(
     shared, own = _assignments(assignments, methods)
     chosen = [METHODS.get(name) for name in with_untrained_rows(methods, dataset)]
     every_term = {term.name for method in chosen for term in method.terms}
-    channels = {f"channels_{letter}": domain.pixels.channels
-                for letter, domain in zip("ab", dataset.domains, strict=True)}  # fmt: skip
-    of_data = {name: count for name, count in channels.items() if count != 3}
-    of_data |= {"classes": len(dataset.palette)} if dataset.palette else {}
+    of_data = _settings_of_data(dataset)
     resolved = {}
     for method in chosen:
         name, terms = method.name, {term.name for term in method.terms}
@@ -97,6 +94,13 @@ def resolve_trials(
         text = "x".join(map(str, dict.fromkeys(crop)))
         raise CgbenchError(f"crop_size ({text}) must be a multiple of 8: the scorer of '{dataset.label}' needs it")
     return [Trial(method, seed, preset, result) for seed in seeds for method, result in resolved.values()]
+
+
+def _settings_of_data(dataset: Dataset) -> dict[str, int]:
+    """Return the settings that the images and labels of a dataset decide, where these are not the usual ones."""
+    pixels = zip("ab", (domain.pixels for domain in dataset.domains), strict=True)
+    found = {f"channels_{letter}": it.channels for letter, it in pixels if it.channels != RGB8.channels}
+    return found | ({"classes": len(dataset.palette)} if dataset.palette else {})
 
 
 def _ensure_windows(config: TrialConfig, dataset: Dataset) -> None:
