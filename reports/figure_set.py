@@ -9,8 +9,12 @@ from cgbench.reports.figures import curves
 from cgbench.reports.figures.differences import forest_panels
 from cgbench.reports.figures.heatmaps import class_panels, failure_panel
 from cgbench.reports.figures.losses import loss_panels, read_losses
+from cgbench.reports.figures.pictures import picture_panel
 from cgbench.reports.figures.seed_scores import dot_panels
 from cgbench.reports.figures.style import Panel, assign_styles
+from cgbench.reports.galleries.difference_maps import difference_table
+from cgbench.reports.galleries.orthogonal_views import view_tables
+from cgbench.reports.galleries.stored_numbers import StoredNumbers
 from cgbench.reports.sections import provenance
 from cgbench.reports.sections.failures import labels_of
 
@@ -34,6 +38,8 @@ class FigureSet:
     steps: tuple[DirectionPanels, ...]
     quality: tuple[DirectionPanels, ...]
     dots: tuple[DirectionPanels, ...]
+    maps: tuple[DirectionPanels, ...]
+    views: tuple[DirectionPanels, ...]
     losses: tuple[Panel, ...]
 
     def panels(self) -> Iterator[Panel]:
@@ -52,6 +58,7 @@ def draw_figures(contents: ReportContents) -> FigureSet:
     run, values, table, comparison = contents.run, contents.values, contents.table, contents.comparison
     styles = assign_styles(run.order, run.roles)
     trained = {name: styles[name] for name in run.trained}
+    numbers = StoredNumbers(run)
 
     def draw(panels: Callable[[str], Iterable[Panel]]) -> tuple[DirectionPanels, ...]:
         groups = [DirectionPanels(name, contents.names.get(name, name), tuple(panels(name))) for name in DIRECTIONS]
@@ -64,6 +71,8 @@ def draw_figures(contents: ReportContents) -> FigureSet:
         steps=draw(lambda direction: curves.step_panels(run.history, direction, values, trained)),
         quality=draw(lambda direction: curves.cost_panels(contents.costs, table, direction, values, styles)),
         dots=draw(lambda direction: dot_panels(run.records, table, direction, values, styles)),
+        maps=draw(lambda direction: _map_panels(numbers, direction)),
+        views=draw(lambda direction: [picture_panel(table, direction) for table in view_tables(numbers, direction)]),
         losses=tuple(loss_panels(read_losses(run.trials), provenance.term_names(run), styles)),
     )
 
@@ -73,3 +82,8 @@ def _failure_panels(contents: ReportContents, direction: str) -> list[Panel]:
     labels = labels_of(contents.failure_definitions)
     panel = failure_panel(rows, labels, direction, contents.run.order) if len(rows) else None
     return [panel] if panel else []
+
+
+def _map_panels(numbers: StoredNumbers, direction: str) -> list[Panel]:
+    table = difference_table(numbers, direction)
+    return [picture_panel(table, direction)] if table else []

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ from cgbench.reports.contents import ReportContents, collect_contents, markdown,
 from cgbench.reports.figure_set import FigureSet, draw_figures
 from cgbench.reports.figures.style import Style, assign_styles
 from cgbench.reports.formats.csv import csv_text, defused_rows
+from cgbench.reports.formats.display_windows import shown_in
 from cgbench.reports.formats.html import render
+from cgbench.reports.galleries.difference_maps import gallery_differences
+from cgbench.reports.galleries.full_depth import full_depth
 from cgbench.reports.galleries.image_grid import ImageGrids, image_grids
 from cgbench.reports.galleries.image_grid_png import image_grid_png
+from cgbench.reports.galleries.stored_numbers import StoredNumbers
 from cgbench.reports.galleries.worst_images import worst_images
 from cgbench.reports.sections import provenance, score_tables
 from cgbench.reports.sections.checkpoint_selection import CAPTION
@@ -63,7 +68,8 @@ def write_contents(run: Path, contents: ReportContents, files: bool = True) -> P
     write_text(folder / "table.tex", tables_latex(contents.layout(), title(contents.run)))
     grids = image_grids(contents.run)
     for grid in grids.grids:
-        write_bytes(folder / f"grid-{grid.direction}.png", image_grid_png(grid))
+        legend = "; ".join(f"{name} {text}" for _, name, text in shown_in(contents.run.dataset, grid.direction))
+        write_bytes(folder / f"grid-{grid.direction}.png", image_grid_png(grid, legend=legend))
     figures = draw_figures(contents)
     shutil.rmtree(folder / "figures", ignore_errors=True)  # some may be of metrics that are not in the run any more
     for panel in figures.panels() if files else ():
@@ -101,7 +107,9 @@ def report_text(
 
 def html(contents: ReportContents, grids: ImageGrids, figures: FigureSet) -> str:
     """Return the page. All data is escaped; only the page's own script may run, and it loads nothing."""
-    return render("page", parts=("cases",), **context(contents, grids, figures))
+    variables = context(contents, grids, figures)
+    parts = ("cases", "windows") if variables["full_depth"].formats else ("cases",)
+    return render("page", parts=parts, **variables)
 
 
 def context(contents: ReportContents, grids: ImageGrids, figures: FigureSet) -> dict[str, Any]:
@@ -109,6 +117,7 @@ def context(contents: ReportContents, grids: ImageGrids, figures: FigureSet) -> 
     run, values, comparison = contents.run, contents.values, contents.comparison
     styles = assign_styles(run.order, run.roles)
     settings = provenance.settings(run)
+    numbers, galleries = StoredNumbers(run), worst_images(run, values)
     return {
         "run": run,
         "title": title(run),
@@ -132,7 +141,10 @@ def context(contents: ReportContents, grids: ImageGrids, figures: FigureSet) -> 
         "failure_rules": rules(contents.failure_definitions),
         "failure_caption": FAILURE_CAPTION,
         "healthy_note": healthy_note(contents.failure_definitions),
-        "worst_images": worst_images(run, values),
+        "worst_images": galleries,
+        "shown_in": partial(shown_in, run.dataset),
+        "full_depth": full_depth(numbers, grids, galleries),
+        "difference_maps": gallery_differences(numbers, galleries),
         "legend": [(name, styles[name], _dash(styles[name])) for name in run.trained],
         "methods": [(name, run.trials_of(name)[0].spec) for name in run.order if run.trials_of(name)],
         "terms": provenance.term_rows(run),

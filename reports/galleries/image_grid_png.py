@@ -11,17 +11,24 @@ from cgbench.selection import evenly_spaced
 CELL = 128  # side of an image in pixels
 HEAD = 26
 GAP = 4
+LINE = 18
 ROWS = 4
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def image_grid_png(grid: ImageGrid, rows: int = ROWS) -> bytes:
-    """Return a PNG of at most `rows` evenly spaced rows of a grid: images of the first seed, and column titles."""
+def image_grid_png(grid: ImageGrid, rows: int = ROWS, legend: str = "") -> bytes:
+    """Return a PNG of at most `rows` evenly spaced rows of a grid: images of the first seed, column titles, and below
+    the `legend` where there is one, such as what pictures show of their numbers."""
     chosen = evenly_spaced(len(grid.keys), rows)
     wide = len(grid.columns) * (CELL + GAP) + GAP
-    page = Image.new("RGB", (wide, HEAD + len(chosen) * (CELL + GAP)), "white")
-    pen, font = ImageDraw.Draw(page), ImageFont.load_default(13)
+    font, foot = ImageFont.load_default(13), ImageFont.load_default(11)
+    lines = _wrapped(legend, foot, wide - 2 * GAP)
+    bottom = HEAD + len(chosen) * (CELL + GAP)
+    page = Image.new("RGB", (wide, bottom + len(lines) * LINE), "white")
+    pen = ImageDraw.Draw(page)
+    for place, text in enumerate(lines):
+        pen.text((GAP, bottom + (place + 0.5) * LINE), text, fill="black", font=foot, anchor="lm")
     for place, column in enumerate(grid.columns):
         left = GAP + place * (CELL + GAP)
         pen.text((left + CELL / 2, HEAD / 2), column.label, fill="black", font=font, anchor="mm")
@@ -45,8 +52,22 @@ def _paste(page: Image.Image, source: GridImage | None, left: int, top: int, fon
     content = base64.b64decode(source.uri.split(",", 1)[1])
     with Image.open(io.BytesIO(content)) as image:
         # An integer scale keeps pixels sharp; any other one needs interpolation.
-        integer_scale = CELL % image.width == 0
+        longest = max(image.size)
+        width, height = (max(1, round(CELL * side / longest)) for side in image.size)
+        integer_scale = CELL % longest == 0
         resized = image.convert("RGB").resize(
-            (CELL, CELL), Image.Resampling.NEAREST if integer_scale else Image.Resampling.LANCZOS
+            (width, height), Image.Resampling.NEAREST if integer_scale else Image.Resampling.LANCZOS
         )
-    page.paste(resized, (left, top))
+    page.paste(resized, (left + (CELL - width) // 2, top + (CELL - height) // 2))
+
+
+def _wrapped(text: str, font: Font, width: int) -> list[str]:
+    """Return a text as lines that are at most `width` pixels wide, if words allow it."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines

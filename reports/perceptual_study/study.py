@@ -17,6 +17,7 @@ from cgbench.api.names import Direction, Role
 from cgbench.digests import digest
 from cgbench.errors import CgbenchError, did_you_mean
 from cgbench.files import read_json, write_text
+from cgbench.reports.formats.display_windows import domain_formats, shown
 from cgbench.reports.perceptual_study.stimuli import Stimuli, Stimulus, read_stimuli
 from cgbench.results.run import Run
 from cgbench.seeds import generator
@@ -130,7 +131,7 @@ def make_study(run: Run, options: StudyOptions) -> tuple[Study, list[bytes], dic
         dataset=run.dataset["label"],
         direction=direction,
         direction_name=run.dataset["directions"].get(direction, direction),
-        target=domains[direction == Direction.A_TO_B]["name"],
+        target=_target(run, direction),
         kinds=tuple(domain["kind"] for domain in domains),
         seed=options.seed,
         trial_seed=trial_seed,
@@ -146,6 +147,14 @@ def make_study(run: Run, options: StudyOptions) -> tuple[Study, list[bytes], dic
         sessions=tuple(_sessions(methods, keys, numbers, options)),
     )
     return study, [image.file for image in images], left_out
+
+
+def _target(run: Run, direction: str) -> str:
+    """Return the name of the target domain, and what pictures show of its numbers where these are not 8-bit RGB."""
+    letter = "B" if direction == Direction.A_TO_B else "A"
+    name: str = run.dataset["domains"][letter == "B"]["name"]
+    text = shown(domain_formats(run.dataset).get(letter))
+    return f"{name} ({text})" if text else name
 
 
 def photo_direction(run: Run) -> str:

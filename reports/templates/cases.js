@@ -75,7 +75,8 @@
         const figure = document.createElement("figure");
         const caption = document.createElement("figcaption");
         const score = image.closest(".output")?.parentElement.querySelector(".score").textContent;
-        caption.textContent = score ? `${image.alt}: ${score}` : image.alt;
+        const text = [image.alt, image.dataset.shown].filter(Boolean).join(", ");
+        caption.textContent = score ? `${text}: ${score}` : text;
         figure.append(image.cloneNode(), caption);
         return figure;
       })

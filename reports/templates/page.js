@@ -55,7 +55,7 @@
         const figure = document.createElement("figure");
         const caption = document.createElement("figcaption");
         const image = other.querySelector("img").cloneNode();
-        caption.textContent = image.alt;
+        caption.textContent = [image.alt, image.dataset.shown].filter(Boolean).join(", ");
         figure.append(image, caption);
         return figure;
       })

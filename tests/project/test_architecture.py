@@ -73,7 +73,7 @@ MAY_IMPORT = {
         "reports/paper_tables", "reports/perceptual_study"),
     "reports/formats": (),
     "reports/sections": ("reports/formats",),
-    "reports/galleries": ("reports/formats",),
+    "reports/galleries": ("reports/formats", "datasets/volume_files"),
     "reports/figures": ("reports/sections", "reports/formats"),
     "reports/paper_tables": ("reports/sections", "reports/formats"),
     "reports/perceptual_study": ("reports/formats", "reports/paper_tables/published.py"),
