@@ -17,7 +17,8 @@ def class_panels(
 ) -> list[Panel]:
     """Return a heat map per metric with details by class: methods × classes, means over seeds.
 
-    Classes are in the order of the records, darker is higher; a class without a number of any method is left out.
+    Classes are in the order of the records, darker is higher, up to 1 or, of distances, to the largest; a class without
+    a number of any method is left out.
     """
     details = records[(records["direction"] == direction) & records["metric"].str.contains("/")]
     details = details[~details["metric"].str.split("/").str[-1].isin(ASIDES)]
@@ -38,8 +39,8 @@ def _class_panel(means: pd.DataFrame, direction: str, value: Value) -> Panel:
         figure = Figure(figsize=(1.6 + 0.55 * column_count, 0.9 + 0.24 * method_count), layout="constrained")
         axes = figure.subplots()
         sns.heatmap(
-            means, vmin=0, vmax=1, cmap="crest", annot=True, fmt=".2f", annot_kws={"size": 7}, linewidths=0.5,
-            cbar=False, ax=axes,
+            means, vmin=0, vmax=max(1.0, float(means.max(axis=None))), cmap="crest", annot=True, fmt=".2f",
+            annot_kws={"size": 7}, linewidths=0.5, cbar=False, ax=axes,
         )  # fmt: skip
         axes.set(xlabel="", ylabel="")
         axes.tick_params(length=0)

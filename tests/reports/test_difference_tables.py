@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from cgbench.files import read_jsonl, write_jsonl
 from cgbench.reports.figures.differences import forest_panels
@@ -144,3 +145,15 @@ def test_a_heat_map_shows_the_mean_of_each_class(tmp_path):
     assert panel.title == "FCN pixel ↑ by class" and "sky, road for cyclegan" in panel.svg
     assert panel.svg.count("0.40") == 2 and "compat" not in panel.svg  # the mean of both classes
     assert not any("/" in metric for metric in compare(data, VALUES).rows["metric"])
+
+
+@pytest.mark.parametrize(("levels", "end"), [((0.2, 0.7), 1), ((3, 45), 45)])
+def test_colours_of_a_heat_map_reach_to_1_or_to_the_largest_distance(tmp_path, levels, end):
+    run = measured(tmp_path)
+    folder = TrialFolder.of(run, "shapes", "cyclegan", 0)
+    row = {"direction": "AtoB", "step": 2000, "n": 4, "protocol": "aaaaaaaaaaaa"}
+    rows = [{**row, "metric": f"fcn_pixel/{kind}", "value": level} for kind, level in zip("ab", levels, strict=True)]
+    write_jsonl(folder.metrics, [*read_jsonl(folder.metrics), *rows])
+    data = read_run(run)
+    (panel,) = class_panels(data.records, "AtoB", data.order, VALUES)
+    assert panel.figure.axes[0].collections[0].get_clim() == (0, end)
