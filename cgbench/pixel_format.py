@@ -24,7 +24,8 @@ class PixelFormat:
 
     An image has `channels` bands of the type `dtype`, in `unit` ("HU", "reflectance"; "" for none). `window` holds the
     two numbers that become -1 and 1; networks see what lies outside as its nearer end. None: it is measured on the
-    training images, before anything is trained. Pictures show the range `display`, or the window where it is None.
+    training images, before anything is trained. Pictures show the window; `display` is another range that the report
+    page offers, such as that of soft tissue.
     """
 
     channels: int = 3
@@ -54,11 +55,6 @@ class PixelFormat:
             raise CgbenchError("the window of a domain is not measured yet: it needs the training images")
         return self.window
 
-    @property
-    def shown(self) -> tuple[float, float]:
-        """The range that pictures show."""
-        return self.display or self.ends
-
     def described(self) -> str:
         """Return the format in words: "1 band of int16, window -1000 to 2000 HU"."""
         bands = "1 band" if self.channels == 1 else f"{self.channels} bands"
@@ -80,8 +76,9 @@ def recorded_format(record: Mapping[str, Any] | None) -> PixelFormat:
     """Return the format of a record; 8-bit RGB where there is none, as before formats were recorded."""
     if record is None:
         return RGB8
-    ends = {name: tuple(record[name]) if record[name] else None for name in ("window", "display")}
-    return PixelFormat(record["channels"], record["dtype"], ends["window"], record["unit"], ends["display"])
+    window, display = (tuple(ends) if (ends := record.get(name)) else None for name in ("window", "display"))
+    channels, dtype = record.get("channels", RGB8.channels), record.get("dtype", RGB8.dtype)
+    return PixelFormat(channels, dtype, window, record.get("unit", ""), display)
 
 
 def with_window(pixels: PixelFormat, setting: str, name: str) -> PixelFormat:

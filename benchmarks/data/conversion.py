@@ -67,7 +67,7 @@ def to_stored(images: Tensor, pixels: PixelFormat = RGB8) -> np.ndarray:
 
 def shown_to_signed(images: np.ndarray, pixels: PixelFormat) -> Tensor | None:
     """Return 8-bit pictures of a format, (N, H, W, 3) as `display_rgb` makes them, as float (N, C, H, W) in [-1, 1];
-    None where they do not hold all of the bands, or show another range than the window."""
-    if pixels.channels not in (1, 3) or pixels.shown != pixels.ends:
+    None where they do not hold all of the bands."""
+    if pixels.channels not in (1, 3):
         return None
     return to_signed(as_tensor(images[..., : pixels.channels]).permute(0, 3, 1, 2))

@@ -90,6 +90,10 @@ class Pixels(Struct):
     """The number format of a domain's images."""
 
     unit: Text = ""
+    channels: Natural = 3
+    dtype: Text = "uint8"
+    window: tuple[Number, Number] | None = None
+    display: tuple[Number, Number] | None = None
 
 
 class Domain(Struct):

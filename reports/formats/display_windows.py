@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cgbench.pixel_format import PixelFormat, recorded_format
+from cgbench.pixel_format import RGB8, PixelFormat, recorded_format
+
+DEFAULTS = RGB8.record()  # of fields that a record leaves out
 
 
 def domain_formats(dataset: Mapping[str, Any]) -> dict[str, PixelFormat]:
     """Return the formats of domains "A" and "B" of a recorded dataset; 8-bit RGB, and a format
     without a window, are left out."""
     records = [domain.get("pixels") for domain in dataset.get("domains", ())]
-    formats = {letter: recorded_format(record) for letter, record in zip("AB", records, strict=False)}
-    return {letter: pixels for letter, pixels in formats.items() if pixels.window and not pixels.is_rgb8}
+    whole = {letter: record for letter, record in zip("AB", records, strict=False) if record and record.get("window")}
+    formats = {letter: recorded_format({**DEFAULTS, **record}) for letter, record in whole.items()}
+    return {letter: pixels for letter, pixels in formats.items() if not pixels.is_rgb8}
 
 
 def shown(pixels: PixelFormat | None) -> str:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cgbench.errors import CgbenchError
+from cgbench.files import read_json, write_json
 from cgbench.pixel_format import RGB8, display_rgb
 from cgbench.reports.galleries.image_grid import image_grids
 from cgbench.reports.galleries.image_grid_png import CELL, GAP, HEAD, LINE, image_grid_png
@@ -99,6 +101,20 @@ def test_rgb_has_no_controls_windows_or_maps(tmp_path):
 def test_a_human_test_says_what_its_pictures_show(run):
     study = make_study(read_run(run), StudyOptions(direction="AtoB", participants=1, practice=1, scored=2))[0]
     assert study.target == f"CT ({WHOLE})"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("window", "wide"), ("window", [0]), ("window", [5, 1]), ("channels", "1"), ("channels", 999), ("dtype", "int7")],
+)
+def test_a_format_that_is_none_is_refused(tmp_path, field, value):
+    run = build_stored_run(tmp_path / "run", FORMATS, ("cyclegan",), (0,))
+    path = read_run(run).trials[0].folder.trial
+    spec = read_json(path)
+    spec["dataset"]["domains"][1]["pixels"][field] = value
+    write_json(path, spec)
+    with pytest.raises(CgbenchError):
+        write_report(run, VALUES)
 
 
 @needs_browser

@@ -32,6 +32,7 @@ def test_a_direction_names_its_source_first_and_no_rgb():
     assert shown_in(dataset, "AtoB") == [("B", "CT", shown(CT))]
     assert domain_formats(dataset) == {"B": CT}
     assert shown_in({}, "AtoB") == []
+    assert domain_formats({"domains": [{"name": "MR", "pixels": {"unit": "HU"}}]}) == {}
 
 
 def test_amounts_have_three_digits_and_no_exponent():
