@@ -65,7 +65,7 @@ def serve() -> None:
     git_commit()  # remembered: the checkout may change while a test runs
     square_build.MIN_CACHED_IMAGES = 3  # small sets as well are kept decoded
     planning.MEASURED_SECONDS = 0.0  # the plan's times are not what is tested, nor is the look of figures
-    report.draw_figures = lambda found: figure_set.FigureSet((), (), (), (), (), (), _loss_curves(found.run, losses))
+    report.draw_figures = lambda found: figure_set.FigureSet(*[()] * 8, _loss_curves(found.run, losses))
     for line in sys.stdin:
         request = json.loads(line)
         said = Path(request["root"]).with_suffix(".said")
