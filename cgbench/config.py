@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TRAINED = "trained"  # the setting `scorer` that names no published network
+ONE_SHAPE = ("squash", "crop")  # resize modes that give all images one shape
 WHOLE_NUMBER_BOUND = 2**31  # of every setting without a bound of its own
 
 
@@ -60,7 +61,7 @@ class TrialConfig:
         "squash",
         "How an image of another shape is resized: `squash` resizes both sides, `crop` keeps the ratio and cuts the "
         "middle, `keep` keeps the ratio and the whole image, `none` keeps its size.",
-        choices=("squash", "crop", "keep", "none"),
+        choices=(*ONE_SHAPE, "keep", "none"),
     )
     window_a: str = setting(
         "", "Stored numbers of A that become -1 and 1, LOW:HIGH, or `measured`; empty means the dataset's own."
@@ -185,6 +186,11 @@ class TrialConfig:
     def load_shape(self) -> tuple[int, int]:
         """Height and width to which training images are resized, in pixels."""
         return self.load_size, self.load_width or self.load_size
+
+    @property
+    def test_resize_mode(self) -> str:
+        """How test images are resized: `none` where they keep their own size."""
+        return "none" if self.test_size == "own" else self.resize_mode
 
     def channels(self, domain: str) -> int:
         """Return the number of bands of a domain, "a" or "b"."""

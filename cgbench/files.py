@@ -19,6 +19,7 @@ from cgbench.errors import CgbenchError
 from cgbench.formatting import escaped_controls, utf8
 
 PART = ".part"  # suffix of unfinished files and folders
+SETTLE_SECONDS = 2.0  # after this time a file's times of change identify it; FAT has a resolution of two seconds
 MAX_BYTES = 2**28  # of a JSON file; this program writes nothing of that size
 # in JSON, what may be a lone surrogate or a control character: escaped, or as UTF-8; two surrogates may be sound
 UNPRINTABLE = re.compile(

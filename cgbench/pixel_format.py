@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cgbench.errors import CgbenchError
-from cgbench.formatting import shortened
+from cgbench.formatting import plural, shortened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +49,11 @@ class PixelFormat:
         return (self.channels, self.dtype, self.window) == (3, "uint8", (0.0, 255.0))
 
     @property
+    def fits_in_pictures(self) -> bool:
+        """Whether 8-bit pictures of the format show all of its bands."""
+        return self.channels in (1, 3)
+
+    @property
     def ends(self) -> tuple[float, float]:
         """The window; it must have been measured."""
         if self.window is None:
@@ -57,7 +62,7 @@ class PixelFormat:
 
     def described(self) -> str:
         """Return the format in words: "1 band of int16, window -1000 to 2000 HU"."""
-        bands = "1 band" if self.channels == 1 else f"{self.channels} bands"
+        bands = plural(self.channels, "band")
         if self.window is None:
             return f"{bands} of {self.dtype}, window measured on the training images"
         unit = f" {self.unit}" if self.unit else ""

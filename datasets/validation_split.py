@@ -58,7 +58,7 @@ class ValidationSplit(Dataset):
         self.split_rule, self.settings = dataset.split_rule, dataset.settings
         self.test_splits, self.test_split = dataset.test_splits, dataset.test_split
         self.primary, self.image_groups = dataset.primary, dataset.image_groups
-        self.picture_files = dataset.picture_files
+        self.picture_files, self.whole_groups = dataset.picture_files, dataset.whole_groups
         self.splits = (*dataset.splits, Split.VAL)
 
     def configure(self, split: str = "", paired: str = "auto") -> None:
@@ -116,10 +116,9 @@ class ValidationSplit(Dataset):
 
     def write_outputs(
         self, folder: Path, direction: str, keys: Sequence[str], outputs: Sequence[np.ndarray], pixels: PixelFormat,
-        split: str = Split.TEST,
     ) -> Sequence[Path]:  # fmt: skip
         """Write translated images as files of the wrapped dataset's own kind, such as volumes."""
-        return self.dataset.write_outputs(folder, direction, keys, outputs, pixels, _wrapped(split))
+        return self.dataset.write_outputs(folder, direction, keys, outputs, pixels)
 
     def target(self, direction: str) -> Domain:
         """Return the domain that `direction` translates to."""

@@ -30,14 +30,13 @@ from cgbench.datasets.volume_files.survey import Study
 from cgbench.datasets.volume_files.writing import assembled, suffix_for, write_volume
 from cgbench.digests import digest, source_digest
 from cgbench.errors import CgbenchError, DataBroken, DataMissing
-from cgbench.files import file_name
+from cgbench.files import SETTLE_SECONDS, file_name
 from cgbench.formatting import printable
 from cgbench.pixel_format import PixelFormat
 from cgbench.progress import ProgressCallback
 
 # the modules that decide the numbers
 IMAGE_MODULES = ("cgbench.datasets.volumes", "cgbench.datasets.volume_files", "cgbench.pixel_format")
-SETTLE_SECONDS = 2.0  # after this time a file's time of change identifies it
 # Left and right of a body differ: a mirrored one has its liver on the wrong side, which no test image shows.
 SLICES = {"resize_mode": "none", "test_size": "own", "horizontal_flip": False}
 
@@ -223,11 +222,10 @@ class Volumes(Dataset):
 
     def write_outputs(
         self, folder: Path, direction: str, keys: Sequence[str], outputs: Sequence[np.ndarray], pixels: PixelFormat,
-        split: str = Split.TEST,
     ) -> Sequence[Path]:  # fmt: skip
         """Write one volume per patient with the affine of its source (`volume_files/writing.py`), and return them."""
         study, letter = self.study, "A" if direction == Direction.A_TO_B else "B"
-        sources = {source.patient: source.path for source in study.sources(split, letter)}
+        sources = {source.patient: source.path for source in study.sources(Split.TEST, letter)}
         written = []
         for volume in assembled(keys, outputs, sources, study.axis, pixels):
             path = folder / f"{file_name(volume.patient)}{suffix_for(volume.source)}"

@@ -14,7 +14,7 @@ from cgbench.benchmarks.calibration.calibration import DIGITS, Calibration, cali
 from cgbench.benchmarks.data.conversion import read_only
 from cgbench.benchmarks.data.decode import ImageSetSpec
 from cgbench.benchmarks.data.decoded_cache import load_or_decode
-from cgbench.benchmarks.data.geometry import test_geometry
+from cgbench.benchmarks.data.geometry import evaluation_geometry
 from cgbench.benchmarks.data.image_set import ImageSet, on_common_canvas
 from cgbench.benchmarks.data.loading import suggest_dataset_check
 from cgbench.benchmarks.metrics.functional.disturbances import DESCRIPTION
@@ -160,7 +160,7 @@ def _load(
     dataset: Dataset, split: str, items: Mapping[str, Sequence[Item]], config: TrialConfig, images: CalibrationImages
 ) -> CalibrationImages:
     """Return `images` with the decoded items of both domains."""
-    geometry = test_geometry(config)
+    geometry = evaluation_geometry(config)
     with progress(f"reading images of {dataset.label} to calibrate with") as update, suggest_dataset_check(dataset):
         specs = [ImageSetSpec(dataset, split, name, list(items[name]), geometry, True) for name in "AB"]
         a, b = (load_or_decode(spec, update) for spec in specs)

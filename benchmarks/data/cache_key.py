@@ -22,8 +22,8 @@ from PIL import features
 from cgbench.api.dataset import Dataset
 from cgbench.benchmarks.data.decode import ImageSetSpec
 from cgbench.digests import source_digest
+from cgbench.files import SETTLE_SECONDS
 
-SETTLE_SECONDS = 2.0  # after this time a file's times of change identify it; FAT has a resolution of two seconds
 # The modules that turn an item into an image of a set.
 DECODER_MODULES = ("cgbench.datasets.images", "cgbench.benchmarks.data.decode", "cgbench.benchmarks.data.geometry")
 CODECS = ("jpg", "webp", "libtiff")  # libraries that decode with rounding; several builds of one Pillow exist

@@ -65,9 +65,13 @@ def to_stored(images: Tensor, pixels: PixelFormat = RGB8) -> np.ndarray:
     return numbers.round().clip(limits.min, limits.max).astype(dtype)
 
 
-def shown_to_signed(images: np.ndarray, pixels: PixelFormat) -> Tensor | None:
+def signed_batch(images: np.ndarray, pixels: PixelFormat, device: torch.device) -> Tensor:
+    """Return stored images (N, H, W, C) as networks see them: (N, C, H, W) in [-1, 1] on a device."""
+    numbers = images.astype(np.int32) if images.dtype == np.uint16 else images  # of which torch can do little on a GPU
+    return to_signed(as_tensor(numbers).to(device).permute(0, 3, 1, 2).contiguous(), pixels)
+
+
+def shown_to_signed(images: np.ndarray, pixels: PixelFormat) -> Tensor:
     """Return 8-bit pictures of a format, (N, H, W, 3) as `display_rgb` makes them, as float (N, C, H, W) in [-1, 1];
-    None where they do not hold all of the bands."""
-    if pixels.channels not in (1, 3):
-        return None
+    the format must fit in pictures."""
     return to_signed(as_tensor(images[..., : pixels.channels]).permute(0, 3, 1, 2))

@@ -10,9 +10,9 @@ import numpy as np
 from cgbench.api.dataset import Dataset, Item
 from cgbench.api.names import IGNORE
 from cgbench.benchmarks.data.geometry import MULTIPLE, Geometry
-from cgbench.benchmarks.data.image_set import ImageSet
+from cgbench.benchmarks.data.image_set import ImageSet, enlarged
 from cgbench.datasets.images.decoding import BLACK_SET, DARK_LEVEL, arrive_black, is_sixteen_bit, same_shape
-from cgbench.datasets.images.resizing import padded, resized
+from cgbench.datasets.images.resizing import resized, resized_shape
 from cgbench.errors import DataBroken
 from cgbench.formatting import plural
 from cgbench.pixel_format import PixelFormat
@@ -121,8 +121,8 @@ def find_canvas(spec: ImageSetSpec) -> tuple[int, int]:
         return geometry.shape
     height, width = geometry.least
     for item in spec.items:
-        image = item.image(spec.side)
-        rows, columns = resized(image[..., 0], geometry.shape, geometry.resize_mode, blend=False).shape
+        size = item.image(spec.side).shape[:2]
+        rows, columns = resized_shape(size, geometry.shape, geometry.resize_mode)
         height, width = max(height, rows), max(width, columns)
     return -(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE
 
@@ -152,10 +152,10 @@ def _rows(spec: ImageSetSpec, item: Item, image: np.ndarray, canvas: tuple[int, 
     shape, mode = spec.geometry.shape, spec.geometry.resize_mode
     picture = resized(image, shape, mode, spec.blend)
     size = np.maximum(picture.shape[:2], spec.geometry.least)
-    arrays = {"images": padded(picture, canvas, picture.min()), "sizes": size.astype(np.int32)}
+    arrays = {"images": enlarged("images", picture, canvas), "sizes": size.astype(np.int32)}
     if spec.labels and item.labels is not None:
         ids = _checked_labels(spec.dataset, item, image, spec.side)
-        arrays["labels"] = padded(resized(ids, shape, mode, blend=False), canvas, IGNORE)
+        arrays["labels"] = enlarged("labels", resized(ids, shape, mode, blend=False), canvas)
     if item.mask is not None:
         mask = np.asarray(item.mask(spec.side))
         if mask.shape != image.shape[:2] or mask.dtype != np.uint8 or mask.max(initial=0) > 1:
@@ -163,7 +163,7 @@ def _rows(spec: ImageSetSpec, item: Item, image: np.ndarray, canvas: tuple[int, 
             raise DataBroken(
                 f"{name}: its mask must be 0 and 1, uint8 {image.shape[:2]}, not {mask.dtype} {mask.shape}"
             )
-        arrays["masks"] = padded(resized(mask, shape, mode, blend=False), canvas, 0)
+        arrays["masks"] = enlarged("masks", resized(mask, shape, mode, blend=False), canvas)
     return arrays
 
 
@@ -171,10 +171,9 @@ def _checked_image(spec: ImageSetSpec, item: Item) -> np.ndarray:
     """Return an item's image; another format than its domain's raises `DataBroken`."""
     image, pixels = item.image(spec.side), spec.pixels
     if image.ndim != 3 or image.shape[2] != pixels.channels or image.dtype != np.dtype(pixels.dtype) or not image.size:
-        bands = "1 band" if pixels.channels == 1 else f"{pixels.channels} bands"
         raise DataBroken(
             f"{item.file or _item_name(spec.dataset, item)}: its images must be {pixels.dtype} (height, width, "
-            f"{bands}), not {image.dtype} {image.shape}: mend the dataset"
+            f"{plural(pixels.channels, 'band')}), not {image.dtype} {image.shape}: mend the dataset"
         )
     if image.dtype.kind == "f" and (broken := int((~np.isfinite(image)).sum())):
         name = item.file or _item_name(spec.dataset, item)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cgbench.config import TrialConfig
+from cgbench.config import ONE_SHAPE, TrialConfig
 
 MULTIPLE = 8  # of the sides of arrays whose images have sizes of their own: scorers need it
 
@@ -26,7 +26,7 @@ class Geometry:
     @property
     def one_shape(self) -> bool:
         """Whether all images get this shape."""
-        return self.resize_mode in ("squash", "crop")
+        return self.resize_mode in ONE_SHAPE
 
     @property
     def title(self) -> str:
@@ -43,11 +43,11 @@ def square(side: int, resize_mode: str = "squash") -> Geometry:
     return Geometry(side, side, resize_mode)
 
 
-def train_geometry(config: TrialConfig) -> Geometry:
+def training_geometry(config: TrialConfig) -> Geometry:
     """Return the geometry of training images, from which crops are taken."""
     return Geometry(*config.load_shape, config.resize_mode, config.crop_shape)
 
 
-def test_geometry(config: TrialConfig) -> Geometry:
+def evaluation_geometry(config: TrialConfig) -> Geometry:
     """Return the geometry of test images."""
-    return Geometry(*config.crop_shape, "none" if config.test_size == "own" else config.resize_mode)
+    return Geometry(*config.crop_shape, config.test_resize_mode)

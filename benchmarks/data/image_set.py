@@ -97,13 +97,20 @@ class ImageSet:
         if self.images.shape[1:3] == shape:
             return self
         own = np.tile(np.array(self.images.shape[1:3], np.int32), (len(self), 1)) if self.sizes is None else self.sizes
-        images = np.stack([padded(image, shape, image.min()) for image in self.images])
-        labels, masks = (
-            None if maps is None else np.stack([padded(row, shape, fill) for row in maps])
-            for maps, fill in ((self.labels, IGNORE), (self.masks, 0))
+        images, labels, masks = (
+            None if array is None else np.stack([enlarged(name, row, shape) for row in array])
+            for name, array in (("images", self.images), ("labels", self.labels), ("masks", self.masks))
         )
+        assert images is not None
         larger = replace(self, images=images, labels=labels, masks=masks, sizes=own)
         return larger.with_digests(self._digests or self.digests())
+
+
+def enlarged(name: str, array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return an array of one image in the upper left corner of a larger one, filled as the kind of array needs it:
+    "images" with their smallest number, "labels" with the ignored id, "masks" with 0."""
+    fill = array.min() if name == "images" else IGNORE if name == "labels" else 0
+    return padded(array, shape, fill)
 
 
 def _add(content: "hashlib._Hash", array: np.ndarray) -> None:

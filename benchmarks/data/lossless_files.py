@@ -1,4 +1,5 @@
-"""Image files that keep every number: PNG for pictures and 16-bit grey, TIFF for all other formats."""
+"""Image files that keep every number, PNG for pictures and 16-bit grey, else TIFF; many of them are written all or
+none."""
 
 import io
 import os

@@ -12,7 +12,7 @@ from cgbench.api.names import DIRECTIONS, Split
 from cgbench.api.registry import METRICS
 from cgbench.benchmarks.calibration.calibration import Calibration
 from cgbench.benchmarks.calibration.calibration_images import CalibrationImages, load_calibration_images
-from cgbench.benchmarks.data.geometry import Geometry, test_geometry
+from cgbench.benchmarks.data.geometry import Geometry, evaluation_geometry
 from cgbench.benchmarks.data.image_set import ImageSet, on_common_canvas
 from cgbench.benchmarks.data.loading import check_command, load_images
 from cgbench.benchmarks.evaluation import failure_detection
@@ -147,7 +147,7 @@ class EvaluationContext:
 
 def open_evaluation_context(dataset: Dataset, config: TrialConfig, split: str = TEST) -> EvaluationContext:
     """Load the images of both domains of the test or the validation split; scorers are not included yet."""
-    geometry = test_geometry(config)
+    geometry = evaluation_geometry(config)
     with progress(f"reading the {split} images of {dataset.label}") as update:
         a, b = (
             load_images(dataset, split, domain, geometry, config.max_test_images, True, update, True) for domain in "AB"
@@ -227,14 +227,14 @@ def _training_photos(evaluation: EvaluationContext, domain: str, config: TrialCo
         return None
     count = len(evaluation.domains[_other(domain)])
     with progress(f"reading training photos of {dataset.domains[domain == 'B'].name}") as update:
-        return load_images(dataset, Split.TRAIN, domain, test_geometry(config), count, True, update)
+        return load_images(dataset, Split.TRAIN, domain, evaluation_geometry(config), count, True, update)
 
 
 def _scorer_data(dataset: Dataset, domain: str, config: TrialConfig) -> ScorerData:
     """Return the photos of a domain in `pairs` with their class ids, and the pictures of the other domain there."""
     domain_name = dataset.domains[domain == "B"].name
     with progress(f"reading {domain_name} images for the scorer") as update:
-        geometry, limit = test_geometry(config), config.scorer_limit
+        geometry, limit = evaluation_geometry(config), config.scorer_limit
         real = load_images(dataset, Split.PAIRS, domain, geometry, limit, True, update, labels=True)
         other = load_images(dataset, Split.PAIRS, _other(domain), geometry, limit, True, update, labels=False)
     if real.labels is None:

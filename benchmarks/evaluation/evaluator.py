@@ -15,6 +15,7 @@ from cgbench.benchmarks.evaluation import failure_detection, output_images
 from cgbench.benchmarks.evaluation.context import EvaluationContext
 from cgbench.benchmarks.evaluation.feature_extractors import FeatureExtractors
 from cgbench.benchmarks.evaluation.inference import translate_all, translation_rate
+from cgbench.benchmarks.metrics.functional.group_scores import unmeasured
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.digests import digest
@@ -185,8 +186,7 @@ def _compute_metric(metric: Metric, translations: Translations, feature_extracto
 
 
 def _no_scores(metric: Metric, reason: str) -> Scores:
-    names = [value.name for value in metric.values]
-    return Scores(dict.fromkeys(names, float("nan")), reasons=dict.fromkeys(names, reason))
+    return unmeasured((value.name for value in metric.values), reason)
 
 
 def _validated(scores: Scores, metric: Metric, translations: Translations) -> Scores:

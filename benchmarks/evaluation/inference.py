@@ -3,14 +3,14 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cgbench.api.metric import StoredImages, Translations
-from cgbench.benchmarks.data.conversion import as_tensor, read_only, shown_to_signed, to_signed, to_stored
+from cgbench.benchmarks.data.conversion import as_tensor, read_only, shown_to_signed, signed_batch, to_signed, to_stored
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.evaluation.context import EvaluationContext
 from cgbench.benchmarks.evaluation.ood_split import ood_translations
@@ -21,6 +21,7 @@ from cgbench.pixel_format import PixelFormat, display_rgb
 from cgbench.seeds import generator
 
 Images = np.ndarray | None
+Record = TypeVar("Record", bound=Translations | StoredImages)
 BATCH_PIXELS = 64 * 128 * 128  # pixels translated at once; bounds the memory of evaluation
 RATE_IMAGES = 16  # images of the batch that translation is timed with
 
@@ -43,8 +44,8 @@ def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationConte
     training_photos = evaluation.training_photos.get(direction[-1])
     stored = None
     if not (source.pixels.is_rgb8 and target.pixels.is_rgb8):
-        sources, made, targets = map(read_only, (source.images, outputs, target.images))
-        stored = StoredImages(source.pixels, target.pixels, sources, made, targets, source.measured())
+        numbers = source.images, outputs, target.images
+        stored = StoredImages(source.pixels, target.pixels, *numbers, source.measured())
     translations = Translations(
         direction=direction,
         keys=source.keys,
@@ -84,14 +85,16 @@ def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationConte
 
     is_slow = model is not None and model.needs_latent_search(direction)
     ood = ood_translations({} if is_slow else evaluation.ood_images, translations, translate)
-    return replace(_protected(translations), ood=_protected(ood) if ood else None)
+    return _protected(replace(translations, ood=ood))
 
 
-def _protected(translations: Translations) -> Translations:
-    """Return the translations with every array read-only: what one metric writes would change the others' numbers."""
-    values = {field.name: getattr(translations, field.name) for field in fields(translations)}
-    arrays: dict[str, Any] = {name: read_only(it) for name, it in values.items() if isinstance(it, np.ndarray)}
-    return replace(translations, **arrays)
+def _protected(record: Record) -> Record:
+    """Return translations, or their stored images, with every array read-only: what one metric writes would change the
+    others' numbers."""
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    guarded: dict[str, Any] = {name: read_only(it) for name, it in values.items() if isinstance(it, np.ndarray)}
+    guarded |= {name: _protected(it) for name, it in values.items() if isinstance(it, Translations | StoredImages)}
+    return replace(record, **guarded)
 
 
 def _are_among(images: np.ndarray, others: np.ndarray) -> bool:
@@ -130,16 +133,14 @@ def _backward_translation(
 ) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
     """Return a function of (image numbers, outputs as 8-bit pictures) that translates outputs of the `source` images
     back; None where the model has no backward translation, or pictures do not hold all that it needs."""
-    if not model.can_translate_back(direction) or shown_to_signed(np.empty((0, 1, 1, 3)), target_pixels) is None:
+    if not model.can_translate_back(direction) or not target_pixels.fits_in_pictures:
         return None
 
     def translate_back(numbers: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         back = np.empty((*outputs.shape[:3], 3), np.uint8)
         for rows, (height, width) in _equal_sizes(source, numbers):
-            pictures = outputs[rows, :height, :width]
-            signed = shown_to_signed(pictures, target_pixels)
-            assert signed is not None
-            sources = _tensor(source.images[numbers[rows], :height, :width], source.pixels, model)
+            signed = shown_to_signed(outputs[rows, :height, :width], target_pixels)
+            sources = signed_batch(source.images[numbers[rows], :height, :width], source.pixels, model.device)
             both = torch.cat([signed.to(model.device), sources], dim=1)
 
             def back_from(images: Tensor, bands: int = signed.shape[1]) -> Tensor:
@@ -161,7 +162,7 @@ def _translate_and_reconstruct(
     multiple = _multiple(model, direction)
     reconstructions = others = None
     for rows, (height, width) in _equal_sizes(source):
-        part = _tensor(source.images[rows, :height, :width], source.pixels, model)
+        part = signed_batch(source.images[rows, :height, :width], source.pixels, model.device)
 
         def there_and_back(images: Tensor, first: int = int(rows[0])) -> Tensor:
             made = model.translate_and_reconstruct(images, direction, first)
@@ -185,7 +186,7 @@ def _translate(model: Model, images: ImageSet, target: PixelFormat, direction: s
     """Return the outputs only, (N, H, W, D) in the `target` format."""
     outputs = _canvas(images, target)
     for rows, (height, width) in _equal_sizes(images):
-        part = _tensor(images.images[rows, :height, :width], images.pixels, model)
+        part = signed_batch(images.images[rows, :height, :width], images.pixels, model.device)
         output = translate_whole(_one_way(model, direction, rows[0]), part, _multiple(model, direction))
         outputs[rows, :height, :width] = to_stored(output, target)
     return outputs
@@ -221,16 +222,11 @@ def _equal_sizes(images: ImageSet, numbers: np.ndarray | None = None) -> Iterato
         start = end
 
 
-def _tensor(images: np.ndarray, pixels: PixelFormat, model: Model) -> Tensor:
-    """Return stored images (N, H, W, C) in the model's format: (N, C, H, W) in [-1, 1] on its device."""
-    return to_signed(as_tensor(images).to(model.device).permute(0, 3, 1, 2).contiguous(), pixels)
-
-
 def translation_rate(model: Model, images: ImageSet, direction: str) -> float:
     """Return the images per second that the model translates, in batches of `RATE_IMAGES`; the model must be warmed
     up."""
     rows, (height, width) = next(_equal_sizes(images))
-    part = _tensor(images.images[rows[:RATE_IMAGES], :height, :width], images.pixels, model)
+    part = signed_batch(images.images[rows[:RATE_IMAGES], :height, :width], images.pixels, model.device)
     started = time.perf_counter()
     translate_whole(_one_way(model, direction, 0), part, _multiple(model, direction)).cpu()  # waits for a GPU
     return round(len(part) / (time.perf_counter() - started), 2)

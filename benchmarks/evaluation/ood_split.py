@@ -7,7 +7,7 @@ import numpy as np
 from cgbench.api.dataset import Dataset
 from cgbench.api.metric import Translations
 from cgbench.api.names import Split
-from cgbench.benchmarks.data.geometry import test_geometry
+from cgbench.benchmarks.data.geometry import evaluation_geometry
 from cgbench.benchmarks.data.image_set import ImageSet, on_common_canvas
 from cgbench.benchmarks.data.loading import load_images
 from cgbench.benchmarks.runtime.progress import progress
@@ -20,7 +20,9 @@ def load_ood_images(dataset: Dataset, config: TrialConfig) -> dict[str, ImageSet
         return {}
     with progress(f"reading out-of-distribution scenes of {dataset.label}") as update:
         a, b = (
-            load_images(dataset, Split.OOD, domain, test_geometry(config), config.max_test_images, True, update, True)
+            load_images(
+                dataset, Split.OOD, domain, evaluation_geometry(config), config.max_test_images, True, update, True
+            )
             for domain in "AB"
         )
     return dict(zip("AB", on_common_canvas(a, b), strict=True))

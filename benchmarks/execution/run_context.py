@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cgbench.api.dataset import Dataset
 from cgbench.api.names import Split
-from cgbench.benchmarks.data.geometry import train_geometry
+from cgbench.benchmarks.data.geometry import training_geometry
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.data.loading import load_images
 from cgbench.benchmarks.data.windows import domains_as_measured, domains_as_set, with_windows
@@ -132,7 +132,7 @@ def _load_split(dataset: Dataset, split: str, config: TrialConfig, labels: bool,
     """Return the training images of both domains of a split, with their class ids if `labels` are read."""
     a, b = (
         load_images(
-            dataset, split, domain, train_geometry(config), config.max_train_images, progress=update, labels=labels
+            dataset, split, domain, training_geometry(config), config.max_train_images, progress=update, labels=labels
         )
         for domain in "AB"
     )

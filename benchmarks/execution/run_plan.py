@@ -14,7 +14,7 @@ from rich.table import Table
 from cgbench.api.dataset import Dataset, describe_test_images
 from cgbench.api.names import Split
 from cgbench.api.registry import METHODS
-from cgbench.benchmarks.data.geometry import test_geometry
+from cgbench.benchmarks.data.geometry import evaluation_geometry
 from cgbench.benchmarks.data.loading import selected
 from cgbench.benchmarks.evaluation.output_images import max_bytes
 from cgbench.benchmarks.evaluation.synthetic_workload import device_barrier, synthetic_batch, timing_model
@@ -218,7 +218,7 @@ def print_plan(plan: RunPlan) -> None:
     seeds = ", ".join(map(str, sorted({trial.seed for trial in plan.trials})))
     say(
         f"{dataset.label}: {dataset.direction_name('AtoB')} and {dataset.direction_name('BtoA')}, "
-        f"{plan.train_counts[0]} + {plan.train_counts[1]} training images, {test_geometry(config).title}, "
+        f"{plan.train_counts[0]} + {plan.train_counts[1]} training images, {evaluation_geometry(config).title}, "
         f"batch {config.batch_size}, preset {plan.trials[0].preset}, seeds {seeds}, {plan.device}"
     )
     for remark in dataset.remarks():

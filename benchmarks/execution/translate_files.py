@@ -12,7 +12,7 @@ import numpy as np
 
 from cgbench.api.graph_analysis import live, one_way
 from cgbench.api.names import Role
-from cgbench.benchmarks.data.conversion import as_tensor, to_signed, to_stored
+from cgbench.benchmarks.data.conversion import signed_batch, to_stored
 from cgbench.benchmarks.data.lossless_files import ensure_free, suffix, write_all
 from cgbench.benchmarks.evaluation.inference import BATCH_PIXELS
 from cgbench.benchmarks.execution.reevaluation import is_finished, load_trial, load_weights
@@ -191,8 +191,8 @@ def translate(files: Sequence[Path], paths: Sequence[Path], translator: Translat
     and one that cannot be used raises `DataBroken` before anything is written. Either all translations are written or,
     if it is stopped, none. How many numbers lie outside of the window is said in one line.
     """
-    multiple = size_multiple(translator.model, translator.direction) if size.own else None
-    if size.own and multiple is None:
+    multiple = size_multiple(translator.model, translator.direction)
+    if multiple is None and size.own:
         name, (height, width) = translator.model.method.name, translator.config.crop_shape
         raise CgbenchError(f"{name} renders images of {height}×{width} pixels only, its crop size: use --size crop")
     with progress("checking images") as update:
@@ -266,9 +266,7 @@ def _outputs(first: int, images: np.ndarray, translator: Translator, size: Size,
     """Return translations (N, H, W, D), in the target's format, of images (N, H, W, C) from number `first` on; those
     that are not finite raise `Diverged`."""
     model, direction = translator.model, translator.direction
-    numbers = images.astype(np.int32) if images.dtype == np.uint16 else images  # of which torch can do little on a GPU
-    tensor = as_tensor(numbers).to(model.device).permute(0, 3, 1, 2).contiguous()
-    signed = to_signed(tensor, translator.source)
+    signed = signed_batch(images, translator.source, model.device)
     run = partial(model.translate, direction=direction, first_image=first)
     if multiple is None:
         output = run(signed)

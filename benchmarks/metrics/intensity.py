@@ -57,7 +57,7 @@ def _errors(translations: Translations) -> Scores:
     assert stored is not None
     masks, (low, high) = measured_pixels(stored), stored.target_pixels.ends
     if reason := not_finite(masks, outputs=stored.outputs, targets=stored.targets):
-        return unmeasured(dict.fromkeys(("mae", "rmse", "stored_psnr")), reason)
+        return unmeasured(("mae", "rmse", "stored_psnr"), reason)
     sums = error_sums(stored.outputs, stored.targets, masks)
     absolute, squared = np.array([mean_errors(sums[rows]) for rows in rows_by_group(translations)]).T
     decibels = np.array([psnr(error, high - low) for error in squared])
@@ -69,7 +69,7 @@ def _spectral_angle(translations: Translations) -> Scores:
     assert stored is not None
     masks = measured_pixels(stored)
     if reason := not_finite(masks, outputs=stored.outputs, targets=stored.targets):
-        return unmeasured({"spectral_angle": None}, reason)
+        return unmeasured(("spectral_angle",), reason)
     sums = angle_sums(stored.outputs, stored.targets, masks)
     counts, angles = np.array([sums[rows].sum(axis=0) for rows in rows_by_group(translations)]).T
     by_group = np.divide(angles, counts, out=np.full(len(counts), np.nan), where=counts > 0)

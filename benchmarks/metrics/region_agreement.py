@@ -105,7 +105,7 @@ def _bone(translations: Translations) -> Scores:
     assert stored is not None
     masks = measured_pixels(stored)
     if reason := not_finite(masks, outputs=stored.outputs, targets=stored.targets):
-        return unmeasured({"bone_dice": None, "bone_hd95": None}, reason)
+        return unmeasured(("bone_dice", "bone_hd95"), reason)
     true, found = ((images[..., 0] > BONE) & masks for images in (stored.targets, stored.outputs))
     groups = rows_by_group(translations)
     by_group = {

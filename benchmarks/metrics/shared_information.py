@@ -41,7 +41,7 @@ def _shared_information(translations: Translations) -> Scores:
     assert stored is not None
     masks = measured_pixels(stored)
     if reason := not_finite(masks, sources=stored.sources, outputs=stored.outputs):
-        return unmeasured({"nmi": None}, reason)
+        return unmeasured(("nmi",), reason)
     windows, numbers = (stored.source_pixels.ends, stored.target_pixels.ends), []
     for rows in rows_by_group(translations):
         histogram = np.zeros((BINS, BINS), np.int64)

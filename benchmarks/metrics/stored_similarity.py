@@ -58,7 +58,7 @@ def _similarity(translations: Translations) -> Scores:
     if side < SSIM_WINDOW:
         reason = f"images of {side} pixels are smaller than its window of {SSIM_WINDOW}"
     if reason:
-        return unmeasured({SSIM: None, MULTISCALE: None}, reason)
+        return unmeasured((SSIM, MULTISCALE), reason)
     sums = _sums(stored, masks, SCALES if side >= MULTISCALE_SIDE else 1)
     groups = rows_by_group(translations)
     scores = mean_over_groups({SSIM: np.array([ssim(sums[rows]) for rows in groups])}, NOTHING)
@@ -66,7 +66,7 @@ def _similarity(translations: Translations) -> Scores:
         multiscale = [np.mean([multiscale_ssim(band) for band in np.moveaxis(sums[rows], 1, 0)]) for rows in groups]
         more = mean_over_groups({MULTISCALE: np.array(multiscale)}, f"{NOTHING}, at the coarsest scale")
     else:
-        more = unmeasured({MULTISCALE: None}, f"images of {side} pixels are smaller than {MULTISCALE_SIDE}")
+        more = unmeasured((MULTISCALE,), f"images of {side} pixels are smaller than {MULTISCALE_SIDE}")
     return Scores(
         {**scores.values, **more.values}, {**scores.per_image, **more.per_image},
         reasons={**scores.reasons, **more.reasons},

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cgbench.api.names import Split
 from cgbench.benchmarks.data.batches import BatchSampler
-from cgbench.benchmarks.data.geometry import train_geometry
+from cgbench.benchmarks.data.geometry import training_geometry
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.data.loading import load_images
 from cgbench.benchmarks.evaluation.synthetic_workload import device_barrier
@@ -64,7 +64,7 @@ def _decoding(root: Path, size: str, options: SpeedOptions) -> Measurements:
     folder, paths = Folder(root), sorted((root / "trainA").iterdir())
     variants = [
         Variant(REFERENCE, lambda: [reference_decode(path, config.load_size) for path in paths]),
-        Variant(DEFAULT, lambda: load_images(folder, Split.TRAIN, "A", train_geometry(config))),
+        Variant(DEFAULT, lambda: load_images(folder, Split.TRAIN, "A", training_geometry(config))),
     ]
     seconds = interleave(variants, options.budget)
     yield from _against_reference("decoding", size, "images/s", len(paths), seconds)
@@ -72,7 +72,7 @@ def _decoding(root: Path, size: str, options: SpeedOptions) -> Measurements:
 
 def _batches(root: Path, size: str, options: SpeedOptions) -> Measurements:
     config, folder = configuration(size, None, options.variants[0]), Folder(root)
-    sets = [load_images(folder, Split.TRAIN, domain, train_geometry(config)) for domain in "AB"]
+    sets = [load_images(folder, Split.TRAIN, domain, training_geometry(config)) for domain in "AB"]
     sampler, count = BatchSampler(*sets, config, 0, options.device), itertools.count()
     reference = ReferenceLoader(root, config, options.device)
     variants = [Variant(REFERENCE, reference.batch), Variant(DEFAULT, lambda: sampler.batch(next(count)))]

@@ -10,7 +10,7 @@ from cgbench.api.graph_nodes import LatentSearch
 from cgbench.api.method import Method
 from cgbench.api.names import Split
 from cgbench.api.registry import METHODS
-from cgbench.config import FIELDS, PRIVATE, TRAINED, TrialConfig
+from cgbench.config import FIELDS, ONE_SHAPE, PRIVATE, TRAINED, TrialConfig
 from cgbench.config_layers import Resolved, preset_values, resolve, split_assignments
 from cgbench.errors import CgbenchError, did_you_mean, error_line
 from cgbench.pixel_format import RGB8, with_window
@@ -87,9 +87,10 @@ def resolve_trials(
         for direction, network in (untrained(weighted) if method.reference is None else {}).items():
             raise CgbenchError(f"{name}: with these weights no term trains {network}, which translates {direction}")
         resolved[name] = (weighted, result)
-    _ensure_scorer_used(next(iter(resolved.values()))[1], dataset)
-    _ensure_windows(next(iter(resolved.values()))[1].config, dataset)
-    crop = next(iter(resolved.values()))[1].config.crop_shape
+    shared_by_all = next(iter(resolved.values()))[1]
+    _ensure_scorer_used(shared_by_all, dataset)
+    _ensure_windows(shared_by_all.config, dataset)
+    crop = shared_by_all.config.crop_shape
     if dataset.palette and any(side % 8 for side in crop):
         text = "x".join(map(str, dict.fromkeys(crop)))
         raise CgbenchError(f"crop_size ({text}) must be a multiple of 8: the scorer of '{dataset.label}' needs it")
@@ -181,8 +182,9 @@ def why_not_applicable(method: Method, config: TrialConfig, dataset: Dataset) ->
         if method.reference is None and config.channels(letter) != domain.pixels.channels:
             bands = f"dataset '{dataset.label}' has {domain.pixels.channels}"
             return f"channels_{letter}={config.channels(letter)}, but {bands}: leave it unset"
-    own_sizes = config.test_size == "own" or config.resize_mode in ("keep", "none")
-    if own_sizes and any(isinstance(node, LatentSearch) for node in method.graph.values()):
+    if config.test_resize_mode not in ONE_SHAPE and any(
+        isinstance(node, LatentSearch) for node in method.graph.values()
+    ):
         return "renders images of crop_size from a code: needs test_size=crop and resize_mode=squash or crop"
     if method.reference is None and (problem := unequal_channels(method, {x: config.channels(x) for x in "ab"})):
         return problem

@@ -188,10 +188,9 @@ class Dataset(ABC):
 
     def write_outputs(
         self, folder: Path, direction: str, keys: Sequence[str], outputs: Sequence[np.ndarray], pixels: PixelFormat,
-        split: str = "test",
     ) -> Sequence[Path]:  # fmt: skip
-        """Write translated images as files of the dataset's own kind, such as volumes, and return these; by default
-        there are none. `outputs` are (H, W, C) in stored numbers of the target's format `pixels`."""
+        """Write translated test images as files of the dataset's own kind, such as volumes, and return these; by
+        default there are none. `outputs` are (H, W, C) in stored numbers of the target's format `pixels`."""
         return ()
 
     def group(self, key: str) -> str:

@@ -20,12 +20,8 @@ def resized(image: np.ndarray, shape: tuple[int, int], resize_mode: str, blend: 
         raise CgbenchError(f"resize_mode '{resize_mode}' is not known: use {', '.join(MODES)}")
     height, width = image.shape[:2]
     box = (0.0, 0.0, float(width), float(height))
-    if resize_mode == "none":
-        return image
-    if resize_mode == "keep":
-        scale = min(shape) / min(height, width)
-        shape = max(1, round(height * scale)), max(1, round(width * scale))
-    elif resize_mode == "crop":
+    shape = resized_shape((height, width), shape, resize_mode)
+    if resize_mode == "crop":
         edge = min(height / shape[0], width / shape[1])  # pixels of the image per pixel of the result
         top, left = (height - edge * shape[0]) / 2, (width - edge * shape[1]) / 2
         box = (left, top, left + edge * shape[1], top + edge * shape[0])
@@ -37,6 +33,16 @@ def resized(image: np.ndarray, shape: tuple[int, int], resize_mode: str, blend: 
     bands = image[..., None] if image.ndim == 2 else image
     resized_bands = [_resized_band(bands[..., band], shape, resampling, box) for band in range(bands.shape[2])]
     return np.stack(resized_bands, axis=-1).reshape(*shape, *image.shape[2:])
+
+
+def resized_shape(size: tuple[int, int], shape: tuple[int, int], resize_mode: str) -> tuple[int, int]:
+    """Return the height and width that `resized` gives an image of height and width `size`."""
+    if resize_mode == "none":
+        return size
+    if resize_mode != "keep":
+        return shape
+    scale = min(shape) / min(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def _resized_band(band: np.ndarray, shape: tuple[int, int], resampling: int, box: tuple) -> np.ndarray:

@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 
 from cgbench.formatting import shortened
 from cgbench.reports.figures.style import RC, Panel, as_panel
-from cgbench.reports.formats.picture_table import Picture, PictureTable, Scale
+from cgbench.reports.formats.picture_table import DIVERGING, Picture, PictureTable, Scale
 
-DIVERGING = "RdBu_r"
 WIDTH = 8.0  # inches of the whole figure
 CELL = 1.6  # of a picture, at most
 GAP, TITLE, CAPTION, BAR = 0.08, 0.22, 0.2, 0.5  # inches

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cgbench.pixel_format import RGB8, PixelFormat, recorded_format
-
-DEFAULTS = RGB8.record()  # of fields that a record leaves out
+from cgbench.pixel_format import PixelFormat, recorded_format
 
 
 def domain_formats(dataset: Mapping[str, Any]) -> dict[str, PixelFormat]:
@@ -13,7 +11,7 @@ def domain_formats(dataset: Mapping[str, Any]) -> dict[str, PixelFormat]:
     without a window, are left out."""
     records = [domain.get("pixels") for domain in dataset.get("domains", ())]
     whole = {letter: record for letter, record in zip("AB", records, strict=False) if record and record.get("window")}
-    formats = {letter: recorded_format({**DEFAULTS, **record}) for letter, record in whole.items()}
+    formats = {letter: recorded_format(record) for letter, record in whole.items()}
     return {letter: pixels for letter, pixels in formats.items() if not pixels.is_rgb8}
 
 

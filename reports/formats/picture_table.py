@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+DIVERGING = "RdBu_r"  # of matplotlib: blue below 0, white at 0, red above
+
 
 @dataclass(frozen=True)
 class Scale:

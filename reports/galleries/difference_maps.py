@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -13,12 +14,11 @@ from PIL import Image
 from cgbench.api.names import Direction
 from cgbench.files import file_name
 from cgbench.reports.formats.display_windows import amount, with_unit
-from cgbench.reports.formats.picture_table import Picture, PictureTable, Scale
+from cgbench.reports.formats.picture_table import DIVERGING, Picture, PictureTable, Scale
 from cgbench.reports.galleries.stored_numbers import StoredNumbers, block_means
 from cgbench.reports.galleries.worst_images import DirectionGallery, shown_seed
 from cgbench.selection import evenly_spaced
 
-COLOURS = "RdBu_r"  # of matplotlib: blue below 0, white at 0, red above
 PERCENTILE = 99.5  # of absolute differences, the end of a scale: a few extremes would leave all else white
 BUDGET = 4_000_000  # bytes of all maps of a page, before base64
 FACTORS = (1, 2, 3, 4, 6, 8)
@@ -49,11 +49,19 @@ class DifferenceMaps:
         return self.maps.get((method, file_name(key)))
 
 
-def difference(output: np.ndarray | None, truth: np.ndarray | None) -> np.ndarray | None:
-    """Return output minus truth (H, W), float64, the mean over bands; None where one is missing or another size."""
+class Difference(NamedTuple):
+    """Output minus truth (H, W), float64, the mean over bands, and the mean absolute difference over all bands."""
+
+    image: np.ndarray
+    error: float
+
+
+def difference(output: np.ndarray | None, truth: np.ndarray | None) -> Difference | None:
+    """Return output minus truth; None where one is missing or another size."""
     if output is None or truth is None or output.shape != truth.shape:
         return None
-    return (output.astype(np.float64) - truth).mean(axis=2)
+    numbers = output.astype(np.float64) - truth
+    return Difference(numbers.mean(axis=2), float(np.abs(numbers).mean()))
 
 
 def symmetric_limit(differences: Sequence[np.ndarray]) -> float:
@@ -79,24 +87,20 @@ def gallery_differences(numbers: StoredNumbers, galleries: Sequence[DirectionGal
     return drawn if found else {}
 
 
-def _differences(numbers: StoredNumbers, gallery: DirectionGallery) -> dict[tuple[str, str], tuple[np.ndarray, float]]:
-    """Return differences (H, W) and the mean absolute ones over all bands, by method and file name of the key."""
-    found = {}
+def _differences(numbers: StoredNumbers, gallery: DirectionGallery) -> dict[tuple[str, str], Difference]:
+    """Return the differences of all outputs of a gallery by method and file name of the key."""
+    found, direction = {}, gallery.direction
     for method in gallery.methods:
         trial = next(trial for trial in numbers.run.trials_of(method) if trial.seed == gallery.seed)
         for example in gallery.examples:
-            output, truth = (
-                numbers.output(trial, gallery.direction, example.key), numbers.truth(gallery.direction, example.key)
-            )  # fmt: skip
-            image = difference(output, truth)
-            if image is not None and output is not None and truth is not None:
-                error = float(np.abs(output.astype(np.float64) - truth).mean())
-                found[method, file_name(example.key)] = image, error
+            truth = numbers.truth(direction, example.key)
+            if measured := difference(numbers.output(trial, direction, example.key), truth):
+                found[method, file_name(example.key)] = measured
     return found
 
 
 def _drawn(
-    numbers: StoredNumbers, direction: str, found: Mapping[tuple[str, str], tuple[np.ndarray, float]], factor: int
+    numbers: StoredNumbers, direction: str, found: Mapping[tuple[str, str], Difference], factor: int
 ) -> DifferenceMaps:
     pixels = numbers.formats(direction)[1]
     limit = symmetric_limit([image for image, _ in found.values()])
@@ -114,18 +118,15 @@ def _drawn(
 
 
 def _difference_picture(output: np.ndarray | None, truth: np.ndarray | None, unit: str) -> Picture | str:
-    image = difference(output, truth)
-    if image is None or output is None or truth is None:
-        return NO_IMAGE
-    error = float(np.abs(output.astype(np.float64) - truth).mean())
-    return Picture(image, "difference", f"MAE {amount(error, unit)}")
+    measured = difference(output, truth)
+    return Picture(measured.image, "difference", f"MAE {amount(measured.error, unit)}") if measured else NO_IMAGE
 
 
 def _map_uri(image: np.ndarray, limit: float) -> str:
     """Return differences (H, W) as a PNG in colours, -limit to limit."""
     share = (np.nan_to_num(image, posinf=limit, neginf=-limit) / limit).clip(-1, 1)
     picture = Image.fromarray((127.5 + 127.5 * share).round().astype(np.uint8)).convert("P")
-    colours = matplotlib.colormaps[COLOURS](np.arange(256))[:, :3]
+    colours = matplotlib.colormaps[DIVERGING](np.arange(256))[:, :3]
     picture.putpalette((255 * colours).round().astype(np.uint8).ravel().tolist())
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)

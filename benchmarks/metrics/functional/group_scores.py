@@ -1,6 +1,6 @@
 """Scores by group of images, such as the slices of a patient, and where the numbers of images are measured."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -39,8 +39,9 @@ def not_finite(masks: np.ndarray, **sets: np.ndarray) -> str:
     return ""
 
 
-def unmeasured(names: Mapping[str, object], reason: str) -> Scores:
+def unmeasured(names: Iterable[str], reason: str) -> Scores:
     """Return scores that are not a number, all for one reason."""
+    names = tuple(names)
     return Scores(dict.fromkeys(names, float("nan")), reasons=dict.fromkeys(names, reason))
 
 

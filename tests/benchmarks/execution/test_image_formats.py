@@ -7,7 +7,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from cgbench.api.metric import StoredImages, Translations
+from cgbench.benchmarks.evaluation import inference
 from cgbench.datasets.images.stored import read_stored
+from cgbench.pixel_format import PixelFormat
 from helpers.cli import cgbench
 
 SMALL = ("--preset", "smoke", "--device", "cpu", "--set", "steps=2", "--seeds", "0")
@@ -116,6 +119,23 @@ def test_translate_makes_the_numbers_that_were_evaluated(folder, run):
     for index in range(3):
         evaluated = read_stored(trial(run) / "numbers" / "AtoB" / f"p{index}.tif")
         assert np.array_equal(read_stored(out / f"p{index}.tif"), evaluated)
+
+
+def test_translate_at_the_size_of_test_images_keeps_sizes_where_these_keep_theirs(folder, run):
+    out = run.parent / "as-tested"
+    cgbench("translate", run, folder / "testA", "--output", out, "--size", "crop", "--device", "cpu")
+    for index in range(3):
+        evaluated = read_stored(trial(run) / "numbers" / "AtoB" / f"p{index}.tif")
+        assert np.array_equal(read_stored(out / f"p{index}.tif"), evaluated)
+
+
+def test_metrics_cannot_write_to_stored_numbers_and_masks():
+    images, masks = np.zeros((1, 4, 4, 1), np.int16), np.ones((1, 4, 4), np.uint8)
+    ct = PixelFormat(1, "int16", (-1000, 1000))
+    given = Translations("AtoB", ("a",), images, images, "photo", stored=StoredImages(ct, ct, *[images] * 3, masks))
+    stored = inference._protected(given).stored
+    arrays = (stored.sources, stored.outputs, stored.targets, stored.masks)
+    assert not any(array.flags.writeable for array in arrays) and masks.flags.writeable
 
 
 def test_another_evaluation_uses_the_recorded_windows(folder, run):

@@ -33,7 +33,7 @@ def decoded(uri):
 
 def test_a_difference_is_signed_and_does_not_wrap():
     output, truth = np.full((2, 2, 1), 5, np.uint16), np.full((2, 2, 1), 9, np.uint16)
-    np.testing.assert_array_equal(difference(output, truth), np.full((2, 2), -4.0))
+    np.testing.assert_array_equal(difference(output, truth).image, np.full((2, 2), -4.0))
     assert difference(output, None) is None and difference(output, truth[:1]) is None
 
 
@@ -54,7 +54,7 @@ def test_a_few_extremes_do_not_set_the_scale():
 def test_all_maps_of_a_direction_share_a_scale_that_is_white_at_zero(tmp_path):
     maps = maps_of(tmp_path / "run", MR, CT)["AtoB"]
     differences = {
-        (method, index): difference(translation(method, 0, index, "AtoB", (MR, CT)), stored("B", index, CT))
+        (method, index): difference(translation(method, 0, index, "AtoB", (MR, CT)), stored("B", index, CT)).image
         for method in ("cyclegan", "gan_only") for index in range(len(KEYS))
     }  # fmt: skip
     shown = {wanted: entry for wanted in differences if (entry := maps.of(wanted[0], KEYS[wanted[1]]))}
