@@ -25,7 +25,10 @@ from cgbench.digests import source_digest
 from cgbench.files import SETTLE_SECONDS
 
 # The modules that turn an item into an image of a set.
-DECODER_MODULES = ("cgbench.datasets.images", "cgbench.benchmarks.data.decode", "cgbench.benchmarks.data.geometry")
+DECODER_MODULES = (
+    "cgbench.datasets.images", "cgbench.benchmarks.data.decode", "cgbench.benchmarks.data.geometry",
+    "cgbench.benchmarks.data.image_set",
+)  # fmt: skip
 CODECS = ("jpg", "webp", "libtiff")  # libraries that decode with rounding; several builds of one Pillow exist
 
 

@@ -30,14 +30,13 @@ from cgbench.datasets.checks.image_stats import (
 from cgbench.datasets.checks.near_duplicates import THRESHOLD, Pair, near_duplicates
 from cgbench.datasets.checks.pair_checks import check_pairs, name_pairs
 from cgbench.datasets.checks.report import (
-    CHECKS,
     PROBLEM_FIXES,
-    SEVERITIES,
     Issue,
     Report,
     SplitSummary,
     display_name,
     issues_for,
+    ranked,
 )
 from cgbench.datasets.checks.shared_scenes import MAX_IMAGES, same_scenes
 from cgbench.errors import CgbenchError, DataMissing
@@ -104,11 +103,10 @@ def check(
         remarks.insert(
             0, f"only {plural(limit, 'image')} of each split and domain {'was' if limit == 1 else 'were'} read"
         )
-    order, ranks = list(CHECKS), list(SEVERITIES)
-    ranked = sorted([*issues, *set_issues], key=lambda issue: (ranks.index(issue.severity), order.index(issue.check)))
     root = printable(str(dataset.root)) if dataset.root and dataset.folders() else ""
+    every = tuple(dict.fromkeys(ranked([*issues, *set_issues])))
     return Report(
-        dataset.label, root, _summaries(dataset, listed, selected, stats), tuple(dict.fromkeys(ranked)),
+        dataset.label, root, _summaries(dataset, listed, selected, stats), every,
         tuple(remarks), time.perf_counter() - started,
         describe_test_images(dataset, len(test_a), len(test_b)) if test_a and test_b else "", windows.described(stats),
     )  # fmt: skip
@@ -126,11 +124,7 @@ def _own_inspection(
         for finding in found.findings
     )  # fmt: skip
     listed, others = _list(dataset, splits)
-    order, ranks = list(CHECKS), list(SEVERITIES)
-    ranked = sorted(
-        [*issues, *(issue for issue in others if issue.check in ABSENCES)],
-        key=lambda issue: (ranks.index(issue.severity), order.index(issue.check)),
-    )
+    every = ranked([*issues, *(issue for issue in others if issue.check in ABSENCES)])
     summaries = [
         SplitSummary(
             split, letter, dataset.domains[letter == "B"].name, len(items), found.sizes.get((split, letter), "–")
@@ -139,7 +133,7 @@ def _own_inspection(
     ]
     test_a, test_b = (listed.get((Split.TEST, letter), ()) for letter in "AB")
     return Report(
-        dataset.label, printable(str(dataset.root)), tuple(summaries), tuple(ranked),
+        dataset.label, printable(str(dataset.root)), tuple(summaries), tuple(every),
         (*dataset.remarks(), *found.remarks), time.perf_counter() - started,
         describe_test_images(dataset, len(test_a), len(test_b)) if test_a and test_b else "",
     )  # fmt: skip

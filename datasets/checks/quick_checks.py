@@ -9,7 +9,7 @@ from cgbench.api.names import Split
 from cgbench.datasets.checks.file_checks import Headers, check_files, check_folders, read_headers
 from cgbench.datasets.checks.id_maps import check_id_maps
 from cgbench.datasets.checks.image_stats import PROCEDURAL_SIDE
-from cgbench.datasets.checks.report import CHECKS, PROBLEM_FIXES, SEVERITIES, Issue, display_name, issues_for
+from cgbench.datasets.checks.report import CHECKS, PROBLEM_FIXES, SEVERITIES, Issue, display_name, issues_for, ranked
 from cgbench.datasets.images.decoding import BLACK_SET, DARK_LEVEL, SIXTEEN_BIT_MODES, SPREAD_LEVELS, arrive_black
 from cgbench.errors import CgbenchError, DataBroken
 from cgbench.formatting import plural, printable
@@ -35,8 +35,7 @@ def check_quickly(dataset: Dataset, update: ProgressCallback | None = None) -> l
     listed, headers, issues = _checked_headers(dataset, update)
     issues += [*_odd_widths(dataset, listed, headers), *_black_sets(dataset, listed, headers)]
     issues += check_id_maps(dataset, listed)
-    order = list(CHECKS)
-    return sorted(issues, key=lambda issue: (SEVERITIES.index(issue.severity), order.index(issue.check)))
+    return ranked(issues)
 
 
 def summary(issues: Sequence[Issue]) -> str:

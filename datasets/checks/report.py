@@ -98,9 +98,8 @@ class Report:
         groups: dict[tuple[str, str, str], list[Issue]] = {}
         for issue in self.issues:
             groups.setdefault((issue.severity, issue.check, issue.fix), []).append(issue)
-        order = list(CHECKS)
-        ranked = sorted(groups, key=lambda group: (SEVERITIES.index(group[0]), order.index(group[1])))
-        return [(*group, groups[group]) for group in ranked]
+        worst_first = sorted(groups, key=lambda group: _rank(group[0], group[1]))
+        return [(*group, groups[group]) for group in worst_first]
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as plain data."""
@@ -134,3 +133,12 @@ def display_name(path: Path, root: Path | None) -> str:
 def issues_for(check: str, severity: str, fix: str, entries: Iterable[tuple[str, str]]) -> list[Issue]:
     """Return an issue for each (file, text)."""
     return [Issue(check, severity, text, fix, (file,)) for file, text in entries]
+
+
+def ranked(issues: Iterable[Issue]) -> list[Issue]:
+    """Return issues by their severity and then in the order of `CHECKS`, the worst first."""
+    return sorted(issues, key=lambda issue: _rank(issue.severity, issue.check))
+
+
+def _rank(severity: str, check: str) -> tuple[int, int]:
+    return SEVERITIES.index(severity), list(CHECKS).index(check)
