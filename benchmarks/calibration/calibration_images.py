@@ -127,7 +127,7 @@ def load_calibration_images(dataset: Dataset, config: TrialConfig, paired: bool)
         if split in dataset.splits:
             a, b = (list(dataset.items(split, domain)) for domain in "AB")
             if len(a) >= MIN_IMAGES and [item.key for item in a] == [item.key for item in b]:
-                rows, origin = _scenes(split, len(a), config)
+                rows, origin = _scenes(dataset, split, [item.key for item in a], config)
                 domains = {name: [items[row] for row in rows] for name, items in (("A", a), ("B", b))}
                 return _load(dataset, split, domains, config, CalibrationImages(origin, {}, True, paired))
     if paired:
@@ -139,15 +139,17 @@ def load_calibration_images(dataset: Dataset, config: TrialConfig, paired: bool)
     return _load(dataset, Split.TRAIN, domains, config, CalibrationImages("training images"))
 
 
-def _scenes(split: str, count: int, config: TrialConfig) -> tuple[list[int], str]:
-    """Return which of the `count` scenes of a split are used, and which these are in words."""
+def _scenes(dataset: Dataset, split: str, keys: Sequence[str], config: TrialConfig) -> tuple[list[int], str]:
+    """Return which of the scenes of a split are used, and which these are in words."""
+    count = len(keys)
     if split == Split.VAL:
         rows, origin = list(range(count)), "validation scenes"
     elif config.scorer != TRAINED:
         rows, origin = list(range(count)), "training scenes"
     else:
         photos = evenly_spaced(count, config.scorer_limit)
-        learned = {photos[index] for index in scorer_split(len(photos))[0]}
+        groups = [dataset.group(keys[row]) for row in photos] if dataset.image_groups else ()
+        learned = {photos[index] for index in scorer_split(len(photos), groups)[0]}
         rows = [row for row in range(count) if row not in learned]
         origin = "training scenes that the scorer did not learn from"
         if len(rows) < MIN_IMAGES:

@@ -241,7 +241,8 @@ def _scorer_data(dataset: Dataset, domain: str, config: TrialConfig) -> ScorerDa
         raise DataBroken(
             f"dataset '{dataset.label}' has a palette, but the {domain_name} of its split 'pairs' have no labels"
         )
-    return ScorerData(real.shown, real.labels, other.shown)
+    groups = tuple(map(dataset.group, real.keys)) if dataset.image_groups else ()
+    return ScorerData(real.shown, real.labels, other.shown, groups)
 
 
 def _other(domain: str) -> str:

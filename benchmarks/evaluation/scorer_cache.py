@@ -10,6 +10,7 @@ from cgbench.config import TrialConfig
 from cgbench.digests import digest
 from cgbench.errors import DataBroken
 from cgbench.progress import ProgressCallback
+from cgbench.selection import scorer_split
 
 
 def cached_scorers(
@@ -18,9 +19,10 @@ def cached_scorers(
 ) -> ScorerEnsemble:  # fmt: skip
     """Return the scorers of these photos and labels from the cache; train and store those that are missing.
 
-    A file is named after the content of the arrays, the settings and `VERSION`: this name is the scorer's recipe, put
-    into `info`, and the same on every machine, while the last digits of the weights are not. A file that cannot be read
-    is trained again, with a warning; one that cannot be written is a warning as well.
+    A file is named after the content of the arrays, which photos are held out where that is by group, the settings and
+    `VERSION`. This name is the scorer's recipe, put into `info`: it is the same on every machine, while the last digits
+    of the weights are not. A file that cannot be read is trained again, with a warning; one that cannot be written is a
+    warning as well.
 
     Args:
         cache: The folder of the cache.
@@ -39,8 +41,10 @@ def cached_scorers(
     """
     check_training_data(data, classes)
     content, members = content_digest(data.photos, data.labels, data.others), []
+    held_out = data.split()[1]
+    by_group = {} if held_out == scorer_split(len(data.photos))[1] else {"held_out": held_out}
     for seed in range(config.scorers):
-        recipe = digest(scorer_settings(classes, config, seed) | {"content": content})
+        recipe = digest(scorer_settings(classes, config, seed) | {"content": content} | by_group)
         path = cache / f"scorer-{recipe}.safetensors"
         console.debug(f"scorer {seed}: {'from the cache' if path.exists() else 'trained and stored as'} {path}")
 

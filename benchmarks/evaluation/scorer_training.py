@@ -31,11 +31,17 @@ CLASS_POWER = 0.25  # class weight = frequency ** -CLASS_POWER: rare classes cou
 @dataclass(frozen=True)
 class ScorerData:
     """What a scorer learns from: real photos, uint8 (N, S, S, 3), their class ids, uint8 (N, S, S), 255 ignored, and
-    pictures of the other domain, uint8 (M, S, S, 3), which it learns to reject; M may be 0."""
+    pictures of the other domain, uint8 (M, S, S, 3), which it learns to reject; M may be 0; perhaps the photos' groups,
+    such as their patients."""
 
     photos: np.ndarray
     labels: np.ndarray
     others: np.ndarray
+    groups: tuple[str, ...] = ()
+
+    def split(self) -> tuple[list[int], list[int]]:
+        """Return the indices of the photos to learn from, and of those that are held out (`scorer_split`)."""
+        return scorer_split(len(self.photos), self.groups)
 
 
 def train_scorer(
@@ -65,7 +71,7 @@ def train_scorer(
         Diverged: The last loss is not finite.
     """
     check_training_data(data, classes)
-    learnt, held_out = map(np.array, scorer_split(len(data.photos)))
+    learnt, held_out = map(np.array, data.split())
     network = build_network(classes + 1, config.scorer_width, seed)
     network = network.to(device).to(memory_format=torch.channels_last).train()
     weights = torch.from_numpy(np.append(class_weights(data.labels, classes), np.float32(1))).to(device)

@@ -136,6 +136,26 @@ def test_what_a_scorer_reaches_is_measured_on_photos_it_never_saw():
     assert same[0].digest == same[1].digest and same[0].info != same[1].info
 
 
+def test_whole_groups_are_held_out_where_there_are_ten():
+    groups = [f"p{index // 3}" for index in range(60)]
+    learnt, held_out = scorer_split(60, groups)
+    assert {groups[index] for index in held_out} == {"p0", "p19"} and len(held_out) == 6
+    assert sorted(learnt + held_out) == list(range(60))
+    assert scorer_split(60, [f"p{index % 9}" for index in range(60)]) == scorer_split(60)  # too few groups
+    big = [f"p{index // 50}" for index in range(1000)]
+    assert {big[index] for index in scorer_split(1000, big)[1]} == {"p0"}  # a second one would exceed 64 photos
+
+
+def test_scorers_that_hold_out_other_photos_are_other_files(tmp_path):
+    photos, labels = scenes(20)
+    data = scorer_data(photos, labels)
+    grouped = replace(data, groups=tuple(f"p{index // 2}" for index in range(20)))
+    few = replace(data, groups=tuple("ab"[index % 2] for index in range(20)))
+    quick = replace(QUICK, scorer_steps=1, scorers=1)
+    recipes = [cached_scorers(tmp_path, each, 3, quick).first.info["recipe"] for each in (data, grouped, few)]
+    assert recipes[0] != recipes[1] and recipes[0] == recipes[2]
+
+
 def test_the_calibration_error_by_hand(trained, monkeypatch):
     """Four pixels of two classes and the reject class: confidences .9 and .6, right and wrong."""
     confidence = np.array([0.9, 0.9, 0.6, 0.6])
