@@ -5,8 +5,7 @@ from click.shell_completion import get_completion_class
 
 from cgbench import __version__
 from cgbench.benchmarks.cli.datasets import datasets
-from cgbench.benchmarks.cli.evaluate import evaluate
-from cgbench.benchmarks.cli.extend import extend
+from cgbench.benchmarks.cli.finished_runs import evaluate, extend
 from cgbench.benchmarks.cli.listings import failures, methods, metrics, show
 from cgbench.benchmarks.cli.options import Group, one_line_errors
 from cgbench.benchmarks.cli.regression import baseline, check, diff

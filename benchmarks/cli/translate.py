@@ -84,7 +84,7 @@ def translate(
     A method that samples random numbers uses for image k, sorted by file name and counted from 0, those of test image
     k: on a CPU the same command writes the same bytes again.
     """
-    from cgbench.benchmarks.execution import translate_files
+    from cgbench.benchmarks.exchange import translate_files
 
     trial = translate_files.choose_trial(
         trial_folders(run_folder), {"method": method, "seed": seed, "dataset": dataset}

@@ -59,6 +59,10 @@ MAY_IMPORT = {
         "benchmarks/training", "benchmarks/evaluation", "benchmarks/data", "benchmarks/trials", "benchmarks/runtime",
         "methods/blocks", "datasets", "datasets/images",
     ),
+    "benchmarks/exchange": (
+        "benchmarks/execution", "benchmarks/training", "benchmarks/evaluation", "benchmarks/data", "benchmarks/trials",
+        "benchmarks/runtime", "methods/blocks", "datasets", "datasets/images", "datasets/volume_files",
+    ),
     "benchmarks/speed": (
         "benchmarks/training", "benchmarks/evaluation", "benchmarks/data", "benchmarks/runtime", "methods/blocks",
         "methods/functional", "datasets",
@@ -68,7 +72,7 @@ MAY_IMPORT = {
         "methods/blocks", "methods/functional", "datasets/images",
     ),
     "benchmarks/cli": (*(f"benchmarks/{room}" for room in (
-        "trials", "execution", "training", "evaluation", "data", "regression", "speed", "runtime",
+        "trials", "execution", "exchange", "training", "evaluation", "data", "regression", "speed", "runtime",
     )), "datasets", "datasets/checks", "datasets/download", "methods/blocks", "reports", "reports/sections",
         "reports/paper_tables", "reports/perceptual_study"),
     "reports/formats": (),

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from cgbench.api.registry import METHODS
-from cgbench.benchmarks.execution.translate_files import translating_model
+from cgbench.benchmarks.exchange.translate_files import translating_model
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config_layers import Resolved
 from cgbench.errors import CgbenchError

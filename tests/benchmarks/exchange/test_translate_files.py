@@ -15,8 +15,8 @@ from cgbench.api.method_description import describe
 from cgbench.api.registry import DATASETS, METHODS
 from cgbench.benchmarks.cli import report
 from cgbench.benchmarks.data import lossless_files
+from cgbench.benchmarks.exchange.translate_files import translating_model
 from cgbench.benchmarks.execution import runner
-from cgbench.benchmarks.execution.translate_files import translating_model
 from cgbench.benchmarks.training.checkpoint import checkpoint_metadata, read_checkpoint, recorded_checkpoint_metadata
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.benchmarks.trials.trial_record import trial_record

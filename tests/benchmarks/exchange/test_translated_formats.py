@@ -10,8 +10,8 @@ from torch import nn
 from cgbench.api.graph_nodes import Apply, Network
 from cgbench.api.method import Method
 from cgbench.api.registry import METHODS
-from cgbench.benchmarks.execution import translate_files
-from cgbench.benchmarks.execution.translate_files import Size, Translator, input_images, output_paths
+from cgbench.benchmarks.exchange import translate_files
+from cgbench.benchmarks.exchange.translate_files import Size, Translator, input_images, output_paths
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config_layers import Resolved
 from cgbench.datasets.images.decoding import read_image
