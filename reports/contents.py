@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 
 from cgbench.api.metric import Value
-from cgbench.api.names import Analysis, Direction, TrialState
+from cgbench.api.names import Analysis, TrialState
 from cgbench.formatting import plural
 from cgbench.reports.formats.markdown import escaped
+from cgbench.reports.formats.numbers import in_units
 from cgbench.reports.sections import score_tables, scores
 from cgbench.reports.sections.caveats import caveats, judge_caveats
 from cgbench.reports.sections.checkpoint_selection import (
@@ -22,6 +23,7 @@ from cgbench.reports.sections.checkpoint_selection import (
 from cgbench.reports.sections.costs import cost_table, costs, costs_markdown
 from cgbench.reports.sections.difference_tables import (
     DifferenceTable,
+    difference_tables,
     differences_markdown,
     question_tables,
     questions_markdown,
@@ -69,10 +71,9 @@ class ReportContents:
         return primary
 
     @property
-    def units(self) -> dict[str, str]:
-        """The unit of the numbers of the domain that a direction translates to, by direction; "" for none."""
-        units = [(domain.get("pixels") or {}).get("unit", "") for domain in self.run.dataset.get("domains", ())]
-        return {Direction.A_TO_B: units[1], Direction.B_TO_A: units[0]} if len(units) == 2 else {}
+    def units(self) -> Mapping[str, str]:
+        """The unit of the numbers of the domain that a direction translates to, by direction."""
+        return self.run.units
 
     def layout(self) -> list[score_tables.Table]:
         """Return the printable tables of scores."""
@@ -93,25 +94,35 @@ class ReportContents:
 
     def headlines(self) -> list[str]:
         """Return what the run says about its methods, one sentence or two per direction."""
-        return headlines(self.table, self.comparison, self.values, self.primary, self.names)
+        return headlines(self.table, self.comparison, self.values, self.primary, self.names, self.units)
 
     def caveats(self) -> list[str]:
         """Return what to know before the scores are believed, one text each."""
         return [*judge_caveats(self.run, self.values), *caveats(self.run.records, self.values)]
 
+    def values_in_units(self, direction: str) -> Mapping[str, Value]:
+        """Return the declarations of the metrics with labels for a direction, such as "MAE (HU)"."""
+        return in_units(self.values, direction, self.units)
+
+    def differences(self) -> list[DifferenceTable]:
+        """Return the printable tables of differences from the reference method."""
+        if self.comparison is None:
+            return []
+        return difference_tables(self.comparison, self.values, self.names, self.units)
+
     def questions(self) -> list[DifferenceTable]:
         """Return the printable tables of the questions that differences in the primary numbers answer."""
         if self.comparison is None:
             return []
-        return question_tables(self.comparison, self.values, self.names, self.primary)
+        return question_tables(self.comparison, self.values, self.names, self.primary, self.units)
 
     def selection(self) -> list[SelectionTable]:
         """Return the printable tables of checkpoints."""
-        return selection_tables(self.selected, self.values, self.names, self.run.order)
+        return selection_tables(self.selected, self.values, self.names, self.run.order, self.units)
 
     def other_weights_tables(self) -> list[OtherWeightsTable]:
         """Return the printable tables of scores of other weights."""
-        return other_weights_tables(self.other_weights, self.values, self.names, self.run.order)
+        return other_weights_tables(self.other_weights, self.values, self.names, self.run.order, self.units)
 
     def failure_tables(self) -> list[FailureTable]:
         """Return the printable tables of failures."""
@@ -136,13 +147,13 @@ def collect_contents(
 
 def markdown(contents: ReportContents) -> str:
     """Return all tables of a run as Markdown."""
-    run, values, comparison = contents.run, contents.values, contents.comparison
+    run, comparison = contents.run, contents.comparison
     parts = ["\n".join([f"## {title(run)}\n", *(f"> {line}\n" for line in warnings(run))])]
     parts += [f"{escaped(line)}\n" for line in (*contents.test_images(), *contents.headlines())]
     parts.append(score_tables.markdown(contents.layout()))
     parts += [f"{escaped(line)}\n" for line in contents.caveats()]
     if comparison:
-        parts.append(differences_markdown(comparison, values, contents.names))
+        parts.append(differences_markdown(comparison, contents.differences()))
         parts.append(questions_markdown(contents.questions()))
     if len(contents.failures):
         parts.append(failures_markdown(contents.failure_tables(), contents.failure_definitions))

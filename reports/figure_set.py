@@ -1,6 +1,6 @@
 """The figures of a report, drawn once for the page and for files."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 
 from cgbench.api.names import DIRECTIONS
@@ -11,7 +11,7 @@ from cgbench.reports.figures.heatmaps import class_panels, failure_panel
 from cgbench.reports.figures.losses import loss_panels, read_losses
 from cgbench.reports.figures.pictures import picture_panel
 from cgbench.reports.figures.seed_scores import dot_panels
-from cgbench.reports.figures.style import Panel, assign_styles
+from cgbench.reports.figures.style import Panel, Style, assign_styles
 from cgbench.reports.galleries.difference_maps import difference_table
 from cgbench.reports.galleries.orthogonal_views import view_tables
 from cgbench.reports.galleries.stored_numbers import StoredNumbers
@@ -55,7 +55,7 @@ class FigureSet:
 
 def draw_figures(contents: ReportContents) -> FigureSet:
     """Draw all figures that a run has numbers for."""
-    run, values, table, comparison = contents.run, contents.values, contents.table, contents.comparison
+    run, values, table = contents.run, contents.values_in_units, contents.table
     styles = assign_styles(run.order, run.roles)
     trained = {name: styles[name] for name in run.trained}
     numbers = StoredNumbers(run)
@@ -65,16 +65,22 @@ def draw_figures(contents: ReportContents) -> FigureSet:
         return tuple(group for group in groups if group.panels)
 
     return FigureSet(
-        forests=draw(lambda direction: forest_panels(comparison.rows, direction, values, styles)) if comparison else (),
-        classes=draw(lambda direction: class_panels(run.records, direction, run.order, values)),
+        forests=draw(lambda direction: _forest_panels(contents, direction, styles)),
+        classes=draw(lambda direction: class_panels(run.records, direction, run.order, values(direction))),
         failures=draw(lambda direction: _failure_panels(contents, direction)),
-        steps=draw(lambda direction: curves.step_panels(run.history, direction, values, trained)),
-        quality=draw(lambda direction: curves.cost_panels(contents.costs, table, direction, values, styles)),
-        dots=draw(lambda direction: dot_panels(run.records, table, direction, values, styles)),
+        steps=draw(lambda direction: curves.step_panels(run.history, direction, values(direction), trained)),
+        quality=draw(lambda direction: curves.cost_panels(contents.costs, table, direction, values(direction), styles)),
+        dots=draw(lambda direction: dot_panels(run.records, table, direction, values(direction), styles)),
         maps=draw(lambda direction: _map_panels(numbers, direction)),
         views=draw(lambda direction: [picture_panel(table, direction) for table in view_tables(numbers, direction)]),
         losses=tuple(loss_panels(read_losses(run.trials), provenance.term_names(run), styles)),
     )
+
+
+def _forest_panels(contents: ReportContents, direction: str, styles: Mapping[str, Style]) -> list[Panel]:
+    if contents.comparison is None:
+        return []
+    return forest_panels(contents.comparison.rows, direction, contents.values_in_units(direction), styles)
 
 
 def _failure_panels(contents: ReportContents, direction: str) -> list[Panel]:

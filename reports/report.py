@@ -24,7 +24,7 @@ from cgbench.reports.galleries.worst_images import worst_images
 from cgbench.reports.sections import provenance, score_tables
 from cgbench.reports.sections.checkpoint_selection import CAPTION
 from cgbench.reports.sections.costs import cost_table
-from cgbench.reports.sections.difference_tables import difference_tables, figure_note
+from cgbench.reports.sections.difference_tables import figure_note
 from cgbench.reports.sections.failures import CAPTION as FAILURE_CAPTION
 from cgbench.reports.sections.failures import failures_csv, healthy_note, rules
 from cgbench.reports.sections.other_weights import CAPTION as OTHER_WEIGHTS_CAPTION
@@ -128,7 +128,7 @@ def context(contents: ReportContents, grids: ImageGrids, figures: FigureSet) -> 
         "figure_note": figure_note(comparison) if comparison else "",
         "headlines": contents.headlines(),
         "questions": contents.questions(),
-        "differences": difference_tables(comparison, values, contents.names) if comparison else [],
+        "differences": contents.differences(),
         "figures": figures,
         "selection": contents.selection(),
         "selection_caption": CAPTION,

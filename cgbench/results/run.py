@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from cgbench.api.names import Role, TrialState
+from cgbench.api.names import Direction, Role, TrialState
 from cgbench.config import FIELDS
 from cgbench.errors import CgbenchError
 from cgbench.results.record_files import (
@@ -79,6 +79,12 @@ class Run:
     def dataset(self) -> dict[str, Any]:
         dataset: dict[str, Any] = self.trials[0].spec["dataset"]
         return dataset
+
+    @property
+    def units(self) -> dict[str, str]:
+        """The unit of the numbers of the domain that a direction translates to, by direction; "" for none."""
+        units = [(domain.get("pixels") or {}).get("unit", "") for domain in self.dataset.get("domains", ())]
+        return {Direction.A_TO_B: units[1], Direction.B_TO_A: units[0]} if len(units) == 2 else {}
 
     def protocols(self) -> dict[str, Any]:
         """Return the conditions of measurement of all numbers, by the digest of their protocol."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from cgbench.api.metric import Value
 
@@ -15,11 +16,21 @@ def declared(values: Mapping[str, Value], metric: str) -> Value:
     return values.get(metric) or Value(metric, metric or "status", "")
 
 
-def header(value: Value, unit: str = "") -> str:
-    """Return the column header of a metric, for example "FCN pixel ↑"; with the `unit` of the target domain's numbers
-    "MAE (HU) ↓", where the metric is in it."""
-    label = f"{value.label} ({unit})" if unit and value.unit_of_target else value.label
-    return f"{label} {ARROWS[value.better]}".rstrip()
+def in_units(values: Mapping[str, Value], direction: str, units: Mapping[str, str] | None) -> Mapping[str, Value]:
+    """Return the declarations with labels for a direction: "MAE (HU)" where a metric is in the unit of the target
+    domain's numbers, which `units` gives by direction."""
+    unit = (units or {}).get(direction, "")
+    if not unit:
+        return values
+    return {
+        name: replace(value, label=f"{value.label} ({unit})") if value.unit_of_target else value
+        for name, value in values.items()
+    }
+
+
+def header(value: Value) -> str:
+    """Return the column header of a metric, for example "FCN pixel ↑"."""
+    return f"{value.label} {ARROWS[value.better]}".rstrip()
 
 
 def number(value: float, digits: int, sign: bool = False) -> str:

@@ -15,7 +15,7 @@ from cgbench.api.metric import SOURCE, Value
 from cgbench.api.names import DIRECTIONS, TrialState
 from cgbench.files import file_name
 from cgbench.reports.formats.images import UnreadableImage, data_uri
-from cgbench.reports.formats.numbers import in_order
+from cgbench.reports.formats.numbers import in_order, in_units
 from cgbench.reports.galleries.image_grid import INPUT, TRUTH
 from cgbench.results.record_files import read_failures_file, read_score_rows
 from cgbench.results.run import Run, TrialResult
@@ -86,7 +86,8 @@ def worst_images(run: Run, values: Mapping[str, Value]) -> list[DirectionGallery
     seed = shown_seed(run)
     if seed is None:
         return []
-    directions = [_DirectionScores.read(run, direction, seed, values) for direction in DIRECTIONS]
+    labelled = {direction: in_units(values, direction, run.units) for direction in DIRECTIONS}
+    directions = [_DirectionScores.read(run, name, seed, declared) for name, declared in labelled.items()]
     directions = [scores for scores in directions if scores.metrics]
     for size in SIZES:
         galleries = [scores.gallery(size) for scores in directions]

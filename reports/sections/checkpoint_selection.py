@@ -9,7 +9,7 @@ import pandas as pd
 from cgbench.api.metric import Value
 from cgbench.api.names import DIRECTIONS
 from cgbench.reports.formats.markdown import escaped, markdown_table
-from cgbench.reports.formats.numbers import declared, header, in_order, number
+from cgbench.reports.formats.numbers import declared, header, in_order, in_units, number
 from cgbench.results.records import TEST, VALIDATION
 
 COLUMNS = ["direction", "metric", "method", "seed", "last", "last_step", "chosen", "chosen_step", "oracle",
@@ -60,19 +60,31 @@ def selection(history: pd.DataFrame, values: Mapping[str, Value], methods: Seque
 
 
 def selection_tables(
-    selected: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str], order: Sequence[str]
-) -> list[SelectionTable]:
-    """Return the printable tables, one per direction, with means over seeds. `names` are the display names of
-    directions, `order` that of methods."""
+    selected: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str], order: Sequence[str],
+    units: Mapping[str, str] | None = None,
+) -> list[SelectionTable]:  # fmt: skip
+    """Return the printable tables, one per direction, with means over seeds.
+
+    Args:
+        selected: The scores of the checkpoints.
+        values: The declarations of the metrics by name.
+        names: The display names of directions.
+        order: The order of methods.
+        units: The unit of the target domain's numbers, by direction.
+
+    Returns:
+        The tables; none for a direction without numbers.
+    """
     means = selected.drop(columns="seed").groupby(["direction", "metric", "method"], sort=False).mean().reset_index()
     tables = []
     for direction in DIRECTIONS:
+        labelled = in_units(values, direction, units)
         shown = means[means["direction"] == direction]
         groups = []
         for metric in in_order(set(shown["metric"]), values):
             rows = shown[shown["metric"] == metric].set_index("method")
-            lines = [_line(name, rows.loc[name], declared(values, metric)) for name in order if name in rows.index]
-            groups.append((header(declared(values, metric)), tuple(lines)))
+            lines = [_line(name, rows.loc[name], declared(labelled, metric)) for name in order if name in rows.index]
+            groups.append((header(declared(labelled, metric)), tuple(lines)))
         if groups:
             tables.append(SelectionTable(direction, names.get(direction, direction), tuple(groups)))
     return tables

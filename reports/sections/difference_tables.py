@@ -9,7 +9,7 @@ from cgbench.api.metric import Value
 from cgbench.api.names import DIRECTIONS, Analysis
 from cgbench.formatting import plural
 from cgbench.reports.formats.markdown import escaped, markdown_table
-from cgbench.reports.formats.numbers import UNDECIDED, WORSE, declared, header, in_order, mark, number
+from cgbench.reports.formats.numbers import UNDECIDED, WORSE, declared, header, in_order, in_units, mark, number
 from cgbench.reports.sections.differences import QUESTIONS, Basis, Comparison
 from cgbench.results.significance import ALPHA, POWER
 
@@ -47,10 +47,11 @@ _ALONE = {Analysis.BAND: "the moderated", Analysis.WELCH: "Welch's", Analysis.PA
 
 
 def difference_tables(
-    comparison: Comparison, values: Mapping[str, Value], names: Mapping[str, str]
-) -> list[DifferenceTable]:
+    comparison: Comparison, values: Mapping[str, Value], names: Mapping[str, str],
+    units: Mapping[str, str] | None = None,
+) -> list[DifferenceTable]:  # fmt: skip
     """Return the printable tables, one per direction: of the differences over seeds, for one seed of those between its
-    checkpoints."""
+    checkpoints. `units` are those of the target domains' numbers, by direction."""
     rows = comparison.rows[comparison.rows["basis"] == comparison.basis]
     tables = []
     for direction in DIRECTIONS:
@@ -58,7 +59,8 @@ def difference_tables(
         if shown.empty:
             continue
         metrics = in_order(set(shown["metric"]), values)
-        columns = [declared(values, metric) for metric in metrics]
+        labelled = in_units(values, direction, units)
+        columns = [declared(labelled, metric) for metric in metrics]
         cells = {
             (row.method, row.metric): _cell(row, declared(values, row.metric), comparison) for row in shown.itertuples()
         }
@@ -84,17 +86,28 @@ def difference_tables(
     return tables
 
 
-def differences_markdown(comparison: Comparison, values: Mapping[str, Value], names: Mapping[str, str]) -> str:
-    """Return the differences as Markdown: per direction a heading, a table and a caption."""
+def differences_markdown(comparison: Comparison, tables: Sequence[DifferenceTable]) -> str:
+    """Return the tables of differences as Markdown: per direction a heading, a table and a caption."""
     what = "differences of the checkpoints of one seed from" if comparison.basis == Basis.IMAGES else "differences from"
-    return _markdown(difference_tables(comparison, values, names), f"{what} {escaped(comparison.reference)}")
+    return _markdown(tables, f"{what} {escaped(comparison.reference)}")
 
 
 def question_tables(
-    comparison: Comparison, values: Mapping[str, Value], names: Mapping[str, str], primary: Mapping[str, str]
-) -> list[DifferenceTable]:
-    """Return a table per direction of the differences in its `primary` number, a column per question that they answer;
-    none where there is one question only."""
+    comparison: Comparison, values: Mapping[str, Value], names: Mapping[str, str], primary: Mapping[str, str],
+    units: Mapping[str, str] | None = None,
+) -> list[DifferenceTable]:  # fmt: skip
+    """Return a table per direction of the differences in its primary number, a column per question that they answer.
+
+    Args:
+        comparison: The differences from the reference method.
+        values: The declarations of the metrics by name.
+        names: The display names of directions.
+        primary: The primary number of each direction.
+        units: The unit of the target domain's numbers, by direction.
+
+    Returns:
+        The printable tables; none where there is one question only.
+    """
     tables = []
     for direction in DIRECTIONS:
         chosen = (comparison.rows["direction"] == direction) & (comparison.rows["metric"] == primary.get(direction))
@@ -102,7 +115,7 @@ def question_tables(
         bases = [basis for basis in Basis if basis in set(rows["basis"])]
         if len(bases) < 2:
             continue
-        value = declared(values, primary[direction])
+        value = declared(in_units(values, direction, units), primary[direction])
         cells = {(row.method, row.basis): _cell(row, value, comparison) for row in rows.itertuples()}
         methods, empty = list(dict.fromkeys(rows["method"])), DifferenceCell("–")
         tables.append(

@@ -7,7 +7,7 @@ import pandas as pd
 from cgbench.api.metric import Value
 from cgbench.api.names import Role
 from cgbench.formatting import listed
-from cgbench.reports.formats.numbers import declared, number
+from cgbench.reports.formats.numbers import declared, in_units, number
 from cgbench.reports.sections.differences import Basis, Comparison
 
 LEADING = 3  # methods whose means a headline gives
@@ -15,7 +15,7 @@ LEADING = 3  # methods whose means a headline gives
 
 def headlines(
     table: pd.DataFrame, comparison: Comparison | None, values: Mapping[str, Value], primary: Mapping[str, str],
-    names: Mapping[str, str],
+    names: Mapping[str, str], units: Mapping[str, str] | None = None,
 ) -> list[str]:  # fmt: skip
     """Return per direction what its primary number says, as plain sentences.
 
@@ -25,6 +25,7 @@ def headlines(
         values: The declarations of the metrics by name.
         primary: The primary number of each direction; a direction without one has no headline.
         names: The display names of directions.
+        units: The unit of the target domain's numbers, by direction.
 
     Returns:
         One text per direction of the table.
@@ -32,7 +33,7 @@ def headlines(
     lines = []
     for direction in dict.fromkeys(table["direction"]):
         if metric := primary.get(direction):
-            value = declared(values, metric)
+            value = declared(in_units(values, direction, units), metric)
             found = table[(table["direction"] == direction) & (table["metric"] == metric)]
             text = f"{names.get(direction, direction)}, judged by {value.label}: {_leaders(found, value)}"
             lines.append(f"{text}{_verdict(comparison, direction, value) if found['mean'].notna().any() else ''}")

@@ -10,7 +10,7 @@ import pandas as pd
 from cgbench.api.metric import Value
 from cgbench.api.names import DIRECTIONS, Weights
 from cgbench.reports.formats.markdown import escaped, markdown_table
-from cgbench.reports.formats.numbers import declared, header, in_order, number
+from cgbench.reports.formats.numbers import declared, header, in_order, in_units, number
 from cgbench.results.run import Run
 
 COLUMNS = ["direction", "metric", "method", "seed", "last", "ema", "checkpoints", "checkpoint_count"]
@@ -56,22 +56,33 @@ def other_weights(run: Run, values: Mapping[str, Value]) -> pd.DataFrame:
 
 
 def other_weights_tables(
-    found: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str], order: Sequence[str]
-) -> list[OtherWeightsTable]:
-    """Return the printable tables, one per direction. `names` are the display names of directions, `order` that of
-    methods."""
+    found: pd.DataFrame, values: Mapping[str, Value], names: Mapping[str, str], order: Sequence[str],
+    units: Mapping[str, str] | None = None,
+) -> list[OtherWeightsTable]:  # fmt: skip
+    """Return the printable tables, one per direction.
+
+    Args:
+        found: The scores of other weights.
+        values: The declarations of the metrics by name.
+        names: The display names of directions.
+        order: The order of methods.
+        units: The unit of the target domain's numbers, by direction.
+
+    Returns:
+        The tables; none for a direction without numbers.
+    """
     forms = ["last", *(form for form in ("ema", "checkpoints") if found[form].notna().any())]
     headers = [FORMS[form] for form in forms]
     if "checkpoints" in forms:
         headers[-1] += f" ({found['checkpoint_count'].max()})"
     tables = []
     for direction in DIRECTIONS:
+        labelled = in_units(values, direction, units)
         shown = found[found["direction"] == direction]
-        groups = [
-            (header(declared(values, metric)), _lines(shown[shown["metric"] == metric], declared(values, metric), forms,
-                                                      order))
-            for metric in in_order(set(shown["metric"]), values)
-        ]  # fmt: skip
+        groups = []
+        for metric in in_order(set(shown["metric"]), values):
+            value = declared(labelled, metric)
+            groups.append((header(value), _lines(shown[shown["metric"] == metric], value, forms, order)))
         if groups:
             tables.append(OtherWeightsTable(direction, names.get(direction, direction), tuple(headers), tuple(groups)))
     return tables

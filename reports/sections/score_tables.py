@@ -11,7 +11,7 @@ from cgbench.api.names import Role
 from cgbench.reports.formats.csv import csv_text
 from cgbench.reports.formats.latex import PREAMBLE, tex, tex_float, tex_line
 from cgbench.reports.formats.markdown import escaped, markdown_table
-from cgbench.reports.formats.numbers import UNDECIDED, WORSE, declared, header, mark, number
+from cgbench.reports.formats.numbers import UNDECIDED, WORSE, declared, header, in_units, mark, number
 from cgbench.reports.sections.scores import NOT_APPLICABLE
 
 
@@ -97,6 +97,7 @@ def layout(
     tables = []
     for direction, group in table.groupby("direction", sort=False):
         metrics = list(dict.fromkeys(group["metric"]))
+        shown = in_units(values, str(direction), units)
         rows = tuple(
             Row(
                 method,
@@ -106,11 +107,10 @@ def layout(
             )
             for method, cells in group.groupby("method", sort=False)
         )
-        unit = (units or {}).get(direction, "")
-        headers = tuple(header(declared(values, metric), unit) for metric in metrics)
+        headers = tuple(header(declared(shown, metric)) for metric in metrics)
         name, judged = names.get(direction, direction), (primary or {}).get(direction, "")
         place = metrics.index(judged) if judged in metrics else -1
-        caption = _caption(group, name, marks.reference, declared(values, judged).label if place >= 0 else "")
+        caption = _caption(group, name, marks.reference, declared(shown, judged).label if place >= 0 else "")
         caption += _by_group([declared(values, metric) for metric in metrics], groups)
         tables.append(Table(direction, name, headers, rows, caption, place))
     return tables

@@ -51,7 +51,7 @@ def test_the_mean_of_contributions_is_the_number_itself(tmp_path):
 def test_a_row_that_cannot_be_told_apart_says_so(tmp_path):
     comparison = compare(read_run(measured(tmp_path)), VALUES)
     assert comparison.undecided() == {("AtoB", "cycle_only", "fcn_pixel")}
-    assert "≈" in differences_markdown(comparison, VALUES, NAMES)
+    assert "≈" in differences_markdown(comparison, difference_tables(comparison, VALUES, NAMES))
     path = measured(tmp_path / "page")
     line = next(line for line in cgbench("report", path).splitlines() if line.startswith("| cycle_only "))
     assert line.split("|")[2].strip().endswith("≈")
@@ -62,7 +62,7 @@ def test_the_table_shows_intervals_and_what_could_be_seen(tmp_path):
     comparison = compare(read_run(measured(tmp_path)), VALUES)
     (table,) = difference_tables(comparison, VALUES, NAMES)
     assert [name for name, _ in table.rows] == ["gan_only", "cycle_only"]
-    text = differences_markdown(comparison, VALUES, NAMES)
+    text = differences_markdown(comparison, difference_tables(comparison, VALUES, NAMES))
     entry = row(comparison, "gan_only")
     assert f"−0.198 [{number(entry.low, 3, sign=True)}, {number(entry.high, 3, sign=True)}] ▼" in text
     sizes = [row(comparison, method).detectable for method in ("gan_only", "cycle_only")]
@@ -129,7 +129,7 @@ def test_signs():
 
 def test_names_from_data_are_escaped(tmp_path):
     comparison = compare(read_run(measured(tmp_path)), VALUES)
-    text = differences_markdown(comparison, VALUES, {"AtoB": "<b>a|b"})
+    text = differences_markdown(comparison, difference_tables(comparison, VALUES, {"AtoB": "<b>a|b"}))
     assert "&lt;b>a\\|b" in text and "<b>" not in text
 
 

@@ -14,6 +14,7 @@ from cgbench.reports.figures.differences import forest_panels
 from cgbench.reports.figures.style import assign_styles
 from cgbench.reports.report import write_report
 from cgbench.reports.sections.difference_tables import (
+    difference_tables,
     differences_markdown,
     question_tables,
 )
@@ -25,6 +26,11 @@ from cgbench.results.significance import mean_effect
 from helpers.cli import cgbench
 from helpers.known_differences import KEYS, LEVELS, image_scores, interval, levels, measured, row
 from helpers.run_folder import NAMES, VALUES
+
+
+def tables_text(comparison):
+    """The differences as Markdown."""
+    return differences_markdown(comparison, difference_tables(comparison, VALUES, NAMES))
 
 
 def test_numbers_have_the_band_of_independent_seeds(tmp_path):
@@ -111,11 +117,11 @@ def test_one_seed_of_a_method_has_no_interval_and_says_why(tmp_path):
     entry = row(comparison, "gan_only")
     assert math.isnan(entry.low) and math.isnan(entry.p) and not entry.significant and entry.note == "one seed"
     assert math.isfinite(row(comparison, "cycle_only").low)
-    assert "| gan_only             | −0.217 (one seed)" in differences_markdown(comparison, VALUES, NAMES)
+    assert "| gan_only             | −0.217 (one seed)" in tables_text(comparison)
     forest_panels(comparison.rows, "AtoB", VALUES, assign_styles(run.order, run.roles))
     backwards = compare(run, VALUES, "gan_only")
     assert set(backwards.rows["note"]) == {"one seed of gan_only"} and not backwards.better()
-    assert "–" in differences_markdown(backwards, VALUES, NAMES).split("(detectable, worst)")[1].splitlines()[0]
+    assert "–" in tables_text(backwards).split("(detectable, worst)")[1].splitlines()[0]
     write_report(path, VALUES)
 
 
@@ -138,7 +144,7 @@ def test_one_seed_compares_checkpoints_over_images_and_marks_no_method(tmp_path)
     expected = stats.ttest_rel(image_scores("gan_only", 0), image_scores("cyclegan", 0))
     assert entry.p == pytest.approx(min(1, 2 * expected.pvalue)) and (entry.seeds, entry.images) == (1, 4)
     assert entry.significant and comparison.better() == comparison.worse() == comparison.undecided() == set()
-    text = differences_markdown(comparison, VALUES, NAMES)
+    text = tables_text(comparison)
     assert "this checkpoint, on other images" in text and "▼" not in text and "≈" not in text and "**" not in text
     write_report(run, VALUES)
     page = (run / "report" / "index.html").read_text(encoding="utf-8")
@@ -195,7 +201,7 @@ def test_supervised_methods_are_not_marked(tmp_path):
         write_json(file, spec | {"method": spec["method"] | {"role": "supervised"}})
     comparison = compare(read_run(path), VALUES, "gan_only")
     assert row(comparison, "cyclegan").better and comparison.better() == set()
-    text = differences_markdown(comparison, VALUES, NAMES)
+    text = tables_text(comparison)
     assert "**" not in text and "Supervised methods are not marked." in text
 
 

@@ -7,6 +7,7 @@ from scipy import stats
 from cgbench.api.metric import GROUP, Value
 from cgbench.files import read_json, read_jsonl, write_json, write_jsonl
 from cgbench.reports.contents import collect_contents, markdown
+from cgbench.reports.figure_set import draw_figures
 from cgbench.reports.galleries.worst_images import worst_images
 from cgbench.reports.report import write_report
 from cgbench.reports.sections.differences import Basis, compare
@@ -54,6 +55,19 @@ def test_tables_have_the_unit_of_the_target_and_say_what_is_by_patient(tmp_path)
     assert to_photo.caption.startswith("labels→photo: 6 test images")
     assert "patient" not in to_labels.caption
     assert "MAE (HU) ↓" in markdown(contents)
+
+
+def test_every_part_of_the_report_names_the_unit(tmp_path):
+    run = by_patient(tmp_path)
+    contents = collect_contents(run, DECLARED)
+    assert "judged by MAE (HU)" in contents.headlines()[0]
+    to_photo, to_labels = contents.differences()
+    assert "MAE (HU) ↓" in to_photo.headers and "HU" not in " ".join(to_labels.headers)
+    assert all("MAE (HU)" in header for header in contents.questions()[0].headers)
+    assert "MAE (HU)" in contents.questions()[0].caption
+    panels = {panel.name: panel.title for panel in draw_figures(contents).panels()}
+    named = [title for key, title in panels.items() if key.endswith("-AtoB-mae")]
+    assert len(named) > 1 and set(named) == {"MAE (HU) ↓"}
 
 
 def test_without_a_unit_the_label_stands_alone(tmp_path):
