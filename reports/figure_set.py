@@ -10,12 +10,15 @@ from cgbench.reports.figures.differences import forest_panels
 from cgbench.reports.figures.heatmaps import class_panels, failure_panel
 from cgbench.reports.figures.losses import loss_panels, read_losses
 from cgbench.reports.figures.pictures import picture_panel
+from cgbench.reports.figures.ranking import ranking_panel
 from cgbench.reports.figures.seed_scores import dot_panels
 from cgbench.reports.figures.style import Panel, Style, assign_styles
+from cgbench.reports.formats.numbers import declared
 from cgbench.reports.galleries.difference_maps import difference_table
 from cgbench.reports.galleries.orthogonal_views import view_tables
 from cgbench.reports.galleries.stored_numbers import StoredNumbers
 from cgbench.reports.sections import provenance
+from cgbench.reports.sections.differences import Basis
 from cgbench.reports.sections.failures import labels_of
 
 
@@ -32,6 +35,7 @@ class DirectionPanels:
 class FigureSet:
     """The figures by kind and direction, directions without panels left out. `losses` belong to no direction."""
 
+    rankings: tuple[DirectionPanels, ...]
     forests: tuple[DirectionPanels, ...]
     classes: tuple[DirectionPanels, ...]
     failures: tuple[DirectionPanels, ...]
@@ -65,11 +69,12 @@ def draw_figures(contents: ReportContents) -> FigureSet:
         return tuple(group for group in groups if group.panels)
 
     return FigureSet(
+        rankings=draw(lambda direction: _ranking_panels(contents, direction, styles)),
         forests=draw(lambda direction: _forest_panels(contents, direction, styles)),
         classes=draw(lambda direction: class_panels(run.records, direction, run.order, values(direction))),
         failures=draw(lambda direction: _failure_panels(contents, direction)),
         steps=draw(lambda direction: curves.step_panels(run.history, direction, values(direction), trained)),
-        quality=draw(lambda direction: curves.cost_panels(contents.costs, table, direction, values(direction), styles)),
+        quality=draw(lambda direction: _quality_panels(contents, direction, styles)),
         dots=draw(lambda direction: dot_panels(run.records, table, direction, values(direction), styles)),
         maps=draw(lambda direction: _map_panels(numbers, direction)),
         views=draw(lambda direction: [picture_panel(table, direction) for table in view_tables(numbers, direction)]),
@@ -77,10 +82,30 @@ def draw_figures(contents: ReportContents) -> FigureSet:
     )
 
 
+def _ranking_panels(contents: ReportContents, direction: str, styles: Mapping[str, Style]) -> list[Panel]:
+    """Return the panel of the number that methods are judged by in a direction; none where no such is declared."""
+    metric, comparison, decided = contents.primary.get(direction), contents.comparison, set[str]()
+    if not metric:
+        return []
+    if comparison is not None and comparison.basis == Basis.SEEDS:
+        found = comparison.better() | comparison.worse()
+        decided = {method for method in comparison.methods if (direction, method, metric) in found}
+        decided.add(comparison.reference)
+    value = declared(contents.values_in_units(direction), metric)
+    panel = ranking_panel(contents.table, contents.run.records, direction, value, styles, decided)
+    return [panel] if panel else []
+
+
 def _forest_panels(contents: ReportContents, direction: str, styles: Mapping[str, Style]) -> list[Panel]:
     if contents.comparison is None:
         return []
     return forest_panels(contents.comparison.rows, direction, contents.values_in_units(direction), styles)
+
+
+def _quality_panels(contents: ReportContents, direction: str, styles: Mapping[str, Style]) -> list[Panel]:
+    """Return the panels of scores against training time, that of the number that methods are judged by first."""
+    values, first = contents.values_in_units(direction), contents.primary.get(direction, "")
+    return curves.cost_panels(contents.costs, contents.table, direction, values, styles, first)
 
 
 def _failure_panels(contents: ReportContents, direction: str) -> list[Panel]:

@@ -108,7 +108,7 @@ def report_text(
 def html(contents: ReportContents, grids: ImageGrids, figures: FigureSet) -> str:
     """Return the page. All data is escaped; only the page's own script may run, and it loads nothing."""
     variables = context(contents, grids, figures)
-    parts = ("cases", "windows") if variables["full_depth"].formats else ("cases",)
+    parts = ("tables", "cases", "windows") if variables["full_depth"].formats else ("tables", "cases")
     return render("page", parts=parts, **variables)
 
 

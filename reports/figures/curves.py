@@ -5,6 +5,7 @@ from typing import Any
 
 import matplotlib
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from cgbench.api.metric import Value
@@ -13,6 +14,7 @@ from cgbench.reports.formats.numbers import declared, header, in_order
 from cgbench.results.records import TEST, VALIDATION
 
 QUALITY_PANELS = 3  # the first scores of the table; the rest would repeat what they show
+LETTER_WIDTH, NAME_HEIGHT = 3.9, 8  # points that a method's name takes beside its point
 MAX_NAMED = 9  # methods whose names fit beside their points; more are distinguished by colour alone
 
 
@@ -56,8 +58,9 @@ def _step_panel(rows: pd.DataFrame, direction: str, value: Value, styles: Mappin
 
 
 def cost_panels(
-    costs: pd.DataFrame, table: pd.DataFrame, direction: str, values: Mapping[str, Value], styles: Mapping[str, Style]
-) -> list[Panel]:
+    costs: pd.DataFrame, table: pd.DataFrame, direction: str, values: Mapping[str, Value], styles: Mapping[str, Style],
+    first: str = "",
+) -> list[Panel]:  # fmt: skip
     """Return panels of scores against training time: a point per method at its means, a bar of one standard deviation.
 
     Args:
@@ -66,6 +69,7 @@ def cost_panels(
         direction: The direction of translation.
         values: The declarations of the metrics by name.
         styles: The style of each method.
+        first: The score whose panel comes first.
 
     Returns:
         A panel for each of the first `QUALITY_PANELS` scores of which higher or lower is declared as better.
@@ -73,6 +77,7 @@ def cost_panels(
     seconds = costs.groupby("method")["seconds"].mean().dropna()
     cells = table[(table["direction"] == direction) & table["method"].isin(seconds.index) & table["mean"].notna()]
     scores = [name for name in dict.fromkeys(cells["metric"]) if declared(values, name).better]
+    scores.sort(key=lambda name: name != first)
     return [
         _cost_panel(cells[cells["metric"] == name], seconds, direction, declared(values, name), styles)
         for name in scores[:QUALITY_PANELS]
@@ -89,12 +94,25 @@ def _cost_panel(
             colour, time = styles[row.method].colour, seconds[row.method]
             error = None if pd.isna(row.spread) else row.spread
             axes.errorbar(time, row.mean, yerr=error, fmt="o", color=colour, markersize=5, elinewidth=1)
-            if len(methods) <= MAX_NAMED:
-                axes.annotate(row.method, (time, row.mean), xytext=(4, 3), textcoords="offset points", fontsize=7)
         if seconds.max() > 10 * seconds.min():
             axes.set_xscale("log")
         axes.margins(x=0.22, y=0.12)
+        if len(methods) <= MAX_NAMED:
+            _name_points(axes, [(row.method, seconds[row.method], row.mean) for row in rows.itertuples()])
         axes.set(xlabel="training time (s)", ylabel="")
         axes.grid(axis="both")
         alt = f"{value.label} against training time, {direction}: {', '.join(methods)}"
         return as_panel(figure, header(value), f"cost-{direction}-{value.name}", alt)
+
+
+def _name_points(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
+    """Write the names of (name, x, y) beside the points, the lowest first, each above those it would cover."""
+    axes.autoscale_view()
+    placed: list[tuple[float, float, float]] = []  # left and right end and height of the names, in points on the paper
+    for name, x, y in sorted(points, key=lambda point: point[2]):
+        left, bottom = axes.transData.transform((x, y)) * 72 / axes.figure.dpi
+        right, height = left + LETTER_WIDTH * len(name), bottom + 3
+        while any(left < end and start < right and abs(height - at) < NAME_HEIGHT for start, end, at in placed):
+            height += 1
+        placed.append((left, right, height))
+        axes.annotate(name, (x, y), xytext=(4, height - bottom), textcoords="offset points", fontsize=7)

@@ -69,6 +69,11 @@ class Panel:
     figure: Figure
     note: str = ""
 
+    @property
+    def anchor(self) -> str:
+        """The panel's name as it stands in ids."""
+        return _identifier(self.name)
+
     def png(self) -> bytes:
         """Return the figure as a PNG file with dark ink on white."""
         with matplotlib.rc_context(RC):
@@ -131,10 +136,15 @@ def _svg(figure: Figure, name: str, alt: str) -> str:
     text = re.sub(
         r"<style type=\"text/css\">.*?</style>", "", text, count=1, flags=re.DOTALL
     )  # would apply to the whole page
-    prefix = re.sub(r"[^\w-]+", "-", name)
+    prefix = _identifier(name)
     text = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}-", text)
     text = re.sub(re.escape(INK), "currentColor", text, flags=re.IGNORECASE)
     return text.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
+
+
+def _identifier(name: str) -> str:
+    """Return a name with what ids do not hold replaced."""
+    return re.sub(r"[^\w-]+", "-", name)
 
 
 def _set_ink(figure: Figure, colour: str) -> None:

@@ -8,7 +8,7 @@ from cgbench.results.run import UNTRAINED, Run, TrialResult
 from cgbench.selection import evenly_spaced
 
 INPUT, TRUTH = "copy", "real"  # the untrained methods whose outputs are the sources and the true targets
-ROWS = 8
+ROWS, FIRST_ROWS = 8, 4
 BUDGET = 16_000_000  # bytes of PNG files on one page; beyond it, images are reduced
 SMALL_SIDE = 160
 
@@ -40,6 +40,11 @@ class ImageGrid:
     keys: tuple[str, ...]
     columns: tuple[Column, ...]
     cells: tuple[tuple[tuple[GridImage, ...], ...], ...]
+
+    @property
+    def first_rows(self) -> tuple[int, ...]:
+        """The rows that a page shows at first, spread evenly as all are."""
+        return tuple(evenly_spaced(len(self.keys), FIRST_ROWS))
 
 
 @dataclass(frozen=True)

@@ -35,13 +35,15 @@ def headlines(
         if metric := primary.get(direction):
             value = declared(in_units(values, direction, units), metric)
             found = table[(table["direction"] == direction) & (table["metric"] == metric)]
-            text = f"{names.get(direction, direction)}, judged by {value.label}: {_leaders(found, value)}"
-            lines.append(f"{text}{_verdict(comparison, direction, value) if found['mean'].notna().any() else ''}")
+            verdict = _verdict(comparison, direction, value) if found["mean"].notna().any() else ""
+            size = _detectable(comparison, direction, value) if verdict else ""
+            said = " ".join(filter(None, [verdict, _leaders(found, value, bool(verdict)), size]))
+            lines.append(f"{names.get(direction, direction)}, judged by {value.label}: {said}")
     return lines
 
 
-def _leaders(rows: pd.DataFrame, value: Value) -> str:
-    """Return the methods with the best means, floors that reach them, and the number of seeds."""
+def _leaders(rows: pd.DataFrame, value: Value, begins: bool) -> str:
+    """Return the methods with the best means and the number of seeds; as a sentence that `begins` with a capital."""
     rows = rows[rows["mean"].notna()]
     if rows.empty:
         return "not measured."
@@ -49,32 +51,37 @@ def _leaders(rows: pd.DataFrame, value: Value) -> str:
     if trained.empty:
         return "no trained method has a number."
     seeds = int(trained["n_seeds"].max())
-    means = [f"{row.method} {number(row.mean, value.digits)}" for row in trained.head(LEADING).itertuples()]
-    text = f"{'best ' if len(trained) > 1 else ''}{', '.join(means)}"
+    means = ", ".join(f"{row.method} {number(row.mean, value.digits)}" for row in trained.head(LEADING).itertuples())
     if seeds == 1:
-        return f"{text} (one seed). One seed says nothing about methods: the order may be that of luck."
-    return f"{text} (means of {seeds} seeds)."
+        order = " One seed says nothing about methods: the order may be that of luck."
+        return f"{'best ' if len(trained) > 1 else ''}{means} (one seed).{order}"
+    word = f"{'best mean' if len(trained) > 1 else 'mean'}{'s' if len(trained) > 2 else ''} over {seeds} seeds: "
+    return f"{word[0].upper() if begins else word[0]}{word[1:]}{means}."
 
 
 def _verdict(comparison: Comparison | None, direction: str, value: Value) -> str:
-    """Return which methods are better and worse than the reference, which cannot be told apart, and what could be."""
+    """Return which methods are surely better and worse than the reference, and which cannot be told apart from it, by
+    the tests of their differences; "" without tests."""
     if comparison is None or comparison.basis != Basis.SEEDS:
         return ""
     names = {
-        "better than": comparison.better(),
-        "worse than": comparison.worse(),
+        "surely better than": comparison.better(),
+        "surely worse than": comparison.worse(),
         "not to be told apart from": comparison.undecided(),
     }
-    parts = []
+    parts: list[str] = []
     for relation, keys in names.items():
         methods = [method for method in comparison.methods if (direction, method, value.name) in keys]
         if methods:
-            parts.append(f"{relation} {comparison.reference}: {listed(methods)}")
-    if not parts:
+            parts.append(f"{relation} {'it' if parts else comparison.reference}: {listed(methods)}")
+    return f"{'; '.join(parts)}." if parts else ""
+
+
+def _detectable(comparison: Comparison | None, direction: str, value: Value) -> str:
+    """Return which difference the seeds would have shown, as a sentence; "" where that is not known."""
+    if comparison is None:
         return ""
     rows = comparison.rows
     sizes = rows[(rows["direction"] == direction) & (rows["metric"] == value.name) & (rows["basis"] == Basis.SEEDS)]
     detectable = number(sizes["detectable"].median(), value.digits)
-    found = f" A difference of {detectable} would be found four times in five." if detectable else ""
-    text = "; ".join(parts)
-    return f" {text[0].upper()}{text[1:]}.{found}"
+    return f"A difference of {detectable} would be found four times in five." if detectable else ""

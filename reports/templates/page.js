@@ -16,16 +16,18 @@
         picture.hidden = picture.dataset.seed !== chosen.get("seed");
       }
     }
+    for (const row of document.querySelectorAll(".grid tr.more")) row.hidden = !chosen.has("all");
     for (const grid of grids) oneTabStop(grid);
   }
 
   function visibleButton(cell) {
-    return cell?.querySelector(".picture:not([hidden]) button") ?? null;
+    if (!cell || cell.hidden || cell.parentElement.hidden) return null;
+    return cell.querySelector(".picture:not([hidden]) button");
   }
 
   // Tab enters a grid once; inside it the arrow keys move.
   function oneTabStop(grid, wanted = null) {
-    const buttons = [...grid.querySelectorAll(".picture:not([hidden]) button")];
+    const buttons = [...grid.querySelectorAll("tr:not([hidden]) > :not([hidden]) > .picture:not([hidden]) button")];
     for (const button of grid.querySelectorAll("button")) button.tabIndex = -1;
     const stop = wanted ?? buttons[0];
     if (stop) stop.tabIndex = 0;

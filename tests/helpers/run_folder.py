@@ -58,6 +58,14 @@ def build_run(
     return path
 
 
+def declare_primary(run: Path, primary: dict[str, str]) -> Path:
+    """Write into every trial the numbers that methods are judged by, and return the run."""
+    for folder in trial_folders(run):
+        spec = read_json(folder.trial)
+        write_json(folder.trial, spec | {"dataset": spec["dataset"] | {"primary": primary}})
+    return run
+
+
 def whole_run(path: Path, methods: tuple[str, ...], seeds: tuple[int, ...], images: int, side: int, **options) -> Path:
     """Write a run whose untrained rows have all seeds too, as the runner writes them."""
     build_run(path, methods, seeds, images=images, side=side, **options)

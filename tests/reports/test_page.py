@@ -50,11 +50,11 @@ def lab(colours):
 
 def test_the_sections_are_there(page):
     headings = [
+        "Images",
         "Scores",
         "Differences from cyclegan",
         "Steps",
         "Costs",
-        "Images",
         "Seeds",
         "Losses",
         "What each method is",
@@ -251,7 +251,9 @@ def test_the_browser_changes_all_columns_at_once_and_enlarges(page, tmp_path):
             .map((image) => image.alt);
         document.querySelector("input[value=BtoA]").click();
         document.querySelector("input[name=seed][value='1']").click();
+        document.querySelector("input[name=all]").click();
         const seen = visible();
+        document.querySelector("input[name=all]").click();
         const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
         document.querySelector(".grid:not([hidden]) button[tabindex='0']").focus();
         press("ArrowRight"); press("ArrowRight"); press("ArrowDown");
@@ -266,8 +268,12 @@ def test_the_browser_changes_all_columns_at_once_and_enlarges(page, tmp_path):
     assert len(result["seen"]) == 8 * 4  # gan_only has no picture of seed 1
     assert all(text.startswith("photo→labels") for text in result["seen"])
     assert not any("seed 0" in text or "seed 2" in text for text in result["seen"])
-    shown = ["input", "cycle_only, seed 1", "ground truth"]  # the arrow passed over the column without a picture
-    assert result["large"] == [f"photo→labels, {what}, test image scene-002" for what in shown]
+    shown = [
+        "input",
+        "cycle_only, seed 1",
+        "ground truth",
+    ]
+    assert result["large"] == [f"photo→labels, {what}, test image scene-003" for what in shown]
 
 
 @needs_browser
