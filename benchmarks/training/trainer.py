@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cgbench.api.graph_analysis import shared_gradients
+from cgbench.api.method import Player
 from cgbench.benchmarks.data.batches import BatchSampler
 from cgbench.benchmarks.runtime.peak_memory import peak_memory, reset_peak_memory
 from cgbench.benchmarks.runtime.signals import Stopped, defer_stop_signals
@@ -27,8 +29,9 @@ from cgbench.benchmarks.training.checkpoint_retention import retain_previous
 from cgbench.benchmarks.training.cuda_graphs import CapturedStep, CudaGraphs, ensure_capturable
 from cgbench.benchmarks.training.optimizers import backward, learning_rate_factor, make_optimizers, set_learning_rate
 from cgbench.config import TrialConfig
-from cgbench.errors import Diverged
+from cgbench.errors import CgbenchError, Diverged
 from cgbench.files import append_jsonl, write_jsonl
+from cgbench.formatting import listed
 from cgbench.methods.blocks.model import Model
 from cgbench.progress import ProgressCallback
 from cgbench.results.record_files import read_step_rows
@@ -160,10 +163,25 @@ def move_players(model: Model, optimizers: Optimizers, batch: dict[str, Tensor],
         model.evaluate(values, [tensor for tensor in reads if tensor not in batch], step)
         terms = {term.name: term.function(*(values[name] for name in term.reads)) for term in player.terms}
         total = sum(term.weight * terms[term.name] for term in player.terms)
-        backward(total, optimizers[player.name])
+        try:
+            backward(total, optimizers[player.name])
+        except RuntimeError as error:
+            raise shared_graph_error(model, player, error) from None
         optimizers[player.name].step()
         losses.update({name: value.detach() for name, value in terms.items()})
     return losses
+
+
+def shared_graph_error(model: Model, player: Player, error: RuntimeError) -> Exception:
+    """Return the error to raise for one of a backward pass: which tensors of the declaration two players share, if it
+    came from that, else `error` itself."""
+    shared = shared_gradients(model.method, model.live_part.players, player)
+    if "backward through the graph a second time" not in str(error) or not shared:
+        return error
+    return CgbenchError(
+        f"method '{model.method.name}': '{player.name}' sends gradients through {listed(shared)}, as an earlier player "
+        "did: let it read an ImagePool, a Compute(..., detached=True), or an application of its own"
+    )
 
 
 def _resume(

@@ -53,6 +53,25 @@ def trained_by(method: Method, player: Player, term: Term) -> frozenset[str]:
     return frozenset(reached).intersection(player.networks)
 
 
+def shared_gradients(method: Method, players: tuple[Player, ...], player: Player) -> tuple[str, ...]:
+    """Return the tensors through which both this player and an earlier one of `players` send gradients to their
+    networks: the earlier one's have freed what the later ones need."""
+    earlier = players[: [other.name for other in players].index(player.name)]
+    before = {name for other in earlier for name in _differentiated(method, other)}
+    return tuple(name for name in _differentiated(method, player) if name in before)
+
+
+def _differentiated(method: Method, player: Player) -> tuple[str, ...]:
+    """Return the computed tensors between a player's terms and its networks, in the order of declaration."""
+    read = upstream(method, [name for term in player.terms for name in term.reads], through_detached=False)
+    return tuple(
+        name
+        for name in read
+        if not getattr(method.graph[name], "detached", False)
+        and set(networks_of(method, upstream(method, [name], through_detached=False))).intersection(player.networks)
+    )
+
+
 def live(method: Method) -> Live:
     """Return the live part: a term lives if its weight is not zero and it trains a live network.
 

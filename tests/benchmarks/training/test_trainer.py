@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from cgbench.api.method import Method
+from cgbench.api.graph_nodes import Apply
+from cgbench.api.method import Method, Term
 from cgbench.benchmarks.runtime.peak_memory import peak_memory, reset_peak_memory
 from cgbench.benchmarks.training import trainer
 from cgbench.benchmarks.training.checkpoint import read_checkpoint
@@ -20,6 +21,7 @@ from cgbench.errors import CgbenchError, Diverged
 from cgbench.files import read_jsonl
 from cgbench.methods.blocks.model import Model
 from cgbench.methods.cyclegan import cyclegan
+from cgbench.methods.functional.losses import lsgan_discriminator
 from cgbench.results.run_folder import TrialFolder
 from helpers.tiny_models import tiny_config, tiny_sampler
 
@@ -222,3 +224,19 @@ def test_the_peak_of_memory_is_that_of_the_training_alone():
     if without == with_block:
         pytest.skip("this system does not let a process reset its peak")
     assert with_block - without > 150e6
+
+
+def test_a_tensor_that_two_players_send_gradients_through_is_named(tmp_path):
+    verdicts = ("verdict_real_b", "verdict_fake_b")  # of the fakes themselves, in place of the pool
+    careless = cyclegan().but(
+        "careless", "a discriminator that reads what the generators did", drop=["discriminate_b"],
+        add={"discriminators": [Term("discriminate_b", lsgan_discriminator, verdicts, weight=0.5)]},
+    )  # fmt: skip
+    with pytest.raises(CgbenchError, match="'discriminators' sends gradients through verdict_fake_b, as an earlier"):
+        trained(tmp_path, method=careless)
+    graph = {"judged_b": Apply("D_b", "fake_b")}  # an application of its own needs no detached tensor
+    own = Term("discriminate_b", lsgan_discriminator, ("verdict_real_b", "judged_b"), weight=0.5)
+    trained(
+        tmp_path / "own",
+        method=cyclegan().but("careful", "", drop=["discriminate_b"], graph=graph, add={"discriminators": [own]}),
+    )
