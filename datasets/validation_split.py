@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cgbench.api.dataset import Dataset, Domain, Item, Listing
 from cgbench.api.names import Split
@@ -70,6 +70,11 @@ class ValidationSplit(Dataset):
     def label(self) -> str:
         """The label of the wrapped dataset."""
         return self.dataset.label
+
+    @property
+    def slicing(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """How the wrapped dataset slices volumes."""
+        return self.dataset.slicing
 
     @property
     def label_source(self) -> str:  # type: ignore[override]

@@ -11,10 +11,11 @@ and above Otsu's threshold in MR (`volume_files/body_mask.py`). Pairs keep the s
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from cgbench.api.inspection import Inspection
 from cgbench.api.names import Direction, Split
 from cgbench.api.registry import DATASETS
 from cgbench.datasets.volume_files import readers
+from cgbench.datasets.volume_files.header import as_type
 from cgbench.datasets.volume_files.inspection import describe, inspect
 from cgbench.datasets.volume_files.patients import SETS, Source
 from cgbench.datasets.volume_files.settings_file import NAME, read_settings
@@ -63,11 +65,7 @@ def slice_image(path: Path, axis: str, index: int, dtype: str, side: int = 0) ->
         DataBroken: where the type does not hold the numbers exactly.
     """
     image = readers.oriented_voxels(path, axis)[index]
-    if image.dtype != dtype and dtype != "float32":
-        info = np.iinfo(dtype)
-        if image.dtype.kind == "f" or image.min() < info.min or image.max() > info.max:
-            raise DataBroken(f'{path}: its numbers are no {dtype}: set dtype = "{image.dtype}" in {NAME}')
-    return np.ascontiguousarray(image.astype(dtype))[..., None]
+    return as_type(path, image, dtype, f'set dtype = "{image.dtype}" in {NAME}')[..., None]
 
 
 def slice_mask(study: Study, letter: str, source: Source, index: int, side: int = 0) -> np.ndarray:
@@ -151,6 +149,15 @@ class Volumes(Dataset):
     def split_rule(self) -> str:  # type: ignore[override]
         """How the patients are divided, one sentence."""
         return self.study.patients.rule if self._is_there else ""
+
+    @property
+    def slicing(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """How volumes become slices (`volume_files/settings_file.py`, `Slicing`), with the body rules of A and B."""
+        if not self._is_there:
+            return {}
+        settings, study = self.study.settings, self.study
+        body = [study.body_rule(letter) for letter in "AB"]
+        return {"axis": settings.axis, "min_body": settings.min_body, "body": body}
 
     @cached_property
     def study(self) -> Study:

@@ -1,4 +1,4 @@
-"""`cgbench translate`: images of the user's own through a trained method."""
+"""`cgbench translate`: images and medical volumes of the user's own through a trained method."""
 
 from pathlib import Path
 
@@ -24,21 +24,23 @@ MEGAPIXEL = 2**20
 
 @click.command(
     cls=Command,
-    short_help="Translate image files with a trained method.",
+    short_help="Translate images or volumes with a trained method.",
     former={"--to": "--output"},
     examples=(
         "cgbench translate runs/streets-demo photo.png --output out --method cyclegan",
         "cgbench translate runs/streets-demo IMAGES --output out --method cut --seed 0",
         "cgbench translate runs/maps IMAGES --output out --direction BtoA \\",
         "    --checkpoint best",
-        "cgbench translate runs/ct SLICES --output out --tile-above 16",
+        "cgbench translate runs/study scan.nii.gz --output out --direction AtoB",
+        "cgbench translate runs/study DICOM_FOLDER --output out --tile-above 16",
     ),
 )  # fmt: skip
 @RUN_FOLDER
-@click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option(
     "--output", type=click.Path(path_type=Path), required=True, metavar="DIR",
-    help="Directory, created if necessary, for one NAME.png (or .tif) per image. Nothing in it is overwritten.",
+    help="Directory, created if necessary, for one NAME.png (or .tif) per image, or NAME.nii.gz (or .mha) per volume. "
+    "Nothing in it is overwritten.",
 )  # fmt: skip
 @click.option("--method", metavar="NAME", shell_complete=completes(METHODS),
               help="Trained method to use. Not needed where the run has one.")  # fmt: skip
@@ -53,7 +55,8 @@ MEGAPIXEL = 2**20
 )  # fmt: skip
 @click.option(
     "--size", type=click.Choice(["own", "crop"]), default="own", show_default=True,
-    help="Size of the translations: the image's own, not resized, or resized as the run's test images are.",
+    help="Size of the translations: the image's own, not resized, or resized as the run's test images are. Volumes "
+    "are translated at their own size only.",
 )  # fmt: skip
 @click.option(
     "--tile-above", type=click.FloatRange(min=0, min_open=True), default=4.0, show_default=True, metavar="MEGAPIXELS",
@@ -68,10 +71,10 @@ MEGAPIXEL = 2**20
 @QUIET_OPTION
 @one_line_errors
 def translate(
-    run_folder: Path, images: tuple[Path, ...], output: Path, method: str | None, seed: int | None, dataset: str | None,
+    run_folder: Path, files: tuple[Path, ...], output: Path, method: str | None, seed: int | None, dataset: str | None,
     direction: str | None, which: str, size: str, tile_above: float, tile_statistics: str, device: str,
 ) -> None:  # fmt: skip
-    """Translate IMAGES, image files or directories of them, with a trained method of RUN.
+    """Translate FILES, images or medical volumes or directories of them, with a trained method of RUN.
 
     An image comes back at its own size. It is not rescaled: what a method learned at one scale it does best at that
     scale, so show things about as large as they are in the training images, which were resized to load_size. With
@@ -81,18 +84,26 @@ def translate(
     8-bit RGB comes out as PNG. Where a domain has another format, images must have its bands and its type; they come
     out in the numbers of the other domain, as PNG or TIFF.
 
-    A method that samples random numbers uses for image k, sorted by file name and counted from 0, those of test image
-    k: on a CPU the same command writes the same bytes again.
+    A run on the dataset volumes takes volumes as well: NIfTI (.nii, .nii.gz), MetaImage (.mha, .mhd) and directories of
+    DICOM slices. They are sliced as in training and come back as volumes with the geometry of their source, as NIfTI
+    or, of MetaImage, as .mha. Slices that show less of the body than the run used are not translated.
+
+    A method that samples random numbers uses for image (or slice) k, sorted by file name and counted from 0, those of
+    test image k: on a CPU the same command writes the same bytes again.
     """
-    from cgbench.benchmarks.exchange import translate_files
+    from cgbench.benchmarks.exchange import translate_files, translate_volumes
 
     trial = translate_files.choose_trial(
         trial_folders(run_folder), {"method": method, "seed": seed, "dataset": dataset}
     )
     translator = translate_files.open_translator(trial, direction, which, resolve_device(device))
-    files = translate_files.input_images(images, translator)
-    paths = translate_files.output_paths(files, output, run_folder, translator)
     chosen = translate_files.Size(size == "own", int(tile_above * MEGAPIXEL), tile_statistics == "image")
-    translate_files.translate(files, paths, translator, chosen)
-    count = plural(len(files), "image")
+    if volumes := translate_volumes.input_volumes(files, translator):
+        paths = translate_volumes.output_paths(volumes, output, run_folder)
+        translate_volumes.translate(volumes, paths, translator, chosen)
+    else:
+        images = translate_files.input_images(files, translator)
+        paths = translate_files.output_paths(images, output, run_folder, translator)
+        translate_files.translate(images, paths, translator, chosen)
+    count = plural(len(paths), "volume" if volumes else "image")
     click.echo(printable(f"{count} by {translator.title}, from step {translator.step}, in {output}"))

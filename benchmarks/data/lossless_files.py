@@ -5,7 +5,8 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -47,21 +48,30 @@ def ensure_free(paths: Sequence[Path]) -> None:
         raise CgbenchError(f"{taken[0]}{more}: already there, and nothing is overwritten; choose another --output")
 
 
-def write_all(
-    batches: Iterable[np.ndarray], paths: Sequence[Path], pixels: PixelFormat, update: ProgressCallback
-) -> None:
-    """Write batches of images (n, H, W, C) to `paths` of one folder: first into a temporary folder in it, from which
-    they are moved when all are written."""
+@contextmanager
+def all_or_none(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield, for files `paths` of one folder, the paths in a temporary folder in it that they are to be written to.
+
+    They are moved when all are written; an error leaves none of them. One that exists meanwhile raises `CgbenchError`.
+    """
     folder = paths[0].parent
     folder.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=folder, prefix=".translate.", suffix=PART))
     try:
-        images = (image for batch in batches for image in batch)
-        for number, (path, image) in enumerate(zip(paths, images, strict=True)):
-            write_bytes(part / path.name, encoded(image, pixels))
-            update(number + 1, len(paths))
+        yield [part / path.name for path in paths]
         ensure_free(paths)  # another process may have written meanwhile
         for path in paths:
             (part / path.name).rename(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def write_all(
+    batches: Iterable[np.ndarray], paths: Sequence[Path], pixels: PixelFormat, update: ProgressCallback
+) -> None:
+    """Write batches of images (n, H, W, C) to `paths` of one folder, all or none."""
+    with all_or_none(paths) as parts:
+        images = (image for batch in batches for image in batch)
+        for number, (part, image) in enumerate(zip(parts, images, strict=True)):
+            write_bytes(part, encoded(image, pixels))
+            update(number + 1, len(paths))

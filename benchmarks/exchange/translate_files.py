@@ -1,7 +1,7 @@
 """Translation of the user's own image files by a finished trial; the run is read only, its dataset not at all."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -23,6 +23,7 @@ from cgbench.config import TrialConfig
 from cgbench.datasets.images import stored
 from cgbench.datasets.images.decoding import EXTENSIONS, image_files, read_image
 from cgbench.datasets.images.resizing import resized
+from cgbench.datasets.volume_files.settings_file import Slicing, recorded_slicing
 from cgbench.errors import CgbenchError, DataBroken, Diverged
 from cgbench.formatting import plural
 from cgbench.methods.blocks.model import Model
@@ -38,7 +39,8 @@ StoredTrial = tuple[TrialFolder, dict[str, Any]]  # a trial's folder and its rec
 @dataclass(frozen=True)
 class Translator:
     """A trial that translates: its model with the weights of `step`, its title, whether resizing may `blend` the pixels
-    of input images, and the formats of inputs (`source`) and outputs (`target`)."""
+    of input images, and the formats of inputs (`source`) and outputs (`target`). `slicing` says how volumes became the
+    images that it was trained on, where they did."""
 
     model: Model
     direction: str
@@ -48,6 +50,7 @@ class Translator:
     title: str
     source: PixelFormat = RGB8
     target: PixelFormat = RGB8
+    slicing: Slicing | None = None
 
 
 @dataclass(frozen=True)
@@ -126,12 +129,13 @@ def open_translator(stored: StoredTrial, direction: str | None, which: str, devi
             recorded_format(dataset["domains"]["AB".index(letter)].get("pixels"))
             for letter in (direction[0], direction[-1])
         )
+        slicing = recorded_slicing(dataset, direction[0])
     except (KeyError, TypeError, IndexError):
         raise CgbenchError(f"{folder.trial} was written by another version: it does not describe its dataset") from None
     model = translating_model(trial, direction, device)
     step = load_weights(model, path, record, metadata)
     title = f"{name}, seed {trial.seed}, {dataset['directions'].get(direction, direction)}"
-    return Translator(model, direction, trial.config, blend, step, title, source, target)
+    return Translator(model, direction, trial.config, blend, step, title, source, target, slicing)
 
 
 def translating_model(trial: Trial, direction: str, device: str) -> Model:
@@ -151,23 +155,27 @@ def translating_model(trial: Trial, direction: str, device: str) -> Model:
 def input_images(paths: Sequence[Path], translator: Translator) -> list[Path]:
     """Return the image files of `paths`, files or folders, each once, sorted by name. A folder without an image file
     raises `CgbenchError`, and so do two files whose translations would have one name."""
-    by_path: dict[str, Path] = {}
+    files: list[Path] = []
     for path in paths:
-        images = image_files(path, _extensions(translator.source)) if path.is_dir() else [path]
+        images = image_files(path, extensions(translator.source)) if path.is_dir() else [path]
         if not images:
-            raise CgbenchError(f"{path} holds no image file ({', '.join(_extensions(translator.source))})")
-        by_path.update({os.path.abspath(file): file for file in images})
-    files = sorted(by_path.values(), key=lambda file: file.name)
-    stems: dict[str, Path] = {}
-    for file in files:
-        first = stems.setdefault(file.stem.casefold(), file)  # some file systems ignore case
+            raise CgbenchError(f"{path} holds no image file ({', '.join(extensions(translator.source))})")
+        files += images
+    return each_once(files, lambda file: f"{file.stem}{suffix(translator.target)}")
+
+
+def each_once(files: Iterable[Path], output_name: Callable[[Path], str]) -> list[Path]:
+    """Return files or folders, each once, sorted by name. Two whose translations have one name raise `CgbenchError`."""
+    chosen = sorted({os.path.abspath(file): file for file in files}.values(), key=lambda file: file.name)
+    names: dict[str, Path] = {}
+    for file in chosen:
+        first = names.setdefault(output_name(file).casefold(), file)  # some file systems ignore case
         if first is not file:
-            both = f"{first} and {file} would both become {file.stem}{suffix(translator.target)}"
-            raise CgbenchError(f"{both}: rename one of them")
-    return files
+            raise CgbenchError(f"{first} and {file} would both become {output_name(file)}: rename one of them")
+    return chosen
 
 
-def _extensions(pixels: PixelFormat) -> Sequence[str]:
+def extensions(pixels: PixelFormat) -> Sequence[str]:
     """Return the extensions of files that may hold a format."""
     return EXTENSIONS if pixels.is_rgb8 else stored.EXTENSIONS
 
@@ -175,11 +183,16 @@ def _extensions(pixels: PixelFormat) -> Sequence[str]:
 def output_paths(files: Sequence[Path], output: Path, run: Path, translator: Translator) -> list[Path]:
     """Return the path of each file's translation in the folder `output`. A path that exists raises `CgbenchError`, and
     so does a folder inside the `run`."""
+    return free_paths([f"{file.stem}{suffix(translator.target)}" for file in files], output, run)
+
+
+def free_paths(names: Iterable[str], output: Path, run: Path) -> list[Path]:
+    """Return the path of each name in the folder `output`; one that exists, or a folder in the `run`, raises."""
     if output.resolve().is_relative_to(run.resolve()):
         raise CgbenchError(f"--output {output} lies in the run, which is not to be changed: choose another folder")
     if output.exists() and not output.is_dir():
         raise CgbenchError(f"--output {output} is a file: name a folder")
-    paths = [output / f"{file.stem}{suffix(translator.target)}" for file in files]
+    paths = [output / name for name in names]
     ensure_free(paths)
     return paths
 
@@ -191,44 +204,45 @@ def translate(files: Sequence[Path], paths: Sequence[Path], translator: Translat
     and one that cannot be used raises `DataBroken` before anything is written. Either all translations are written or,
     if it is stopped, none. How many numbers lie outside of the window is said in one line.
     """
-    multiple = size_multiple(translator.model, translator.direction)
-    if multiple is None and size.own:
+    if size.own and size_multiple(translator.model, translator.direction) is None:
         name, (height, width) = translator.model.method.name, translator.config.crop_shape
         raise CgbenchError(f"{name} renders images of {height}×{width} pixels only, its crop size: use --size crop")
     with progress("checking images") as update:
-        _check(files, translator, size, multiple, update)
+        check(_images(files, translator, size, update), translator, size)
     with progress(translator.title) as update:
-        batches = _batches(files, translator, size, multiple)
-        outputs = (_outputs(first, images, translator, size, multiple) for first, images in batches)
-        write_all(outputs, paths, translator.target, update)
+        images = (_read(file, translator, size) for file in files)
+        write_all(translations(images, translator, size), paths, translator.target, update)
 
 
-def _check(
-    files: Sequence[Path], translator: Translator, size: Size, multiple: int | None, update: ProgressCallback
-) -> None:
-    """Decode every file, and say what of them lies outside of the window and which are translated in tiles."""
-    numbers = affected = tiled = 0
+def _images(
+    files: Sequence[Path], translator: Translator, size: Size, update: ProgressCallback
+) -> Iterator[np.ndarray]:
     for number, file in enumerate(files):
-        image = _read(file, translator, size)
+        yield _read(file, translator, size)
+        update(number + 1, len(files))
+
+
+def check(images: Iterable[np.ndarray], translator: Translator, size: Size, name: str = "image") -> None:
+    """Say how many numbers of images (H, W, C), each called `name`, the window cuts off, and how many need tiles."""
+    multiple = size_multiple(translator.model, translator.direction)
+    count = numbers = affected = tiled = 0
+    for image in images:
+        count += 1
         if not translator.source.is_rgb8:
             outside = sum(outside_counts(image, translator.source))
             numbers, affected = numbers + outside, affected + bool(outside)
         tiled += multiple is not None and _pixels(image, multiple) > size.max_pixels
-        update(number + 1, len(files))
     if numbers:
         low, high = translator.source.ends
-        what = f"{numbers:,} numbers of {plural(affected, 'image')} lie outside of the window {low:g} to {high:g}"
+        what = f"{numbers:,} numbers of {plural(affected, name)} lie outside of the window {low:g} to {high:g}"
         console.print(f"{what}: the network sees its ends instead", style="yellow")
     if tiled:
         statistics = "the whole image's" if size.exact else "each tile's own"
-        console.print(f"{tiled} of {plural(len(files), 'image')} in tiles, normalised by {statistics} statistics")
+        console.print(f"{tiled} of {plural(count, name)} in tiles, normalised by {statistics} statistics")
 
 
 def _read(file: Path, translator: Translator, size: Size) -> np.ndarray:
-    """Return an image of the source's format, (H, W, C), at the size in which it is translated.
-
-    This is the place where another kind of file, such as a slice of a volume, would be read.
-    """
+    """Return an image of the source's format, (H, W, C), at the size in which it is translated."""
     source = translator.source
     image = read_image(file) if source.is_rgb8 else stored.read_stored(file)
     channels, dtype = image.shape[2], image.dtype.name
@@ -247,24 +261,32 @@ def _pixels(image: np.ndarray, multiple: int | None) -> int:
     return prod(padded_size(height, width, multiple) if multiple else (height, width))
 
 
-def _batches(
-    files: Sequence[Path], translator: Translator, size: Size, multiple: int | None
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (number of the first image, batch) of neighbouring images that have one shape."""
-    first, batch = 0, list[np.ndarray]()
-    for number, file in enumerate(files):
-        image = _read(file, translator, size)
+def translations(
+    images: Iterable[np.ndarray], translator: Translator, size: Size, first: int = 0
+) -> Iterator[np.ndarray]:
+    """Yield batches (N, H, W, D) of translations of images (H, W, C), in the target's format. `first` is the number of
+    the first image, by which its random numbers are drawn; a translation that is not finite raises `Diverged`."""
+    multiple = size_multiple(translator.model, translator.direction)
+    for batch in _batches(images, size, multiple):
+        yield _outputs(first, batch, translator, size, multiple)
+        first += len(batch)
+
+
+def _batches(images: Iterable[np.ndarray], size: Size, multiple: int | None) -> Iterator[np.ndarray]:
+    """Yield batches of neighbouring images that have one shape."""
+    batch: list[np.ndarray] = []
+    for image in images:
         most = (min(BATCH_PIXELS, size.max_pixels) if multiple else BATCH_PIXELS) // _pixels(image, multiple)
         if batch and (image.shape != batch[0].shape or len(batch) >= most):
-            yield first, np.stack(batch)
-            first, batch = number, []
+            yield np.stack(batch)
+            batch = []
         batch.append(image)
-    yield first, np.stack(batch)
+    if batch:
+        yield np.stack(batch)
 
 
 def _outputs(first: int, images: np.ndarray, translator: Translator, size: Size, multiple: int | None) -> np.ndarray:
-    """Return translations (N, H, W, D), in the target's format, of images (N, H, W, C) from number `first` on; those
-    that are not finite raise `Diverged`."""
+    """Return translations (N, H, W, D) of images (N, H, W, C) from number `first` on; infinite ones raise."""
     model, direction = translator.model, translator.direction
     signed = signed_batch(images, translator.source, model.device)
     run = partial(model.translate, direction=direction, first_image=first)

@@ -48,6 +48,7 @@ def trial_record(
             "primary": {direction: dataset.primary_number(direction) for direction in DIRECTIONS},
             "image_groups": dataset.image_groups,
             "counts": dict(counts),
+            **({"slicing": dict(dataset.slicing)} if dataset.slicing else {}),
         },
         "seed": trial.seed,
         "preset": trial.preset,

@@ -115,6 +115,7 @@ class Dataset(ABC):
     whole_groups: bool = False  # whether no split may divide a group, such as a patient
     picture_files: bool = True  # whether items' files are pictures, whose headers Pillow reads
     image_groups: str = ""  # what test images that are not independent have in common, such as "clip"; empty: nothing
+    slicing: Mapping[str, Any] = {}  # how volumes become slices, for the record, where images are slices
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root

@@ -104,6 +104,14 @@ class Domain(Struct):
     pixels: Pixels | None = None  # none in earlier records: 8-bit RGB
 
 
+class Slicing(Struct):
+    """How a dataset of volumes cuts slices: the axis, the smallest share of the body, and the body rules of A and B."""
+
+    axis: Literal["axial", "coronal", "sagittal"]
+    min_body: Share
+    body: tuple[Number | Literal["otsu", "none"], Number | Literal["otsu", "none"]]
+
+
 class Dataset(Struct):
     """The dataset of `trial.json`."""
 
@@ -121,6 +129,7 @@ class Dataset(Struct):
     primary: dict[Direction, Name] = {}
     image_groups: Text = ""
     counts: dict[str, Natural] = {}
+    slicing: Slicing | None = None  # of volumes; none in earlier records
 
     def __post_init__(self) -> None:
         if not all(isinstance(entry[0], str) for entry in self.palette):

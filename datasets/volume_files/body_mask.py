@@ -25,6 +25,11 @@ def body_mask(volume: Path, mask: Path | None, rule: float | str, axis: str) -> 
     return _mask(volume, mask, rule, axis, readers.file_state(volume), readers.file_state(mask) if mask else None)
 
 
+def forget_masks() -> None:
+    """Take the masks out of memory."""
+    _mask.cache_clear()
+
+
 @lru_cache(maxsize=MASKS)
 def _mask(
     volume: Path, mask: Path | None, rule: float | str, axis: str, state: readers.State, mask_state: object

@@ -81,6 +81,16 @@ def exact_numbers(path: Path, numbers: np.ndarray) -> np.ndarray:
     return numbers.astype(name, copy=False)
 
 
+def as_type(path: Path, numbers: np.ndarray, dtype: str, advice: str) -> np.ndarray:
+    """Return numbers of any shape as int16, uint16 or float32; integer types that do not hold them exactly raise
+    `DataBroken`, whose line ends with `advice`."""
+    if numbers.dtype != dtype and dtype != FLOAT32:
+        info = np.iinfo(dtype)
+        if numbers.dtype.kind == "f" or numbers.min() < info.min or numbers.max() > info.max:
+            raise DataBroken(f"{path}: its numbers are no {dtype}: {advice}")
+    return np.ascontiguousarray(numbers.astype(dtype))
+
+
 def scaled(numbers: np.ndarray, slope: float, intercept: float) -> np.ndarray:
     """Return `numbers * slope + intercept`, in float64 where that changes them."""
     if slope == 1 and intercept == 0:

@@ -16,7 +16,7 @@ from pathlib import Path
 from cgbench.api.dataset import FileProblem
 from cgbench.api.names import Split
 from cgbench.datasets.volume_files.dicom_series import slice_files
-from cgbench.datasets.volume_files.readers import extension
+from cgbench.datasets.volume_files.readers import FORMATS, extension
 from cgbench.datasets.volume_files.settings_file import VolumeSettings
 from cgbench.errors import CgbenchError, DataBroken
 from cgbench.formatting import plural, printable
@@ -52,6 +52,20 @@ class Patients:
     rule: str = ""
     names: tuple[str, str] = ("", "")
     cases: bool = False
+
+
+def volume_name(path: Path) -> str:
+    """Return the name of a volume, a file or a folder of DICOM slices, without its extension."""
+    name = Path(os.path.abspath(path)).name
+    return name if path.is_dir() else name[: len(name) - len(extension(path))]
+
+
+def source_of(path: Path) -> Source:
+    """Return a volume by itself, with the file of its mask where one lies beside it as in either layout: NAME_mask, or
+    mask in the patient's folder."""
+    name, whole = volume_name(path), Path(os.path.abspath(path))
+    beside = [whole.parent / f"{stem}{ending}" for stem in (f"{name}_{MASK}", MASK) for ending in FORMATS]
+    return Source(name, path, next((mask for mask in beside if mask.is_file() and mask != whole), None))
 
 
 def find_patients(root: Path, settings: VolumeSettings) -> Patients:

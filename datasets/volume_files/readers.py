@@ -69,6 +69,11 @@ def oriented_voxels(path: Path, axis: str) -> np.ndarray:
     return _oriented(path, axis, file_state(path))
 
 
+def forget_voxels() -> None:
+    """Take the decoded volumes out of memory."""
+    _oriented.cache_clear()
+
+
 @lru_cache(maxsize=4096)
 def _header(path: Path, state: State) -> VolumeHeader:
     return _module(path).read_header(path)

@@ -1,6 +1,7 @@
 """The settings file of a folder of volumes, `cgbench-volumes.toml`: axis, body, splits, and what the domains are."""
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +42,28 @@ class VolumeSettings:
     val: float = 0.1
     A: DomainSettings = DomainSettings()
     B: DomainSettings = DomainSettings()
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """How the volumes of a domain become slices: along `axis`, without those of which the body covers less than
+    `min_body`. `body` is the rule where there is no mask: a threshold in stored units, "otsu", or "none" for all."""
+
+    axis: str = VolumeSettings.axis
+    min_body: float = VolumeSettings.min_body
+    body: float | str = "otsu"
+
+
+def recorded_slicing(dataset: Mapping[str, Any], letter: str) -> Slicing | None:
+    """Return the slicing of the domain `letter` by the dataset's record in trial.json, None where its images are no
+    slices of volumes. Earlier records of `volumes` do not say it: the defaults, with the body rule of the unit."""
+    index = "AB".index(letter)
+    if record := dataset.get("slicing"):
+        return Slicing(record["axis"], record["min_body"], record["body"][index])
+    if dataset["name"] != "volumes":
+        return None
+    unit = (dataset["domains"][index].get("pixels") or {}).get("unit", "")
+    return Slicing(body=defaults("ct" if unit == "HU" else "other")[2])
 
 
 def read_settings(root: Path) -> VolumeSettings:

@@ -1,4 +1,4 @@
-"""Dataset checks: every planted fault is reported, all in one run, and healthy datasets give no issue."""
+"""Dataset checks: every planted fault of files and lists is reported, all in one run; healthy sets give no issue."""
 
 import io
 import json
@@ -12,20 +12,12 @@ import pytest
 import tifffile
 from PIL import Image
 
-from cgbench.api.dataset import Dataset, Domain, Item, SemanticClass
 from cgbench.api.registry import DATASETS
 from cgbench.benchmarks.data.geometry import square
-from cgbench.datasets.camvid import CamVid
 from cgbench.datasets.checks.checker import check
-from cgbench.datasets.checks.image_checks import aspect_groups
 from cgbench.datasets.folder import Folder
 from helpers.cli import SMALL, cgbench
-from helpers.image_folders import healthy, scene
-
-
-def files_of(report, check_name):
-    """The files that a check reports."""
-    return {file for issue in report.issues if issue.check == check_name for file in issue.files}
+from helpers.image_folders import files_of, healthy, scene
 
 
 def bytes_of(image, form="PNG", **options):
@@ -45,9 +37,6 @@ def bomb(width, height):
     return b"\x89PNG\r\n\x1a\n" + body
 
 
-# healthy sets
-
-
 def test_a_healthy_folder_gives_nothing(tmp_path):
     report = check(Folder(healthy(tmp_path / "good")))
     assert report.issues == () and report.dataset == "good"
@@ -60,9 +49,6 @@ def test_drawn_datasets_give_nothing(name):
     report = check(DATASETS.get(name), limit=12)
     assert report.issues == () and report.root == ""
     assert "only 12 images" in report.remarks[0]
-
-
-# files
 
 
 def unreadable(folder):
@@ -189,57 +175,6 @@ def test_a_name_of_other_bytes_goes_all_the_way_to_the_records(tmp_path):
     assert read_json(tmp_path / "a.json") == next(read_jsonl(tmp_path / "a.jsonl")) == {"path": "caf\\udce9"}
 
 
-# shapes
-
-
-def shaped(root, sizes):
-    """A healthy folder whose trainA and testA have these sizes in turn instead."""
-    healthy(root)
-    for number, path in enumerate(path for name in ("trainA", "testA") for path in sorted((root / name).iterdir())):
-        scene(number, size=sizes[number % len(sizes)]).save(path)
-    return [(issue.text, issue.files) for issue in check(Folder(root)).issues if issue.check == "shape"]
-
-
-LYING, UPRIGHT, SQUARE, WIDE = (96, 72), (72, 96), (96, 96), (200, 64)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "said"),
-    [
-        ([LYING, UPRIGHT], "9 lying (about 1.33), 9 upright (about 0.75)"),
-        ([LYING, UPRIGHT, SQUARE], "6 lying (about 1.33), 6 square (about 1.00), 6 upright (about 0.75)"),
-        ([LYING, WIDE], "9 lying (about 1.33), 9 lying (about 3.12)"),
-        ([LYING, UPRIGHT, WIDE, (64, 200), (300, 64), (64, 300)], "9 of other shapes"),
-    ],
-)
-def test_a_domain_without_a_usual_shape_is_one_issue(sizes, said, tmp_path):
-    ((text, files),) = shaped(tmp_path / "set", sizes)
-    assert text.startswith("domain A has no usual width : height: of 18 pictures ") and files == ()
-    assert set(said.split(", ")) <= set(text.split("pictures ")[1].split(", "))
-
-
-def test_the_usual_shape_is_the_most_frequent_one_and_each_other_is_named(tmp_path):
-    issues = shaped(tmp_path / "set", [SQUARE, SQUARE, SQUARE, (100, 96), (96, 94), UPRIGHT])
-    assert [files for _, files in issues] == [("trainA/a005.png",), ("trainA/a011.png",), ("testA/a029.png",)]
-    assert {text for text, _ in issues} == {"72 × 96; width : height is about 1.00 in 15 of 18 pictures of domain A"}
-
-
-def test_two_domains_of_unlike_shapes_are_one_issue(tmp_path):
-    assert shaped(tmp_path / "set", [LYING]) == [("width : height is mostly about 1.33 in A and 1.00 in B", ())]
-
-
-def test_groups_of_aspect_ratios_hold_every_one_once():
-    rng = np.random.default_rng(0)
-    for aspects in ([1e-7, 1e7], [1.0], np.exp(rng.normal(0, 1, 200)), [0.9, 1.0, 1.0, 1.1, 1.24]):
-        groups = aspect_groups(list(aspects))
-        assert sum(count for _, count in groups) == len(aspects)
-        assert [count for _, count in groups] == sorted((count for _, count in groups), reverse=True)
-    assert aspect_groups([0.9, 1.0, 1.0, 1.1, 1.24]) == [(1.0, 5)]
-
-
-# lists
-
-
 def test_empty_domains_and_names_that_are_taken(tmp_path):
     root = healthy(tmp_path / "set")
     for path in (root / "testB").iterdir():
@@ -268,107 +203,3 @@ def test_nothing_there_is_said_as_by_run(tmp_path):
     assert "no split 'night'" in cgbench("datasets", "check", "folder", "--data-root", root, "--split", "night", code=2)
     output = cgbench("datasets", "--data-root", root, "check", "folder", "--split", "test", "--limit", "4")
     assert "only 4 images" in output and "train" not in output and "nothing to report" in output
-
-
-# labels
-
-
-@pytest.fixture
-def city(tmp_path):
-    """A small CamVid: label maps of random rectangles, and noisy photos of the same shapes."""
-    root = tmp_path / "camvid"
-    rng = np.random.default_rng(3)
-    for split, count in (("train", 12), ("val", 6)):
-        for kind in (split, f"{split}annot"):
-            (root / kind).mkdir(parents=True)
-        for k in range(count):
-            ids = np.zeros((60, 80), np.uint8)
-            for _ in range(8):
-                y, x, c = rng.integers(0, 50), rng.integers(0, 70), rng.integers(1, 12)
-                ids[y : y + rng.integers(8, 30), x : x + rng.integers(8, 30)] = c
-            levels = rng.integers(30, 220, (12, 3))[ids] + rng.normal(0, 12, (60, 80, 3))
-            name = f"{'0001TP' if k % 2 else '0006R0'}_{split}{k:03d}.png"
-            Image.fromarray(ids).save(root / f"{split}annot" / name)
-            Image.fromarray(levels.clip(0, 255).astype(np.uint8)).save(root / split / name)
-    return root
-
-
-def test_a_healthy_labelled_set_gives_nothing(city):
-    assert check(CamVid(city)).issues == ()
-
-
-def test_faults_of_label_maps_are_named(city):
-    annot = city / "valannot"
-    names = [path.name for path in sorted(annot.iterdir())]
-    Image.fromarray(np.full((60, 80), 40, np.uint8)).save(annot / names[0])
-    Image.fromarray(np.full((60, 80), 11, np.uint8)).save(annot / names[1])
-    Image.fromarray(np.full((60, 80), 3, np.uint8)).save(annot / names[2])
-    Image.fromarray(np.asarray(Image.open(annot / names[3]))[:, :60]).save(annot / names[3])
-    (annot / names[4]).unlink()
-    train = sorted((city / "train").iterdir())[0]
-    exif = Image.Exif()
-    exif[274] = 3
-    Image.open(train).save(train, exif=exif)
-    report = check(CamVid(city))
-    assert files_of(report, "unreadable") == {f"valannot/{names[0]}"} and "class id 40" in report.issues[0].text
-    assert files_of(report, "blank") == {f"valannot/{name}" for name in names[1:3]}
-    assert files_of(report, "label-shape") == {f"val/{names[3]}"}
-    assert files_of(report, "partner") == {f"val/{names[4]}"}
-    assert files_of(report, "rotated") == {f"train/{train.name}"}
-
-
-def test_labels_and_photos_exchanged_is_an_error(city):
-    class Exchanged(CamVid):
-        domains = (Domain("photo"), Domain("labels", "labels"))
-
-    assert [f.check for f in check(Exchanged(city)).issues if f.severity == "error"] == ["swapped"]
-
-
-def test_test_sets_exchanged_is_an_error(tmp_path):
-    root = healthy(tmp_path / "set", train=20, test=14)
-    (root / "testA").rename(root / "x")
-    (root / "testB").rename(root / "testA")
-    (root / "x").rename(root / "testB")
-    report = check(Folder(root))
-    assert {f.check for f in report.issues} == {"swapped"} and report.count("error") == 2
-
-
-# a plug-in
-
-
-class Odd(Dataset):
-    name, summary, palette = "odd", "", (SemanticClass("a", (0, 0, 0)), SemanticClass("b", (9, 9, 9)))
-    domains = (Domain("x"), Domain("y"))
-    paired_test = True
-
-    def items(self, split, domain):
-        pixels = [np.asarray(scene(940 + 10 * (domain == "B") + 100 * (split == "test") + k)) for k in range(4)]
-        if (split, domain) == ("train", "A"):
-            pixels[1] = pixels[1].astype(np.float32)
-            pixels[2] = pixels[2][:, :, :1]
-        ids = np.zeros((96, 96), np.uint8)
-        ids[:9], ids[20:40] = 1, 2 if split == "test" and domain == "B" else 0
-        keys = ["a", "b", "c", "d" if (split, domain) != ("test", "B") else "e"]
-        items = [Item(k, lambda side, p=p: p, lambda side: ids) for k, p in zip(keys, pixels, strict=True)]
-        if (split, domain) == ("train", "B"):
-            items.append(Item("boom", lambda side: 1 / 0))
-        return items
-
-
-class Empty(Odd):
-    def items(self, split, domain):
-        return super().items(split, domain)[: 0 if (split, domain) == ("train", "B") else None]
-
-
-def test_an_empty_domain_of_a_plugin_is_an_error():
-    report = check(Empty())
-    assert [f.text for f in report.issues if f.check == "empty"] == ["split 'train' has no image of domain B (y)"]
-    assert not report.incomplete
-
-
-def test_a_plugin_that_keeps_no_promise_is_reported_and_not_fatal():
-    report = check(Odd())
-    assert files_of(report, "unreadable") == {"train A b", "train A c", "train B boom"}
-    assert any("ZeroDivisionError" in issue.text for issue in report.issues)
-    assert files_of(report, "label-ids") == {f"test B {key}" for key in "abce"}
-    assert files_of(report, "partner") == {"d", "e"}

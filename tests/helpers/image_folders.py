@@ -45,3 +45,8 @@ def put(root, folders, images=2):
         for number in range(images):
             Image.new("RGB", (8, 6), (10 * (level + 1), number, 0)).save(root / folder / f"{number}.png")
     return root
+
+
+def files_of(report, check_name):
+    """The files that a dataset check reports."""
+    return {file for issue in report.issues if issue.check == check_name for file in issue.files}

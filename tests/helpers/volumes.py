@@ -101,3 +101,30 @@ def save_series(folder: Path, voxels: np.ndarray, spacing=(3.0, 0.8, 0.7), **cha
         assert pydicom  # the files are numbered against their order in space
         slice_.save_as(folder / f"{len(voxels) - index:04d}.dcm", enforce_file_format=True)
     return folder
+
+
+def mr_of(voxels: np.ndarray) -> np.ndarray:
+    """MR-like numbers of a CT-like volume, uint16: air is 0."""
+    return np.where(voxels < -500, 0, 40000 + voxels.astype(np.int32)).astype(np.uint16)
+
+
+def set_folders(root: Path, train: int = 2, test: int = 2) -> Path:
+    """Sets of NIfTI (A, MR) and MetaImage (B, CT): other patients train A and B; test patients have both."""
+    for index in range(train):
+        save_nifti(root / "trainA" / f"a{index}.nii.gz", mr_of(body(index)))
+        save_meta(root / "trainB" / f"b{index}.mha", body(100 + index))
+    for index in range(test):
+        save_nifti(root / "testA" / f"t{index}.nii.gz", mr_of(body(200 + index)), affine_of("RAS"))
+        save_meta(root / "testB" / f"t{index}.mha", body(200 + index), affine_of("RAS"))
+    return root
+
+
+def cases(root: Path, count: int = 10, ending: str = ".mha", first: str = "mr") -> Path:
+    """Folders of patients as SynthRAD has them, with masks."""
+    save = save_meta if ending == ".mha" else save_nifti
+    for index in range(count):
+        folder = root / "Task1" / "pelvis" / f"1PA{index:03d}"
+        save(folder / f"{first}{ending}", mr_of(body(index)))
+        save(folder / f"ct{ending}", body(index))
+        save(folder / f"mask{ending}", (body(index) > -500).astype(np.uint8))
+    return root

@@ -59,6 +59,27 @@ def test_translated_volumes_have_the_geometry_of_their_source(study, trial):
         assert volume.get_data_dtype() == np.int16 and voxels(path).min() >= LOW and voxels(path).max() <= HIGH
 
 
+def test_the_command_translates_test_volumes_as_evaluation_did(study, trial, tmp_path):
+    run = trial.parents[2]
+    for path in (trial / "numbers" / "AtoB").iterdir():
+        source, out = study / path.name.removesuffix(".nii.gz") / "mr.nii.gz", tmp_path / path.name
+        said = cgbench("translate", run, source, "--output", out, "--device", "cpu")
+        assert said.splitlines()[-1] == f"1 volume by gan_only, seed 0, MR→CT, from step 2, in {out}"
+        written = nibabel.load(out / "mr.nii.gz")
+        assert np.array_equal(written.affine, nibabel.load(source).affine) and written.get_data_dtype() == np.int16
+        assert np.abs(voxels(out / "mr.nii.gz").astype(int) - voxels(path)).max() <= 1  # batches may round otherwise
+    record = json.loads((trial / "trial.json").read_text())["dataset"]["slicing"]
+    assert record == {"axis": "axial", "min_body": 0.01, "body": ["otsu", -500.0]}
+
+
+def test_a_volume_that_cannot_be_used_ends_the_command_with_exit_code_2(study, trial, tmp_path):
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes((study / PATIENTS[0] / "mr.nii.gz").read_bytes()[:-9])
+    arguments = ("translate", trial.parents[2], study / PATIENTS[1] / "mr.nii.gz", broken, "--output", tmp_path / "out")
+    said = cgbench(*arguments, "--device", "cpu", code=2)
+    assert f"{broken}: is truncated or damaged" in said and not (tmp_path / "out").exists()
+
+
 def test_scores_are_those_of_numpy_inside_the_masks_by_patient(study, trial):
     errors = {}
     for path in (trial / "numbers" / "AtoB").iterdir():
