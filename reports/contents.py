@@ -1,7 +1,7 @@
 """The contents of a report, computed once, and its tables as Markdown."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from cgbench.reports.sections.other_weights import (
     other_weights_markdown,
     other_weights_tables,
 )
-from cgbench.reports.sections.provenance import pairing_facts
+from cgbench.reports.sections.provenance import external_note, pairing_facts
 from cgbench.results.run import Run, read_run
 
 ENOUGH_SEEDS = 3
@@ -78,7 +78,11 @@ class ReportContents:
     def layout(self) -> list[score_tables.Table]:
         """Return the printable tables of scores."""
         groups = self.run.dataset.get("image_groups", "")
-        return score_tables.layout(self.table, self.values, self.names, self._marks(), self.primary, self.units, groups)
+        tables = score_tables.layout(
+            self.table, self.values, self.names, self._marks(), self.primary, self.units, groups
+        )
+        notes = [external_note(self.run, table.direction, self.values) for table in tables]
+        return [replace(table, caption=table.caption + note) for table, note in zip(tables, notes, strict=True)]
 
     def _marks(self) -> score_tables.Marks:
         """Return the marks of the score tables; differences between the checkpoints of one seed mark nothing there."""

@@ -64,7 +64,9 @@ def write_contents(run: Path, contents: ReportContents, files: bool = True) -> P
     if len(contents.failures):
         write_text(folder / "failures.csv", failures_csv(contents.failures))
     write_text(folder / "table.md", markdown(contents))
-    write_text(folder / "table.csv", score_tables.csv(contents.table, contents.names))
+    write_text(
+        folder / "table.csv", score_tables.csv(contents.table, contents.names, provenance.not_known(contents.run))
+    )
     write_text(folder / "table.tex", tables_latex(contents.layout(), title(contents.run)))
     grids = image_grids(contents.run)
     for grid in grids.grids:
@@ -97,7 +99,7 @@ def report_text(
     """
     contents = collect_contents(run, values, reference, analysis)
     if form == "csv":
-        return score_tables.csv(contents.table, contents.names)
+        return score_tables.csv(contents.table, contents.names, provenance.not_known(contents.run))
     if form == "latex":
         return tables_latex(contents.layout(), title(contents.run))
     if form == "html":

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from cgbench.api.names import FailureState
+from cgbench.api.names import FailureState, Role
 from cgbench.formatting import MIN_WIDTH, wrapped
 from cgbench.reports.contents import ReportContents, title, warnings
 from cgbench.reports.sections.failures import FailureTable
@@ -63,9 +63,14 @@ def _padded(cell: Cell, size: int, bold: bool) -> str:
 
 
 def _failures(table: FailureTable) -> Iterator[str]:
-    """Yield a heading, one line per trained method, with the failures that its seeds have, and what nobody can tell."""
+    """Yield a heading, one line per method that is no bound, with the failures that its seeds have, and what nobody can
+    tell."""
     yield f"{table.direction}, failures (seeds that have them):"
-    trained = [(method, cells) for method, role, cells in table.rows if role not in UNTRAINED]
+    trained = [
+        (f"{method} ({role})" if role == Role.EXTERNAL else method, cells)
+        for method, role, cells in table.rows
+        if role not in UNTRAINED
+    ]
     for method, cells in trained:
         found = [
             f"{label} {cell.main.partition(' · ')[0]}"

@@ -5,6 +5,7 @@ from click.shell_completion import get_completion_class
 
 from cgbench import __version__
 from cgbench.benchmarks.cli.datasets import datasets
+from cgbench.benchmarks.cli.exchange import export, import_group
 from cgbench.benchmarks.cli.finished_runs import evaluate, extend
 from cgbench.benchmarks.cli.listings import failures, methods, metrics, show
 from cgbench.benchmarks.cli.options import Group, one_line_errors
@@ -19,7 +20,8 @@ from cgbench.errors import CgbenchError
 
 SHELLS = ("bash", "zsh", "fish")
 SECTIONS = {
-    "Run": ("run", "extend", "evaluate", "translate", "speed"),
+    "Run": ("run", "extend", "evaluate", "translate", "export", "speed"),
+    "Exchange": ("import",),
     "Results": ("report", "table"),
     "Components": ("methods", "metrics", "failures", "show"),
     "Data": ("datasets",),
@@ -74,6 +76,6 @@ def completion(shell: str) -> None:
 
 for command in (
     run, extend, evaluate, translate, speed, report, table, methods, metrics, failures, show, datasets, check,
-    baseline, diff, study,
+    baseline, diff, study, import_group, export,
 ):  # fmt: skip
     main.add_command(command)

@@ -245,6 +245,7 @@ def train_and_report(request: RunRequest, plan: "RunPlan", deterministic: bool) 
 
     The caller must hold the run's lock.
     """
+    from cgbench.benchmarks.execution.reevaluation import reevaluate_external
     from cgbench.benchmarks.execution.run_context import (
         ensure_one_comparison,
         ensure_one_protocol,
@@ -270,6 +271,7 @@ def train_and_report(request: RunRequest, plan: "RunPlan", deterministic: bool) 
             ended = run_in_pool(spec, prepared, context, parallelism.workers)
         else:
             ended = run_trials(prepared, context)
+        reevaluate_external(folder, context.evaluation, trials[0].config, plan.device)
     except BaseException as stop:
         hurried = isinstance(stop, Stopped) and stop.number != CTRL_C  # whoever sends SIGTERM waits for seconds only
         if not hurried and not isinstance(stop, OSError | RunFolderGone):  # nor would a report find room

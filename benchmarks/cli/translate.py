@@ -1,6 +1,8 @@
 """`cgbench translate`: images and medical volumes of the user's own through a trained method."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,6 +22,28 @@ from cgbench.formatting import plural, printable
 from cgbench.results.run_folder import trial_folders
 
 MEGAPIXEL = 2**20
+METHOD = click.option(
+    "--method", metavar="NAME", shell_complete=completes(METHODS),
+    help="Trained method to use. Not needed where the run has one.",
+)  # fmt: skip
+SEED = click.option("--seed", type=int, help="Training seed to use. Not needed where the run has one.")
+DATASET = click.option(
+    "--dataset", metavar="NAME", shell_complete=DATASET_NAMES,
+    help="Dataset that the method was trained on. Not needed where the run has one.",
+)  # fmt: skip
+DIRECTION = click.option(
+    "--direction", type=click.Choice(DIRECTIONS),
+    help="Direction to translate in.  [default: AtoB, where the method has it]",
+)  # fmt: skip
+CHECKPOINT = click.option(
+    "--checkpoint", "which", type=click.Choice(["last", "best"]), default="last", show_default=True,
+    help="The last training step, or the step that keep_best chose on validation images.",
+)  # fmt: skip
+
+
+def trial_choice(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose a trained method of a run, a direction and a checkpoint."""
+    return METHOD(SEED(DATASET(DIRECTION(CHECKPOINT(command)))))
 
 
 @click.command(
@@ -42,17 +66,7 @@ MEGAPIXEL = 2**20
     help="Directory, created if necessary, for one NAME.png (or .tif) per image, or NAME.nii.gz (or .mha) per volume. "
     "Nothing in it is overwritten.",
 )  # fmt: skip
-@click.option("--method", metavar="NAME", shell_complete=completes(METHODS),
-              help="Trained method to use. Not needed where the run has one.")  # fmt: skip
-@click.option("--seed", type=int, help="Training seed to use. Not needed where the run has one.")
-@click.option("--dataset", metavar="NAME", shell_complete=DATASET_NAMES,
-              help="Dataset that the method was trained on. Not needed where the run has one.")  # fmt: skip
-@click.option("--direction", type=click.Choice(DIRECTIONS),
-              help="Direction to translate in.  [default: AtoB, where the method has it]")  # fmt: skip
-@click.option(
-    "--checkpoint", "which", type=click.Choice(["last", "best"]), default="last", show_default=True,
-    help="The last training step, or the step that keep_best chose on validation images.",
-)  # fmt: skip
+@trial_choice
 @click.option(
     "--size", type=click.Choice(["own", "crop"]), default="own", show_default=True,
     help="Size of the translations: the image's own, not resized, or resized as the run's test images are. Volumes "

@@ -31,11 +31,13 @@ REASON_LENGTH = 500  # of what a metric says about a value that it could not mea
 
 @dataclass
 class EvaluationResult:
-    """Results of an evaluation: rows of records, rows of scores by image, and the protocols by digest."""
+    """Results of an evaluation: rows of records, rows of scores by image, the protocols by digest, and by direction and
+    value why a metric does not apply."""
 
     metrics: list[dict] = field(default_factory=list)
     images: list[dict] = field(default_factory=list)
     protocols: dict[str, dict] = field(default_factory=dict)
+    not_applicable: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def add(self, translations: Translations, evaluation: EvaluationContext, step: int) -> None:
         """Compute every applicable metric on the translations of one direction and append the results."""
@@ -43,7 +45,8 @@ class EvaluationResult:
         for name in METRICS.names():
             metric = METRICS.get(name)
             scores = _compute_metric(metric, translations, evaluation.feature_extractors)
-            if scores is None:
+            if isinstance(scores, str):
+                self.not_applicable.setdefault(direction, {}).update({value.name: scores for value in metric.values})
                 continue
             details = evaluation.protocol(metric, direction)
             self.protocols[digest(details)] = details | evaluation.recipe(metric, direction)
@@ -73,7 +76,7 @@ def evaluate_images(trial: Trial, model: Model | None, evaluation: EvaluationCon
 def evaluate(
     trial: Trial, model: Model | None, evaluation: EvaluationContext, validation: EvaluationContext | None,
     folder: TrialFolder, step: int, update: ProgressCallback,
-) -> None:  # fmt: skip
+) -> EvaluationResult:  # fmt: skip
     """Translate the test images of a trial, and write the images and the records.
 
     Earlier images and records stay in place until everything is computed. While they are replaced the trial counts as
@@ -88,6 +91,9 @@ def evaluate(
         folder: The trial's folder.
         step: The training step that the records are labelled with.
         update: Called after each direction with (done, total).
+
+    Returns:
+        What was written.
 
     Raises:
         Diverged: where an output is not finite; nothing is replaced then.
@@ -119,6 +125,7 @@ def evaluate(
     write_jsonl(folder.metrics, results.metrics)
     if model is not None and not folder.cost.exists():  # measured once: a re-evaluation must not change a table
         write_json(folder.cost, {"images_per_second": rates})
+    return results
 
 
 def evaluate_alternatives(
@@ -171,12 +178,12 @@ def evaluate_intermediate(
     write_jsonl(folder.history, rows + [row for result in results for row in result.metrics])
 
 
-def _compute_metric(metric: Metric, translations: Translations, feature_extractors: FeatureExtractors) -> Scores | None:
-    """Return a metric's scores, None where it does not apply, or NaN and the reason: pretrained weights are absent, or
-    the metric broke, which is printed and does not affect other metrics."""
+def _compute_metric(metric: Metric, translations: Translations, feature_extractors: FeatureExtractors) -> Scores | str:
+    """Return a metric's scores, why it does not apply, or NaN and the reason: pretrained weights are absent, or the
+    metric broke, which is printed and does not affect other metrics."""
     try:
-        if metric.not_applicable(translations) is not None:
-            return None
+        if (unfit := metric.not_applicable(translations)) is not None:
+            return " ".join(str(unfit).split())[:REASON_LENGTH]
         if reason := feature_extractors.absent.get(metric.needs):
             return _no_scores(metric, f"weights absent: {reason}")
         return _validated(metric.compute(translations), metric, translations)

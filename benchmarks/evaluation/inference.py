@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cgbench.api.metric import StoredImages, Translations
+from cgbench.api.names import Role
 from cgbench.benchmarks.data.conversion import as_tensor, read_only, shown_to_signed, signed_batch, to_signed, to_stored
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.evaluation.context import EvaluationContext
@@ -84,7 +85,8 @@ def translate_all(trial: Trial, model: Model | None, evaluation: EvaluationConte
         return display_rgb(outputs, targets.pixels)
 
     is_slow = model is not None and model.needs_latent_search(direction)
-    ood = ood_translations({} if is_slow else evaluation.ood_images, translations, translate)
+    left_out = is_slow or trial.method.role == Role.EXTERNAL  # another program has not seen these images
+    ood = ood_translations({} if left_out else evaluation.ood_images, translations, translate)
     return _protected(replace(translations, ood=ood))
 
 

@@ -18,6 +18,7 @@ from cgbench.benchmarks.evaluation.inference import BATCH_PIXELS
 from cgbench.benchmarks.execution.reevaluation import is_finished, load_trial, load_weights
 from cgbench.benchmarks.runtime.progress import console, progress
 from cgbench.benchmarks.training.checkpoint import recorded_checkpoint_metadata
+from cgbench.benchmarks.trials.external_method import is_external
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.datasets.images import stored
@@ -33,6 +34,7 @@ from cgbench.progress import ProgressCallback
 from cgbench.results.records import read_trial
 from cgbench.results.run_folder import TrialFolder
 
+NOT_TRAINED = (Role.FLOOR, Role.CEILING, Role.EXTERNAL)
 StoredTrial = tuple[TrialFolder, dict[str, Any]]  # a trial's folder and its record
 
 
@@ -67,7 +69,7 @@ def choose_trial(folders: Sequence[TrialFolder], selection: Mapping[str, Any]) -
     """Return the only finished trained trial that fits `selection`: values of `method`, `seed` and `dataset`, each None
     for any. None or several of them raise `CgbenchError`, which names the candidates."""
     stored = [(folder, read_trial(folder)) for folder in folders]
-    trained = [entry for entry in stored if entry[1]["method"].get("role") not in (Role.FLOOR, Role.CEILING)]
+    trained = [entry for entry in stored if entry[1]["method"].get("role") not in NOT_TRAINED]
     finished = [(folder, record) for folder, record in trained if is_finished(folder, record["steps"])]
     fitting = [entry for entry in finished if _fits(entry, selection)]
     if len(fitting) == 1:
@@ -79,8 +81,10 @@ def choose_trial(folders: Sequence[TrialFolder], selection: Mapping[str, Any]) -
     if unfinished := [folder for folder, record in trained if _fits((folder, record), selection)]:
         state = unfinished[0].status()["state"] or "not begun"
         raise CgbenchError(f"{unfinished[0].path} is not finished ({state}): finish the run first, by its own command")
-    if any(_names(entry)["method"] == selection.get("method") for entry in stored if entry not in trained):
-        raise CgbenchError(f"'{selection['method']}' is an untrained row of the tables; there is {_listed(finished)}")
+    for entry in (entry for entry in stored if entry not in trained):
+        if _names(entry)["method"] == selection.get("method"):
+            row = "holds outputs of another program" if is_external(entry[1]) else "is an untrained row of the tables"
+            raise CgbenchError(f"'{selection['method']}' {row}; there is {_listed(finished)}")
     options = " ".join(f"--{key} {value}" for key, value in selection.items() if value is not None)
     raise CgbenchError(f"no finished trained trial{options and f' fits {options}'}; there is {_listed(finished)}")
 

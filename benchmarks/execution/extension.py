@@ -8,7 +8,7 @@ from typing import Any
 
 from cgbench.api.dataset import Dataset
 from cgbench.api.names import TrialState
-from cgbench.benchmarks.execution.reevaluation import keep_pairing, load_trial
+from cgbench.benchmarks.execution.reevaluation import keep_pairing, load_trial, reevaluate_external
 from cgbench.benchmarks.execution.run_context import (
     PreparedTrial,
     ensure_one_protocol,
@@ -21,6 +21,7 @@ from cgbench.benchmarks.training.checkpoint import checkpoint_metadata, rewrite_
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.benchmarks.training.optimizers import learning_rate_factor
 from cgbench.benchmarks.trials.comparison_checks import ensure_same_test_images
+from cgbench.benchmarks.trials.external_method import is_external
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
 from cgbench.datasets.dataset_views import under_label
@@ -54,6 +55,9 @@ def plan_extensions(folders: Sequence[TrialFolder], steps: int) -> list[Extensio
         record, state = read_trial(folder), folder.status()["state"]
         if state in (TrialState.DIVERGED, TrialState.FAILED):
             console.print(f"left out: {record['method']['name']}, seed {record['seed']}: {state}", style="yellow")
+            continue
+        if is_external(record):
+            console.print(f"left out: {record['method']['name']}: outputs of another program, nothing to train here")
             continue
         trial = load_trial(folder, record)
         begun = record["config"]["steps"] == steps and record["origins"]["steps"] == "extend"
@@ -140,7 +144,9 @@ def extend(
     ensure_one_protocol(prepared, context)
     for extension, trial in zip(extensions, prepared, strict=True):
         reopen_trial(extension, trial, context.dataset)
-    return run_trials(prepared, context)
+    ended = run_trials(prepared, context)
+    reevaluate_external(run, context.evaluation, config, device)
+    return ended
 
 
 def reopen_trial(extension: Extension, prepared: PreparedTrial, dataset: Dataset) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cgbench.api.dataset import Dataset, Item
 from cgbench.api.method_description import describe, trained_part
-from cgbench.api.names import Split, TrialState
+from cgbench.api.names import Role, Split, TrialState
 from cgbench.api.registry import DATASETS, METHODS
 from cgbench.benchmarks.data.windows import domains_as_recorded
 from cgbench.benchmarks.evaluation.context import (
@@ -19,6 +19,7 @@ from cgbench.benchmarks.evaluation.context import (
 )
 from cgbench.benchmarks.evaluation.evaluator import evaluate, evaluate_alternatives
 from cgbench.benchmarks.execution.run_lock import ensure_held
+from cgbench.benchmarks.execution.saved_outputs import record_not_measured, with_saved_outputs
 from cgbench.benchmarks.runtime.progress import console, progress
 from cgbench.benchmarks.runtime.trial_errors import failure_reason, is_fatal
 from cgbench.benchmarks.training.alternative_weights import alternative_weights
@@ -31,6 +32,7 @@ from cgbench.benchmarks.training.checkpoint import (
 )
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.benchmarks.trials.comparison_checks import changed_test_images
+from cgbench.benchmarks.trials.external_method import external_method, is_external
 from cgbench.benchmarks.trials.request import open_dataset
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
@@ -39,10 +41,13 @@ from cgbench.datasets.dataset_views import RecordedLabel, with_domains
 from cgbench.datasets.validation_split import hold_out
 from cgbench.digests import digest
 from cgbench.errors import CgbenchError, Diverged
+from cgbench.files import write_json
 from cgbench.methods.blocks.model import Model
 from cgbench.results.record_files import read_metric_rows, read_protocols_file
 from cgbench.results.records import TEST, VALIDATION, read_trial
-from cgbench.results.run_folder import TrialFolder
+from cgbench.results.run_folder import TrialFolder, trial_folders
+
+Member = tuple[TrialFolder, Trial]
 
 
 class AvailableImages(RecordedLabel):
@@ -82,7 +87,7 @@ def reevaluate(folders: Sequence[TrialFolder], open_data: Callable[[str, TrialCo
     whose label is not the recorded one, and whose test images are others, raises `CgbenchError` before anything is
     overwritten.
     """
-    groups: dict[str, list[tuple[TrialFolder, Trial]]] = {}
+    groups: dict[str, list[Member]] = {}
     records: dict[str, dict[str, Any]] = {}
     complete = True
     for folder in folders:
@@ -107,16 +112,10 @@ def reevaluate(folders: Sequence[TrialFolder], open_data: Callable[[str, TrialCo
         )
         groups.setdefault(key, []).append((folder, trial))
         records[key] = record
-    datasets = {}
-    for key, record in records.items():
-        data = keep_pairing(open_data(record["dataset"]["name"], groups[key][0][1].config), record)
-        datasets[key] = _same_dataset(data, record["dataset"]["label"], groups[key])
+    datasets = {key: recorded_dataset(record, groups[key], open_data) for key, record in records.items()}
     for key, members in groups.items():
-        config, data = members[0][1].config, datasets[key]
-        if not isinstance(data, AvailableImages) or data.items(Split.TRAIN, "A"):
-            data = hold_out(data, config.validation_images)
-        data = with_domains(data, domains_as_recorded(data, records[key]))
-        images = open_evaluation_context(data, config)
+        config = members[0][1].config
+        images = recorded_test_images(datasets[key], records[key], config)
         changes = (changed_test_images(folder, images.image_facts()) for folder, _ in members)
         if changed := next(filter(None, changes), ""):
             console.print(
@@ -126,6 +125,34 @@ def reevaluate(folders: Sequence[TrialFolder], open_data: Callable[[str, TrialCo
         validation = open_validation_context(evaluation, config)
         complete &= all([_reevaluate_one(trial, folder, evaluation, validation, device) for folder, trial in members])
     return complete
+
+
+def reevaluate_external(run: Path, evaluation: EvaluationContext, config: TrialConfig, device: str) -> None:
+    """Measure those rows of other programs again that were measured otherwise than the trained trials of `config` are
+    now; one that cannot be is left out with the reason."""
+    for folder in trial_folders(run):
+        record = read_trial(folder)
+        ours = is_external(record) and record["dataset"]["label"] == evaluation.dataset.label
+        if ours and folder.status().get("evaluation") != evaluation.digest():
+            record["config"] |= config.affecting("evaluation")
+            write_json(folder.trial, record)
+            _reevaluate_one(load_trial(folder, record), folder, evaluation, None, device)
+
+
+def recorded_dataset(
+    record: Mapping[str, Any], members: Sequence[Member], open_data: Callable[[str, TrialConfig], Dataset]
+) -> Dataset:
+    """Return the dataset that `record`, the trial.json of one of the `members`, names, under its recorded label and
+    with its recorded pairing; one whose label and test images are others raises `CgbenchError`."""
+    data = keep_pairing(open_data(record["dataset"]["name"], members[0][1].config), record)
+    return _same_dataset(data, record["dataset"]["label"], members)
+
+
+def recorded_test_images(dataset: Dataset, record: Mapping[str, Any], config: TrialConfig) -> EvaluationContext:
+    """Return the context of the test images, without scorers, with the windows that `record`, a trial.json, has."""
+    if not isinstance(dataset, AvailableImages) or dataset.items(Split.TRAIN, "A"):
+        dataset = hold_out(dataset, config.validation_images)
+    return open_evaluation_context(with_domains(dataset, domains_as_recorded(dataset, record)), config)
 
 
 def keep_pairing(dataset: Dataset, record: Mapping[str, Any]) -> Dataset:
@@ -150,23 +177,31 @@ def keep_pairing(dataset: Dataset, record: Mapping[str, Any]) -> Dataset:
 
 def load_trial(folder: TrialFolder, record: dict[str, Any]) -> Trial:
     """Return the trial that `trial.json` describes; a method or a setting that has changed since, and a method that two
-    packages give, raise."""
-    METHODS.chosen(record["method"]["name"])
-    method = METHODS.get(record["method"]["name"]).weighted(record["weights"])
-    if trained_part(describe(method)) != trained_part(record["method"]):
-        raise CgbenchError(f"{folder.path}: method '{method.name}' is declared differently now; train it again")
-    try:
-        config = TrialConfig(**record["config"])
-    except TypeError:
-        raise CgbenchError(
-            f"{folder.trial} was written by another version: its settings are not those of now"
-        ) from None
+    packages give, raise. An external one has no outputs yet: see `with_saved_outputs`."""
+    if is_external(record):
+        method = external_method(record["method"]["name"], record["external"]["direction"])
+    else:
+        METHODS.chosen(record["method"]["name"])
+        method = METHODS.get(record["method"]["name"]).weighted(record["weights"])
+        if trained_part(describe(method)) != trained_part(record["method"]):
+            raise CgbenchError(f"{folder.path}: method '{method.name}' is declared differently now; train it again")
+    config = load_config(folder, record)
     resolved = Resolved(config, record["weights"], record["origins"])
     extended = tuple(entry["from"] for entry in record.get("extended", []))
     return Trial(method, record["seed"], record["preset"], resolved, extended)
 
 
-def _same_dataset(dataset: Dataset, label: str, members: Sequence[tuple[TrialFolder, Trial]]) -> Dataset:
+def load_config(folder: TrialFolder, record: Mapping[str, Any]) -> TrialConfig:
+    """Return the configuration that `record`, the trial.json of a folder, has; one of another version raises."""
+    try:
+        return TrialConfig(**record["config"])
+    except TypeError:
+        raise CgbenchError(
+            f"{folder.trial} was written by another version: its settings are not those of now"
+        ) from None
+
+
+def _same_dataset(dataset: Dataset, label: str, members: Sequence[Member]) -> Dataset:
     """Return the dataset under its recorded label. One of another label raises `CgbenchError`, unless its test images
     are those that the trials were measured on: a folder may have another name on another machine."""
     if dataset.label == label:
@@ -198,11 +233,15 @@ def _reevaluate_one(
     try:
         _ensure_validation_images(folder, validation)
         model = None
-        if trial.method.reference is None:
+        if trial.method.role == Role.EXTERNAL:
+            trial, validation = with_saved_outputs(trial, folder, evaluation), None
+        elif trial.method.reference is None:
             _ensure_last_step(folder, total)
             model = trained_model(trial, folder, device, evaluation)
         with progress(title) as update:
-            evaluate(trial, model, evaluation, validation, folder, total, update)
+            results = evaluate(trial, model, evaluation, validation, folder, total, update)
+        if trial.method.role == Role.EXTERNAL:
+            record_not_measured(folder, results.not_applicable)
         if model is not None:
             alternatives = alternative_weights(model, folder, read_trial(folder)["digest"])
             evaluate_alternatives(trial, model, evaluation, folder, alternatives)

@@ -26,6 +26,7 @@ from cgbench.benchmarks.trials.comparison_checks import (
     ensure_same_test_images,
     ensure_same_trial,
 )
+from cgbench.benchmarks.trials.external_method import is_external
 from cgbench.benchmarks.trials.fingerprint import trial_fingerprint
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TrialConfig
@@ -177,9 +178,10 @@ def ensure_one_comparison(trials: Sequence[PreparedTrial], context: RunContext) 
 
 def ensure_one_protocol(trials: Sequence[PreparedTrial], context: RunContext) -> None:
     """Raise `CgbenchError` where finished trials of the run, apart from these, were measured, or examined for
-    failures, by other protocols than these will be. `context` has its evaluators."""
+    failures, by other protocols than these will be. `context` has its evaluators. Rows of other programs are measured
+    again by `reevaluate_external`."""
     protocols, settings = context.evaluation.protocols(), context.evaluation.detector_settings()
-    for folder in _other_trials(trials, context):
+    for folder in (it for it in _other_trials(trials, context) if not is_external(read_trial(it))):
         ensure_measured_alike(folder, protocols)
         ensure_examined_alike(folder, settings)
 

@@ -62,7 +62,7 @@ def accuracy(translations: Translations) -> np.ndarray:
 
 def _why_not_applicable(translations: Translations) -> str | None:
     if translations.ood is None:
-        return "needs a dataset with a split 'ood'"
+        return "needs translations of a split 'ood'"
     if min(len(translations.keys), len(translations.ood.keys)) < MIN_SCENES:
         return f"needs {MIN_SCENES} usual and {MIN_SCENES} out-of-distribution test scenes or more"
     return why_no_classes(translations) or why_no_classes(translations.ood)

@@ -56,7 +56,8 @@ class Difference:
 
 
 def difference(a: Run, b: Run, values: Mapping[str, Value]) -> Difference:
-    """Return the differences between two runs."""
+    """Return the differences between two runs, without the rows of other programs."""
+    a, b = a.own(), b.own()
     first, second = collect_numbers(a, values), collect_numbers(b, values)
     keys = list(dict.fromkeys([*first.numbers, *second.numbers]))
     same = [key for key in keys if _equal(first.numbers.get(key), second.numbers.get(key))]

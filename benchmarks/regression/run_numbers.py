@@ -77,9 +77,11 @@ class RunNumbers:
 def collect_numbers(run: Run, values: Mapping[str, Value]) -> RunNumbers:
     """Return the numbers of a finished or unfinished run. Numbers of two protocols raise `CgbenchError`.
 
+    Rows of other programs are left out: nothing here could make them better or worse.
     Besides the metrics: each term's loss, unweighted, as the mean over the last fifth of the training, and the number
     of weights of each network. Details of a metric ("fcn_iou/road") are left out.
     """
+    run = run.own()
     ensure_one_protocol(run.records)
     dataset = run.metadata["dataset"]
     numbers: dict[Key, SeedValues] = {}

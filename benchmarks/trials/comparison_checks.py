@@ -10,6 +10,7 @@ from typing import Any
 
 from cgbench.api.method_description import terms_of
 from cgbench.api.names import TrialState
+from cgbench.benchmarks.trials.external_method import is_external
 from cgbench.benchmarks.trials.fingerprint import extension_steps
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import FIELDS
@@ -39,6 +40,8 @@ def ensure_same_trial(trial: Trial, folder: TrialFolder, fingerprint: str) -> No
     stored = read_trial(folder)
     if stored.get("digest") == fingerprint:
         return
+    if is_external(stored):
+        raise CgbenchError(f"{folder.path} holds outputs of another program under this name: choose another --name")
     if lengths := extension_steps(stored):
         raise CgbenchError(
             f"{folder.path} was extended ({lengths} steps): 'cgbench extend' goes on with it, 'cgbench evaluate' "
@@ -58,8 +61,11 @@ def ensure_same_trial(trial: Trial, folder: TrialFolder, fingerprint: str) -> No
 
 
 def ensure_comparable(trial: Trial, folder: TrialFolder, data: Mapping[str, str]) -> None:
-    """Raise if a folder of the same run holds a trial of another budget, resolution or data: no table may mix them."""
+    """Raise if a folder of the same run holds a trial of another budget, resolution or data: no table may mix them.
+    What another program made has no budget here, and is marked in tables."""
     stored = read_trial(folder)
+    if is_external(stored):
+        return
     shared = [name for name, item in FIELDS.items() if not item.metadata["method"]]
     shared = [name for name in shared if FIELDS[name].metadata["affects"] != "bookkeeping"]
     differing = _changed_settings(stored, trial, shared)

@@ -41,12 +41,14 @@ class Player:
 class Reference:
     """An untrained row: `function(sources, targets, rng) -> outputs` on uint8 arrays of shape (N, S, S, 3).
 
-    `needs_pairs` says that the row is only meaningful where test images are paired. `role` is "floor" or "ceiling".
+    `needs_pairs` says that the row is only meaningful where test images are paired. `role` is "floor" or "ceiling", or
+    "external" for outputs of another program, which are of one of the `directions` only.
     """
 
     function: Callable[..., Any]
     role: str
     needs_pairs: bool = False
+    directions: tuple[str, ...] = DIRECTIONS
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,8 @@ class Method:
 
     @property
     def directions(self) -> tuple[str, ...]:
-        """The directions it can translate; an untrained reference row serves both."""
-        return DIRECTIONS if self.reference else tuple(d for d in DIRECTIONS if d in self.translates)
+        """The directions it can translate, or that an untrained reference row serves."""
+        return self.reference.directions if self.reference else tuple(d for d in DIRECTIONS if d in self.translates)
 
     def but(
         self,

@@ -32,12 +32,14 @@ class Split(StrEnum):
 
 
 class Role(StrEnum):
-    """The place of a method in tables: compared with the others, or a bound that no training reaches."""
+    """The place of a method in tables: compared with the others, a bound that no training reaches, or the outputs of
+    another program."""
 
     COMPARED = ""
     FLOOR = "floor"
     CEILING = "ceiling"
     SUPERVISED = "supervised"
+    EXTERNAL = "external"
 
 
 class TrialState(StrEnum):

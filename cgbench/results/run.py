@@ -1,7 +1,7 @@
 """A run folder, read into one value: its trials, and their records as tables."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,13 @@ from cgbench.results.run_folder import TrialFolder, trial_folders
 from cgbench.results.uniformity import ensure_uniform
 
 NOT_STARTED = "not started"
-ROLE_RANK: Mapping[str, int] = {Role.FLOOR: 0, Role.COMPARED: 1, Role.SUPERVISED: 2, Role.CEILING: 3}
+ROLE_RANK: Mapping[str, int] = {
+    Role.FLOOR: 0, Role.COMPARED: 1, Role.SUPERVISED: 2, Role.EXTERNAL: 3, Role.CEILING: 4,
+}  # fmt: skip
 ALTERNATIVE_COLUMNS = ["direction", "method", "seed", "metric", "weights", "step", "value"]
 UNTRAINED = (Role.FLOOR, Role.CEILING)
+TRAINED = (Role.COMPARED, Role.SUPERVISED)
+SHOWN_ONCE = (*UNTRAINED, Role.EXTERNAL)  # whose images are shown once, whatever the seed
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,9 @@ class TrialResult:
 @dataclass(frozen=True)
 class Run:
     """A run of one dataset. `metadata` is run.json, `order` the methods as every table and figure shows them (floors,
-    trained ones in the order of run.json, supervised ones, ceilings). `roles` maps each method to "floor", "ceiling",
-    "supervised" (trained on pairs or labels) or "" (trained), `overrides` to the settings changed for it by hand, ""
+    trained ones in the order of run.json, supervised ones, those of other programs, ceilings). `roles` maps each method
+    to "floor", "ceiling", "supervised" (trained on pairs or labels), "external" (outputs of another program) or ""
+    (trained), `overrides` to the settings changed for it by hand, ""
     for none. `read_run` describes `records`, `history` and `all_records`, whose columns are the fields of `Record`, and
     `alternatives`, with the columns `ALTERNATIVE_COLUMNS`."""
 
@@ -73,7 +78,16 @@ class Run:
 
     @property
     def trained(self) -> tuple[str, ...]:
-        return tuple(name for name in self.order if self.roles[name] not in UNTRAINED)
+        return tuple(name for name in self.order if self.roles[name] in TRAINED)
+
+    @property
+    def external(self) -> tuple[str, ...]:
+        return tuple(name for name in self.order if self.roles[name] == Role.EXTERNAL)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The methods that differences are computed for: the trained ones, and those of other programs."""
+        return self.trained + self.external
 
     @property
     def dataset(self) -> dict[str, Any]:
@@ -92,6 +106,16 @@ class Run:
         for trial in self.trials:
             protocols |= read_protocols_file(trial.folder.protocols)
         return protocols
+
+    def own(self) -> "Run":
+        """Return the run without the rows of other programs."""
+        names = set(self.external)
+        tables = {
+            name: table[~table["method"].isin(names)].reset_index(drop=True)
+            for name in ("records", "history", "all_records", "alternatives") for table in [getattr(self, name)]
+        }  # fmt: skip
+        trials = tuple(trial for trial in self.trials if trial.method not in names)
+        return replace(self, trials=trials, order=tuple(name for name in self.order if name not in names), **tables)
 
     def trials_of(self, method: str) -> list[TrialResult]:
         """Return the trials of a method, by seed."""
@@ -129,7 +153,7 @@ def read_run(path: Path, uniform: bool = True) -> Run:
     all_records = _record_table(path.name, all_trials)
     of_dataset = all_records[all_records["dataset"] == dataset].replace({"status": {"": NOT_STARTED}})
     order = row_order(methods, roles)
-    trained_seeds = [trial.seed for trial in trials if roles[trial.method] not in UNTRAINED]
+    trained_seeds = [trial.seed for trial in trials if roles[trial.method] in TRAINED]
     return Run(
         path=path,
         metadata=metadata,
@@ -161,7 +185,7 @@ def overrides(spec: Mapping[str, Any]) -> str:
     changed = {name: f"{weight:g}" for name, weight in weights.items()}
     for name, layer in spec.get("origins", {}).items():
         own = name in FIELDS and FIELDS[name].metadata["method"]
-        if own and layer in ("suite", "--set") and spec["method"].get("role", "") not in UNTRAINED:
+        if own and layer in ("suite", "--set") and spec["method"].get("role", "") in TRAINED:
             changed[name] = str(config[name])
     parts = [f"{name}={value}" for name, value in sorted(changed.items())]
     if extended := spec.get("extended"):

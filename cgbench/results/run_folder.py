@@ -9,6 +9,7 @@ runs/NAME/DATASET/METHOD/seed-N/trial.json   everything resolved, with versions,
                                 alternatives.jsonl  scores of averaged weights and earlier checkpoints, where kept
                                 outputs/DIRECTION/KEY.png, outputs/DIRECTION-ood/KEY.png
                                 reconstructions/DIRECTION/KEY.png, segmentations/DIRECTION/KEY.png
+                                imported.npy  outputs of another program that are not 8-bit RGB
                                 checkpoint.safetensors, checkpoint-STEP.safetensors, best.safetensors
 runs/NAME/.lock                              the process that works on the run
 runs/NAME/results.csv, runs/NAME/report/
@@ -74,6 +75,10 @@ class TrialFolder:
     @property
     def failures(self) -> Path:
         return self.path / "failures.json"
+
+    @property
+    def imported(self) -> Path:
+        return self.path / "imported.npy"
 
     @property
     def checkpoint(self) -> Path:

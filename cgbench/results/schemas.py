@@ -4,27 +4,27 @@ Fields that a schema does not name are allowed, except in rows of numbers. Types
 none. `cgbench.results.record_files` reads the files with them; importing this module imports msgspec.
 """
 
-import math
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
 from cgbench.api.names import MAX_METHODS
 from cgbench.config import FIELDS
+from cgbench.results.dataset_schema import Dataset
+from cgbench.results.field_types import (
+    Direction,
+    Name,
+    Natural,
+    NonNegative,
+    Number,
+    Scalar,
+    Share,
+    Text,
+    ensure_measured,
+)
 from cgbench.seeds import MAX_SEEDS
 
-MOST = 1e100  # of a number's magnitude: sums of such numbers, and of their squares, stay finite
 MOST_TRIALS = 100_000  # methods times seeds of a run
-
-Text = Annotated[str, Meta(max_length=100_000)]
-Name = Annotated[str, Meta(min_length=1, max_length=1_000)]
-Natural = Annotated[int, Meta(ge=0, le=2**53)]  # every one of them is exact as a float
-Number = Annotated[float, Meta(ge=-MOST, le=MOST)]  # excludes NaN and infinities
-NonNegative = Annotated[float, Meta(ge=0, le=MOST)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-Direction = Literal["AtoB", "BtoA"]
-Integer = Annotated[int, Meta(ge=-(2**53), le=2**53)]
-Scalar = bool | Integer | Number | Text | None
 
 
 class RunFile(Struct):
@@ -76,7 +76,7 @@ class Method(Struct):
     summary: Text = ""
     source: Text = ""
     changes: list[Text] = []
-    role: Literal["", "floor", "ceiling", "supervised"] = ""
+    role: Literal["", "floor", "ceiling", "supervised", "external"] = ""
     networks: dict[str, Text] = {}
     tensors: dict[str, Text] = {}
     players: dict[str, list[Text]] = {}
@@ -86,56 +86,6 @@ class Method(Struct):
     code: dict[str, Text] = {}
 
 
-class Pixels(Struct):
-    """The number format of a domain's images."""
-
-    unit: Text = ""
-    channels: Natural = 3
-    dtype: Text = "uint8"
-    window: tuple[Number, Number] | None = None
-    display: tuple[Number, Number] | None = None
-
-
-class Domain(Struct):
-    """A domain of a dataset."""
-
-    name: Text
-    kind: Text = "photo"
-    pixels: Pixels | None = None  # none in earlier records: 8-bit RGB
-
-
-class Slicing(Struct):
-    """How a dataset of volumes cuts slices: the axis, the smallest share of the body, and the body rules of A and B."""
-
-    axis: Literal["axial", "coronal", "sagittal"]
-    min_body: Share
-    body: tuple[Number | Literal["otsu", "none"], Number | Literal["otsu", "none"]]
-
-
-class Dataset(Struct):
-    """The dataset of `trial.json`."""
-
-    name: Name
-    label: Name
-    directions: dict[str, Text]
-    domains: list[Domain] = []
-    palette: list[Annotated[list[Text | Natural], Meta(min_length=1, max_length=4)]] = []
-    licence: Text = ""
-    source: Text = ""
-    split_rule: Text = ""
-    label_source: Text = ""
-    paired: bool | None = None
-    test_images: Text = ""
-    primary: dict[Direction, Name] = {}
-    image_groups: Text = ""
-    counts: dict[str, Natural] = {}
-    slicing: Slicing | None = None  # of volumes; none in earlier records
-
-    def __post_init__(self) -> None:
-        if not all(isinstance(entry[0], str) for entry in self.palette):
-            raise ValueError("'palette' has an entry that does not begin with a name")
-
-
 class Extension(Struct):
     """An entry of `extended` in `trial.json`."""
 
@@ -143,6 +93,17 @@ class Extension(Struct):
     to: Natural = 0
     schedule: Text = ""
     digest: Text = ""
+
+
+class ExternalOutputs(Struct):
+    """`external` in `trial.json`: outputs of another program; `not_measured` holds the reasons by value."""
+
+    direction: Direction
+    seed: Natural | None
+    training: Text
+    origin: Text
+    digest: Text
+    not_measured: dict[str, Text]
 
 
 class TrialFile(Struct):
@@ -167,6 +128,7 @@ class TrialFile(Struct):
     deterministic: bool = False
     extended: list[Extension] = []
     continued: list[dict[str, Any]] = []
+    external: ExternalOutputs | None = None
 
     def __post_init__(self) -> None:
         for name, value in self.config.items():
@@ -191,7 +153,7 @@ class MetricRow(Struct, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         for value in (self.value, *self.by_scorer):
-            _ensure_measured(self.metric, value)
+            ensure_measured(self.metric, value)
 
     @property
     def identity(self) -> tuple[str | int, ...]:
@@ -219,7 +181,7 @@ class ScoreRow(Struct):
     group: Text = ""  # of images that are not independent; empty where the image stands for itself
 
     def __post_init__(self) -> None:
-        _ensure_measured(self.metric, self.value)
+        ensure_measured(self.metric, self.value)
 
     @property
     def identity(self) -> tuple[str | int, ...]:
@@ -236,7 +198,7 @@ class StepRow(Struct):
 
     def __post_init__(self) -> None:
         for name, loss in self.losses.items():
-            _ensure_measured(name, loss)
+            ensure_measured(name, loss)
 
     @property
     def identity(self) -> tuple[str | int, ...]:
@@ -308,9 +270,3 @@ class CostFile(Struct):
 
 FailuresFile = dict[Direction, dict[Name, FailureEntry]]
 ProtocolsFile = dict[Name, dict[str, Scalar]]
-
-
-def _ensure_measured(name: str, value: float) -> None:
-    """Raise ValueError for a finite number that is too large to be summed."""
-    if MOST < abs(value) < math.inf:
-        raise ValueError(f"{name} is {value:g}: beyond {MOST:g}")

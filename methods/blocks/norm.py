@@ -54,6 +54,18 @@ class LayerNorm(nn.Module):
         return functional.group_norm(maps, 1, self.scale, self.shift)  # one group: all channels
 
 
+class SampleLayerNorm(LayerNorm):
+    """`LayerNorm` as in MUNIT's public code: divided by the sample deviation (over n - 1) plus 1e-5, where Ba et al.
+    divide by the root of the variance plus 1e-5. In tiles of an image it is `LayerNorm`."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the normalised `maps`."""
+        if _replacements:
+            return super().forward(maps)
+        deviation, mean = torch.std_mean(maps, (1, 2, 3), keepdim=True)
+        return (maps - mean) / (deviation + EPSILON) * self.scale[:, None, None] + self.shift[:, None, None]
+
+
 @contextmanager
 def normalised_by(normalise: Normalise) -> Iterator[None]:
     """Within it `normalise` replaces the arithmetic of instance norm and layer norm, not the latter's scale and shift:

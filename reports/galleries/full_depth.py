@@ -21,7 +21,7 @@ from cgbench.reports.formats.images import UnreadableImage, read_png
 from cgbench.reports.galleries.image_grid import INPUT, TRUTH, ImageGrids
 from cgbench.reports.galleries.stored_numbers import StoredNumbers, block_means
 from cgbench.reports.galleries.worst_images import DirectionGallery
-from cgbench.results.run import UNTRAINED, Run, TrialResult
+from cgbench.results.run import SHOWN_ONCE, Run, TrialResult
 
 LEVELS = 65535
 BUDGET = 8_000_000  # bytes of all packed pictures, before base64; beyond it they are reduced
@@ -171,7 +171,7 @@ def _of_grids(run: Run, grids: ImageGrids) -> Iterable[Wanted]:
     for grid in grids.grids:
         for key in grid.keys:
             for column in grid.columns:
-                seeds = [None] if run.roles[column.method] in UNTRAINED else run.seeds
+                seeds = [None] if run.roles[column.method] in SHOWN_ONCE else run.seeds
                 yield from ((column.method, seed, grid.direction, file_name(key)) for seed in seeds)
 
 

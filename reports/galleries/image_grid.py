@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from cgbench.api.names import DIRECTIONS, TrialState
 from cgbench.reports.formats.images import UnreadableImage, data_uri
-from cgbench.results.run import UNTRAINED, Run, TrialResult
+from cgbench.results.run import SHOWN_ONCE, Run, TrialResult
 from cgbench.selection import evenly_spaced
 
 INPUT, TRUTH = "copy", "real"  # the untrained methods whose outputs are the sources and the true targets
@@ -87,10 +87,12 @@ def even_keys(keys: list[str], count: int) -> list[str]:
 
 
 def _columns(run: Run) -> tuple[Column, ...]:
-    """Return the columns of the input, the trained methods and the ground truth, as far as the run has them."""
+    """Return the columns of the input, the trained methods, other programs and the ground truth, as far as the run has
+    them."""
     first = [Column(INPUT, "input")] if run.roles.get(INPUT) else []
     last = [Column(TRUTH, "ground truth")] if run.roles.get(TRUTH) else []
-    return (*first, *(Column(name, name) for name in run.trained), *last)
+    external = [Column(name, f"{name} (external)") for name in run.external]
+    return (*first, *(Column(name, name) for name in run.trained), *external, *last)
 
 
 def _keys(run: Run, direction: str) -> list[str]:
@@ -101,9 +103,9 @@ def _keys(run: Run, direction: str) -> list[str]:
 
 
 def _shown(run: Run, method: str) -> list[TrialResult]:
-    """Return the trials whose images are shown: all of a trained method, one of an untrained."""
+    """Return the trials whose images are shown: all of a trained method, else one."""
     trials = run.trials_of(method)
-    if run.roles[method] not in UNTRAINED:
+    if run.roles[method] not in SHOWN_ONCE:
         return trials
     return sorted(trials, key=lambda trial: trial.state != TrialState.DONE)[:1]
 
@@ -111,7 +113,7 @@ def _shown(run: Run, method: str) -> list[TrialResult]:
 def _cell(run: Run, column: Column, direction: str, name: str, key: str, small: bool) -> tuple[GridImage, ...]:
     """Return the images of one cell, one per seed of the run."""
     trials = _shown(run, column.method)
-    if run.roles[column.method] in UNTRAINED:
+    if run.roles[column.method] in SHOWN_ONCE:
         return tuple(_grid_image(trial, None, column, direction, name, key, small) for trial in trials)
     by_seed = {trial.seed: trial for trial in trials}
     return tuple(_grid_image(by_seed.get(seed), seed, column, direction, name, key, small) for seed in run.seeds)

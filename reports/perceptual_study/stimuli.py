@@ -12,7 +12,7 @@ from PIL import Image
 from cgbench.api.names import TrialState
 from cgbench.errors import CgbenchError
 from cgbench.reports.formats.images import read_png
-from cgbench.results.run import UNTRAINED, Run, TrialResult
+from cgbench.results.run import SHOWN_ONCE, Run, TrialResult
 
 # Untrained rows that may hold the real images, and their descriptions; the first row that the run has is used.
 REAL_ROWS = (("real", "the true target image of the same scene"), ("shuffled", "a real target image of another scene"))
@@ -103,10 +103,10 @@ def _digest(pixels: np.ndarray) -> str:
 
 
 def _trial(run: Run, method: str, seed: int) -> TrialResult | None:
-    """Return the trial of a method and seed; for an untrained row without that seed, the first finished trial."""
+    """Return the trial of a method and seed; for a row not trained here without that seed, the first finished trial."""
     trials = run.trials_of(method)
     matching = [trial for trial in trials if trial.seed == seed]
-    if not matching and run.roles[method] in UNTRAINED:
+    if not matching and run.roles[method] in SHOWN_ONCE:
         matching = [trial for trial in trials if trial.state == TrialState.DONE]
     return matching[0] if matching else None
 

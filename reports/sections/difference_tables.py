@@ -1,7 +1,7 @@
 """Tables of the differences from the reference method: cells for the page, and Markdown."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -33,7 +33,8 @@ class DifferenceCell:
 
 @dataclass(frozen=True)
 class DifferenceTable:
-    """Methods × metrics in one direction, all as differences from the reference; `detectable` are the last rows."""
+    """Methods × metrics in one direction, all as differences from the reference; `detectable` are the last rows. `main`
+    is whether it is of all methods, whose differences the figures show."""
 
     direction: str
     name: str
@@ -41,6 +42,7 @@ class DifferenceTable:
     rows: tuple[tuple[str, tuple[DifferenceCell, ...]], ...]
     detectable: tuple[tuple[str, tuple[str, ...]], ...]
     caption: str
+    main: bool = True
 
 
 _ALONE = {Analysis.BAND: "the moderated", Analysis.WELCH: "Welch's", Analysis.PAIRED: "Student's"}  # of one method
@@ -51,8 +53,20 @@ def difference_tables(
     units: Mapping[str, str] | None = None,
 ) -> list[DifferenceTable]:  # fmt: skip
     """Return the printable tables, one per direction: of the differences over seeds, for one seed of those between its
-    checkpoints. `units` are those of the target domains' numbers, by direction."""
-    rows = comparison.rows[comparison.rows["basis"] == comparison.basis]
+    checkpoints. `units` are those of the target domains' numbers, by direction. Beside several seeds, rows of other
+    programs that have one seed have tables over images as well."""
+    rows = comparison.rows
+    tables = _tables(rows[rows["basis"] == comparison.basis], comparison, values, names, units)
+    if comparison.basis == Basis.SEEDS:
+        over_images = _tables(rows[rows["basis"] == Basis.IMAGES], comparison, values, names, units)
+        tables += [replace(table, name=f"{table.name}, external rows over images", main=False) for table in over_images]
+    return tables
+
+
+def _tables(
+    rows: pd.DataFrame, comparison: Comparison, values: Mapping[str, Value], names: Mapping[str, str],
+    units: Mapping[str, str] | None,
+) -> list[DifferenceTable]:  # fmt: skip
     tables = []
     for direction in DIRECTIONS:
         shown = rows[rows["direction"] == direction]
@@ -75,7 +89,10 @@ def difference_tables(
                 direction,
                 names.get(direction, direction),
                 tuple(header(value) for value in columns),
-                tuple((name, tuple(cells.get((name, metric), empty) for metric in metrics)) for name in methods),
+                tuple(
+                    (comparison.label(name), tuple(cells.get((name, metric), empty) for metric in metrics))
+                    for name in methods
+                ),
                 tuple(
                     (name, tuple(number(size[value.name], value.digits) or "–" for value in columns))
                     for name, size in last.items()
@@ -111,7 +128,7 @@ def question_tables(
     tables = []
     for direction in DIRECTIONS:
         chosen = (comparison.rows["direction"] == direction) & (comparison.rows["metric"] == primary.get(direction))
-        rows = comparison.rows[chosen]
+        rows = comparison.rows[chosen & (comparison.rows["basis"] != Basis.IMAGES)]
         bases = [basis for basis in Basis if basis in set(rows["basis"])]
         if len(bases) < 2:
             continue
@@ -123,7 +140,10 @@ def question_tables(
                 direction,
                 names.get(direction, direction),
                 tuple(f"{QUESTIONS[basis]}: {_quantity(value, basis, rows)}" for basis in bases),
-                tuple((name, tuple(cells.get((name, basis), empty) for basis in bases)) for name in methods),
+                tuple(
+                    (comparison.label(name), tuple(cells.get((name, basis), empty) for basis in bases))
+                    for name in methods
+                ),
                 (),
                 _questions_caption(value, rows, comparison),
             )
@@ -196,8 +216,10 @@ def _cell(row: pd.Series, value: Value, comparison: Comparison) -> DifferenceCel
 
 def _caption(rows: pd.DataFrame, comparison: Comparison) -> str:
     """Return the caption of a table: the question that it answers, the meaning of intervals, marks and last rows."""
-    if comparison.basis == Basis.IMAGES:
+    if (rows["basis"] == Basis.IMAGES).all():
         return _checkpoints_caption(rows, comparison)
+    tested = rows[~rows["method"].isin(comparison.external) | (rows["note"] == "")]
+    rows = tested if len(tested) else rows
     seeds = sorted({*rows["seeds"], *rows["reference_seeds"]})
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     methods = rows["method"].nunique()
@@ -229,8 +251,10 @@ def _checkpoints_caption(rows: pd.DataFrame, comparison: Comparison) -> str:
     unit = next(iter(rows["groups"]), "") or "image"
     methods = rows["method"].nunique()
     level = f"at the level of Holm's procedure over the {methods} methods of a column ({ALPHA:.0%} in all)"
+    seeds = int(rows["reference_seeds"].max())
+    whose = "one seed" if seeds == 1 else f"the mean of its {seeds} seeds"
     return (
-        f"Method minus {comparison.reference}, one seed: {QUESTIONS[Basis.IMAGES]} "
+        f"Method minus {comparison.reference}, {whose}: {QUESTIONS[Basis.IMAGES]} "
         f"({plural(int(rows['images'].max()), unit)}, means of their scores). In brackets Student's interval "
         f"{level if methods > 1 else f'({1 - ALPHA:.0%})'}. "
         "Nothing is marked: another seed may turn any of these around, and about the methods they say nothing."

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -54,12 +54,21 @@ class Comparison:
     p-value; `significant` says that p is 0.05 or less, which it is exactly where the interval excludes zero; `better`
     and `worse` say in which direction. Where a `note` says why, a difference has no interval (NaN). Differences of the
     methods in `supervised` are not marked in tables: those see more than the others.
+
+    Rows of other programs, `external`, are never paired by seed: their seeds are not those of this run. One of a single
+    or an unknown seed has the basis "images" beside runs of several seeds too: it is compared, image by image, with the
+    mean of the reference's seeds.
     """
 
     reference: str
     analysis: Analysis
     rows: pd.DataFrame
     supervised: frozenset[str]
+    external: frozenset[str] = frozenset()
+
+    def label(self, method: str) -> str:
+        """Return the name of a method as tables show it."""
+        return f"{method} ({Role.EXTERNAL})" if method in self.external else method
 
     def better(self) -> set[tuple[str, str, str]]:
         """Return (direction, method, metric) of the numbers that are marked as better than the reference's."""
@@ -109,31 +118,41 @@ def compare(
             "train more, or leave the option out"
         )
     resolved = reference or (DEFAULT_REFERENCE if DEFAULT_REFERENCE in run.trained else next(iter(run.trained), ""))
+    external = {name: _missing_seeds(run, name) for name in run.external}
     families = _Families(
-        analysis, resolved, [name for name in run.trained if name != resolved], resolved not in run.trained
+        analysis, resolved, [name for name in run.compared if name != resolved], resolved not in run.compared, external
     )
     rows, unit = [], run.dataset.get("image_groups", "")
     for (direction, metric), numbers in numbers_by_seed(run).groupby(["direction", "metric"], sort=False):
         by_seed = numbers.pivot(index="seed", columns="method", values="value")
         common = {"direction": direction, "metric": metric, "basis": Basis.SEEDS}
         rows += families.rows(common, values.get(metric), families.over_seeds(by_seed))
-    one_seed = not rows
-    compared = {resolved, *families.methods} if one_seed or analysis == Analysis.BAND else set()
-    by_scorer = {} if one_seed else numbers_by_scorer(run, compared)
-    for (direction, metric), numbers in scores_by_image(run, compared).groupby(["direction", "metric"], sort=False):
+    one_seed, single = not rows, families.over_images_alone()
+    compared = {resolved, *(families if one_seed or analysis == Analysis.BAND else single).methods}
+    by_scorer = {} if one_seed or analysis != Analysis.BAND else numbers_by_scorer(run, compared)
+    scores = scores_by_image(run, compared if len(compared) > 1 else set())
+    for (direction, metric), numbers in scores.groupby(["direction", "metric"], sort=False):
         by_image = numbers.pivot_table(index=["seed", "unit"], columns="method", values="value", aggfunc="mean")
-        common = {"direction": direction, "metric": metric, "groups": unit}
-        if one_seed:
-            found = families.checkpoints(by_image)
-            rows += families.rows({**common, "basis": Basis.IMAGES}, values.get(metric), found)
+        common, value = {"direction": direction, "metric": metric, "groups": unit}, values.get(metric)
+        found = (families if one_seed else single).checkpoints(by_image)
+        rows += families.rows({**common, "basis": Basis.IMAGES}, value, found)
+        if one_seed or analysis != Analysis.BAND:
             continue
         found = families.over_images(by_image)
-        rows += families.rows({**common, "basis": Basis.SEEDS_IMAGES}, values.get(metric), found)
+        rows += families.rows({**common, "basis": Basis.SEEDS_IMAGES}, value, found)
         if scorers := by_scorer.get((direction, metric)):
             found = families.over_images(by_image, scorers)
-            rows += families.rows({**common, "basis": Basis.ALL}, values.get(metric), found)
+            rows += families.rows({**common, "basis": Basis.ALL}, value, found)
     supervised = frozenset(name for name in run.trained if run.roles[name] == Role.SUPERVISED)
-    return Comparison(resolved, analysis, pd.DataFrame(rows, columns=COLUMNS), supervised) if rows else None
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return Comparison(resolved, analysis, table, supervised, frozenset(external)) if rows else None
+
+
+def _missing_seeds(run: Run, name: str) -> str:
+    """Return why an external row has no interval over seeds, "seed unknown" or "one seed"; "" where it may have one."""
+    trials = run.trials_of(name)
+    known = all((trial.spec.get("external") or {}).get("seed") is not None for trial in trials)
+    return "" if known and len(trials) > 1 else "one seed" if known else "seed unknown"
 
 
 @dataclass(frozen=True)
@@ -150,12 +169,20 @@ class _Entry:
 
 @dataclass(frozen=True)
 class _Families:
-    """The comparison of `methods` with `reference`: those of one column together are one family of tests."""
+    """The comparison of `methods` with `reference`: those of one column together are one family of tests. `external`
+    says of each row of another program why it has no interval over seeds, "" for nothing."""
 
     analysis: Analysis
     reference: str
     methods: Sequence[str]
     untrained_reference: bool
+    external: Mapping[str, str]
+
+    def over_images_alone(self) -> "_Families":
+        """Return the family of the external rows that have no interval over seeds."""
+        paired = self.analysis == Analysis.PAIRED
+        names = [name for name in self.methods if name in self.external and (paired or self.external[name])]
+        return replace(self, methods=names)
 
     def rows(self, common: Mapping[str, str], value: Value | None, entries: Mapping[str, _Entry]) -> list[dict]:
         """Return the rows of one column; `common` are direction, metric, basis and groups of images."""
@@ -177,10 +204,11 @@ class _Families:
         """Return the differences of numbers (seeds × methods); those of one seed have no interval."""
         numbers = {name: by_seed[name].dropna() for name in (self.reference, *self.methods) if name in by_seed}
         numbers = {name: column for name, column in numbers.items() if len(column)}
-        if self.reference not in numbers or max(map(len, numbers.values())) < 2:
+        ours = [len(column) for name, column in numbers.items() if name not in self.external]
+        if self.reference not in numbers or max(ours, default=0) < 2:
             return {}
         own = numbers.pop(self.reference)
-        notes = {name: self._missing(column, own) for name, column in numbers.items()}
+        notes = {name: self._missing(name, column, own) for name, column in numbers.items()}
         tested = {name: column for name, column in numbers.items() if not notes[name]}
         found: Sequence[MeanDifference]
         if self.analysis == Analysis.PAIRED:
@@ -201,8 +229,12 @@ class _Families:
             for name, column in numbers.items()
         }  # fmt: skip
 
-    def _missing(self, column: pd.Series, own: pd.Series) -> str:
+    def _missing(self, name: str, column: pd.Series, own: pd.Series) -> str:
         """Return why the difference of a method with these numbers has no interval, "" if it has one."""
+        if self.external.get(name):
+            return self.external[name]
+        if self.analysis == Analysis.PAIRED and not self.external.keys().isdisjoint((name, self.reference)):
+            return "external, not paired by seed"
         if self.analysis == Analysis.PAIRED:
             both = len(column.index.intersection(own.index))
             return "" if both >= PAIRED_SEEDS else f"seeds in common: {both}"

@@ -178,13 +178,18 @@ def failure_tables(
              tuple(_cell(cells.get((method, name)), labels, method in trained) for name in labels))
             for method in methods
         )  # fmt: skip
+        external = {name for name in methods if roles.get(name, "") == Role.EXTERNAL}
         findings = tuple(
-            text for method in trained for name in labels if (text := _finding(cells.get((method, name)), labels))
-        )
+            text
+            for method in trained for name in labels
+            if (text := _finding(cells.get((method, name)), labels, method in external))
+        )  # fmt: skip
         notes = tuple(
             f"{labels[name][:1].upper()}{labels[name][1:]} {text}."
             for name in labels
-            for text in _notes(shown[shown["failure"] == name], trained, roles)
+            for text in _notes(
+                shown[shown["failure"] == name], [each for each in trained if each not in external], roles
+            )
         )
         headers = tuple(labels.values())
         tables.append(FailureTable(direction, names.get(direction, direction), headers, rows, findings, notes))
@@ -264,11 +269,13 @@ def _notes(rows: pd.DataFrame, trained: Sequence[str], roles: Mapping[str, str])
         yield "is found in every seed of every trained method: the count tells no method apart, rates and evidence may"
 
 
-def _finding(rows: pd.DataFrame | None, labels: Mapping[str, str]) -> str:
-    """Return the sentence on one failure of one method, with the detail of its first seed; "" if no seed has it."""
+def _finding(rows: pd.DataFrame | None, labels: Mapping[str, str], external: bool) -> str:
+    """Return the sentence on one failure of one method, with the detail of its first seed; "" if no seed has it. Seeds
+    of an `external` one may be unknown, and are not named."""
     if rows is None or not (rows["state"] == FailureState.FOUND).any():
         return ""
     seeds = rows[rows["state"] == FailureState.FOUND]
     first = seeds.iloc[0]
-    text = f"{first['method']}: {labels[first['failure']]} (seed {', '.join(map(str, seeds['seed']))})"
+    whose = Role.EXTERNAL.value if external else f"seed {', '.join(map(str, seeds['seed']))}"
+    text = f"{first['method']}: {labels[first['failure']]} ({whose})"
     return f"{text}: {first['detail']}" if first["detail"] else text

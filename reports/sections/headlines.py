@@ -71,7 +71,7 @@ def _verdict(comparison: Comparison | None, direction: str, value: Value) -> str
     }
     parts: list[str] = []
     for relation, keys in names.items():
-        methods = [method for method in comparison.methods if (direction, method, value.name) in keys]
+        methods = [comparison.label(method) for method in comparison.methods if (direction, method, value.name) in keys]
         if methods:
             parts.append(f"{relation} {'it' if parts else comparison.reference}: {listed(methods)}")
     return f"{'; '.join(parts)}." if parts else ""

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from cgbench.api.metric import Value
 from cgbench.config import FIELDS
+from cgbench.formatting import listed
+from cgbench.reports.formats.numbers import declared
 from cgbench.results.run import Run, TrialResult
 
 LABELS = {"precision": "precision", "deterministic": "--deterministic", "continued": "went on with"}
@@ -100,6 +103,35 @@ def pairing_facts(run: Run) -> list[Fact]:
     """Return whether the test images are treated as pairs, by which rule and what was left over, as recorded."""
     trials = [trial for trial in run.trials if trial.spec["dataset"].get("test_images")]
     return _fact("test images", trials, partial(_entry, "dataset", "test_images"))
+
+
+def not_known(run: Run) -> dict[str, str]:
+    """Return what is not known of each row of another program: "training, selection and seed"."""
+    found = {}
+    for name in run.external:
+        told = [trial.spec.get("external") or {} for trial in run.trials_of(name)]
+        missing = [] if all(entry.get("training") for entry in told) else ["training", "selection"]
+        missing += [] if all(entry.get("seed") is not None for entry in told) else ["seed"]
+        found[name] = listed(missing)
+    return found
+
+
+def external_note(run: Run, direction: str, values: Mapping[str, Value]) -> str:
+    """Return what to know about the rows of other programs in the tables of a direction, "" without any."""
+    parts, unknown = [], not_known(run)
+    measured = run.records[(run.records["direction"] == direction) & ~run.records["method"].isin(run.external)]
+    for name in run.external:
+        told = [trial.spec["external"] for trial in run.trials_of(name) if trial.spec.get("external")]
+        if told and told[0]["direction"] == direction:
+            text = f"{name} from {'; '.join(dict.fromkeys(entry['origin'] for entry in told))}"
+            text += f", told and not checked: {told[0]['training']}" if told[0]["training"] else ""
+            text += f", not known: {unknown[name]}" if unknown[name] else ""
+            reasons = {key: why for key, why in told[0]["not_measured"].items() if key in set(measured["metric"])}
+            absent = [f"{declared(values, key).label} ({why})" for key, why in reasons.items()]
+            parts.append(text + (f", not measured: {', '.join(absent)}" if absent else ""))
+    if not parts:
+        return ""
+    return f" External: outputs of another program, not trained here, measured as the others are: {'; '.join(parts)}."
 
 
 def _entry(group: str, name: str, spec: Mapping[str, Any]) -> Any:

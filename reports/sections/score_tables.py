@@ -127,8 +127,9 @@ def markdown(tables: Sequence[Table]) -> str:
     return "\n".join(parts)
 
 
-def csv(table: pd.DataFrame, names: Mapping[str, str]) -> str:
-    """Return the summary as CSV: one row per direction and method, per metric its mean, spread and interval.
+def csv(table: pd.DataFrame, names: Mapping[str, str], not_known: Mapping[str, str] | None = None) -> str:
+    """Return the summary as CSV: one row per direction and method, per metric its mean, spread and interval; with what
+    is `not_known` of rows of other programs where there are any.
 
     Numbers have six significant digits. Where one is empty, the row's status is the reason, or the metric does not
     apply.
@@ -138,6 +139,7 @@ def csv(table: pd.DataFrame, names: Mapping[str, str]) -> str:
         states = [text for text in dict.fromkeys(group["status"]) if text not in ("", NOT_APPLICABLE)]
         row = {"direction": direction, "name": names.get(direction, direction), "method": method}
         row |= {"role": group["role"].iloc[0], "settings": group["settings"].iloc[0]}
+        row |= {"not_known": not_known.get(method, "")} if not_known else {}
         row |= {"seeds": group["n_trials"].max(), "images": group["n_images"].max()}
         row |= {"status": "; ".join(states)}
         for cell in group[group["metric"] != ""].itertuples():

@@ -9,11 +9,11 @@
     return found ? Number(found[0].replace("−", "-").replaceAll(",", "")) : NaN;
   }
 
-  // Trained methods change places with each other; untrained and last rows stay where they are.
+  // Methods change places with each other; untrained and last rows stay where they are.
   function sort(table, place, order) {
     for (const body of table.tBodies) {
       const rows = [...body.rows];
-      const movable = rows.filter((row) => row.classList.contains("trained"));
+      const movable = rows.filter((row) => !row.matches(".floor, .ceiling"));
       const sorted = [...movable].sort((a, b) => a.dataset.place - b.dataset.place);
       if (order) {
         const sign = order === "ascending" ? 1 : -1;

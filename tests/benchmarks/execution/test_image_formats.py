@@ -1,6 +1,7 @@
 """A run on images of other formats, shapes and sizes: what is recorded, saved and measured are the stored numbers."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ import tifffile
 from PIL import Image
 
 from cgbench.api.metric import StoredImages, Translations
+from cgbench.benchmarks.cli import report
 from cgbench.benchmarks.evaluation import inference
 from cgbench.datasets.images.stored import read_stored
 from cgbench.pixel_format import PixelFormat
 from helpers.cli import cgbench
+from helpers.file_trees import contents
 
 SMALL = ("--preset", "smoke", "--device", "cpu", "--set", "steps=2", "--seeds", "0")
 OWN = ("--set", "resize_mode=none", "--set", "test_size=own", "--set", "window_b=-1000:1000")
@@ -119,6 +122,23 @@ def test_translate_makes_the_numbers_that_were_evaluated(folder, run):
     for index in range(3):
         evaluated = read_stored(trial(run) / "numbers" / "AtoB" / f"p{index}.tif")
         assert np.array_equal(read_stored(out / f"p{index}.tif"), evaluated)
+
+
+@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
+def test_imported_numbers_are_measured_as_those_of_a_method(folder, run, tmp_path, monkeypatch, direction):
+    monkeypatch.setattr(report, "write_and_print", lambda *_: None)
+    copied, where = shutil.copytree(run, tmp_path / "run"), ("--data-root", folder, "--device", "cpu")
+    named = ("--as", "theirs", "--direction", direction, *where)
+    cgbench("import", "outputs", copied, trial(run) / "numbers" / direction, *named)
+    found, own = metrics(copied, "theirs"), metrics(run)
+    assert found[direction, "mae"] > 0
+    assert {key: repr(value) for key, value in found.items()} == {key: repr(own[key]) for key in found}
+    before = contents(copied)
+    cgbench("evaluate", copied, *where)
+    assert contents(copied) == before
+    other = ("--as", "other", "--direction", direction, *where)
+    said = cgbench("import", "outputs", copied, trial(run) / "outputs" / direction, *other, code=2)
+    assert "p0.png: holds 3 bands of uint8, but the target domain has 1 band of " in said
 
 
 def test_translate_at_the_size_of_test_images_keeps_sizes_where_these_keep_theirs(folder, run):

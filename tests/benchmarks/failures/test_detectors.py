@@ -240,7 +240,7 @@ def test_without_labels_or_ood_scenes_nothing_is_claimed():
     assert [name for name, entry in entries.items() if entry["state"] == FailureState.NOT_APPLICABLE] == [
         "permutation", "lost", "invented", "hidden", "ood",
     ]  # fmt: skip
-    assert entries["ood"]["reason"] == "needs a dataset with a split 'ood'"
+    assert entries["ood"]["reason"] == "needs translations of a split 'ood'"
 
 
 @settings(max_examples=12, deadline=None)
