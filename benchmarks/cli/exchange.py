@@ -108,9 +108,10 @@ def outputs(
     "checkpoint",
     short_help="Translate by a generator of a public repository, and measure it.",
     examples=(
-        "cgbench import checkpoint runs/maps checkpoints/maps_cyclegan/latest_net_G_A.pth \\",
+        "cgbench import checkpoint runs/maps maps_cyclegan/latest_net_G_A.pth \\",
         "    --as cyclegan-theirs --direction AtoB --data-root DIR",
-        "cgbench import checkpoint runs/maps gen_01000000.pt --as munit-theirs --direction BtoA --seed 1",
+        "cgbench import checkpoint runs/maps gen_01000000.pt \\",
+        "    --as munit-theirs --direction BtoA --seed 1",
     ),
 )
 @RUN_FOLDER
@@ -174,7 +175,7 @@ def _add_row(
     cls=Command,
     short_help="Write a trained method as a file for other programs.",
     examples=(
-        "cgbench export runs/streets-demo --method cyclegan --format onnx --output day.onnx",
+        "cgbench export runs/streets --method cyclegan --format onnx --output day.onnx",
         "cgbench export runs/maps --direction BtoA --format public \\",
         "    --output latest_net_G_B.pth",
     ),

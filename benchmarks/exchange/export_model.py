@@ -23,6 +23,7 @@ from cgbench.benchmarks.exchange.translate_files import Translator
 from cgbench.digests import digest
 from cgbench.errors import CgbenchError
 from cgbench.files import PART, write_text
+from cgbench.formatting import shortened
 from cgbench.methods.blocks.layers import MIN_SIDE
 from cgbench.methods.blocks.resnet import ResnetGenerator
 from cgbench.methods.blocks.unet import UnetGenerator
@@ -120,7 +121,7 @@ def _write_checked(
     multiple = max(network.multiple, MIN_SIDE)
     example = _inputs(translator, network, (2, 2 * multiple - 1, 3 * multiple - 1))  # a batch of one would stay one
     with quiet(), torch.no_grad():
-        entry.write(network, example, json.dumps(facts, ensure_ascii=False), path)
+        _write(entry, network, example, json.dumps(facts, ensure_ascii=False), path)
         run, stored = entry.load(path)
         if stored != json.loads(json.dumps(facts)):
             raise CgbenchError(f"{path.name}: the metadata of the file are not those that were written")
@@ -133,6 +134,19 @@ def _write_checked(
             f"more than {TOLERANCE:g}: not written"
         )
     return deviation
+
+
+def _write(
+    entry: ExportFormat, network: ExportedNetwork, example: tuple[Tensor, ...], metadata: str, path: Path
+) -> None:
+    """Write a file; a network that its exporter cannot take raises `CgbenchError` with the reason in one line."""
+    try:
+        entry.write(network, example, metadata, path)
+    except (CgbenchError, OSError):
+        raise
+    except Exception as error:  # torch documents no classes of its exporters' errors
+        reason = shortened(next(iter(str(error).strip().splitlines()), type(error).__name__), 200)
+        raise CgbenchError(f"{network.method.name} cannot be exported as {entry.suffix}: {reason}") from error
 
 
 def _deviation(
@@ -220,6 +234,8 @@ def _place(parts: list[Path], folder: Path) -> None:
     try:
         for part in parts:
             os.chmod(part, 0o644)
+            with open(part, "rb") as file:
+                os.fsync(file.fileno())
             target = folder / part.name
             ensure_free([target])
             try:

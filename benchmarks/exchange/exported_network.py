@@ -56,7 +56,7 @@ class ExportedNetwork(nn.Module):
                     values[name] = node.function(*inputs)
         output = values[self.result]
         for axis in (2, 3):  # not a slice: its strides would depend on the size
-            output = output.index_select(axis, torch.arange(images.shape[axis]))
+            output = output.index_select(axis, _positions(images, images.shape[axis]))
         return output
 
 
@@ -64,11 +64,16 @@ def padded(images: Tensor, multiple: int) -> Tensor:
     """Return images (N, C, H, W) as `pad_to_multiple` does, for sides of at least 8, without a branch on the size."""
     for axis in (2, 3):
         size = images.shape[axis]
-        last, place = size - 1, torch.arange((size + multiple - 1) // multiple * multiple)
+        last, place = size - 1, _positions(images, (size + multiple - 1) // multiple * multiple)
         mirrored = last - (place - last).abs()
         repeated = place.clamp(max=last)
         images = images.index_select(axis, torch.where(mirrored.min() < 0, repeated, mirrored))
     return images
+
+
+def _positions(images: Tensor, count: int) -> Tensor:
+    """Return 0, 1, … `count` - 1; on the device of `images`, which `arange` would make a constant of the file."""
+    return images.new_ones((count,), dtype=torch.int64).cumsum(0) - 1
 
 
 def _only_sample(model: Model, direction: str) -> str | None:

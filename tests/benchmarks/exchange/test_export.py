@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from cgbench.api.registry import DATASETS, METHODS
 from cgbench.benchmarks.cli import report
@@ -25,6 +27,7 @@ from cgbench.benchmarks.trials.trial_record import trial_record
 from cgbench.config_layers import Resolved
 from cgbench.errors import CgbenchError
 from cgbench.methods.blocks.whole_images import pad_to_multiple, translate_whole
+from cgbench.pixel_format import PixelFormat
 from cgbench.results.records import read_trial
 from cgbench.results.run_folder import TrialFolder
 from helpers.cli import SMALL, cgbench
@@ -110,6 +113,8 @@ def check_format(form, folder, name, settings):
     assert export(translator, record, form, path) < TOLERANCE
     assert list(folder.iterdir()) == [path]
     run, stored = FORMATS[form].load(path)
+    if form == "torchscript":
+        assert '"cpu"' not in str(run.inlined_graph)  # a constant device would keep it from a GPU
     network = ExportedNetwork(translator.model, "AtoB")
     assert stored == metadata(translator, record, network)
     for shape in ((1, 3, 8, 8), (3, 3, 33, 18), (1, 3, 16, 64)):
@@ -135,6 +140,31 @@ def test_a_file_that_differs_is_not_put_in_place(tmp_path, monkeypatch):
     with pytest.raises(CgbenchError, match=r"differ from the trial's by 5\.0e-04 of their range, more than 0\.0001"):
         export(translator, record, "torchscript", tmp_path / "a.pt")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("form", ["pt2", pytest.param("onnx", marks=needs_onnx)])
+def test_a_network_that_cannot_be_exported_is_refused_in_one_line(tmp_path, form):
+    class Doubting(nn.Module):
+        def forward(self, images):
+            return images if images.mean() > 0 else -images
+
+    translator, record = fresh("cyclegan")
+    translator.model.networks["G_ab"] = Doubting()
+    with pytest.raises(CgbenchError) as caught:
+        export(translator, record, form, tmp_path / f"a{FORMATS[form].suffix}")
+    assert str(caught.value).startswith(f"cyclegan cannot be exported as {FORMATS[form].suffix}: ")
+    assert len(str(caught.value).splitlines()) == 1 and not list(tmp_path.iterdir())
+
+
+def test_domains_of_other_formats_keep_their_channels_and_say_their_windows(tmp_path):
+    translator, record = fresh("cyclegan", channels_a=1, channels_b=4)
+    formats = PixelFormat(1, "int16", (-1000, 2000), "HU", (-160, 240)), PixelFormat(4, "uint16", (0, 4095))
+    translator = replace(translator, source=formats[0], target=formats[1])
+    assert export(translator, record, "torchscript", tmp_path / "a.pt") < TOLERANCE
+    run, stored = FORMATS["torchscript"].load(tmp_path / "a.pt")
+    assert run(noise(2, 1, 9, 11)).shape == (2, 4, 9, 11)
+    facts = {"channels": 1, "dtype": "int16", "window": [-1000, 2000], "unit": "HU", "display": [-160, 240]}
+    assert {key: stored["source"][key] for key in facts} == facts and stored["target"]["window"] == [0, 4095]
 
 
 def test_what_came_meanwhile_stays(tmp_path, monkeypatch):
