@@ -1,12 +1,13 @@
 # make demo: install, compare two methods on the built-in dataset, show the table and where the page lies.
 # make test: install with the test tools, check style, spelling and types, run the tests (JOBS=2 processes).
+# make docs: build the documentation as a site in build/site; a broken link or reference is an error.
 # make baseline: train the seeds of the drift gate's baseline and write it again (benchmarks/baselines/README.md).
 
 PYTHON ?= python3
 JOBS ?= 2
 BIN := .venv/bin
 
-.PHONY: demo test baseline lint typecheck clean
+.PHONY: demo test docs baseline lint typecheck clean
 
 demo: .venv/installed
 	$(BIN)/cgbench run --methods cyclegan,gan_only --dataset streets --preset demo --name demo
@@ -22,6 +23,10 @@ baseline: .venv/installed
 	rm -rf runs/ci-baseline
 	OMP_NUM_THREADS=1 $(BIN)/cgbench run --suite ci --seeds $(SEEDS) --name ci-baseline --device cpu
 	$(BIN)/cgbench baseline update runs/ci-baseline --baseline benchmarks/baselines/ci.json
+
+docs: .venv/installed-test
+	$(BIN)/sphinx-build -q -W --keep-going docs build/site
+	@echo build/site/index.html
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

@@ -12,8 +12,8 @@ from cgbench.errors import CgbenchError, did_you_mean
 from cgbench.files import ensure_regular_file, read_json, safe_name
 from cgbench.formatting import listed, printable, shortened
 from cgbench.pretrained_weights import weights_folder
-from cgbench.results.record_files import schema_problem
 from cgbench.results.field_types import Name, Share
+from cgbench.results.record_files import schema_problem
 
 ARCHITECTURES = (  # of torchvision.models.segmentation
     "deeplabv3_mobilenet_v3_large", "deeplabv3_resnet50", "deeplabv3_resnet101", "fcn_resnet50", "fcn_resnet101",
