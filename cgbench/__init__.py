@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cgbench.api.method import Method, Player, Reference, Term
     from cgbench.api.metric import Metric, Scores, Translations, Value
     from cgbench.api.registry import DATASETS, FAILURES, METHODS, METRICS
+    from cgbench.benchmarks.interface.entry_points import open_run, run
+    from cgbench.benchmarks.interface.opened_run import Run
     from cgbench.config import TrialConfig
     from cgbench.digests import source_digest
     from cgbench.errors import CgbenchError
@@ -43,6 +45,7 @@ __all__ = [
     "Player",
     "Precomputed",
     "Reference",
+    "Run",
     "Sample",
     "Scores",
     "SemanticClass",
@@ -50,6 +53,8 @@ __all__ = [
     "Translations",
     "TrialConfig",
     "Value",
+    "open_run",
+    "run",
     "source_digest",
 ]
 _HOMES = {
@@ -59,6 +64,8 @@ _HOMES = {
     "cgbench.api.method": ("Method", "Player", "Reference", "Term"),
     "cgbench.api.metric": ("Metric", "Scores", "Translations", "Value"),
     "cgbench.api.registry": ("DATASETS", "FAILURES", "METHODS", "METRICS"),
+    "cgbench.benchmarks.interface.entry_points": ("open_run", "run"),
+    "cgbench.benchmarks.interface.opened_run": ("Run",),
     "cgbench.config": ("TrialConfig",),
     "cgbench.digests": ("source_digest",),
     "cgbench.errors": ("CgbenchError",),

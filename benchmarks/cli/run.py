@@ -113,6 +113,41 @@ def run(
               2    something is wrong with the command or the data
               130  stopped by Ctrl-C (143 by SIGTERM)
     """
+    return execute(
+        methods, dataset, seeds, preset, suite, assignments, data_root, name, runs_dir, dry_run, device, jobs,
+        deterministic, wait,
+    )[1]  # fmt: skip
+
+
+def execute(
+    methods: str | None, dataset: str | None, seeds: str | None, preset: str | None, suite: str | None,
+    assignments: tuple[str, ...], data_root: Path | None, name: str | None, runs_dir: Path, dry_run: bool,
+    device: str, jobs: int | str, deterministic: bool, wait: bool,
+) -> tuple[Path, int]:  # fmt: skip
+    """Do what the command `run` does, and return the folder of the run and the exit code.
+
+    Args:
+        methods: The text of `--methods`.
+        dataset: The text of `--dataset`.
+        seeds: The text of `--seeds`.
+        preset: The name of a preset.
+        suite: The name or file of a suite.
+        assignments: The texts of `--set`.
+        data_root: The directory that contains the datasets.
+        name: The name of the run's folder.
+        runs_dir: The directory of the run's folder.
+        dry_run: Whether the plan alone is printed.
+        device: The text of `--device`.
+        jobs: How many trials are trained at the same time, or "auto".
+        deterministic: Whether GPU kernels are the deterministic ones.
+        wait: Whether to wait for the run's lock.
+
+    Returns:
+        The folder of the run, and the exit code.
+
+    Raises:
+        CgbenchError: Something is wrong with the request or the data.
+    """
     from cgbench.benchmarks.data.loading import suggest_dataset_check
     from cgbench.benchmarks.evaluation.scorer import described_scorer
     from cgbench.benchmarks.execution.run_context import recorded_label
@@ -142,12 +177,12 @@ def run(
             ensure_writable(folder)
             with suggest_dataset_check(data):
                 print_plan(plan_run(trials, data, folder, device, jobs))
-            return EXIT_OK
+            return folder, EXIT_OK
         with exclusive_run(folder, wait):
             with suggest_dataset_check(data):
                 plan = plan_run(trials, data, folder, device, jobs)
             print_plan(plan)
-            return train_and_report(request, plan, deterministic)
+            return folder, train_and_report(request, plan, deterministic)
 
 
 def build_request(

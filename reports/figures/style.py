@@ -74,6 +74,11 @@ class Panel:
         """The panel's name as it stands in ids."""
         return _identifier(self.name)
 
+    def on_white(self) -> Figure:
+        """Return the figure with dark ink, for a white page; it stays so."""
+        _set_ink(self.figure, PAPER_INK)
+        return self.figure
+
     def png(self) -> bytes:
         """Return the figure as a PNG file with dark ink on white."""
         with matplotlib.rc_context(RC):

@@ -52,6 +52,17 @@ def test_the_examples_of_new_things_run_as_they_stand(tmp_path):
         assert word in result.stdout
 
 
+def test_the_page_on_python_and_the_example_run_as_they_stand(tmp_path):
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    (tmp_path / "page.py").write_text("\n".join(blocks(page, "python")))
+    for script in (tmp_path / "page.py", ROOT / "examples" / "python_tour.py"):
+        result = subprocess.run(
+            [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=300
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+    assert (tmp_path / "ranking.png").exists() and "differences" in result.stdout
+
+
 def test_every_entry_point_group_is_on_the_page_of_plug_ins():
     from cgbench.api import registry
 
