@@ -114,10 +114,10 @@ def _as_command(words: Sequence[str]) -> Iterator[None]:
 @contextlib.contextmanager
 def _printing(quiet: bool) -> Iterator[None]:
     """Print as the command does, or nothing."""
-    verbosity = console.verbosity
+    verbosity, before = console.verbosity, console.quiet
     with contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext():
         try:
-            console.verbosity = NORMAL
+            console.verbosity, console.quiet = NORMAL, quiet  # in a notebook it does not print to standard output
             yield
         finally:
-            console.verbosity = verbosity
+            console.verbosity, console.quiet = verbosity, before

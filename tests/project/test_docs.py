@@ -63,6 +63,17 @@ def test_the_page_on_python_and_the_example_run_as_they_stand(tmp_path):
     assert (tmp_path / "ranking.png").exists() and "differences" in result.stdout
 
 
+def test_the_notebook_runs_without_a_display(tmp_path):
+    nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
+    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
+    pytest.importorskip("ipykernel", reason="ipykernel is not installed")
+    notebook = nbformat.read(ROOT / "examples" / "tour.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert "<table>" in shown[0]["text/html"] and sum("image/png" in data for data in shown) == 2
+
+
 def test_every_entry_point_group_is_on_the_page_of_plug_ins():
     from cgbench.api import registry
 
