@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import traceback
+from dataclasses import fields
 from pathlib import Path
 
 CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.truncate", "shutil.rmtree")
@@ -65,7 +66,8 @@ def serve() -> None:
     git_commit()  # remembered: the checkout may change while a test runs
     square_build.MIN_CACHED_IMAGES = 3  # small sets as well are kept decoded
     planning.MEASURED_SECONDS = 0.0  # the plan's times are not what is tested, nor is the look of figures
-    report.draw_figures = lambda found: figure_set.FigureSet(*[()] * 8, _loss_curves(found.run, losses))
+    none = {item.name: () for item in fields(figure_set.FigureSet)}
+    report.draw_figures = lambda found: figure_set.FigureSet(**none | {"losses": _loss_curves(found.run, losses)})
     for line in sys.stdin:
         request = json.loads(line)
         said = Path(request["root"]).with_suffix(".said")

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from cgbench import FAILURES, METRICS, Detection, Failure
+from cgbench.api.metric import TARGET
+from cgbench.api.registry import metric_values
 from cgbench.benchmarks.evaluation.evaluator import EvaluationResult
 from cgbench.benchmarks.evaluation.failure_detection import detect_failures
 from cgbench.benchmarks.evaluation.feature_extractors import FeatureExtractors
@@ -50,9 +52,11 @@ def test_every_metric_and_detector_works_on_sets_of_unequal_sizes(size):
     assert missing == {*NEED_PAIRS, *NOT_OF_RGB8, "label_accuracy"}
     counts = {row["metric"]: row["n"] for row in results.metrics}
     assert counts["identity_l1"] == len(translations.targets) and counts["reconstruction_l1"] == len(translations.keys)
+    of_targets = {value.name for value in metric_values().values() if value.of == TARGET}
+    assert "identity_l1" in of_targets
     for metric in {row["metric"] for row in results.images}:
         keys, of = (row_values(results, metric, field) for field in ("key", "of"))
-        targets = metric == "identity_l1"
+        targets = metric in of_targets
         assert set(keys) <= set(translations.target_keys if targets else translations.keys)
         assert set(of) == {"target" if targets else None}
     states = {name: entry["state"] for name, entry in detect_failures(translations).items()}
