@@ -20,8 +20,8 @@ from cgbench.errors import CgbenchError
 
 SHELLS = ("bash", "zsh", "fish")
 SECTIONS = {
-    "Run": ("run", "extend", "evaluate", "translate", "export", "speed"),
-    "Exchange": ("import",),
+    "Run": ("run", "extend", "evaluate", "translate", "speed"),
+    "Exchange": ("import", "export"),
     "Results": ("report", "table"),
     "Components": ("methods", "metrics", "failures", "show"),
     "Data": ("datasets",),

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from cgbench.api.metric import Value
+from cgbench.api.names import Role
 from cgbench.reports.figures.style import RC, Panel, Style, as_panel, new_panel
 from cgbench.reports.formats.numbers import header
 from cgbench.results.run import UNTRAINED
@@ -55,7 +56,8 @@ def ranking_panel(
             face = colour if row.method in decided else "none"
             axes.plot(row.mean, height, "o", markersize=5.5, color=colour, markerfacecolor=face)
         axes.set(xlabel="", ylabel="", ylim=(len(rows) - 0.5, -0.5))
-        axes.set_yticks(range(len(rows)), list(rows["method"]))
+        names = [f"{row.method} (external)" if row.role == Role.EXTERNAL else row.method for row in rows.itertuples()]
+        axes.set_yticks(range(len(rows)), names)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="both")

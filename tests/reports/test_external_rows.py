@@ -5,13 +5,14 @@ import pytest
 from cgbench.api.names import Analysis
 from cgbench.files import write_jsonl
 from cgbench.reports.contents import collect_contents
+from cgbench.reports.figure_set import draw_figures
 from cgbench.reports.report import report_text, write_report
 from cgbench.reports.sections.differences import Basis, compare
 from cgbench.reports.terminal import terminal_text
 from cgbench.results.run import read_run
 from cgbench.results.run_folder import TrialFolder
 from helpers.external_rows import IMAGES, add_external
-from helpers.run_folder import VALUES, add_failures, build_run
+from helpers.run_folder import VALUES, add_failures, build_run, declare_primary
 
 
 def with_image_scores(run, methods, seeds, *, shift=None):
@@ -124,3 +125,10 @@ def test_a_report_with_failures_and_images_is_whole(run):
     page = write_report(add_failures(run, images=IMAGES), VALUES, files=False).read_text()
     assert "theirs (external), test image scene-000" in page and "<td>not known</td>" in page
     assert "theirs (external)" in (run / "report" / "table.md").read_text()
+
+
+def test_the_ranking_marks_it(run):
+    declare_primary(run, {"AtoB": "fcn_pixel"})
+    (group,) = draw_figures(collect_contents(run, VALUES)).rankings
+    names = [label.get_text() for label in group.panels[0].figure.axes[0].get_yticklabels()]
+    assert "theirs (external)" in names and "cyclegan" in names
