@@ -40,13 +40,12 @@ from cgbench.benchmarks.training.checkpoint_retention import ensure_selectable
 from cgbench.benchmarks.trials.comparison_checks import ensure_same_dataset
 from cgbench.benchmarks.trials.request import RunRequest
 from cgbench.benchmarks.trials.run_record import write_run
+from cgbench.benchmarks.trials.seed_lists import parse_seeds
 from cgbench.benchmarks.trials.suite import read_suite, suite_names
 from cgbench.benchmarks.trials.trial import Trial
 from cgbench.config import TRAINED
 from cgbench.errors import EXIT_OK, EXIT_TRIAL_FAILED, CgbenchError
 from cgbench.files import safe_name
-from cgbench.formatting import shortened
-from cgbench.seeds import MAX_SEEDS, SEED_BOUND
 
 if TYPE_CHECKING:
     from cgbench.benchmarks.execution.run_plan import RunPlan
@@ -231,34 +230,6 @@ def folder_name(name: str, runs_dir: Path) -> str:
     if (folder := safe_name(name)) != name:
         click.echo(f"--name {name}: not every file system can hold this name; the folder is called {folder} instead")
     return folder
-
-
-def parse_seeds(text: str) -> list[int]:
-    """Return the seeds of `0,1,2` or `0-4`, each once. Their number is bounded before any is listed."""
-    seeds: dict[int, None] = {}
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        start, stop = _seed(first, text), _seed(last if dash else first, text)
-        if stop < start:
-            raise _unreadable_seeds(text)
-        if len(seeds) + stop - start >= MAX_SEEDS:
-            raise CgbenchError(f"--seeds {shortened(text)}: at most {MAX_SEEDS:,} seeds in one run")
-        seeds.update(dict.fromkeys(range(start, stop + 1)))
-    return list(seeds)
-
-
-def _seed(digits: str, text: str) -> int:
-    """Return one seed of the `text` of `--seeds`."""
-    if not (digits.isascii() and digits.isdecimal()):
-        raise _unreadable_seeds(text)
-    significant = digits.lstrip("0") or "0"
-    if len(significant) > len(str(SEED_BOUND)) or int(significant) >= SEED_BOUND:
-        raise CgbenchError(f"--seeds {shortened(text)}: a seed must be below {SEED_BOUND}")
-    return int(significant)
-
-
-def _unreadable_seeds(text: str) -> CgbenchError:
-    return CgbenchError(f"--seeds {shortened(text)}: write whole numbers with commas (0,1,2) or a range (0-4)")
 
 
 def _missing(option: str, example: str) -> NoReturn:
