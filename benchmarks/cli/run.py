@@ -126,20 +126,8 @@ def execute(
     """Do what the command `run` does, and return the folder of the run and the exit code.
 
     Args:
-        methods: The text of `--methods`.
-        dataset: The text of `--dataset`.
-        seeds: The text of `--seeds`.
-        preset: The name of a preset.
-        suite: The name or file of a suite.
-        assignments: The texts of `--set`.
-        data_root: The directory that contains the datasets.
-        name: The name of the run's folder.
-        runs_dir: The directory of the run's folder.
-        dry_run: Whether the plan alone is printed.
-        device: The text of `--device`.
-        jobs: How many trials are trained at the same time, or "auto".
-        deterministic: Whether GPU kernels are the deterministic ones.
-        wait: Whether to wait for the run's lock.
+        methods, dataset, seeds, preset, suite, assignments, data_root, name, runs_dir: The options of these names.
+        dry_run, device, jobs, deterministic, wait: Likewise.
 
     Returns:
         The folder of the run, and the exit code.
