@@ -8,9 +8,12 @@ import time
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cgbench.formatting import utf8
+
+if TYPE_CHECKING:
+    import numpy as np
 
 STARTED = time.time()  # imported before any dataset: code that changed since may not be the code that runs
 
@@ -51,3 +54,13 @@ def digest(value: Any) -> str:
     """Return 12 hex digits that identify a JSON-able value."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(utf8(text)).hexdigest()[:12]
+
+
+def content_digest(*arrays: np.ndarray) -> str:
+    """Return 12 hex digits that identify the shapes, types and values of arrays."""
+    import numpy as np  # listings and help texts start without it
+
+    content = hashlib.sha256(" ".join(f"{array.shape} {array.dtype}" for array in arrays).encode())
+    for array in arrays:
+        content.update(np.ascontiguousarray(array).data)
+    return content.hexdigest()[:12]

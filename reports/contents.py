@@ -38,7 +38,7 @@ from cgbench.reports.sections.other_weights import (
     other_weights_tables,
 )
 from cgbench.reports.sections.provenance import external_note, pairing_facts
-from cgbench.results.run import Run, read_run
+from cgbench.results.run import RunRecords, read_run
 
 ENOUGH_SEEDS = 3
 
@@ -49,7 +49,7 @@ class ReportContents:
     validation would have selected, the scores of other weights than the last ones, the costs of the trials, the
     failures that were detected, and the definition of each failure by name."""
 
-    run: Run
+    run: RunRecords
     values: Mapping[str, Value]
     table: pd.DataFrame
     comparison: Comparison | None
@@ -141,12 +141,18 @@ def collect_contents(
     Methods are compared by `analysis` with `reference`, by default cyclegan or the first trained method. `values` are
     the declarations of the metrics by name; a number without a declaration is shown under its recorded name.
     """
-    data = read_run(run)
-    table = scores.summary(data.records, values, data.order, data.roles, data.overrides)
-    selected = selection(data.history, values, data.trained)
-    comparison = compare(data, values, reference, analysis)
-    others = other_weights(data, values)
-    return ReportContents(data, values, table, comparison, selected, others, costs(data), *read_failures(data))
+    return contents_of(read_run(run), values, reference, analysis)
+
+
+def contents_of(
+    run: RunRecords, values: Mapping[str, Value], reference: str = "", analysis: Analysis = Analysis.BAND
+) -> ReportContents:
+    """Compute the contents of the report of a run that was read (`collect_contents`)."""
+    table = scores.summary(run.records, values, run.order, run.roles, run.overrides)
+    selected = selection(run.history, values, run.trained)
+    comparison = compare(run, values, reference, analysis)
+    others = other_weights(run, values)
+    return ReportContents(run, values, table, comparison, selected, others, costs(run), *read_failures(run))
 
 
 def markdown(contents: ReportContents) -> str:
@@ -170,13 +176,13 @@ def markdown(contents: ReportContents) -> str:
     return "\n".join(parts)
 
 
-def title(run: Run) -> str:
+def title(run: RunRecords) -> str:
     """Return the title of a report: numbers of methods and seeds, dataset, preset."""
     methods, seeds = plural(len(run.trained), "trained method"), plural(len(run.seeds), "seed")
     return f"{methods} on {run.dataset['label']}, {seeds}, preset {run.metadata['preset']}"
 
 
-def warnings(run: Run) -> list[str]:
+def warnings(run: RunRecords) -> list[str]:
     """Return warnings that concern all numbers of a run: few seeds, trials without numbers, other datasets."""
     lines = []
     if len(run.seeds) < ENOUGH_SEEDS:
@@ -192,7 +198,7 @@ def warnings(run: Run) -> list[str]:
     return lines
 
 
-def unfinished(run: Run) -> list[dict[str, Any]]:
+def unfinished(run: RunRecords) -> list[dict[str, Any]]:
     """Return method, seed, status, step and reason of the trials that are not done or not started."""
     statuses = {(trial.method, trial.seed): trial.status for trial in run.trials}
     trials = run.records.drop_duplicates(["method", "seed"])

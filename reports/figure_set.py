@@ -33,7 +33,11 @@ class DirectionPanels:
 
 @dataclass(frozen=True)
 class FigureSet:
-    """The figures by kind and direction, directions without panels left out. `losses` belong to no direction."""
+    """The figures by kind and direction, directions without panels left out. `losses` belong to no direction.
+
+    `rankings` are of the number that methods are judged by, each with its panel against the cost; `quality` are the
+    panels of other numbers against the cost.
+    """
 
     rankings: tuple[DirectionPanels, ...]
     forests: tuple[DirectionPanels, ...]
@@ -64,17 +68,19 @@ def draw_figures(contents: ReportContents) -> FigureSet:
     trained = {name: styles[name] for name in run.trained}
     numbers = StoredNumbers(run)
 
+    quality = {name: _quality_panels(contents, name, styles) for name in DIRECTIONS}
+
     def draw(panels: Callable[[str], Iterable[Panel]]) -> tuple[DirectionPanels, ...]:
         groups = [DirectionPanels(name, contents.names.get(name, name), tuple(panels(name))) for name in DIRECTIONS]
         return tuple(group for group in groups if group.panels)
 
     return FigureSet(
-        rankings=draw(lambda direction: _ranking_panels(contents, direction, styles)),
+        rankings=draw(lambda direction: _ranking_panels(contents, direction, styles, quality[direction])),
         forests=draw(lambda direction: _forest_panels(contents, direction, styles)),
         classes=draw(lambda direction: class_panels(run.records, direction, run.order, values(direction))),
         failures=draw(lambda direction: _failure_panels(contents, direction)),
         steps=draw(lambda direction: curves.step_panels(run.history, direction, values(direction), trained)),
-        quality=draw(lambda direction: _quality_panels(contents, direction, styles)),
+        quality=draw(lambda direction: _without(quality[direction], contents.primary.get(direction))),
         dots=draw(lambda direction: dot_panels(run.records, table, direction, values(direction), styles)),
         maps=draw(lambda direction: _map_panels(numbers, direction)),
         views=draw(lambda direction: [picture_panel(table, direction) for table in view_tables(numbers, direction)]),
@@ -82,18 +88,23 @@ def draw_figures(contents: ReportContents) -> FigureSet:
     )
 
 
-def _ranking_panels(contents: ReportContents, direction: str, styles: Mapping[str, Style]) -> list[Panel]:
-    """Return the panel of the number that methods are judged by in a direction; none where no such is declared."""
-    metric, comparison, decided = contents.primary.get(direction), contents.comparison, set[str]()
-    if not metric:
-        return []
+def _ranking_panels(
+    contents: ReportContents, direction: str, styles: Mapping[str, Style], quality: Mapping[str, Panel]
+) -> list[Panel]:
+    """Return the panels of the number that methods are judged by in a direction, the second from `quality`; none where
+    no such number is declared or measured."""
+    metric, comparison, decided = contents.primary.get(direction, ""), contents.comparison, set[str]()
     if comparison is not None and comparison.basis == Basis.SEEDS:
         found = comparison.better() | comparison.worse()
         decided = {method for method in comparison.methods if (direction, method, metric) in found}
         decided.add(comparison.reference)
     value = declared(contents.values_in_units(direction), metric)
-    panel = ranking_panel(contents.table, contents.run.records, direction, value, styles, decided)
-    return [panel] if panel else []
+    panel = ranking_panel(contents.table, contents.run.records, direction, value, styles, decided) if metric else None
+    return [panel, *(quality[name] for name in quality if name == metric)] if panel else []
+
+
+def _without(panels: Mapping[str, Panel], metric: str | None) -> list[Panel]:
+    return [panel for name, panel in panels.items() if name != metric]
 
 
 def _forest_panels(contents: ReportContents, direction: str, styles: Mapping[str, Style]) -> list[Panel]:
@@ -102,10 +113,9 @@ def _forest_panels(contents: ReportContents, direction: str, styles: Mapping[str
     return forest_panels(contents.comparison.rows, direction, contents.values_in_units(direction), styles)
 
 
-def _quality_panels(contents: ReportContents, direction: str, styles: Mapping[str, Style]) -> list[Panel]:
-    """Return the panels of scores against training time, that of the number that methods are judged by first."""
-    values, first = contents.values_in_units(direction), contents.primary.get(direction, "")
-    return curves.cost_panels(contents.costs, contents.table, direction, values, styles, first)
+def _quality_panels(contents: ReportContents, direction: str, styles: Mapping[str, Style]) -> dict[str, Panel]:
+    values, primary = contents.values_in_units(direction), contents.primary.get(direction, "")
+    return curves.cost_panels(contents.costs, contents.table, direction, values, styles, primary)
 
 
 def _failure_panels(contents: ReportContents, direction: str) -> list[Panel]:

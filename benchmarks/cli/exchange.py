@@ -33,7 +33,7 @@ from cgbench.results.run_folder import trial_folders
 if TYPE_CHECKING:
     import numpy as np
 
-    from cgbench.benchmarks.exchange.external_trials import External, OpenedRun
+    from cgbench.benchmarks.exchange.external_trials import External, RecordedTests
 
 ROW_OPTIONS = (
     click.option("--as", "name", required=True, metavar="NAME",
@@ -96,7 +96,7 @@ def outputs(
     from cgbench.benchmarks.exchange.output_files import read_outputs
     from cgbench.benchmarks.runtime.progress import progress
 
-    def read(opened: OpenedRun, device: str) -> tuple[np.ndarray, str]:
+    def read(opened: RecordedTests, device: str) -> tuple[np.ndarray, str]:
         with progress("reading outputs") as update:
             found = read_outputs(folder, opened.sources(direction), opened.target_pixels(direction), direction, update)
         return found.outputs, found.origin
@@ -140,7 +140,7 @@ def checkpoint(
 
     generator = load_generator(file, direction)
 
-    def translate(opened: OpenedRun, device: str) -> tuple[np.ndarray, str]:
+    def translate(opened: RecordedTests, device: str) -> tuple[np.ndarray, str]:
         sources, pixels = opened.sources(direction), opened.target_pixels(direction)
         ensure_fits(generator, sources, pixels, direction)
         with progress("translating") as update:
@@ -151,19 +151,19 @@ def checkpoint(
 
 
 def _add_row(
-    run_folder: Path, external: External, make: Callable[[OpenedRun, str], tuple[np.ndarray, str]],
+    run_folder: Path, external: External, make: Callable[[RecordedTests, str], tuple[np.ndarray, str]],
     data_root: Path | None, device: str, wait: bool,
 ) -> None:  # fmt: skip
     """Measure a row, add it to a run and print the tables. `make(run, device)` returns its outputs, as
     `add_external_trial` wants them, and where they come from."""
-    from cgbench.benchmarks.exchange.external_trials import add_external_trial, ensure_free, open_run
+    from cgbench.benchmarks.exchange.external_trials import add_external_trial, ensure_free, open_tests
     from cgbench.benchmarks.execution.reevaluation import open_test_data
 
     print_broken_plugins()
     device = resolve_device(device)
     trial_folders(run_folder)  # what is no run is said before a lock is made in it
     with exclusive_run(run_folder, wait), recorded_data_root(run_folder):
-        opened = open_run(run_folder, lambda dataset, config: open_test_data(dataset, data_root, config))
+        opened = open_tests(run_folder, lambda dataset, config: open_test_data(dataset, data_root, config))
         ensure_free(run_folder, external, opened)
         made, origin = make(opened, device)
         added = add_external_trial(run_folder, replace(external, origin=origin), made, opened, device)

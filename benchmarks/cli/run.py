@@ -96,11 +96,7 @@ def _suites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 @WAIT
 @verbosity
 @one_line_run_errors
-def run(
-    methods: str | None, dataset: str | None, seeds: str | None, preset: str | None, suite: str | None,
-    assignments: tuple[str, ...], data_root: Path | None, name: str | None, runs_dir: Path, dry_run: bool,
-    device: str, jobs: int | str, deterministic: bool, wait: bool,
-) -> int:  # fmt: skip
+def run(**options: Any) -> int:
     """Train, evaluate and compare methods, and write the report.
 
     The untrained rows 'copy', 'shuffled' and 'real' are always added: the floors and the ceiling of every score.
@@ -112,10 +108,7 @@ def run(
               2    something is wrong with the command or the data
               130  stopped by Ctrl-C (143 by SIGTERM)
     """
-    return execute(
-        methods, dataset, seeds, preset, suite, assignments, data_root, name, runs_dir, dry_run, device, jobs,
-        deterministic, wait,
-    )[1]  # fmt: skip
+    return execute(**options)[1]
 
 
 def execute(
@@ -126,8 +119,11 @@ def execute(
     """Do what the command `run` does, and return the folder of the run and the exit code.
 
     Args:
-        methods, dataset, seeds, preset, suite, assignments, data_root, name, runs_dir: The options of these names.
-        dry_run, device, jobs, deterministic, wait: Likewise.
+        methods, dataset, seeds, preset, suite, assignments, data_root: As in `build_request`; of a suite the name.
+        name, runs_dir: The name of the run's folder, "" or None for the default one, and its directory.
+        dry_run: Whether the plan alone is printed.
+        device, jobs: The device, and how many trials are trained at the same time, or "auto".
+        deterministic, wait: Whether GPU kernels are deterministic, and whether to wait for the run's lock.
 
     Returns:
         The folder of the run, and the exit code.

@@ -1,19 +1,14 @@
-"""Image files that keep every number, PNG for pictures and 16-bit grey, else TIFF; many of them are written all or
-none."""
+"""Image files that keep every number: PNG for pictures and 16-bit grey, else TIFF."""
 
 import io
-import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from cgbench.errors import CgbenchError
-from cgbench.files import PART, write_bytes
+from cgbench.benchmarks.data.output_paths import all_or_none
+from cgbench.files import write_bytes
 from cgbench.pixel_format import PixelFormat
 from cgbench.progress import ProgressCallback
 
@@ -39,31 +34,6 @@ def encoded(image: np.ndarray, pixels: PixelFormat) -> bytes:
             buffer, numbers, photometric="minisblack", planarconfig=None if numbers.ndim == 2 else "contig"
         )
     return buffer.getvalue()
-
-
-def ensure_free(paths: Sequence[Path]) -> None:
-    """Raise `CgbenchError` where one of the paths exists."""
-    if taken := [path for path in paths if os.path.lexists(path)]:
-        more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
-        raise CgbenchError(f"{taken[0]}{more}: already there, and nothing is overwritten; choose another --output")
-
-
-@contextmanager
-def all_or_none(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Yield, for files `paths` of one folder, the paths in a temporary folder in it that they are to be written to.
-
-    They are moved when all are written; an error leaves none of them. One that exists meanwhile raises `CgbenchError`.
-    """
-    folder = paths[0].parent
-    folder.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=folder, prefix=".translate.", suffix=PART))
-    try:
-        yield [part / path.name for path in paths]
-        ensure_free(paths)  # another process may have written meanwhile
-        for path in paths:
-            (part / path.name).rename(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def write_all(

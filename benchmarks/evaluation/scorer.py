@@ -7,7 +7,6 @@ of pictures that are no photos, without which label maps are read as photos, and
 random streams, without which the choice of one would be part of every difference.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from cgbench.benchmarks.evaluation.memoize import Memoized
 from cgbench.benchmarks.published_networks.description import find_published
 from cgbench.benchmarks.published_networks.network import PublishedNetwork, open_network
 from cgbench.config import TrialConfig
-from cgbench.digests import digest
+from cgbench.digests import content_digest, digest
 from cgbench.errors import CgbenchError, DataBroken
 from cgbench.files import ensure_regular_file, write_bytes
 from cgbench.methods.blocks.segmentation import SegmentationNet
@@ -199,14 +198,6 @@ def described_scorer(name: str, dataset: Dataset) -> str:
         f"FCN scores by {name}: {facts['scorer_architecture']}, SHA-256 {facts['scorer_weights'][:12]}, "
         f"at {facts['scorer_input'].partition(',')[0]}; no scorer is trained"
     )
-
-
-def content_digest(*arrays: np.ndarray) -> str:
-    """Return 12 hex digits that identify the shapes, types and values of arrays."""
-    content = hashlib.sha256(" ".join(f"{array.shape} {array.dtype}" for array in arrays).encode())
-    for array in arrays:
-        content.update(np.ascontiguousarray(array).data)
-    return content.hexdigest()[:12]
 
 
 def scorer_settings(classes: int, config: TrialConfig, seed: int) -> dict[str, int]:

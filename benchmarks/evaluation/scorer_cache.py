@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from cgbench.benchmarks.evaluation.scorer import Scorer, ScorerEnsemble, content_digest, scorer_settings
+from cgbench.benchmarks.evaluation.scorer import Scorer, ScorerEnsemble, scorer_settings
 from cgbench.benchmarks.evaluation.scorer_training import ScorerData, check_training_data, train_scorer
 from cgbench.benchmarks.runtime.progress import console
 from cgbench.config import TrialConfig
-from cgbench.digests import digest
+from cgbench.digests import content_digest, digest
 from cgbench.errors import DataBroken
 from cgbench.progress import ProgressCallback
 from cgbench.selection import scorer_split

@@ -1,9 +1,6 @@
 """Export of a finished trial's translation as a file for other programs, compared with the trial first."""
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cgbench import __version__
-from cgbench.benchmarks.data.lossless_files import ensure_free
+from cgbench.benchmarks.data.output_paths import all_or_none, ensure_free, ensure_outside
 from cgbench.benchmarks.exchange.exported_formats import FORMATS, KEY, ExportFormat, missing_packages, quiet
 from cgbench.benchmarks.exchange.exported_network import ExportedNetwork
 from cgbench.benchmarks.exchange.public_names import from_public, to_public
@@ -22,7 +19,7 @@ from cgbench.benchmarks.exchange.public_networks import PublicNetwork, recognise
 from cgbench.benchmarks.exchange.translate_files import Translator
 from cgbench.digests import digest
 from cgbench.errors import CgbenchError
-from cgbench.files import PART, write_text
+from cgbench.files import write_text
 from cgbench.formatting import shortened
 from cgbench.methods.blocks.layers import MIN_SIDE
 from cgbench.methods.blocks.resnet import ResnetGenerator
@@ -42,8 +39,7 @@ def ensure_exportable(output: Path, run: Path, name: str) -> None:
         raise CgbenchError(reason)
     if output.suffix != SUFFIXES[name]:
         raise CgbenchError(f"--output {output}: the name of a file of the format {name} ends in {SUFFIXES[name]}")
-    if output.resolve().is_relative_to(run.resolve()):
-        raise CgbenchError(f"--output {output} lies in the run, which is not to be changed: choose another folder")
+    ensure_outside(output, run)
     ensure_free(_files(output, name))
 
 
@@ -58,19 +54,11 @@ def export(translator: Translator, record: Mapping[str, Any], name: str, output:
     model.config = replace(model.config, precision="float32")
     network = ExportedNetwork(model, translator.direction)
     facts = metadata(translator, record, network)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=output.parent, prefix=".export.", suffix=PART))
-    try:
-        part = folder / output.name
+    with all_or_none(_files(output, name)) as parts:
         if name == PUBLIC:
-            _write_public(network, facts, part)
-            deviation = None
-        else:
-            deviation = _write_checked(FORMATS[name], network, facts, part, translator)
-        _place([folder / path.name for path in _files(output, name)], output.parent)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return deviation
+            _write_public(network, facts, parts[0])
+            return None
+        return _write_checked(FORMATS[name], network, facts, parts[0], translator)
 
 
 def metadata(translator: Translator, record: Mapping[str, Any], network: ExportedNetwork) -> dict[str, Any]:
@@ -226,26 +214,3 @@ def _public_network(module: nn.Module) -> PublicNetwork:
 def _files(output: Path, name: str) -> list[Path]:
     """Return the files of an export."""
     return [output, output.with_suffix(".json")] if name == PUBLIC else [output]
-
-
-def _place(parts: list[Path], folder: Path) -> None:
-    """Move finished files into a folder, all or none; one that came meanwhile is not overwritten."""
-    placed: list[Path] = []
-    try:
-        for part in parts:
-            os.chmod(part, 0o644)
-            with open(part, "rb") as file:
-                os.fsync(file.fileno())
-            target = folder / part.name
-            ensure_free([target])
-            try:
-                os.link(part, target)  # fails where the file exists
-            except FileExistsError:
-                ensure_free([target])
-            except OSError:  # a file system without links
-                os.rename(part, target)
-            placed.append(target)
-    except BaseException:
-        for target in placed:
-            target.unlink(missing_ok=True)
-        raise

@@ -20,7 +20,7 @@ ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 INPUTS = ("images", "code")
 OUTPUT = "translations"
 
-Run = Callable[..., Tensor]  # (images, code where there is one) → translations
+Inference = Callable[..., Tensor]  # (images, code where there is one) → translations
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ExportFormat:
 
     suffix: str
     write: Callable[[nn.Module, tuple[Tensor, ...], str, Path], None]
-    load: Callable[[Path], tuple[Run, dict[str, Any]]]
+    load: Callable[[Path], tuple[Inference, dict[str, Any]]]
 
 
 def _program(network: nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
@@ -59,7 +59,7 @@ def _write_onnx(network: nn.Module, inputs: tuple[Tensor, ...], metadata: str, p
     program.save(str(path), external_data=False)
 
 
-def _load_onnx(path: Path) -> tuple[Run, dict[str, Any]]:
+def _load_onnx(path: Path) -> tuple[Inference, dict[str, Any]]:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -77,7 +77,7 @@ def _write_torchscript(network: nn.Module, inputs: tuple[Tensor, ...], metadata:
     torch.jit.save(traced, str(path), _extra_files={KEY: metadata})
 
 
-def _load_torchscript(path: Path) -> tuple[Run, dict[str, Any]]:
+def _load_torchscript(path: Path) -> tuple[Inference, dict[str, Any]]:
     extra = {KEY: ""}
     return torch.jit.load(str(path), map_location="cpu", _extra_files=extra), json.loads(extra[KEY])
 
@@ -86,7 +86,7 @@ def _write_pt2(network: nn.Module, inputs: tuple[Tensor, ...], metadata: str, pa
     torch.export.save(_program(network, inputs), str(path), extra_files={KEY: metadata})
 
 
-def _load_pt2(path: Path) -> tuple[Run, dict[str, Any]]:
+def _load_pt2(path: Path) -> tuple[Inference, dict[str, Any]]:
     extra = {KEY: ""}
     return torch.export.load(str(path), extra_files=extra).module(), json.loads(extra[KEY])
 

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cgbench import seeds
 from cgbench.benchmarks.data.conversion import signed_batch, to_stored
 from cgbench.benchmarks.data.image_set import ImageSet
 from cgbench.benchmarks.exchange.public_names import from_public, tensor_names
@@ -17,6 +16,7 @@ from cgbench.benchmarks.execution.saved_outputs import on_canvas
 from cgbench.errors import CgbenchError
 from cgbench.formatting import plural, printable, shortened
 from cgbench.methods.blocks.autoencoder import ContentEncoder, Decoder, ImageDecoder, StyledDecoder, StyleEncoder
+from cgbench.methods.blocks.model import image_stream
 from cgbench.methods.blocks.norm import SampleLayerNorm
 from cgbench.methods.blocks.resnet import ResnetGenerator
 from cgbench.methods.blocks.unet import UnetGenerator
@@ -226,6 +226,6 @@ def translated_by(generator: ExternalGenerator, seed: int) -> str:
 
 
 def random_style(seed: int, direction: str, index: int, numbers: int) -> Tensor:
-    """Return the style (1, numbers) of test image `index`, standard normal: that of our own MUNIT (`Model.draw`)."""
-    stream = seeds.generator(seed, "noise", f"random_{direction[-1].lower()}", "image", index, 0)
+    """Return the style (1, numbers) of test image `index`, standard normal: that of our own MUNIT."""
+    stream = image_stream(seed, f"random_{direction[-1].lower()}", index)
     return torch.from_numpy(stream.standard_normal((1, numbers))).float()

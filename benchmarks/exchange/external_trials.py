@@ -1,6 +1,5 @@
 """External trials: outputs of another program as a row of a finished run, measured as its trained methods are."""
 
-import hashlib
 import re
 import shutil
 import tempfile
@@ -32,7 +31,7 @@ from cgbench.benchmarks.trials.trial import Trial
 from cgbench.benchmarks.trials.trial_record import trial_record
 from cgbench.config import TrialConfig
 from cgbench.config_layers import Resolved
-from cgbench.digests import digest
+from cgbench.digests import content_digest, digest
 from cgbench.errors import CgbenchError
 from cgbench.files import PART, write_json
 from cgbench.formatting import printable, shortened
@@ -60,7 +59,7 @@ class External:
 
 
 @dataclass(frozen=True)
-class OpenedRun:
+class RecordedTests:
     """The test images of a finished run, without scorers, and the `record` (trial.json) of the trial whose settings
     they were read with."""
 
@@ -77,7 +76,7 @@ class OpenedRun:
         return self.evaluation.target(direction).pixels
 
 
-def open_run(run_folder: Path, open_data: Callable[[str, TrialConfig], Dataset]) -> OpenedRun:
+def open_tests(run_folder: Path, open_data: Callable[[str, TrialConfig], Dataset]) -> RecordedTests:
     """Return the test images that a run was measured on. `open_data(name, config)` returns its dataset.
 
     A run without a finished trial, and test images that are not those it was measured on, raise `CgbenchError`.
@@ -97,10 +96,10 @@ def open_run(run_folder: Path, open_data: Callable[[str, TrialConfig], Dataset])
     dataset = recorded_dataset(record, [(folder, trial)], open_data)
     evaluation = recorded_test_images(dataset, record, config)
     ensure_same_test_images(folder, evaluation.image_facts())
-    return OpenedRun(record, config, evaluation)
+    return RecordedTests(record, config, evaluation)
 
 
-def ensure_free(run_folder: Path, external: External, opened: OpenedRun) -> None:
+def ensure_free(run_folder: Path, external: External, opened: RecordedTests) -> None:
     """Raise `CgbenchError` where the name of a row cannot be used, or the run has it already."""
     name, seed = external.name, external.seed
     if not NAME.fullmatch(name):
@@ -150,7 +149,7 @@ def _ensure_another_seed(folder: TrialFolder, record: Mapping[str, Any], externa
 
 
 def add_external_trial(
-    run_folder: Path, external: External, outputs: np.ndarray, opened: OpenedRun, device: str
+    run_folder: Path, external: External, outputs: np.ndarray, opened: RecordedTests, device: str
 ) -> TrialFolder:
     """Measure outputs of another program by the metrics, scorers and protocols of a run, and add them as a row of it.
 
@@ -177,9 +176,11 @@ def add_external_trial(
     _ensure_fit(external, outputs, opened)
     evaluation = with_scorers(opened.evaluation, opened.config, device)
     _ensure_one_protocol(run_folder, opened, evaluation)
-    content = _digest(outputs)
+    content = content_digest(outputs)
     method = external_method(external.name, external.direction, outputs)
-    trial = Trial(method, external.seed or 0, opened.record["preset"], Resolved(opened.config, {}, _origins(opened)))
+    trial = Trial(
+        method, external.seed or 0, opened.record["preset"], Resolved(opened.config, {}, dict(opened.record["origins"]))
+    )
     record = _record(trial, external, opened, content, environment(device, opened.config.precision))
     part = TrialFolder(Path(tempfile.mkdtemp(dir=run_folder, prefix=".import.", suffix=PART)))
     try:
@@ -199,7 +200,7 @@ def add_external_trial(
     return folder
 
 
-def _ensure_fit(external: External, outputs: np.ndarray, opened: OpenedRun) -> None:
+def _ensure_fit(external: External, outputs: np.ndarray, opened: RecordedTests) -> None:
     """Raise where outputs have another shape or type than the run's outputs, or numbers that are not finite."""
     sources, pixels = opened.sources(external.direction), opened.target_pixels(external.direction)
     expected = (*sources.images.shape[:3], pixels.channels)
@@ -210,7 +211,7 @@ def _ensure_fit(external: External, outputs: np.ndarray, opened: OpenedRun) -> N
         raise CgbenchError(f"{external.name}: some of its outputs are infinite or not a number")
 
 
-def _ensure_one_protocol(run_folder: Path, opened: OpenedRun, evaluation: EvaluationContext) -> None:
+def _ensure_one_protocol(run_folder: Path, opened: RecordedTests, evaluation: EvaluationContext) -> None:
     """Raise where finished trials of the run were measured, or examined for failures, otherwise than now."""
     protocols, settings = evaluation.protocols(), evaluation.detector_settings()
     for folder in trial_folders(run_folder):
@@ -219,20 +220,8 @@ def _ensure_one_protocol(run_folder: Path, opened: OpenedRun, evaluation: Evalua
             ensure_examined_alike(folder, settings)
 
 
-def _origins(opened: OpenedRun) -> dict[str, str]:
-    return dict(opened.record["origins"])
-
-
-def _digest(outputs: np.ndarray) -> str:
-    """Return 12 hex digits of the outputs' shape, type and numbers."""
-    content = hashlib.sha256(f"{outputs.shape} {outputs.dtype}".encode())
-    for output in outputs:
-        content.update(np.ascontiguousarray(output).data)
-    return content.hexdigest()[:12]
-
-
 def _record(
-    trial: Trial, external: External, opened: OpenedRun, content: str, present: Mapping[str, Any]
+    trial: Trial, external: External, opened: RecordedTests, content: str, present: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the content of `trial.json`."""
     tests = opened.evaluation.domains

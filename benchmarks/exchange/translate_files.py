@@ -13,7 +13,8 @@ import numpy as np
 from cgbench.api.graph_analysis import live, one_way
 from cgbench.api.names import Role
 from cgbench.benchmarks.data.conversion import signed_batch, to_stored
-from cgbench.benchmarks.data.lossless_files import ensure_free, suffix, write_all
+from cgbench.benchmarks.data.lossless_files import suffix, write_all
+from cgbench.benchmarks.data.output_paths import ensure_free, ensure_outside
 from cgbench.benchmarks.evaluation.inference import BATCH_PIXELS
 from cgbench.benchmarks.execution.reevaluation import is_finished, load_trial, load_weights
 from cgbench.benchmarks.runtime.progress import console, progress
@@ -192,8 +193,7 @@ def output_paths(files: Sequence[Path], output: Path, run: Path, translator: Tra
 
 def free_paths(names: Iterable[str], output: Path, run: Path) -> list[Path]:
     """Return the path of each name in the folder `output`; one that exists, or a folder in the `run`, raises."""
-    if output.resolve().is_relative_to(run.resolve()):
-        raise CgbenchError(f"--output {output} lies in the run, which is not to be changed: choose another folder")
+    ensure_outside(output, run)
     if output.exists() and not output.is_dir():
         raise CgbenchError(f"--output {output} is a file: name a folder")
     paths = [output / name for name in names]

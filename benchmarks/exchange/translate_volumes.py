@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench.benchmarks.data.lossless_files import all_or_none
+from cgbench.benchmarks.data.output_paths import all_or_none
 from cgbench.benchmarks.exchange.translate_files import (
     Size,
     Translator,
@@ -144,17 +144,17 @@ def _volumes_of(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path] if readers.extension(path) or _is_dicom(path) else []
     try:
-        if _is_series(path):
+        if _holds_dicom(path):
             return [path]
         return [
             child for child in sorted(path.iterdir())
-            if child.name[0] != "." and (_is_series(child) if child.is_dir() else readers.extension(child))
+            if child.name[0] != "." and (_holds_dicom(child) if child.is_dir() else readers.extension(child))
         ]  # fmt: skip
     except OSError as error:
         raise CgbenchError(f"{error.filename or path}: cannot be listed ({error.strerror})") from error
 
 
-def _is_series(folder: Path) -> bool:
+def _holds_dicom(folder: Path) -> bool:
     """Return whether files of a folder are DICOM slices."""
     return any(_is_dicom(file) for file in slice_files(folder))
 

@@ -60,29 +60,18 @@ def run(
         CgbenchError: Something is wrong with the arguments or the data.
         KeyboardInterrupt: It was stopped, after the step it was in; the same call goes on.
     """
-    words = _words(methods, dataset, seeds, preset, suite, settings, data_root, name, runs_dir, device, jobs,
-                   deterministic, wait)  # fmt: skip
-    with _as_command(words), _printing(quiet):
-        folder = _run_command(words)
-    return Run(folder)
-
-
-def _words(
-    methods: Sequence[str] | str | None, dataset: str | None, seeds: Iterable[int] | None, preset: str | None,
-    suite: str | PathLike[str] | None, settings: Mapping[str, Any] | None, data_root: str | PathLike[str] | None,
-    name: str | None, runs_dir: str | PathLike[str], device: str, jobs: int | str, deterministic: bool, wait: bool,
-) -> list[str]:  # fmt: skip
-    """Return the options of the command that does the same."""
     names = methods if isinstance(methods, str) or methods is None else ",".join(methods)
-    numbers = None if seeds is None else ",".join(str(seed) for seed in seeds)
+    numbers = None if seeds is None else ",".join(map(str, seeds))
     options = {
         "--methods": names, "--dataset": dataset, "--seeds": numbers, "--preset": preset, "--suite": suite,
-        "--data-root": data_root, "--name": name, "--runs-dir": None if str(runs_dir) == "runs" else runs_dir,
-        "--device": None if device == "auto" else device, "--jobs": None if jobs == 1 else jobs,
+        "--data-root": data_root, "--name": name, "--runs-dir": runs_dir, "--device": device, "--jobs": jobs,
     }  # fmt: skip
     words = [word for option, value in options.items() if value is not None for word in (option, str(value))]
     words += [word for key, value in (settings or {}).items() for word in ("--set", f"{key}={_text(value)}")]
-    return [*words, *["--deterministic"] * deterministic, *["--wait"] * wait]
+    words += ["--deterministic"] * deterministic + ["--wait"] * wait
+    with _as_command(words), _printing(quiet):
+        folder = _run_command(words)
+    return Run(folder)
 
 
 def _text(value: Any) -> str:

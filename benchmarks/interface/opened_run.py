@@ -14,7 +14,8 @@ from cgbench.api.metric import Value
 from cgbench.api.names import Analysis, TrialState
 from cgbench.api.registry import metric_values
 from cgbench.errors import CgbenchError, did_you_mean
-from cgbench.reports.contents import ReportContents, collect_contents, title, warnings
+from cgbench.reports.contents import ReportContents, contents_of, title, warnings
+from cgbench.reports.galleries.image_grid import INPUT, TRUTH
 from cgbench.results.record_files import read_step_rows
 from cgbench.results.run import TrialResult, read_run
 from cgbench.results.run_folder import TrialFolder
@@ -24,14 +25,12 @@ if TYPE_CHECKING:
 
     from cgbench.benchmarks.interface.generator import Generator
 
-INPUT, TRUTH = "copy", "real"  # untrained rows whose outputs are the sources and the true targets
 IMAGES = {"outputs": "", "sources": INPUT, "targets": TRUTH}
-DECLARED = ["label", "unit", "better"]
 
 
 class Run:
-    """A run of one dataset in the folder `path`. It is read once, when something of it is first asked for; what is
-    written later is in another `Run` of the same folder. In a notebook it shows its scores."""
+    """A run of one dataset in the folder `path`, read once: what is written later is in another `Run` of it.
+    In a notebook it shows its scores."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
@@ -61,7 +60,7 @@ class Run:
 
     @cached_property
     def _contents(self) -> ReportContents:
-        return collect_contents(self.path, self._values)
+        return contents_of(self.data, self._values)
 
     @property
     def methods(self) -> list[str]:
@@ -93,7 +92,7 @@ class Run:
     @property
     def records(self) -> pd.DataFrame:
         """One row per number of the test images at the last step: dataset, method, seed, direction, metric, value, the
-        digest of its protocol, and the metric's label, unit and what is better ("higher", "lower" or "")."""
+        digest of its protocol, and the metric's label, unit and what is `preferred` ("higher", "lower" or "")."""
         measured = self.data.records[self.data.records["metric"] != ""]
         return self._declared(measured.reset_index(drop=True))
 
@@ -109,7 +108,7 @@ class Run:
 
     def scores(self) -> pd.DataFrame:
         """Return one row per direction, method and metric: mean and standard deviation over seeds (`spread`), Student's
-        interval of the mean (`low`, `high`), the numbers of seeds and images, and label, unit and what is better."""
+        interval of the mean (`low`, `high`), the numbers of seeds and images, and label, unit and what is preferred."""
         table = self._contents.table
         return self._declared(table[table["metric"] != ""].reset_index(drop=True))
 
@@ -122,7 +121,7 @@ class Run:
         """
         if analysis not in set(Analysis):
             raise CgbenchError(f"unknown analysis '{analysis}': {did_you_mean(analysis, [*Analysis])}")
-        contents = collect_contents(self.path, self._values, reference, Analysis(analysis))
+        contents = contents_of(self.data, self._values, reference, Analysis(analysis))
         if contents.comparison is None:
             raise CgbenchError(f"{self.path}: there are no two trained methods to compare")
         return self._declared(contents.comparison.rows.reset_index(drop=True))
@@ -192,9 +191,9 @@ class Run:
         found = [values.get(metric, Value(metric, metric, "")) for metric in table["metric"]]
         in_unit = [units.get(way, "") if value.unit_of_target else "" for way, value in
                    zip(table["direction"], found, strict=True)]  # fmt: skip
-        columns = ([value.label for value in found], in_unit, [value.better for value in found])
-        names = [name if name not in table else f"{name}_is" for name in DECLARED]
-        return table.assign(**dict(zip(names, columns, strict=True)))
+        return table.assign(
+            label=[value.label for value in found], unit=in_unit, preferred=[value.better for value in found]
+        )
 
 
 class Trial:

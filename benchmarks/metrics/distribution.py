@@ -22,6 +22,7 @@ from cgbench.benchmarks.metrics.functional.feature_distances import (
     kernel_distance,
     kernel_error,
 )
+from cgbench.benchmarks.metrics.functional.group_scores import unmeasured
 from cgbench.seeds import generator
 
 SOURCE = (
@@ -83,8 +84,7 @@ def _distances(
     assert features is not None and translations.targets is not None
     photos = translations.training_photos if translations.real_outputs else translations.outputs
     if photos is None or len(photos) < 2:
-        names = (frechet_name, kernel_name)
-        return Scores(dict.fromkeys(names, float("nan")), reasons=dict.fromkeys(names, NO_FLOOR))
+        return unmeasured((frechet_name, kernel_name), NO_FLOOR)
     compared, real = features(photos), features(translations.targets)
     scenes = translations.paired and not translations.real_outputs and 3 <= len(real) <= JACKKNIFE_ROWS
     counts = {REAL: len(real), WIDTH: real.shape[1]} | ({TRAINING: len(photos)} if translations.real_outputs else {})

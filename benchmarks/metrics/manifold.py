@@ -10,6 +10,7 @@ import numpy as np
 
 from cgbench.api.metric import REAL, TARGET, TRAINING, Metric, Scores, Translations, Value
 from cgbench.api.registry import METRICS
+from cgbench.benchmarks.metrics.functional.group_scores import unmeasured
 from cgbench.benchmarks.metrics.functional.manifold_overlap import (
     NEIGHBOURS,
     coverage_contributions,
@@ -27,11 +28,7 @@ def scorer_manifold() -> Metric:
     return Metric(
         name="scorer_manifold",
         summary="density and coverage over the scorer's features: fidelity and diversity apart",
-        values=(
-            Value("scorer_density", "scorer density", better="higher", digits=2, minimum=0, contributions=True),
-            Value("scorer_coverage", "scorer coverage", better="higher", digits=2, minimum=0, maximum=1, of=TARGET,
-                  contributions=True),
-        ),
+        values=_values("scorer"),
         compute=lambda t: _overlap("scorer", t.scorer_features, t),
         not_applicable=lambda t: (
             _why_not_applicable(t) or (None if t.scorer_features else "needs a scorer, and so labelled photos")
@@ -48,11 +45,7 @@ def inception_manifold() -> Metric:
     return Metric(
         name="inception_manifold",
         summary="density and coverage over Inception's features, as clean-fid computes them",
-        values=(
-            Value("density", "density", better="higher", digits=2, minimum=0, contributions=True),
-            Value("coverage", "coverage", better="higher", digits=2, minimum=0, maximum=1, of=TARGET,
-                  contributions=True),
-        ),
+        values=_values(),
         compute=lambda t: _overlap("", t.inception, t),
         not_applicable=_why_not_applicable,
         needs="inception",
@@ -61,13 +54,30 @@ def inception_manifold() -> Metric:
     )  # fmt: skip
 
 
+def _values(prefix: str = "") -> tuple[Value, ...]:
+    """Return both declarations; names and labels begin with the `prefix`, if any."""
+    density, coverage = _names(prefix)
+    return (
+        Value(density, density.replace("_", " "), better="higher", digits=2, minimum=0, contributions=True),
+        Value(
+            coverage, coverage.replace("_", " "), better="higher", digits=2, minimum=0, maximum=1, of=TARGET,
+            contributions=True,
+        ),
+    )  # fmt: skip
+
+
+def _names(prefix: str) -> tuple[str, str]:
+    density, coverage = (f"{prefix}_{name}".lstrip("_") for name in ("density", "coverage"))
+    return density, coverage
+
+
 def _overlap(prefix: str, features: Callable[[np.ndarray], np.ndarray] | None, translations: Translations) -> Scores:
     """Return both numbers, image by image too where the images compared are the outputs."""
     assert features is not None and translations.targets is not None
-    names = tuple(f"{prefix}_{name}".lstrip("_") for name in ("density", "coverage"))
+    names = _names(prefix)
     photos = translations.training_photos if translations.real_outputs else translations.outputs
     if photos is None or not len(photos):
-        return Scores(dict.fromkeys(names, float("nan")), reasons=dict.fromkeys(names, NO_FLOOR))
+        return unmeasured(names, NO_FLOOR)
     compared, real = features(photos), features(translations.targets)
     found = dict(
         zip(names, (density_contributions(compared, real), coverage_contributions(compared, real)), strict=True)

@@ -16,7 +16,7 @@ from cgbench.benchmarks.regression.changes import (
     value_changes,
 )
 from cgbench.benchmarks.regression.run_numbers import Key, RunNumbers, SeedValues, collect_numbers
-from cgbench.results.run import Run, TrialResult
+from cgbench.results.run import RunRecords, TrialResult
 from cgbench.results.significance import ALPHA, Effect, mean_effect, welch
 from cgbench.results.uniformity import differing, mixture, training_facts
 
@@ -55,7 +55,7 @@ class Difference:
         return bool(self.settings or self.data or self.states or self.numbers)
 
 
-def difference(a: Run, b: Run, values: Mapping[str, Value]) -> Difference:
+def difference(a: RunRecords, b: RunRecords, values: Mapping[str, Value]) -> Difference:
     """Return the differences between two runs, without the rows of other programs."""
     a, b = a.own(), b.own()
     first, second = collect_numbers(a, values), collect_numbers(b, values)
@@ -122,7 +122,7 @@ def _equal(first: SeedValues | None, second: SeedValues | None) -> bool:
     return bool(shared) and all(first.values[seed] == second.values[seed] for seed in shared)
 
 
-def _settings_by_trial(run: Run, other: Run) -> dict[str, dict[str, Any]]:
+def _settings_by_trial(run: RunRecords, other: RunRecords) -> dict[str, dict[str, Any]]:
     """Return every setting as "value (layer)" and the values of its declaration: of each method, or of each of its
     trials where they are not trained alike in either run."""
     unlike = _unlike_methods(run) | _unlike_methods(other)
@@ -134,7 +134,7 @@ def _settings_by_trial(run: Run, other: Run) -> dict[str, dict[str, Any]]:
     return settings
 
 
-def _unlike_methods(run: Run) -> set[str]:
+def _unlike_methods(run: RunRecords) -> set[str]:
     """Return the trained methods whose seeds were not trained with the same settings."""
     return {
         name
@@ -159,7 +159,7 @@ def _settings_with_layers(trial: TrialResult, images: bool = False) -> dict[str,
     return {"preset": spec["preset"], **settings}
 
 
-def _data_identity(run: Run) -> dict[str, Any]:
+def _data_identity(run: RunRecords) -> dict[str, Any]:
     """Return the identity of the data: its name, the numbers of images, and the digests of the training images."""
     trained = run.trials_of(run.trained[0]) if run.trained else []
     spec = (trained or list(run.trials))[0].spec
@@ -169,7 +169,7 @@ def _data_identity(run: Run) -> dict[str, Any]:
     return {"dataset": run.metadata["dataset"], "seeds": list(run.seeds), **counts, **digests, "classes": palette}
 
 
-def _state_changes(a: Run, b: Run) -> list[Change]:
+def _state_changes(a: RunRecords, b: RunRecords) -> list[Change]:
     """Return the trials whose states differ."""
     first, second = ({f"{t.method} seed {t.seed}": t.state for t in run.trials} for run in (a, b))
     return [row for row in value_changes(first, second) if {row.before, row.after} != {TrialState.DONE, ABSENT}]

@@ -11,7 +11,7 @@ from cgbench.api.names import TrialState
 from cgbench.config import FIELDS
 from cgbench.results.record_files import read_step_rows
 from cgbench.results.records import ensure_one_protocol
-from cgbench.results.run import UNTRAINED, Run, TrialResult
+from cgbench.results.run import UNTRAINED, RunRecords, TrialResult
 
 FINAL_SHARE = 0.2  # share of the training, at its end, over which losses are averaged
 LOSS, WEIGHTS = "loss", "parameters"  # numbers of the training itself: "loss/cycle_a", "parameters/G_ab"
@@ -74,7 +74,7 @@ class RunNumbers:
     absent: Mapping[Key, str] = field(default_factory=dict)
 
 
-def collect_numbers(run: Run, values: Mapping[str, Value]) -> RunNumbers:
+def collect_numbers(run: RunRecords, values: Mapping[str, Value]) -> RunNumbers:
     """Return the numbers of a finished or unfinished run. Numbers of two protocols raise `CgbenchError`.
 
     Rows of other programs are left out: nothing here could make them better or worse.
@@ -111,7 +111,7 @@ def collect_numbers(run: Run, values: Mapping[str, Value]) -> RunNumbers:
     )  # fmt: skip
 
 
-def _metric_records(run: Run):
+def _metric_records(run: RunRecords):
     """Return the records of the metrics of finished trials, without details ("fcn_iou/road")."""
     records = run.records
     done = records[(records["status"] == TrialState.DONE) & (records["metric"] != "")]
@@ -155,7 +155,7 @@ def _affects_results(name: str) -> bool:
     return name in FIELDS and FIELDS[name].metadata["affects"] != "bookkeeping"
 
 
-def _provenance(run: Run) -> dict[str, Any]:
+def _provenance(run: RunRecords) -> dict[str, Any]:
     """Return the command, and every device, commit and set of versions that the trials record."""
     specs = [trial.spec for trial in run.trials]
     versions: dict[str, list[str]] = {}
@@ -173,7 +173,7 @@ def _provenance(run: Run) -> dict[str, Any]:
     }
 
 
-def _unfinished_trials(run: Run) -> tuple[UnfinishedTrial, ...]:
+def _unfinished_trials(run: RunRecords) -> tuple[UnfinishedTrial, ...]:
     """Return the requested trials that are not done."""
     trials = [
         UnfinishedTrial(trial.method, trial.seed, trial.state, str(trial.status.get("reason", "")))

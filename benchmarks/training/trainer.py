@@ -166,13 +166,13 @@ def move_players(model: Model, optimizers: Optimizers, batch: dict[str, Tensor],
         try:
             backward(total, optimizers[player.name])
         except RuntimeError as error:
-            raise shared_graph_error(model, player, error) from None
+            raise _shared_graph_error(model, player, error) from None
         optimizers[player.name].step()
         losses.update({name: value.detach() for name, value in terms.items()})
     return losses
 
 
-def shared_graph_error(model: Model, player: Player, error: RuntimeError) -> Exception:
+def _shared_graph_error(model: Model, player: Player, error: RuntimeError) -> Exception:
     """Return the error to raise for one of a backward pass: which tensors of the declaration two players share, if it
     came from that, else `error` itself."""
     shared = shared_gradients(model.method, model.live_part.players, player)

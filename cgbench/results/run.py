@@ -55,7 +55,7 @@ class TrialResult:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunRecords:
     """A run of one dataset. `metadata` is run.json, `order` the methods as every table and figure shows them (floors,
     trained ones in the order of run.json, supervised ones, those of other programs, ceilings). `roles` maps each method
     to "floor", "ceiling", "supervised" (trained on pairs or labels), "external" (outputs of another program) or ""
@@ -107,7 +107,7 @@ class Run:
             protocols |= read_protocols_file(trial.folder.protocols)
         return protocols
 
-    def own(self) -> "Run":
+    def own(self) -> "RunRecords":
         """Return the run without the rows of other programs."""
         names = set(self.external)
         tables = {
@@ -122,7 +122,7 @@ class Run:
         return [trial for trial in self.trials if trial.method == method]
 
 
-def read_run(path: Path, uniform: bool = True) -> Run:
+def read_run(path: Path, uniform: bool = True) -> RunRecords:
     """Read the run folder `path`: the only place where the records of a run are read, and each is read once.
 
     The tables need no further selection by split, step or state of the trial's files:
@@ -154,7 +154,7 @@ def read_run(path: Path, uniform: bool = True) -> Run:
     of_dataset = all_records[all_records["dataset"] == dataset].replace({"status": {"": NOT_STARTED}})
     order = row_order(methods, roles)
     trained_seeds = [trial.seed for trial in trials if roles[trial.method] in TRAINED]
-    return Run(
+    return RunRecords(
         path=path,
         metadata=metadata,
         trials=tuple(sorted(trials, key=lambda trial: (order.index(trial.method), trial.seed))),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -223,7 +224,7 @@ class Model:
             return node.function(seeds.generator(self.seed, "noise", tensor, step), *inputs)
         rows = []
         for row in range(_batch_size(inputs[0])):
-            stream = seeds.generator(self.seed, "noise", tensor, "image", self.first_image + row, self.style_index)
+            stream = image_stream(self.seed, tensor, self.first_image + row, self.style_index)
             rows.append(node.function(stream, *(_slice(value, row, row + 1) for value in inputs)))
         return _concatenate(rows)
 
@@ -280,6 +281,11 @@ class Model:
                 network.load_state_dict(_with_prefix(state, f"network.{name}."))
         for name, pool in self.pools.items():
             pool.load(_with_prefix(state, f"pool.{name}."))
+
+
+def image_stream(seed: int, tensor: str, image: int, style_index: int = 0) -> np.random.Generator:
+    """Return the stream of the random numbers that `tensor` is, of the test image with the number `image`."""
+    return seeds.generator(seed, "noise", tensor, "image", image, style_index)
 
 
 def _with_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -59,8 +59,8 @@ def _step_panel(rows: pd.DataFrame, direction: str, value: Value, styles: Mappin
 
 def cost_panels(
     costs: pd.DataFrame, table: pd.DataFrame, direction: str, values: Mapping[str, Value], styles: Mapping[str, Style],
-    first: str = "",
-) -> list[Panel]:  # fmt: skip
+    primary: str = "",
+) -> dict[str, Panel]:  # fmt: skip
     """Return panels of scores against training time: a point per method at its means, a bar of one standard deviation.
 
     Args:
@@ -69,19 +69,21 @@ def cost_panels(
         direction: The direction of translation.
         values: The declarations of the metrics by name.
         styles: The style of each method.
-        first: The score whose panel comes first.
+        primary: The score that methods are judged by, whose panel is there wherever it falls in the table.
 
     Returns:
-        A panel for each of the first `QUALITY_PANELS` scores of which higher or lower is declared as better.
+        By metric, the panels of `primary` and of the first `QUALITY_PANELS` other scores of which higher or lower is
+        declared as better.
     """
     seconds = costs.groupby("method")["seconds"].mean().dropna()
     cells = table[(table["direction"] == direction) & table["method"].isin(seconds.index) & table["mean"].notna()]
     scores = [name for name in dict.fromkeys(cells["metric"]) if declared(values, name).better]
-    scores.sort(key=lambda name: name != first)
-    return [
-        _cost_panel(cells[cells["metric"] == name], seconds, direction, declared(values, name), styles)
-        for name in scores[:QUALITY_PANELS]
-    ]
+    others = [name for name in scores if name != primary][:QUALITY_PANELS]
+    return {
+        name: _cost_panel(cells[cells["metric"] == name], seconds, direction, declared(values, name), styles)
+        for name in scores
+        if name == primary or name in others
+    }
 
 
 def _cost_panel(

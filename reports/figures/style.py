@@ -82,7 +82,7 @@ class Panel:
     def png(self) -> bytes:
         """Return the figure as a PNG file with dark ink on white."""
         with matplotlib.rc_context(RC):
-            _set_ink(self.figure, PAPER_INK)
+            self.on_white()
             buffer = io.BytesIO()
             self.figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
             _set_ink(self.figure, INK)

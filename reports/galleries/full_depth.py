@@ -21,7 +21,7 @@ from cgbench.reports.formats.images import UnreadableImage, read_png
 from cgbench.reports.galleries.image_grid import INPUT, TRUTH, ImageGrids
 from cgbench.reports.galleries.stored_numbers import StoredNumbers, block_means
 from cgbench.reports.galleries.worst_images import DirectionGallery
-from cgbench.results.run import SHOWN_ONCE, Run, TrialResult
+from cgbench.results.run import SHOWN_ONCE, RunRecords, TrialResult
 
 LEVELS = 65535
 BUDGET = 8_000_000  # bytes of all packed pictures, before base64; beyond it they are reduced
@@ -167,7 +167,7 @@ def _of_picture(numbers: StoredNumbers, wanted: Wanted, control: WindowControl) 
     return control.low + np.asarray(picture)[..., None] * ((control.high - control.low) / 255)
 
 
-def _of_grids(run: Run, grids: ImageGrids) -> Iterable[Wanted]:
+def _of_grids(run: RunRecords, grids: ImageGrids) -> Iterable[Wanted]:
     for grid in grids.grids:
         for key in grid.keys:
             for column in grid.columns:
@@ -175,7 +175,7 @@ def _of_grids(run: Run, grids: ImageGrids) -> Iterable[Wanted]:
                 yield from ((column.method, seed, grid.direction, file_name(key)) for seed in seeds)
 
 
-def _of_galleries(run: Run, galleries: Sequence[DirectionGallery]) -> Iterable[Wanted]:
+def _of_galleries(run: RunRecords, galleries: Sequence[DirectionGallery]) -> Iterable[Wanted]:
     for gallery in galleries:
         for example in gallery.examples:
             key = file_name(example.key)

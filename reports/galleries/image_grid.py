@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from cgbench.api.names import DIRECTIONS, TrialState
 from cgbench.reports.formats.images import UnreadableImage, data_uri
-from cgbench.results.run import SHOWN_ONCE, Run, TrialResult
+from cgbench.results.run import SHOWN_ONCE, RunRecords, TrialResult
 from cgbench.selection import evenly_spaced
 
 INPUT, TRUTH = "copy", "real"  # the untrained methods whose outputs are the sources and the true targets
@@ -55,7 +55,7 @@ class ImageGrids:
     small: bool
 
 
-def image_grids(run: Run, rows: int = ROWS) -> ImageGrids:
+def image_grids(run: RunRecords, rows: int = ROWS) -> ImageGrids:
     """Return the grids of all directions that have outputs, with `rows` test images spread evenly over the split.
 
     Images are the unchanged PNG files. Where those exceed `BUDGET` bytes together, all of them are reduced to
@@ -86,7 +86,7 @@ def even_keys(keys: list[str], count: int) -> list[str]:
     return [keys[index] for index in evenly_spaced(len(keys), count)]
 
 
-def _columns(run: Run) -> tuple[Column, ...]:
+def _columns(run: RunRecords) -> tuple[Column, ...]:
     """Return the columns of the input, the trained methods, other programs and the ground truth, as far as the run has
     them."""
     first = [Column(INPUT, "input")] if run.roles.get(INPUT) else []
@@ -95,14 +95,14 @@ def _columns(run: Run) -> tuple[Column, ...]:
     return (*first, *(Column(name, name) for name in run.trained), *external, *last)
 
 
-def _keys(run: Run, direction: str) -> list[str]:
+def _keys(run: RunRecords, direction: str) -> list[str]:
     """Return the sorted keys of all test images that any shown method has an output of."""
     methods = [column.method for column in _columns(run)]
     folders = [trial.folder.path / "outputs" / direction for name in methods for trial in _shown(run, name)]
     return sorted({path.stem for folder in folders for path in folder.glob("*.png")})
 
 
-def _shown(run: Run, method: str) -> list[TrialResult]:
+def _shown(run: RunRecords, method: str) -> list[TrialResult]:
     """Return the trials whose images are shown: all of a trained method, else one."""
     trials = run.trials_of(method)
     if run.roles[method] not in SHOWN_ONCE:
@@ -110,7 +110,7 @@ def _shown(run: Run, method: str) -> list[TrialResult]:
     return sorted(trials, key=lambda trial: trial.state != TrialState.DONE)[:1]
 
 
-def _cell(run: Run, column: Column, direction: str, name: str, key: str, small: bool) -> tuple[GridImage, ...]:
+def _cell(run: RunRecords, column: Column, direction: str, name: str, key: str, small: bool) -> tuple[GridImage, ...]:
     """Return the images of one cell, one per seed of the run."""
     trials = _shown(run, column.method)
     if run.roles[column.method] in SHOWN_ONCE:

@@ -16,7 +16,7 @@ from cgbench.reports.formats.display_windows import domain_formats
 from cgbench.reports.formats.images import read_png
 from cgbench.reports.galleries.image_grid import INPUT, TRUTH
 from cgbench.results.record_files import read_score_rows
-from cgbench.results.run import Run, TrialResult
+from cgbench.results.run import RunRecords, TrialResult
 from cgbench.results.run_folder import TrialFolder
 
 VOLUME_SUFFIXES = (".nii.gz", ".mha")
@@ -25,7 +25,7 @@ VOLUME_SUFFIXES = (".nii.gz", ".mha")
 class StoredNumbers:
     """The stored numbers that a run folder holds. Images are (H, W, C) in the type and unit of their domain."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunRecords) -> None:
         self.run = run
         self.by_letter = domain_formats(run.dataset)
         self._axes: dict[str, str] = {}

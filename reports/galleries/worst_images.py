@@ -18,7 +18,7 @@ from cgbench.reports.formats.images import UnreadableImage, data_uri
 from cgbench.reports.formats.numbers import in_order, in_units
 from cgbench.reports.galleries.image_grid import INPUT, TRUTH
 from cgbench.results.record_files import read_failures_file, read_score_rows
-from cgbench.results.run import Run, TrialResult
+from cgbench.results.run import RunRecords, TrialResult
 from cgbench.seeds import generator
 
 BUDGET = 3_500_000  # bytes of all images of the gallery, before base64
@@ -81,7 +81,7 @@ class DirectionGallery:
     reduced: bool
 
 
-def worst_images(run: Run, values: Mapping[str, Value]) -> list[DirectionGallery]:
+def worst_images(run: RunRecords, values: Mapping[str, Value]) -> list[DirectionGallery]:
     """Return the galleries of all directions with per-image scores, as large as `BUDGET` allows."""
     seed = shown_seed(run)
     if seed is None:
@@ -96,7 +96,7 @@ def worst_images(run: Run, values: Mapping[str, Value]) -> list[DirectionGallery
     return galleries if directions else []
 
 
-def shown_seed(run: Run) -> int | None:
+def shown_seed(run: RunRecords) -> int | None:
     """Return the first seed that most trained methods, ideally all, have finished; None where none has finished any."""
     done = {seed: sum(trial.seed == seed for trial in _done(run, run.trained)) for seed in run.seeds}
     best = max(done.values(), default=0)
@@ -130,7 +130,7 @@ class _DirectionScores:
     groups of images are left out.
     """
 
-    run: Run
+    run: RunRecords
     direction: str
     seed: int
     trials: Mapping[str, TrialResult]
@@ -139,7 +139,7 @@ class _DirectionScores:
     failures: Mapping[str, Mapping[str, Mapping[str, tuple[str, ...]]]]  # by direction, "AtoB-ood" too, and method
 
     @classmethod
-    def read(cls, run: Run, direction: str, seed: int, values: Mapping[str, Value]) -> "_DirectionScores":
+    def read(cls, run: RunRecords, direction: str, seed: int, values: Mapping[str, Value]) -> "_DirectionScores":
         trials = {trial.method: trial for trial in _done(run, run.trained) if trial.seed == seed}
         scores: dict[str, dict[str, dict[str, float]]] = {}
         for method, trial in trials.items():
@@ -223,7 +223,7 @@ class _DirectionScores:
         return _uri(trials[0].folder.output(direction, key), side)[0] if trials else ""
 
 
-def _done(run: Run, methods: Iterable[str]) -> list[TrialResult]:
+def _done(run: RunRecords, methods: Iterable[str]) -> list[TrialResult]:
     return [trial for method in methods for trial in run.trials_of(method) if trial.state == TrialState.DONE]
 
 

@@ -16,7 +16,7 @@ from cgbench.reports.formats.numbers import number
 from cgbench.reports.paper_tables.published import TO_LABELS, TO_PHOTO, PaperRow, PaperTable, Published, Score
 from cgbench.reports.sections.scores import NOT_APPLICABLE, summary
 from cgbench.results.record_files import read_protocols_file
-from cgbench.results.run import Run, TrialResult
+from cgbench.results.run import RunRecords, TrialResult
 
 NOT_RUN = "not run"
 NOT_IMPLEMENTED = "not in cgbench"
@@ -60,7 +60,7 @@ class ComparedRow:
         return tuple(entry for entry in self.entries if entry.score.metric)
 
 
-def direction_of(run: Run, table: PaperTable) -> str:
+def direction_of(run: RunRecords, table: PaperTable) -> str:
     """Return the run's direction, "AtoB" or "BtoA", that the table is about, by the kinds of the two domains."""
     kinds = [domain["kind"] for domain in run.dataset["domains"]]
     to_photo = {("labels", "photo"): Direction.A_TO_B, ("photo", "labels"): Direction.B_TO_A}.get(tuple(kinds))
@@ -74,7 +74,7 @@ def direction_of(run: Run, table: PaperTable) -> str:
     return to_photo if table.direction == TO_PHOTO else opposite[to_photo]
 
 
-def comparison(run: Run, table: PaperTable) -> list[ComparedRow]:
+def comparison(run: RunRecords, table: PaperTable) -> list[ComparedRow]:
     """Return the paper's rows in the paper's order, each with our numbers where the run has them."""
     direction = direction_of(run, table)
     cells = _cells(run.records, run, direction)
@@ -104,7 +104,7 @@ def blocks(rows: list[ComparedRow], table: PaperTable) -> list[Block]:
     return shown
 
 
-def caption(run: Run, table: PaperTable, rows: list[ComparedRow]) -> list[str]:
+def caption(run: RunRecords, table: PaperTable, rows: list[ComparedRow]) -> list[str]:
     """Return the notes on a comparison, one or two sentences per line: both protocols, the marks, missing numbers."""
     quoted = [entry.paper for row in rows for entry in row.entries]
     confirmed = dict.fromkeys(source for value in quoted if value.confirmed for source in value.sources)
@@ -140,7 +140,7 @@ def status_of(row: ComparedRow) -> str:
     return leading.status or str(leading.n_seeds)
 
 
-def _cells(records: pd.DataFrame, run: Run, direction: str) -> dict[tuple[str, str], dict]:
+def _cells(records: pd.DataFrame, run: RunRecords, direction: str) -> dict[tuple[str, str], dict]:
     """Return the cells of the run's own summary in one direction, by method and metric."""
     table = summary(records, {}, run.order, run.roles)
     rows = table[table["direction"] == direction].to_dict("records")
@@ -198,7 +198,7 @@ def _difference(entry: Entry) -> str:
     return f"{number(entry.difference, entry.score.digits, sign=True)}{_mark(entry.paper)}"
 
 
-def _setting(run: Run, table: PaperTable, rows: list[ComparedRow]) -> str:
+def _setting(run: RunRecords, table: PaperTable, rows: list[ComparedRow]) -> str:
     """Return the settings of our numbers: run, dataset, preset, crop size, steps, images, seeds and scorer."""
     methods = {row.row.method for row in rows}
     trials = [trial for trial in run.trials if trial.method in methods]

@@ -8,7 +8,7 @@ from cgbench.reports.formats.latex import PREAMBLE, tex_table
 from cgbench.reports.formats.markdown import bullet, escaped_text, markdown_table
 from cgbench.reports.paper_tables.comparison import ComparedRow, blocks, caption, comparison, direction_of
 from cgbench.reports.paper_tables.published import PaperTable
-from cgbench.results.run import Run
+from cgbench.results.run import RunRecords
 
 CSV_COLUMNS = (
     "table", "row", "method", "score", "unit", "direction", "paper", "paper_confirmed", "paper_source", "paper_other",
@@ -16,7 +16,7 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 
-def markdown(run: Run, table: PaperTable) -> str:
+def markdown(run: RunRecords, table: PaperTable) -> str:
     """Return the comparison as Markdown: a heading, tables that fit a terminal, and notes."""
     rows = comparison(run, table)
     shown = blocks(rows, table)
@@ -25,7 +25,7 @@ def markdown(run: Run, table: PaperTable) -> str:
     return "\n".join([f"## {first}", "\n".join(notes) + "\n", *(f"### {text}" for text in others)])
 
 
-def latex(run: Run, table: PaperTable) -> str:
+def latex(run: RunRecords, table: PaperTable) -> str:
     """Return the comparison as LaTeX, each table with its caption; the preamble needs booktabs."""
     rows = comparison(run, table)
     notes = caption(run, table, rows)
@@ -36,7 +36,7 @@ def latex(run: Run, table: PaperTable) -> str:
     return "\n".join(parts)
 
 
-def csv(run: Run, table: PaperTable) -> str:
+def csv(run: RunRecords, table: PaperTable) -> str:
     """Return the comparison as CSV, one line per row and score, with six significant digits.
 
     `unit` is the metric, with the factor that converts it to the paper's unit; it is empty for quoted columns.
@@ -49,7 +49,7 @@ def csv(run: Run, table: PaperTable) -> str:
 FORMATS = {"md": markdown, "latex": latex, "csv": csv}
 
 
-def _csv_lines(row: ComparedRow, run: Run, table: PaperTable, direction: str) -> list[dict]:
+def _csv_lines(row: ComparedRow, run: RunRecords, table: PaperTable, direction: str) -> list[dict]:
     common = {"table": table.name, "row": row.row.name, "method": row.row.method or "", "remark": row.overrides}
     common |= {"run": run.metadata["name"], "dataset": run.dataset["label"], "preset": run.metadata["preset"]}
     lines = []

@@ -12,7 +12,7 @@ from PIL import Image
 from cgbench.api.names import TrialState
 from cgbench.errors import CgbenchError
 from cgbench.reports.formats.images import read_png
-from cgbench.results.run import SHOWN_ONCE, Run, TrialResult
+from cgbench.results.run import SHOWN_ONCE, RunRecords, TrialResult
 
 # Untrained rows that may hold the real images, and their descriptions; the first row that the run has is used.
 REAL_ROWS = (("real", "the true target image of the same scene"), ("shuffled", "a real target image of another scene"))
@@ -67,7 +67,7 @@ class Stimuli:
         return np.asarray(image)
 
 
-def read_stimuli(run: Run, direction: str, methods: Iterable[str], seed: int, side: int) -> Stimuli:
+def read_stimuli(run: RunRecords, direction: str, methods: Iterable[str], seed: int, side: int) -> Stimuli:
     """Return the images of the trials of one seed.
 
     Args:
@@ -102,7 +102,7 @@ def _digest(pixels: np.ndarray) -> str:
     return hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()[:12]
 
 
-def _trial(run: Run, method: str, seed: int) -> TrialResult | None:
+def _trial(run: RunRecords, method: str, seed: int) -> TrialResult | None:
     """Return the trial of a method and seed; for a row not trained here without that seed, the first finished trial."""
     trials = run.trials_of(method)
     matching = [trial for trial in trials if trial.seed == seed]

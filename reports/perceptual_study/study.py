@@ -19,7 +19,7 @@ from cgbench.errors import CgbenchError, did_you_mean
 from cgbench.files import read_json, write_text
 from cgbench.reports.formats.display_windows import domain_formats, shown
 from cgbench.reports.perceptual_study.stimuli import Stimuli, Stimulus, read_stimuli
-from cgbench.results.run import Run
+from cgbench.results.run import RunRecords
 from cgbench.seeds import generator
 
 KIND = "cgbench study"
@@ -104,7 +104,7 @@ class Study:
         return "left" if self.images[pair[0]].method == REAL else "right"
 
 
-def make_study(run: Run, options: StudyOptions) -> tuple[Study, list[bytes], dict[str, str]]:
+def make_study(run: RunRecords, options: StudyOptions) -> tuple[Study, list[bytes], dict[str, str]]:
     """Return the study of a run, the files of its images by their numbers, and the reasons why methods were left out.
 
     The test images, which of them are practice, and all orders follow from `options.seed`. Raises `CgbenchError` where
@@ -149,7 +149,7 @@ def make_study(run: Run, options: StudyOptions) -> tuple[Study, list[bytes], dic
     return study, [image.file for image in images], left_out
 
 
-def _target(run: Run, direction: str) -> str:
+def _target(run: RunRecords, direction: str) -> str:
     """Return the name of the target domain, and what pictures show of its numbers where these are not 8-bit RGB."""
     letter = "B" if direction == Direction.A_TO_B else "A"
     name: str = run.dataset["domains"][letter == "B"]["name"]
@@ -157,7 +157,7 @@ def _target(run: Run, direction: str) -> str:
     return f"{name} ({text})" if text else name
 
 
-def photo_direction(run: Run) -> str:
+def photo_direction(run: RunRecords) -> str:
     """Return the direction whose target is photos, AtoB where both or neither are."""
     kinds = [domain["kind"] for domain in run.dataset["domains"]]
     return Direction.B_TO_A if kinds[0] == "photo" and kinds[1] != "photo" else Direction.A_TO_B
@@ -200,7 +200,7 @@ def _study(values: dict[str, Any]) -> Study:
     return Study(**{**values, **lists, "images": images, "sessions": sessions})
 
 
-def _requested_methods(run: Run, methods: Sequence[str]) -> tuple[str, ...]:
+def _requested_methods(run: RunRecords, methods: Sequence[str]) -> tuple[str, ...]:
     """Return the methods of a study in the order of tables, by default all trained ones; unknown ones raise."""
     possible = [name for name in run.order if run.roles[name] != Role.CEILING]
     for name in methods:
@@ -213,7 +213,7 @@ def _requested_methods(run: Run, methods: Sequence[str]) -> tuple[str, ...]:
 
 
 def _choose_scenes(
-    stimuli: Stimuli, methods: Iterable[str], options: StudyOptions, run: Run, direction: str
+    stimuli: Stimuli, methods: Iterable[str], options: StudyOptions, run: RunRecords, direction: str
 ) -> list[str]:
     """Return the scenes of the study, practice first, sampled from those that every method has an image of."""
     keys = stimuli.common_keys(methods)
@@ -229,7 +229,7 @@ def _choose_scenes(
     return [keys[index] for index in order[:needed]]
 
 
-def _ensure_distinguishable(run: Run, images: Mapping[tuple[str, str], Stimulus]) -> None:
+def _ensure_distinguishable(run: RunRecords, images: Mapping[tuple[str, str], Stimulus]) -> None:
     """Raise where a translated image is the real one, or has another size: such a pair cannot be judged."""
     for (key, method), image in images.items():
         real = images[key, REAL]

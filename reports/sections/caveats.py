@@ -10,7 +10,7 @@ from cgbench.api.names import Role
 from cgbench.formatting import listed, plural
 from cgbench.reports.formats.numbers import declared, in_order, number
 from cgbench.results.records import not_measured
-from cgbench.results.run import Run
+from cgbench.results.run import RunRecords
 
 
 def caveats(records: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
@@ -19,13 +19,13 @@ def caveats(records: pd.DataFrame, values: Mapping[str, Value]) -> list[str]:
     return [*_absences(records, values), *_set_sizes(records, values)]
 
 
-def judge_caveats(run: Run, values: Mapping[str, Value]) -> list[str]:
+def judge_caveats(run: RunRecords, values: Mapping[str, Value]) -> list[str]:
     """Return a sentence per untrained row that beats trained methods, and one per direction that scorers judge."""
     protocols, ceiling = run.protocols().values(), Role.CEILING in run.roles.values()
     return [*_beaten(run, values), *_scorers(protocols), *_published_scorers(protocols, ceiling)]
 
 
-def _beaten(run: Run, values: Mapping[str, Value]) -> list[str]:
+def _beaten(run: RunRecords, values: Mapping[str, Value]) -> list[str]:
     """Return a warning per direction whose primary number is better for an untrained row than for trained methods."""
     lines = []
     for direction, metric in run.dataset.get("primary", {}).items():

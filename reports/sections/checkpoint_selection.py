@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from cgbench.api.metric import Value
-from cgbench.api.names import DIRECTIONS
 from cgbench.reports.formats.markdown import escaped, markdown_table
-from cgbench.reports.formats.numbers import declared, header, in_order, in_units, number
+from cgbench.reports.formats.numbers import declared, number
+from cgbench.reports.sections.scores import Groups, by_direction
 from cgbench.results.records import TEST, VALIDATION
 
 COLUMNS = ["direction", "metric", "method", "seed", "last", "last_step", "chosen", "chosen_step", "oracle",
@@ -29,7 +29,7 @@ class SelectionTable:
 
     direction: str
     name: str
-    groups: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
+    groups: Groups
 
 
 def selection(history: pd.DataFrame, values: Mapping[str, Value], methods: Sequence[str]) -> pd.DataFrame:
@@ -76,18 +76,15 @@ def selection_tables(
         The tables; none for a direction without numbers.
     """
     means = selected.drop(columns="seed").groupby(["direction", "metric", "method"], sort=False).mean().reset_index()
-    tables = []
-    for direction in DIRECTIONS:
-        labelled = in_units(values, direction, units)
-        shown = means[means["direction"] == direction]
-        groups = []
-        for metric in in_order(set(shown["metric"]), values):
-            rows = shown[shown["metric"] == metric].set_index("method")
-            lines = [_line(name, rows.loc[name], declared(labelled, metric)) for name in order if name in rows.index]
-            groups.append((header(declared(labelled, metric)), tuple(lines)))
-        if groups:
-            tables.append(SelectionTable(direction, names.get(direction, direction), tuple(groups)))
-    return tables
+
+    def lines(rows: pd.DataFrame, value: Value) -> tuple[tuple[str, ...], ...]:
+        of = rows.set_index("method")
+        return tuple(_line(name, of.loc[name], value) for name in order if name in of.index)
+
+    return [
+        SelectionTable(direction, names.get(direction, direction), groups)
+        for direction, groups in by_direction(means, values, units, lines)
+    ]
 
 
 def selection_markdown(tables: Sequence[SelectionTable]) -> str:

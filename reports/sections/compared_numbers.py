@@ -7,17 +7,17 @@ from cgbench.api.metric import SOURCE
 from cgbench.api.names import TrialState
 from cgbench.results.record_files import read_metric_rows, read_score_rows
 from cgbench.results.records import TEST
-from cgbench.results.run import Run
+from cgbench.results.run import RunRecords
 
 
-def numbers_by_seed(run: Run) -> pd.DataFrame:
+def numbers_by_seed(run: RunRecords) -> pd.DataFrame:
     """Return the finite numbers of finished trials; details ("fcn_iou/road") left out."""
     done = run.records[(run.records["status"] == TrialState.DONE) & (run.records["metric"] != "")]
     finite = done[np.isfinite(done["value"]) & ~done["metric"].str.contains("/")]
     return finite[["direction", "method", "seed", "metric", "value"]]
 
 
-def scores_by_image(run: Run, methods: set[str]) -> pd.DataFrame:
+def scores_by_image(run: RunRecords, methods: set[str]) -> pd.DataFrame:
     """Return the scores of single images of the finished trials of `methods`. `unit` is the image and whose it is, or
     the group of images that are not independent of each other."""
     rows = []
@@ -31,7 +31,7 @@ def scores_by_image(run: Run, methods: set[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["direction", "unit", "metric", "value", "method", "seed"])
 
 
-def numbers_by_scorer(run: Run, methods: set[str]) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+def numbers_by_scorer(run: RunRecords, methods: set[str]) -> dict[tuple[str, str], dict[str, np.ndarray]]:
     """Return by direction and metric the numbers of each scorer by method, (scorers,), means over its seeds; of metrics
     and methods that several scorers measured."""
     found: dict[tuple[str, str], dict[str, list[list[float]]]] = {}

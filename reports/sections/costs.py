@@ -10,7 +10,7 @@ from cgbench.api.names import DIRECTIONS, TrialState
 from cgbench.formatting import duration
 from cgbench.reports.formats.markdown import escaped, markdown_table
 from cgbench.results.record_files import read_cost_file
-from cgbench.results.run import Run
+from cgbench.results.run import RunRecords
 
 COLUMNS = ["method", "seed", "weights", "seconds", "trained_per_second", "memory", *DIRECTIONS]
 CAPTION = (
@@ -29,7 +29,7 @@ class CostTable:
     caption: str
 
 
-def costs(run: Run) -> pd.DataFrame:
+def costs(run: RunRecords) -> pd.DataFrame:
     """Return one row per finished trial of a trained method: number of weights, training seconds, images of each domain
     per second of training, peak memory in bytes, and images per second of translation by direction; NaN if unknown."""
     rows = []
@@ -45,7 +45,7 @@ def costs(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def cost_table(rows: pd.DataFrame, run: Run) -> CostTable | None:
+def cost_table(rows: pd.DataFrame, run: RunRecords) -> CostTable | None:
     """Return the table of mean costs, of `rows` as `costs` returns them; None if there are none."""
     if rows.empty:
         return None
@@ -64,7 +64,7 @@ def costs_markdown(table: CostTable) -> str:
     return f"### What it costs\n\n{markdown_table(lines)}\n\n{escaped(table.caption)}\n"
 
 
-def _devices(run: Run) -> str:
+def _devices(run: RunRecords) -> str:
     devices = dict.fromkeys(trial.spec.get("device", "") for trial in run.trials if trial.method in run.trained)
     return f"Trained on {', '.join(filter(None, devices)) or 'an unknown device'}."
 

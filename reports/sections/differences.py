@@ -13,7 +13,7 @@ from cgbench.api.names import Analysis, Role
 from cgbench.errors import CgbenchError, did_you_mean
 from cgbench.reports.sections.compared_numbers import numbers_by_scorer, numbers_by_seed, scores_by_image
 from cgbench.results.band import band, image_part, scorer_part
-from cgbench.results.run import Run
+from cgbench.results.run import RunRecords
 from cgbench.results.significance import MeanDifference, holm, mean_effect, welch
 
 DEFAULT_REFERENCE = "cyclegan"
@@ -103,7 +103,7 @@ class Comparison:
 
 
 def compare(
-    run: Run, values: Mapping[str, Value], reference: str = "", analysis: Analysis = Analysis.BAND
+    run: RunRecords, values: Mapping[str, Value], reference: str = "", analysis: Analysis = Analysis.BAND
 ) -> Comparison | None:
     """Return the differences from `reference`, by default cyclegan or, without it, the first trained method.
 
@@ -148,7 +148,7 @@ def compare(
     return Comparison(resolved, analysis, table, supervised, frozenset(external)) if rows else None
 
 
-def _missing_seeds(run: Run, name: str) -> str:
+def _missing_seeds(run: RunRecords, name: str) -> str:
     """Return why an external row has no interval over seeds, "seed unknown" or "one seed"; "" where it may have one."""
     trials = run.trials_of(name)
     known = all((trial.spec.get("external") or {}).get("seed") is not None for trial in trials)

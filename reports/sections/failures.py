@@ -12,7 +12,7 @@ from cgbench.reports.formats.csv import csv_text
 from cgbench.reports.formats.markdown import escaped, markdown_table
 from cgbench.results.detections import ensure_one_setting, setting_of
 from cgbench.results.record_files import read_failures_file
-from cgbench.results.run import UNTRAINED, Run
+from cgbench.results.run import UNTRAINED, RunRecords
 from cgbench.results.significance import clopper_pearson
 
 Definitions = Mapping[str, Mapping[str, Mapping[str, Any]]]  # a record by failure and direction
@@ -75,7 +75,7 @@ class Rule:
     trial: str
 
 
-def read_failures(run: Run) -> tuple[pd.DataFrame, Definitions]:
+def read_failures(run: RunRecords) -> tuple[pd.DataFrame, Definitions]:
     """Return the detections, one row per direction, method, seed and failure, and a record of each failure by name and
     direction. Trials that were evaluated before there were detectors have no rows; trials that were examined in
     different ways raise `CgbenchError`."""

@@ -36,7 +36,7 @@ def headlines(
             value = declared(in_units(values, direction, units), metric)
             found = table[(table["direction"] == direction) & (table["metric"] == metric)]
             verdict = _verdict(comparison, direction, value) if found["mean"].notna().any() else ""
-            size = _detectable(comparison, direction, value) if verdict else ""
+            size = _detectable(comparison, direction, value) if verdict and comparison else ""
             said = " ".join(filter(None, [verdict, _leaders(found, value, bool(verdict)), size]))
             lines.append(f"{names.get(direction, direction)}, judged by {value.label}: {said}")
     return lines
@@ -77,10 +77,8 @@ def _verdict(comparison: Comparison | None, direction: str, value: Value) -> str
     return f"{'; '.join(parts)}." if parts else ""
 
 
-def _detectable(comparison: Comparison | None, direction: str, value: Value) -> str:
+def _detectable(comparison: Comparison, direction: str, value: Value) -> str:
     """Return which difference the seeds would have shown, as a sentence; "" where that is not known."""
-    if comparison is None:
-        return ""
     rows = comparison.rows
     sizes = rows[(rows["direction"] == direction) & (rows["metric"] == value.name) & (rows["basis"] == Basis.SEEDS)]
     detectable = number(sizes["detectable"].median(), value.digits)

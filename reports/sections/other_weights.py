@@ -3,15 +3,17 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from cgbench.api.metric import Value
-from cgbench.api.names import DIRECTIONS, Weights
+from cgbench.api.names import Weights
 from cgbench.reports.formats.markdown import escaped, markdown_table
-from cgbench.reports.formats.numbers import declared, header, in_order, in_units, number
-from cgbench.results.run import Run
+from cgbench.reports.formats.numbers import declared, number
+from cgbench.reports.sections.scores import Groups, by_direction
+from cgbench.results.run import RunRecords
 
 COLUMNS = ["direction", "metric", "method", "seed", "last", "ema", "checkpoints", "checkpoint_count"]
 FORMS = {"last": "last weights", "ema": "averaged weights", "checkpoints": "mean of checkpoints"}
@@ -32,10 +34,10 @@ class OtherWeightsTable:
     direction: str
     name: str
     headers: tuple[str, ...]
-    groups: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
+    groups: Groups
 
 
-def other_weights(run: Run, values: Mapping[str, Value]) -> pd.DataFrame:
+def other_weights(run: RunRecords, values: Mapping[str, Value]) -> pd.DataFrame:
     """Return one row per direction, score, method and seed of a trained method that has a number by other weights.
 
     `ema` and `checkpoints` are NaN where a trial has none; `checkpoint_count` is the number of checkpoints in the mean.
@@ -75,17 +77,10 @@ def other_weights_tables(
     headers = [FORMS[form] for form in forms]
     if "checkpoints" in forms:
         headers[-1] += f" ({found['checkpoint_count'].max()})"
-    tables = []
-    for direction in DIRECTIONS:
-        labelled = in_units(values, direction, units)
-        shown = found[found["direction"] == direction]
-        groups = []
-        for metric in in_order(set(shown["metric"]), values):
-            value = declared(labelled, metric)
-            groups.append((header(value), _lines(shown[shown["metric"] == metric], value, forms, order)))
-        if groups:
-            tables.append(OtherWeightsTable(direction, names.get(direction, direction), tuple(headers), tuple(groups)))
-    return tables
+    return [
+        OtherWeightsTable(direction, names.get(direction, direction), tuple(headers), groups)
+        for direction, groups in by_direction(found, values, units, partial(_lines, forms=forms, order=order))
+    ]
 
 
 def other_weights_markdown(tables: Sequence[OtherWeightsTable]) -> str:

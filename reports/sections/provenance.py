@@ -10,7 +10,7 @@ from cgbench.api.metric import Value
 from cgbench.config import FIELDS
 from cgbench.formatting import listed
 from cgbench.reports.formats.numbers import declared
-from cgbench.results.run import Run, TrialResult
+from cgbench.results.run import RunRecords, TrialResult
 
 LABELS = {"precision": "precision", "deterministic": "--deterministic", "continued": "went on with"}
 
@@ -45,12 +45,12 @@ class Fact:
     trials: str
 
 
-def term_names(run: Run) -> list[str]:
+def term_names(run: RunRecords) -> list[str]:
     """Return the names of all loss terms, in the order of declaration."""
     return list(dict.fromkeys(term["name"] for name in run.trained for term in _terms(run, name)))
 
 
-def term_rows(run: Run) -> list[TermRow]:
+def term_rows(run: RunRecords) -> list[TermRow]:
     """Return one row per term with its weight in each trained method; "–" where a method does not have it."""
     rows = []
     for name in term_names(run):
@@ -63,7 +63,7 @@ def term_rows(run: Run) -> list[TermRow]:
     return rows
 
 
-def settings(run: Run) -> list[Setting]:
+def settings(run: RunRecords) -> list[Setting]:
     """Return every setting of the trained methods with the layer that set it; a row per value where methods differ."""
     specs = {name: run.trials_of(name)[0].spec for name in run.trained if run.trials_of(name)}
     keys = dict.fromkeys(key for spec in specs.values() for key in [*spec["config"], *spec["weights"]])
@@ -81,7 +81,7 @@ def settings(run: Run) -> list[Setting]:
     return rows
 
 
-def facts(run: Run) -> list[Fact]:
+def facts(run: RunRecords) -> list[Fact]:
     """Return device, hardware, precision, determinism, data, git commit and package versions, with the trials of each
     value where they differ, and the changes of environment of trials that were resumed in another one."""
     rows = _fact("device", run.trials, lambda spec: spec.get("device", ""))
@@ -99,13 +99,13 @@ def facts(run: Run) -> list[Fact]:
     return rows
 
 
-def pairing_facts(run: Run) -> list[Fact]:
+def pairing_facts(run: RunRecords) -> list[Fact]:
     """Return whether the test images are treated as pairs, by which rule and what was left over, as recorded."""
     trials = [trial for trial in run.trials if trial.spec["dataset"].get("test_images")]
     return _fact("test images", trials, partial(_entry, "dataset", "test_images"))
 
 
-def not_known(run: Run) -> dict[str, str]:
+def not_known(run: RunRecords) -> dict[str, str]:
     """Return what is not known of each row of another program: "training, selection and seed"."""
     found = {}
     for name in run.external:
@@ -116,7 +116,7 @@ def not_known(run: Run) -> dict[str, str]:
     return found
 
 
-def external_note(run: Run, direction: str, values: Mapping[str, Value]) -> str:
+def external_note(run: RunRecords, direction: str, values: Mapping[str, Value]) -> str:
     """Return what to know about the rows of other programs in the tables of a direction, "" without any."""
     parts, unknown = [], not_known(run)
     measured = run.records[(run.records["direction"] == direction) & ~run.records["method"].isin(run.external)]
@@ -151,7 +151,7 @@ def _text(value: Any) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
-def protocols(run: Run) -> list[dict[str, str]]:
+def protocols(run: RunRecords) -> list[dict[str, str]]:
     """Return each protocol of the run's numbers: its digest, the metrics measured by it, and its details as JSON."""
     details = run.protocols()
     rows = []
@@ -163,7 +163,7 @@ def protocols(run: Run) -> list[dict[str, str]]:
     return rows
 
 
-def _terms(run: Run, method: str) -> list[dict[str, Any]]:
+def _terms(run: RunRecords, method: str) -> list[dict[str, Any]]:
     trials = run.trials_of(method)
     return trials[0].spec["method"]["terms"] if trials else []
 

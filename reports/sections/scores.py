@@ -2,17 +2,19 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from cgbench.api.metric import Value
 from cgbench.api.names import DIRECTIONS, TrialState
-from cgbench.reports.formats.numbers import in_order
+from cgbench.reports.formats.numbers import declared, header, in_order, in_units
 from cgbench.results.records import ensure_one_protocol, not_measured
 from cgbench.results.run import NOT_STARTED, UNTRAINED, row_order
 from cgbench.results.significance import ALPHA, mean_effect
+
+Groups = tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]  # for each score its header and its lines
 
 NUMBER = "number"
 NOT_APPLICABLE = "–"
@@ -142,3 +144,29 @@ def _status(outcomes: Counter) -> str:
         return next(iter(reasons))
     listed = ", ".join(f"{n} {'not measured' if name == NOT_APPLICABLE else name}" for name, n in reasons.items())
     return f"{numbers} of {total} seeds; {listed}" if numbers else listed
+
+
+def by_direction(
+    numbers: pd.DataFrame, values: Mapping[str, Value], units: Mapping[str, str] | None,
+    lines: Callable[[pd.DataFrame, Value], tuple[tuple[str, ...], ...]],
+) -> Iterator[tuple[str, Groups]]:  # fmt: skip
+    """Yield each direction with numbers, and for each of its scores the header and the lines of its rows.
+
+    Args:
+        numbers: The numbers, with columns `direction` and `metric`.
+        values: The declarations of the metrics by name.
+        units: The unit of the target domain's numbers, by direction.
+        lines: Returns the lines of one score from its rows and its declaration.
+
+    Returns:
+        Pairs of direction and groups.
+    """
+    for direction in DIRECTIONS:
+        labelled = in_units(values, direction, units)
+        shown = numbers[numbers["direction"] == direction]
+        groups = []
+        for metric in in_order(set(shown["metric"]), values):
+            value = declared(labelled, metric)
+            groups.append((header(value), lines(shown[shown["metric"] == metric], value)))
+        if groups:
+            yield direction, tuple(groups)

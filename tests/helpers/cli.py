@@ -8,11 +8,19 @@ import sys
 
 from click.testing import CliRunner
 
+from cgbench.benchmarks.cli import report
 from cgbench.benchmarks.cli.main import main
+from cgbench.benchmarks.execution import run_plan
 
 VALUES = ["steps=3", "max_train_images=4", "max_test_images=3", "scorer_steps=4", "scorer_limit=4", "crop_size=16",
           "load_size=20", "ngf=4"]  # fmt: skip
 SMALL = ["--preset", "smoke", "--device", "cpu", *(f"--set={value}" for value in VALUES)]
+
+
+def leave_out_what_is_slow(patch):
+    """Write no reports, and measure no times for the plan: both are tested elsewhere. `patch` is a `MonkeyPatch`."""
+    patch.setattr(report, "write_and_print", lambda *_: None)
+    patch.setattr(run_plan, "MEASURED_SECONDS", 0.0)
 
 
 def cgbench(*arguments, code=0):

@@ -65,7 +65,7 @@ MAY_IMPORT = {
     ),
     "benchmarks/interface": (
         "benchmarks/cli", "benchmarks/exchange", "benchmarks/execution", "benchmarks/data", "benchmarks/runtime",
-        "datasets/images", "reports",
+        "datasets/images", "reports", "reports/galleries",
     ),
     "benchmarks/speed": (
         "benchmarks/training", "benchmarks/evaluation", "benchmarks/data", "benchmarks/runtime", "methods/blocks",

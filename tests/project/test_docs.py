@@ -109,6 +109,32 @@ def test_every_file_it_names_exists(page):
         assert (ROOT / target).exists(), target
 
 
+@pytest.mark.parametrize(
+    ("page", "reference", "tables"),
+    [("README.md", "streets-demo", 1), ("docs/tour.md", "streets-demo", 2), ("docs/papers.md", "camvid-demo", 1)],
+)
+def test_every_figure_of_a_table_is_that_of_the_reference_result(page, reference, tables):
+    shown = rows_of_tables((ROOT / page).read_text(encoding="utf-8"))
+    measured = rows_of_tables((ROOT / "reports" / "reference" / reference / "table.md").read_text(encoding="utf-8"))
+    assert len({tuple(row) for row in shown}) == tables
+    for row in shown:
+        assert any(row.items() <= other.items() for other in measured), row
+
+
+def rows_of_tables(text):
+    """The rows of the tables of methods in a Markdown page, as dictionaries by header."""
+    rows, headers = [], []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        if not cells:
+            headers = []
+        elif not headers:
+            headers = cells
+        elif headers[0] == "method" and "---" not in line:
+            rows.append(dict(zip(headers, cells, strict=True)))
+    return rows
+
+
 def test_the_demo_command_is_the_one_that_make_runs():
     command = "cgbench run --methods cyclegan,gan_only --dataset streets --preset demo --name demo"
     assert command in README.read_text(encoding="utf-8") and command in (ROOT / "Makefile").read_text()

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cgbench.benchmarks.evaluation.scorer import Scorer, ScorerEnsemble, content_digest
+from cgbench.benchmarks.evaluation.scorer import Scorer, ScorerEnsemble
 from cgbench.benchmarks.evaluation.scorer_cache import cached_scorers
 from cgbench.benchmarks.runtime.cache_dir import cache_folder
+from cgbench.digests import content_digest
 from helpers.scorer_photos import QUICK, scenes, scorer_data
 
 

@@ -5,15 +5,13 @@ import shutil
 import pytest
 import torch
 
-from cgbench.benchmarks.cli import report
 from cgbench.benchmarks.exchange.public_names import to_public
 from cgbench.benchmarks.exchange.public_networks import PublicNetwork
 from cgbench.benchmarks.exchange.translate_files import open_translator
-from cgbench.benchmarks.execution import run_plan
 from cgbench.files import read_json, read_jsonl
 from cgbench.results.records import read_trial
 from cgbench.results.run_folder import TrialFolder
-from helpers.cli import SMALL, cgbench
+from helpers.cli import SMALL, cgbench, leave_out_what_is_slow
 from helpers.image_folders import healthy
 from helpers.public_generators import Autoencoder, Resnet, Unet, with_weights
 
@@ -22,8 +20,7 @@ from helpers.public_generators import Autoencoder, Resnet, Unet, with_weights
 def _quick():
     """Reports and the plan's times are slow, and tested elsewhere."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(report, "write_and_print", lambda *_: None)
-        patched.setattr(run_plan, "MEASURED_SECONDS", 0.0)
+        leave_out_what_is_slow(patched)
         yield
 
 

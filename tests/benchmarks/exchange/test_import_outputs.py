@@ -13,11 +13,10 @@ from PIL import Image
 from cgbench.api.registry import METRICS
 from cgbench.benchmarks.cli import report
 from cgbench.benchmarks.exchange import external_trials
-from cgbench.benchmarks.execution import run_plan
 from cgbench.datasets.images.decoding import read_image
 from cgbench.files import read_json, read_jsonl
 from cgbench.results.run_folder import TrialFolder
-from helpers.cli import SMALL, cgbench
+from helpers.cli import SMALL, cgbench, leave_out_what_is_slow
 from helpers.file_trees import contents
 from helpers.image_files import chunk
 from helpers.image_folders import healthy
@@ -28,8 +27,7 @@ KEYS = ("0", "1", "2")
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """Reports and the plan's times are slow, and tested elsewhere."""
-    monkeypatch.setattr(report, "write_and_print", lambda *_: None)
-    monkeypatch.setattr(run_plan, "MEASURED_SECONDS", 0.0)
+    leave_out_what_is_slow(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +39,7 @@ def trained(tmp_path_factory):
         for key, path in zip(KEYS, sorted((data / f"test{domain}").iterdir()), strict=True):
             path.rename(path.with_name(f"{key}_{domain}.png"))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(report, "write_and_print", lambda *_: None)
-        patched.setattr(run_plan, "MEASURED_SECONDS", 0.0)
+        leave_out_what_is_slow(patched)
         cgbench(*command(folder, data))
     return folder / "run", data
 

@@ -9,7 +9,7 @@ from cgbench.benchmarks.execution import run_plan, runner
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.files import read_jsonl, write_bytes, write_jsonl
 from cgbench.results.run_folder import TrialFolder
-from helpers.cli import SMALL, cgbench
+from helpers.cli import SMALL, cgbench, leave_out_what_is_slow
 from helpers.file_trees import contents
 
 RUN = ["run", "--methods", "gan_only", "--dataset", "streets", *SMALL]
@@ -19,8 +19,7 @@ RECORDS = ("metrics.jsonl", "protocols.json", "image_scores.jsonl", "failures.js
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """Reports and the plan's times are slow, and tested elsewhere."""
-    monkeypatch.setattr(report, "write_and_print", lambda *_: None)
-    monkeypatch.setattr(run_plan, "MEASURED_SECONDS", 0.0)
+    leave_out_what_is_slow(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,11 @@ from types import ModuleType
 import pytest
 
 from cgbench.api.registry import METHODS
-from cgbench.benchmarks.cli import report
-from cgbench.benchmarks.execution import reevaluation, run_plan
+from cgbench.benchmarks.execution import reevaluation
 from cgbench.benchmarks.training.checkpoint import read_checkpoint
 from cgbench.files import read_json, write_json
 from cgbench.results.run_folder import TrialFolder
-from helpers.cli import SMALL, cgbench
+from helpers.cli import SMALL, cgbench, leave_out_what_is_slow
 from helpers.file_trees import contents
 from helpers.image_folders import healthy, scene
 
@@ -23,8 +22,7 @@ METHOD = "gan_only"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """Reports and the plan's times are slow, and tested elsewhere."""
-    monkeypatch.setattr(report, "write_and_print", lambda *_: None)
-    monkeypatch.setattr(run_plan, "MEASURED_SECONDS", 0.0)
+    leave_out_what_is_slow(monkeypatch)
 
 
 @pytest.fixture

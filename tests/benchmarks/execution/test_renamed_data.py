@@ -4,13 +4,11 @@ import shutil
 
 import pytest
 
-from cgbench.benchmarks.cli import report
-from cgbench.benchmarks.execution import run_plan
 from cgbench.benchmarks.runtime.signals import Stopped
 from cgbench.benchmarks.training import trainer
 from cgbench.files import read_json
 from cgbench.results.run_folder import TrialFolder
-from helpers.cli import SMALL, cgbench
+from helpers.cli import SMALL, cgbench, leave_out_what_is_slow
 from helpers.file_trees import contents
 from helpers.image_folders import healthy
 
@@ -20,8 +18,7 @@ SET = ["--set", "evaluate_every=2", "--set", "validation_images=1", "--set", "sa
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """Reports and the plan's times are slow, and tested elsewhere."""
-    monkeypatch.setattr(report, "write_and_print", lambda *_: None)
-    monkeypatch.setattr(run_plan, "MEASURED_SECONDS", 0.0)
+    leave_out_what_is_slow(monkeypatch)
 
 
 @pytest.fixture

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cgbench.benchmarks.cli import report
 from cgbench.benchmarks.cli import run as run_command
-from cgbench.benchmarks.execution import run_plan, worker_pool
+from cgbench.benchmarks.execution import worker_pool
 from cgbench.benchmarks.execution.parallelism import CUDA_BYTES, Machine, choose_parallelism, wall_time
 from cgbench.benchmarks.execution.worker_pool import exit_reason
 from cgbench.benchmarks.runtime import progress as console
@@ -21,7 +20,7 @@ from cgbench.benchmarks.runtime.progress import ProgressForwarder, RunConsole, p
 from cgbench.benchmarks.training.checkpoint_header import saved_step
 from cgbench.lock import locked
 from cgbench.results.run_folder import TrialFolder, trial_folders
-from helpers.cli import SMALL, cgbench
+from helpers.cli import SMALL, cgbench, leave_out_what_is_slow
 from helpers.file_trees import contents
 
 RUN = ["run", "--dataset", "streets", "--methods", "cyclegan,gan_only", *SMALL]
@@ -40,8 +39,7 @@ GB = 10**9
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """Reports and the plan's times are slow, and tested elsewhere."""
-    monkeypatch.setattr(report, "write_and_print", lambda *_: None)
-    monkeypatch.setattr(run_plan, "MEASURED_SECONDS", 0.0)
+    leave_out_what_is_slow(monkeypatch)
 
 
 def trial(run, method="gan_only"):

@@ -30,7 +30,7 @@ def run(folder, monkeypatch):
 def test_records_have_units_labels_and_protocols(run):
     records = run.records
     assert set(records["method"]) == set(METHODS) and (records["label"] == "FCN IoU").any()
-    assert records.loc[records["metric"] == "reconstruction_l1", "better"].unique().tolist() == ["lower"]
+    assert records.loc[records["metric"] == "reconstruction_l1", "preferred"].unique().tolist() == ["lower"]
     assert set(records["unit"]) == {""} and records["protocol"].isin(run.protocols).all()
     assert len(run.history) > len(records)
 
@@ -52,7 +52,7 @@ def test_scores_and_differences_are_those_of_the_report(run, folder):
     contents = collect_contents(folder, VALUES)
     scores = run.scores()
     pd.testing.assert_series_equal(scores["mean"], contents.table["mean"])
-    assert {"low", "high", "n_seeds", "label", "unit", "better"} <= set(scores)
+    assert {"low", "high", "n_seeds", "label", "unit", "preferred"} <= set(scores)
     differences = run.differences()
     pd.testing.assert_series_equal(differences["difference"], contents.comparison.rows["difference"])
     assert set(run.differences(reference="gan_only")["reference"]) == {"gan_only"}

@@ -4,10 +4,8 @@ import shutil
 
 import pytest
 
-from cgbench.benchmarks.cli import report
-from cgbench.benchmarks.execution import run_plan
 from cgbench.files import read_json, read_jsonl, write_json, write_jsonl
-from helpers.cli import SMALL, cgbench
+from helpers.cli import SMALL, cgbench, leave_out_what_is_slow
 from helpers.image_folders import healthy, scene
 
 METHOD = "gan_only"
@@ -19,8 +17,7 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     data = healthy(folder / "own", train=4, test=4)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "write_and_print", lambda *_: None)
-        patch.setattr(run_plan, "MEASURED_SECONDS", 0.0)
+        leave_out_what_is_slow(patch)
         run_command(folder, data)
     return folder
 
@@ -28,8 +25,7 @@ def finished(tmp_path_factory):
 @pytest.fixture
 def folder(finished, tmp_path, monkeypatch):
     """A copy of the finished run and its images."""
-    monkeypatch.setattr(report, "write_and_print", lambda *_: None)
-    monkeypatch.setattr(run_plan, "MEASURED_SECONDS", 0.0)
+    leave_out_what_is_slow(monkeypatch)
     return shutil.copytree(finished, tmp_path / "copy")
 
 
