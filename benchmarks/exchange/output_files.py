@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cgbench.benchmarks.data.image_set import ImageSet
-from cgbench.benchmarks.exchange.output_names import match_names
+from cgbench.benchmarks.exchange.output_names import MatchedNames, match_names
 from cgbench.benchmarks.execution.saved_outputs import on_canvas
 from cgbench.datasets.images import decoding, stored
 from cgbench.datasets.images.decoding import Header
@@ -64,15 +64,16 @@ def read_outputs(
     for number, path in enumerate(chosen):
         images.append(_read(path, pixels))
         update(number + 1, len(chosen))
-    return OutputFiles(on_canvas(images, sources, pixels), _origin(place, headers, matched.ending))
+    return OutputFiles(on_canvas(images, sources, pixels), _origin(place, headers, matched))
 
 
-def _origin(folder: Path, headers: list[Header], ending: str) -> str:
-    """Return where outputs come from as text: "folder images (12 PNG, named KEY_fake_B)"."""
+def _origin(folder: Path, headers: list[Header], matched: MatchedNames) -> str:
+    """Return where outputs come from as text: "folder images (12 PNG, named KEY_fake_B; 24 beside them left out)"."""
     formats = ", ".join(f"{count:,} {name}" for name, count in Counter(found.format for found in headers).most_common())
     loss = ", compressed with loss" if any(found.lossy for found in headers) else ""
-    named = f", named KEY{ending}" if ending else ""
-    return f"folder {shortened(printable(folder.name))} ({formats}{loss}{named})"
+    named = f", named KEY{matched.ending}" if matched.ending else ""
+    beside = f"; {matched.companions:,} beside them left out" if matched.companions else ""
+    return f"folder {shortened(printable(folder.name))} ({formats}{loss}{named}{beside})"
 
 
 def _image_paths(folder: Path, extensions: Sequence[str]) -> tuple[Path, list[Path]]:

@@ -1,4 +1,4 @@
-"""The declaration of a method: networks, a graph of named tensors, named terms and players. A value without loops.
+"""The declaration of a method: networks, a graph of named tensors, named terms and players. A value without loops::
 
     real_a, real_b                 the images of a step; labels_a, labels_b: their class ids
     fake_b = G_ab(real_a)          Apply("G_ab", "real_a")
@@ -92,7 +92,8 @@ class Method:
 
     @property
     def role(self) -> str:
-        """Its place in tables: "floor", "ceiling", "supervised" (sees pairs or labels), or "" for what is compared."""
+        """Its place in tables is "floor", "ceiling", "supervised" (sees pairs or labels), or "" for what is
+        compared."""
         if self.reference:
             return self.reference.role
         return Role.SUPERVISED if self.supervised or self.reads_labels else Role.COMPARED
